@@ -1,0 +1,51 @@
+# The commands of this project; `make help` lists them. Variables that a user may set stand first.
+
+LUA_VERSION ?= 5.4
+LUA_INCDIR  ?= $(firstword $(wildcard /usr/include/lua$(LUA_VERSION) /usr/local/include/lua$(LUA_VERSION) /usr/local/include /usr/include/lua))
+PREFIX      ?= /usr/local
+LUA_LIBDIR  ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+LUA_SHAREDIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+BUILD       ?= build
+CC          ?= gcc
+CFLAGS      ?= -O2 -fPIC
+LIBFLAG     ?= -shared
+DESTDIR     ?=
+
+# LuaJIT loads what is built with the headers of 5.1
+VERSIONS = 5.1 5.2 5.3 5.4
+LUAS     = lua5.1 lua5.2 lua5.3 lua5.4 luajit
+
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+LAUNCHER_CFLAGS = -std=gnu11 -Os $(WARNINGS) -Wconversion -ffreestanding -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -fno-pic -no-pie -nostdlib -static \
+	-Wl,--build-id=none,-z,noseparate-code,-z,norelro,-z,noexecstack,-n,-s
+CORE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fvisibility=hidden $(WARNINGS) -DLAUNCHER='"$(LAUNCHER)"'
+
+LAUNCHER = $(BUILD)/launcher
+CORE     = $(BUILD)/$(LUA_VERSION)/ns/core.so
+CORE_C   = $(wildcard src/core/*.c) src/launcher/launcher.c src/launcher/ops.c
+HEADERS  = src/plan.h $(wildcard src/core/*.h src/launcher/*.h)
+LUA_FILES = $(wildcard lua/ns/*.lua)
+
+all: $(CORE)
+
+$(LAUNCHER): $(wildcard src/launcher/*.c) $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(LAUNCHER_CFLAGS) $(wildcard src/launcher/*.c) -o $@
+
+$(CORE): $(CORE_C) $(HEADERS) $(LAUNCHER) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fPIC $(CORE_CFLAGS) -I$(LUA_INCDIR) $(LIBFLAG) $(CORE_C) -o $@
+
+versions: $(LAUNCHER)
+	@set -e; for v in $(VERSIONS); do $(MAKE) --no-print-directory -s LUA_VERSION=$$v; done
+
+install: all
+	install -d $(DESTDIR)$(LUA_LIBDIR)/ns $(DESTDIR)$(LUA_SHAREDIR)/ns
+	install -m 755 $(CORE) $(DESTDIR)$(LUA_LIBDIR)/ns/core.so
+	install -m 644 $(LUA_FILES) $(DESTDIR)$(LUA_SHAREDIR)/ns
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all versions install clean

@@ -1,0 +1,94 @@
+--- The builder: a spec that is put together word by word, and used again and again. Its methods are the words of
+-- `ns.options`; each returns the box, so that calls can be chained.
+-- @module ns.box
+local check = require "ns.check"
+local plan = require "ns.plan"
+
+local Box = { __name = "ns.Box" }
+Box.__index = Box
+
+local box = {}
+
+local function copy(value)
+  if type(value) ~= "table" or getmetatable(value) then return value end
+  local result = {}
+  for k, v in next, value do result[k] = copy(v) end
+  return result
+end
+
+local function checked(word, value, level)
+  local ok, problem = pcall(plan.words[word].check, value, word)
+  if not ok then error(check.mistake(problem) or problem, level + 1) end
+end
+
+--- A new box, empty or starting from a spec.
+function box.new(spec)
+  return setmetatable({ words = copy(spec or {}) }, Box)
+end
+
+--- Is it a box?
+function box.is(value)
+  return getmetatable(value) == Box
+end
+
+local function set(self, word, value)
+  if value == nil then value = true end
+  checked(word, value, 3)
+  self.words[word] = copy(value)
+  return self
+end
+
+for word in pairs(plan.words) do
+  Box[word] = function(self, value) return set(self, word, value) end
+end
+
+--- Adds namespaces: box:unshare("pid", "mount").
+function Box:unshare(...)
+  local flags = copy(self.words.flags or {})
+  for i = 1, select("#", ...) do flags[#flags + 1] = (select(i, ...)) end
+  return set(self, "flags", flags)
+end
+
+--- Adds a variable, box:env("LANG", "C"), or several, box:env{LANG = "C"}; false removes the host's.
+function Box:env(name, value)
+  local add = type(name) == "table" and name or { [name] = value == nil and "" or value }
+  checked("env", add, 2)
+  local env = copy(self.words.env or {})
+  for k, v in pairs(add) do env[k] = v end
+  self.words.env = env
+  return self
+end
+
+--- The program and its arguments: box:argv("ls", "-l") or box:argv{"ls", "-l"}.
+function Box:argv(first, ...)
+  return set(self, "argv", type(first) == "table" and first or { first, ... })
+end
+
+--- An independent copy.
+function Box:clone()
+  return box.new(self.words)
+end
+
+--- The box as a plain spec.
+function Box:spec()
+  return copy(self.words)
+end
+
+--- The spec, with the given program if there is one.
+local function with_argv(self, ...)
+  local spec = self:spec()
+  if select("#", ...) > 0 then spec.argv = { ... } end
+  return spec
+end
+
+--- Starts the program given here, or that of the box: as `ns.spawn`.
+function Box:spawn(...)
+  return box.spawn(with_argv(self, ...), 3)
+end
+
+--- Runs the program given here, or that of the box, to its end: as `ns.run`.
+function Box:run(...)
+  return box.run(with_argv(self, ...), 3)
+end
+
+return box

@@ -1,0 +1,147 @@
+--- Checks of what the caller wrote. A check returns the value in its normal form, or raises a mistake that names the
+-- field; `ns.plan` catches it and hands it on to the caller's line.
+-- @module ns.check
+local check = {}
+
+local Mistake = {}
+
+--- Raises a mistake about the field `where`.
+function check.fail(where, text, ...)
+  if select("#", ...) > 0 then text = text:format(...) end
+  error(setmetatable({ text = ("%s: %s"):format(where, text) }, Mistake), 0)
+end
+
+--- The text of a mistake, or nil if `e` is an error of another kind.
+function check.mistake(e)
+  return getmetatable(e) == Mistake and e.text or nil
+end
+
+local function expected(where, what, value)
+  check.fail(where, "%s expected, got %s", what, type(value))
+end
+
+function check.boolean(value, where)
+  if type(value) ~= "boolean" then expected(where, "boolean", value) end
+  return value
+end
+
+--- A string without zeros.
+function check.text(value, where)
+  if type(value) ~= "string" then expected(where, "string", value) end
+  if value:find("\0", 1, true) then check.fail(where, "string contains zeros") end
+  return value
+end
+
+--- A text of `least` to `most` bytes.
+function check.sized(least, most)
+  return function(value, where)
+    check.text(value, where)
+    if #value < least then check.fail(where, "empty string") end
+    if #value > most then check.fail(where, "%d bytes are too long, %d are the most", #value, most) end
+    return value
+  end
+end
+
+--- A path the kernel can take.
+check.path = check.sized(1, 4095)
+
+--- An integer from `least` to `most`: a number, never a string, without a fraction. NaN is none.
+function check.integer(least, most)
+  return function(value, where)
+    if type(value) ~= "number" then expected(where, "integer", value) end
+    if value ~= value or value ~= math.floor(value) or value == math.huge or value == -math.huge then
+      check.fail(where, "integer expected, got %s", tostring(value))
+    end
+    if value < least or value > most then
+      check.fail(where, "%.14g is out of range, %.14g to %.14g", value, least, most)
+    end
+    return value
+  end
+end
+
+--- A user or group id: 4294967295 means "none" to the kernel.
+check.id = check.integer(0, 4294967294)
+
+--- Seconds, fractions allowed.
+function check.seconds(value, where)
+  if type(value) ~= "number" then expected(where, "seconds", value) end
+  if not (value > 0 and value <= 1e9) then check.fail(where, "%s is out of range, above 0 to 1e9", tostring(value)) end
+  return value
+end
+
+--- One of the names.
+function check.choice(...)
+  local names = { ... }
+  return function(value, where)
+    for _, name in ipairs(names) do
+      if value == name then return value end
+    end
+    local got = type(value) == "string" and ("'%s'"):format(value) or type(value)
+    check.fail(where, "'%s' expected, got %s", table.concat(names, "' or '"), got)
+  end
+end
+
+--- A list without holes whose items pass `item`; a new table.
+function check.list(item, least)
+  return function(value, where)
+    if type(value) ~= "table" then expected(where, "list", value) end
+    local result, count, last = {}, 0, 0
+    for key in next, value do
+      if type(key) ~= "number" or key < 1 or key ~= math.floor(key) then
+        check.fail(where, "list expected, got the key '%s'", tostring(key))
+      end
+      count, last = count + 1, math.max(last, key)
+    end
+    for i = 1, last do
+      if count < last and rawget(value, i) == nil then check.fail(("%s[%d]"):format(where, i), "missing") end
+      result[i] = item(rawget(value, i), ("%s[%d]"):format(where, i))
+    end
+    if last < (least or 0) then check.fail(where, "empty list") end
+    return result
+  end
+end
+
+--- How far one word is from another, in letters added, dropped, changed or swapped.
+local function distance(a, b)
+  local before, row = nil, {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local next_row = { [0] = i }
+    for j = 1, #b do
+      local same = a:byte(i) == b:byte(j)
+      next_row[j] = math.min(row[j] + 1, next_row[j - 1] + 1, row[j - 1] + (same and 0 or 1))
+      if before and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        next_row[j] = math.min(next_row[j], before[j - 2] + 1)
+      end
+    end
+    before, row = row, next_row
+  end
+  return row[#b]
+end
+
+--- " (did you mean 'hostname'?)" for a word near one of `words`, a table that has them as keys; else "".
+function check.nearest(word, words)
+  local best, least = nil, 3
+  for candidate in pairs(words) do
+    local far = distance(word:lower(), candidate)
+    if far < least or (far == least and best and candidate < best) then best, least = candidate, far end
+  end
+  return best and (" (did you mean '%s'?)"):format(best) or ""
+end
+
+--- A table with some of the `fields`, each with its check; a new table.
+function check.record(fields)
+  return function(value, where)
+    if type(value) ~= "table" then expected(where, "table", value) end
+    local result = {}
+    for key, v in next, value do
+      if not fields[key] then
+        check.fail(where, "unknown field '%s'%s", tostring(key), type(key) == "string" and check.nearest(key, fields) or "")
+      end
+      result[key] = fields[key](v, ("%s.%s"):format(where, key))
+    end
+    return result
+  end
+end
+
+return check

@@ -1,0 +1,126 @@
+--- Why the system may have refused a step, and what helps. A hint is given only when its cause is seen on this machine.
+-- @module ns.hints
+local core = require "ns.core"
+local errno = core.constants.errno
+
+local hints = {}
+
+local function read(path)
+  local f = io.open(path, "rb")
+  if not f then return nil end
+  local text = f:read(4096)
+  f:close()
+  return text
+end
+
+local function sysctl(name)
+  local text = read("/proc/sys/" .. name)
+  return text and tonumber((text:match("^%s*(-?%d+)")))
+end
+
+local function user_namespaces_refused()
+  if sysctl("kernel/unprivileged_userns_clone") == 0 then
+    return "user namespaces are switched off for ordinary users: sysctl kernel.unprivileged_userns_clone=1"
+  elseif sysctl("kernel/apparmor_restrict_unprivileged_userns") == 1 then
+    return "AppArmor restricts user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, "
+      .. "or a profile with 'userns' for this program"
+  end
+  local status = read("/proc/self/status") or ""
+  if status:match("Seccomp:%s*2") then
+    return "a seccomp filter of this container may forbid user namespaces (docker: --security-opt seccomp=unconfined)"
+  end
+  return "a process in a chroot may not make a user namespace; nor may one whose own ids are not mapped"
+end
+
+local function clone_refused(step)
+  if step.namespaces.user then return user_namespaces_refused() end
+  if next(step.namespaces) and core.ids().euid ~= 0 then
+    return "an ordinary user needs 'user' among the flags"
+  elseif next(step.namespaces) then
+    return "this root lacks CAP_SYS_ADMIN: add 'user' to the flags, or give the container the capability"
+  end
+end
+
+local function no_more_namespaces(step)
+  for name in pairs(step.namespaces) do
+    local file = ({ mount = "mnt" })[name] or name
+    local limit = sysctl(("user/max_%s_namespaces"):format(file))
+    if limit == 0 then return ("user.max_%s_namespaces is 0: sysctl user.max_%s_namespaces=10000"):format(file, file) end
+  end
+  return "a limit of user.max_*_namespaces is reached, or 32 levels of nesting"
+end
+
+local function proc_refused(step)
+  if step.type ~= "proc" then return nil end
+  return "the /proc of this machine is partly covered, as containers do it; the kernel then refuses a new one in a user "
+    .. "namespace (docker, podman: --security-opt unmask=ALL)"
+end
+
+local function map_refused()
+  if sysctl("kernel/apparmor_restrict_unprivileged_userns") == 1 then return user_namespaces_refused() end
+end
+
+--- The interpreter that an ELF program or a script names in its head.
+local function interpreter(path)
+  local head = read(path)
+  if not head then return nil end
+  if head:sub(1, 2) == "#!" then return head:match("^#!%s*(%S+)"), "#!" end
+  if head:sub(1, 4) ~= "\127ELF" then return nil end
+  for name in head:gmatch("(/[%w%._/+-]+)%z") do
+    if name:find("ld%-") or name:find("/ld") then return name, "ELF" end
+  end
+end
+
+--- ENOENT, but the program is there: what it wants to be run by is not.
+local function not_found(step)
+  for _, path in ipairs(step.paths) do
+    if core.access(path, 0) then
+      local name, kind = interpreter(path)
+      if name and not core.access(name, 0) then
+        return ("%s is there, but its %s interpreter %s is not"):format(path, kind, name)
+      end
+    end
+  end
+end
+
+local function not_executable(step)
+  for _, path in ipairs(step.paths) do
+    if core.access(path, 0) then
+      if core.access(path .. "/.", 0) then return path .. " is a directory" end
+      if not core.access(path, 1) then return path .. " is not executable: chmod +x" end
+      local name = interpreter(path)
+      if name and not core.access(name, 1) then return ("its interpreter %s is not executable"):format(name) end
+      return "its file system may be mounted noexec"
+    end
+  end
+end
+
+--- op, errno, what to look at.
+local rows = {
+  { "clone", "EPERM", clone_refused },
+  { "clone", "EACCES", clone_refused },
+  { "clone", "ENOSPC", no_more_namespaces },
+  { "clone", "EUSERS", no_more_namespaces },
+  { "clone", "ENOMEM", function() return "out of memory, or the init of this pid namespace has died" end },
+  { "clone", "EAGAIN", function() return "RLIMIT_NPROC or a pids limit of the cgroup is reached" end },
+  { "clone", "EINVAL", function() return "this kernel lacks one of these kinds of namespace" end },
+  { "unshare", "EPERM", function() return "needs CAP_SYS_ADMIN: add 'user' to the flags" end },
+  { "mount", "EPERM", proc_refused },
+  { "write", "EPERM", map_refused },
+  { "write", "EACCES", map_refused },
+  { "newuidmap", "ENOENT", function() return "install it: apt-get install uidmap" end },
+  { "exec", "ENOENT", not_found },
+  { "exec", "EACCES", not_executable },
+  { "exec", "ENOEXEC", function() return "no program: a script needs '#!' and its interpreter in the first line" end },
+  { "exec", "E2BIG", function() return "argv and env together are longer than the system takes" end },
+  { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
+}
+
+--- The hint for a refused step, or nil.
+function hints.find(step, number)
+  for _, row in ipairs(rows) do
+    if row[1] == step.op and errno[row[2]] == number then return row[3](step) end
+  end
+end
+
+return hints

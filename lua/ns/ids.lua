@@ -1,0 +1,116 @@
+--- The ids of a user namespace: which maps, and who writes them (user_namespaces(7)).
+-- @module ns.ids
+local check = require "ns.check"
+
+local ids = {}
+
+local function range(value, where)
+  local triple = check.list(function(v) return v end)(value, where)
+  if #triple ~= 3 then check.fail(where, "{inside, outside, count} expected") end
+  check.id(triple[1], where .. "[1]")
+  check.id(triple[2], where .. "[2]")
+  check.integer(1, 4294967295)(triple[3], where .. "[3]")
+  for i = 1, 2 do
+    if triple[i] + triple[3] > 4294967295 then check.fail(where, "the range goes beyond 4294967294") end
+  end
+  return triple
+end
+
+local function overlap(a, b, side)
+  return a[side] < b[side] + b[3] and b[side] < a[side] + a[3]
+end
+
+--- A list of {inside, outside, count}: at most 340, no overlaps.
+function ids.check_map(value, where)
+  local map = check.list(range, 1)(value, where)
+  if #map > 340 then check.fail(where, "%d ranges, the kernel takes 340", #map) end
+  for i = 1, #map do
+    for j = 1, i - 1 do
+      for side, name in ipairs { "inside", "outside" } do
+        if overlap(map[i], map[j], side) then
+          check.fail(("%s[%d]"):format(where, i), "overlaps with %s[%d] %s", where, j, name)
+        end
+      end
+    end
+  end
+  return map
+end
+
+--- The bytes of a map for /proc/PID/uid_map.
+function ids.format(map)
+  local lines = {}
+  for i, r in ipairs(map) do lines[i] = ("%.0f %.0f %.0f\n"):format(r[1], r[2], r[3]) end
+  return table.concat(lines)
+end
+
+--- The ranges that `file` (/etc/subuid) gives to the user: a list of {start, count}.
+local function subordinate(file, uid, name)
+  local ranges, f = {}, io.open(file)
+  if not f then return ranges end
+  for line in f:lines() do
+    local owner, start, count = line:match("^([^:]+):(%d+):(%d+)%s*$")
+    if owner and (owner == name or owner == ("%.0f"):format(uid)) then
+      ranges[#ranges + 1] = { tonumber(start), tonumber(count) }
+    end
+  end
+  f:close()
+  return ranges
+end
+
+local function user_name(uid)
+  local f = io.open("/etc/passwd")
+  if not f then return nil end
+  for line in f:lines() do
+    local name, id = line:match("^([^:]+):[^:]*:(%d+):")
+    if id and tonumber(id) == uid then f:close() return name end
+  end
+  f:close()
+end
+
+--- The own id as 0, and the subordinate ids from 1 up.
+local function automatic(own, file, uid)
+  local map, inside = { { 0, own, 1 } }, 1
+  for _, r in ipairs(subordinate(file, uid, user_name(uid))) do
+    map[#map + 1] = { inside, r[1], r[2] }
+    inside = inside + r[2]
+  end
+  return map
+end
+
+--- The two maps of a checked spec. `host`: euid, egid.
+function ids.maps(spec, host)
+  local word = spec.map or "root"
+  local uid, gid
+  if word == "root" then
+    uid, gid = { { 0, host.euid, 1 } }, { { 0, host.egid, 1 } }
+  elseif word == "self" then
+    uid, gid = { { host.euid, host.euid, 1 } }, { { host.egid, host.egid, 1 } }
+  else
+    uid = automatic(host.euid, host.subuid or "/etc/subuid", host.euid)
+    gid = automatic(host.egid, host.subgid or "/etc/subgid", host.euid)
+    if #uid == 1 or #gid == 1 then uid, gid = { uid[1] }, { gid[1] } end
+  end
+  return spec.uid_map or uid, spec.gid_map or gid
+end
+
+local function own_only(map, own)
+  return #map == 1 and map[1][3] == 1 and map[1][2] == own
+end
+
+--- Who may write these maps: "host" (root can write any), "launcher" (anybody can map the own id, from inside),
+-- "newuidmap" (the set-uid helpers, for ranges of /etc/subuid).
+function ids.writer(uid, gid, host)
+  if host.euid == 0 then return "host" end
+  return own_only(uid, host.euid) and own_only(gid, host.egid) and "launcher" or "newuidmap"
+end
+
+--- The id that the launcher takes: 0 if there is one, else the first that is mapped.
+function ids.first(map)
+  local least = map[1][1]
+  for _, r in ipairs(map) do
+    if r[1] == 0 then return 0 end
+  end
+  return least
+end
+
+return ids

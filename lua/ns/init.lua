@@ -1,0 +1,97 @@
+--- Programs in Linux namespaces.
+--
+-- What the caller got wrong raises an error at the caller's line, with the name of the field. What the system refuses is
+-- returned: nil, message, errno, detail; `detail` has step, path, word, errno, code, hint.
+-- @module ns
+local box = require "ns.box"
+local core = require "ns.core"
+local plan = require "ns.plan"
+local process = require "ns.process"
+local spawn = require "ns.spawn"
+
+local ns = { _VERSION = "ns 0.1.0" }
+
+--- The flags of clone(2), to be added up: ns.CLONE_NEWPID + ns.CLONE_NEWNS.
+for name, number in pairs(core.constants.clone) do ns["CLONE_" .. name] = number end
+
+--- The spec in its normal form; a mistake is raised at `level`.
+local function check(spec, name, level)
+  local host = spawn.host()
+  if host.secure then error("ns refuses to work in a set-uid program", level + 1) end
+  local checked, mistake = plan.check(box.is(spec) and spec:spec() or spec, host)
+  if not checked then error(("bad argument #1 to '%s' (%s)"):format(name, mistake), level + 1) end
+  return checked
+end
+
+local function spawn_at(spec, level)
+  return spawn.start(check(spec, "spawn", level))
+end
+
+--- Words that only `run` knows, taken out of a copy of the spec.
+local function run_words(spec, level)
+  if box.is(spec) then spec = spec:spec() end
+  if type(spec) ~= "table" then
+    error(("bad argument #1 to 'run' (spec: table expected, got %s)"):format(type(spec)), level + 1)
+  end
+  local copy, input = {}, nil
+  for key, value in next, spec do copy[key] = value end
+  if type(copy.stdin) == "string" and not ({ inherit = 1, null = 1, pipe = 1 })[copy.stdin] then
+    input, copy.stdin = copy.stdin, "pipe"
+  end
+  copy.stdin = copy.stdin or "null"
+  copy.stdout = copy.stdout or "pipe"
+  copy.stderr = copy.stderr or "pipe"
+  return copy, input
+end
+
+local function run_at(spec, level)
+  local copy, input = run_words(spec, level + 1)
+  local p, message, errno, detail = spawn.start(check(copy, "run", level))
+  if not p then return nil, message, errno, detail end
+  local ok, r, why, code = pcall(p.communicate, p, input)
+  if not ok then
+    p:close()
+    error(r, 0)
+  end
+  return r, why, code
+end
+
+--- Starts a program.
+-- @tparam table|Box spec its words; the array part is argv
+-- @treturn Process the running program; or nil, message, errno, detail
+-- @see clone(2)
+function ns.spawn(spec)
+  return spawn_at(spec, 2)
+end
+
+--- Runs a program to its end and collects what it writes.
+--
+-- As `spawn`, but stdin is "null", stdout and stderr are "pipe" where nothing is said; any other string as stdin is fed to
+-- the program. `timeout` stops the program and all it has started; `max_output` bounds what is kept of each output, in
+-- bytes. Output of grandchildren is awaited for half a second after the program's end.
+-- @tparam table|Box spec
+-- @treturn Result ok, how, code, signal, signame, stdout, stderr, truncated, timed_out, wall, usage; or nil, message, errno,
+-- detail when it did not start
+function ns.run(spec)
+  return run_at(spec, 2)
+end
+
+--- Waits for a process: `p:wait(seconds)`.
+-- @tparam Process p
+-- @tparam[opt] number seconds
+-- @return true or nil, "exit" or "signal", code; nil, "timeout"
+function ns.wait(p, seconds)
+  if not process.is(p) then error(("bad argument #1 to 'wait' (ns.Process expected, got %s)"):format(type(p)), 2) end
+  return p:wait(seconds)
+end
+
+--- A builder that starts from nothing, or from a spec.
+-- @tparam[opt] table spec
+-- @treturn Box
+function ns.box(spec)
+  return box.new(spec)
+end
+
+box.spawn, box.run = spawn_at, run_at
+
+return ns

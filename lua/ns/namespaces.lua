@@ -1,0 +1,82 @@
+--- The eight kinds of namespace: names, aliases, flags.
+-- @module ns.namespaces
+local check = require "ns.check"
+local clone = require("ns.core").constants.clone
+
+local namespaces = {}
+
+--- name: ours, and unshare(1)'s; file: its name in /proc/PID/ns; flag: CLONE_...
+namespaces.list = {
+  { name = "user", file = "user", flag = "NEWUSER" },
+  { name = "mount", file = "mnt", flag = "NEWNS" },
+  { name = "pid", file = "pid", flag = "NEWPID" },
+  { name = "net", file = "net", flag = "NEWNET" },
+  { name = "ipc", file = "ipc", flag = "NEWIPC" },
+  { name = "uts", file = "uts", flag = "NEWUTS" },
+  { name = "cgroup", file = "cgroup", flag = "NEWCGROUP" },
+  { name = "time", file = "time", flag = "NEWTIME" },
+}
+
+local by_word = { network = "net" }
+for _, row in ipairs(namespaces.list) do
+  by_word[row.name] = row.name
+  by_word[row.file] = row.name
+  by_word[row.flag:lower()] = row.name
+  by_word["clone_" .. row.flag:lower()] = row.name
+end
+
+local function add(set, word, where)
+  local name = type(word) == "string" and by_word[word:lower()]
+  if type(word) ~= "string" then check.fail(where, "name of a namespace expected, got %s", type(word)) end
+  if not name then check.fail(where, "unknown namespace '%s'%s", word, check.nearest(word, by_word)) end
+  if set[name] then check.fail(where, "'%s' is given twice", name) end
+  set[name] = true
+end
+
+local function from_number(set, sum, where)
+  local rest = sum
+  for _, row in ipairs(namespaces.list) do
+    local flag = clone[row.flag]
+    if math.floor(sum / flag) % 2 == 1 then
+      set[row.name] = true
+      rest = rest - flag
+    end
+  end
+  if rest ~= 0 then check.fail(where, "%s is no sum of ns.CLONE_NEW...", tostring(sum)) end
+end
+
+--- A list of names, "uts,ipc", or ns.CLONE_NEWUTS + ... -> a set of names.
+function namespaces.check(value, where)
+  local set = {}
+  if type(value) == "number" then
+    from_number(set, value, where)
+  elseif type(value) == "string" then
+    for word in value:gmatch("[^,%s]+") do add(set, word, where) end
+  else
+    for i, word in ipairs(check.list(function(v) return v end)(value, where)) do
+      add(set, word, ("%s[%d]"):format(where, i))
+    end
+  end
+  return set
+end
+
+--- The flags of clone(2) for a set. A time namespace is not among them: the launcher unshares it, as its offsets must be
+-- written before the first process enters it.
+function namespaces.clone_flags(set)
+  local sum = 0
+  for _, row in ipairs(namespaces.list) do
+    if set[row.name] and row.name ~= "time" then sum = sum + clone[row.flag] end
+  end
+  return sum
+end
+
+--- The names of a set, in the order of the list.
+function namespaces.names(set)
+  local names = {}
+  for _, row in ipairs(namespaces.list) do
+    if set[row.name] then names[#names + 1] = row.name end
+  end
+  return names
+end
+
+return namespaces

@@ -1,0 +1,171 @@
+--- The words of a spec, one row each, in the order in which the launcher plays them.
+--
+-- A row: `word`; `check(value, where)`, which returns the value in its normal form or raises a mistake; `needs`, the
+-- namespaces without which the word means nothing; `steps(value, spec, add, host)`, which adds what the launcher shall do.
+-- A row without a word is played always. To add a word: its row, at the place where it is to be played. To move a step:
+-- move its row. Builder methods and the list of known words come from here.
+-- @module ns.options
+local check = require "ns.check"
+local constants = require("ns.core").constants
+local ids = require "ns.ids"
+local namespaces = require "ns.namespaces"
+local stdio = require "ns.stdio"
+
+local mount = constants.mount
+
+local function die_with_host(_, spec, add)
+  if not spec.detach then add { op = "pdeathsig", value = constants.signal.KILL } end
+end
+
+--- In a new user namespace: maps that the launcher may write itself, then ids that exist there.
+local function enter_user(_, spec, add, host)
+  if not spec.flags.user then return end
+  local uid, gid = ids.maps(spec, host)
+  if ids.writer(uid, gid, host) == "launcher" then
+    add { op = "write", path = "/proc/self/setgroups", data = "deny", word = "setgroups" }
+    add { op = "write", path = "/proc/self/gid_map", data = ids.format(gid), word = "gid_map" }
+    add { op = "write", path = "/proc/self/uid_map", data = ids.format(uid), word = "uid_map" }
+  elseif spec.setgroups ~= "deny" and ids.writer(uid, gid, host) == "host" then
+    add { op = "setgroups", data = "" }
+  end
+  add { op = "setgid", value = ids.first(gid), word = "gid_map" }
+  add { op = "setuid", value = ids.first(uid), word = "uid_map" }
+end
+
+local offset = function(value, where)
+  if type(value) ~= "number" then check.fail(where, "seconds expected, got %s", type(value)) end
+  if not (value >= -1e9 and value <= 1e9) then check.fail(where, "%s is out of range, -1e9 to 1e9", tostring(value)) end
+  return value
+end
+
+--- A time namespace holds for what is executed or forked after it was unshared; until then its clocks can be set
+-- (time_namespaces(7)).
+local function enter_time(_, spec, add)
+  if not spec.flags.time then return end
+  add { op = "unshare", flags = constants.clone.NEWTIME, word = "flags" }
+  local lines = {}
+  for _, clock in ipairs { "monotonic", "boottime" } do
+    local seconds = spec.time and spec.time[clock]
+    if seconds then
+      local whole = math.floor(seconds)
+      lines[#lines + 1] = ("%s %.0f %.0f\n"):format(clock, whole, math.floor((seconds - whole) * 1e9))
+    end
+  end
+  if #lines > 0 then add { op = "write", path = "/proc/self/timens_offsets", data = table.concat(lines), word = "time" } end
+end
+
+local function proc_path(value, where)
+  if value == true then return "/proc" end
+  if value == false then return false end
+  check.path(value, where)
+  if value:sub(1, 1) ~= "/" then check.fail(where, "absolute path expected, got '%s'", value) end
+  return value
+end
+
+local function env(value, where)
+  if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
+  local result = {}
+  for name, v in next, value do
+    local at = ("%s.%s"):format(where, tostring(name))
+    if type(name) ~= "string" then check.fail(where, "{NAME=value} expected, got the key %s", tostring(name)) end
+    check.text(name, at)
+    if name == "" or name:find("=", 1, true) then check.fail(at, "'%s' cannot be a name", name) end
+    if v ~= false then check.text(v, at) end
+    result[name] = v
+  end
+  return result
+end
+
+--- The environment of the program: sorted NAME=value strings, and its PATH.
+local function environment(spec, host)
+  local vars, list = {}, {}
+  if not spec.clear_env then
+    for name, value in pairs(host.environ) do vars[name] = value end
+  end
+  for name, value in pairs(spec.env or {}) do vars[name] = value or nil end
+  for name, value in pairs(vars) do list[#list + 1] = name .. "=" .. value end
+  table.sort(list)
+  return list, vars.PATH
+end
+
+--- Where a program may be: execvp(3), with the PATH that the program itself will have.
+local function candidates(name, path)
+  if name:find("/", 1, true) then return { name } end
+  local list = {}
+  for dir in ((path or "/bin:/usr/bin") .. ":"):gmatch("([^:]*):") do
+    list[#list + 1] = (dir == "" and "." or dir) .. "/" .. name
+  end
+  return list
+end
+
+local function execute(argv, spec, add, host)
+  local list, path = environment(spec, host)
+  local vector = {}
+  for i, argument in ipairs(argv) do vector[i] = argument end
+  vector[1] = spec.argv0 or argv[1]
+  add { op = "exec", paths = candidates(argv[1], path), argv = vector, env = list, data = argv[1], word = "argv" }
+end
+
+--- The kernel takes 128 KiB in one argument or variable, its zero included (execve(2)).
+local argument = check.sized(0, 131071)
+
+local function check_argv(value, where)
+  local argv = check.list(argument, 1)(value, where)
+  if argv[1] == "" then check.fail(where .. "[1]", "empty string") end
+  return argv
+end
+
+return {
+  { word = "flags", check = namespaces.check },
+  { word = "detach", check = check.boolean },
+  { word = "timeout", check = check.seconds },
+  { word = "max_output", check = check.integer(0, 9007199254740992) },
+  { steps = die_with_host },
+  { word = "map", check = check.choice("root", "self", "auto"), needs = { "user" } },
+  { word = "uid_map", check = ids.check_map, needs = { "user" } },
+  { word = "gid_map", check = ids.check_map, needs = { "user" } },
+  { word = "setgroups", check = check.choice("allow", "deny"), needs = { "user" } },
+  { steps = enter_user },
+  { word = "session", check = check.boolean, steps = function(value, _, add)
+    if value then add { op = "setsid", word = "session" } end
+  end },
+  -- The first mount call of all: on a host with shared mounts every later one would reach the host.
+  { steps = function(_, spec, add)
+    if spec.flags.mount then add { op = "mount", path = "/", flags = mount.REC + mount.PRIVATE } end
+  end },
+  { word = "time", check = check.record { monotonic = offset, boottime = offset }, needs = { "time" } },
+  { steps = enter_time },
+  { word = "mount_proc", check = proc_path, needs = { "pid", "mount" }, steps = function(path, _, add)
+    if not path then return end
+    local flags = mount.NOSUID + mount.NODEV + mount.NOEXEC
+    add { op = "mount", type = "proc", source = "proc", path = path, flags = flags, word = "mount_proc" }
+  end },
+  { word = "hostname", check = check.sized(1, 64), needs = { "uts" }, steps = function(name, _, add)
+    add { op = "sethostname", data = name, word = "hostname" }
+  end },
+  { word = "domainname", check = check.sized(1, 64), needs = { "uts" }, steps = function(name, _, add)
+    add { op = "setdomainname", data = name, word = "domainname" }
+  end },
+  { word = "stdin", check = stdio.check },
+  { word = "stdout", check = stdio.check },
+  { word = "stderr", check = stdio.check },
+  { word = "fds", check = stdio.check_fds },
+  { steps = function(_, _, add, host) stdio.steps(host.ends, add) end },
+  { word = "tty", check = check.boolean, steps = function(value, _, add)
+    if value then add { op = "foreground", fd = 0, word = "tty" } end
+  end },
+  { word = "umask", check = check.integer(0, 511), steps = function(mask, _, add)
+    add { op = "umask", value = mask, word = "umask" }
+  end },
+  { steps = function(_, _, add) add { op = "dropcaps" } end },
+  -- Once more: a change of ids has cleared it.
+  { steps = function(_, spec, add) if spec.flags.user then die_with_host(nil, spec, add) end end },
+  { word = "cwd", check = check.path, steps = function(path, _, add)
+    add { op = "chdir", path = path, word = "cwd" }
+  end },
+  { steps = function(_, _, add, host) stdio.close_steps(host.ends, add) end },
+  { word = "env", check = env },
+  { word = "clear_env", check = check.boolean },
+  { word = "argv0", check = argument },
+  { word = "argv", check = check_argv, steps = execute },
+}

@@ -1,0 +1,87 @@
+--- Words -> steps, in pure Lua: no system call, no process. `check` finds the caller's mistakes, `lower` makes the steps.
+-- @module ns.plan
+local check = require "ns.check"
+local options = require "ns.options"
+
+local plan = {}
+
+plan.words = {}
+for _, row in ipairs(options) do
+  if row.word then plan.words[row.word] = row end
+end
+
+--- A plain copy of the words and of the array part, read without metamethods.
+local function copy(spec)
+  if type(spec) ~= "table" then check.fail("spec", "table expected, got %s", type(spec)) end
+  local words, argv = {}, {}
+  for key, value in next, spec do
+    if type(key) == "number" then
+      argv[key] = value
+    elseif type(key) ~= "string" then
+      check.fail("spec", "unknown key of type %s", type(key))
+    elseif not plan.words[key] then
+      check.fail(key, "unknown word%s", check.nearest(key, plan.words))
+    else
+      words[key] = value
+    end
+  end
+  if next(argv) ~= nil and words.argv ~= nil then check.fail("argv", "given twice, as argv and as the array part") end
+  if next(argv) ~= nil then words.argv = argv end
+  return words
+end
+
+local function check_needs(spec)
+  for _, row in ipairs(options) do
+    if row.needs and spec[row.word] then
+      for _, name in ipairs(row.needs) do
+        if not spec.flags[name] then check.fail(row.word, "needs '%s' in flags", name) end
+      end
+    end
+  end
+end
+
+--- What only some users may ask for, or only together.
+local function check_together(spec, host)
+  if spec.map and (spec.uid_map or spec.gid_map) then check.fail("map", "given beside uid_map or gid_map") end
+  if spec.setgroups == "allow" and host.euid ~= 0 then
+    check.fail("setgroups", "the kernel lets an ordinary user write a map only after 'deny'")
+  end
+  local size = 0
+  for _, argument in ipairs(spec.argv) do size = size + #argument + 9 end
+  for name, value in pairs(spec.env or {}) do size = size + #name + #(value or "") + 10 end
+  if size > host.arg_max then check.fail("argv", "%d bytes with env, the system takes %d", size, host.arg_max) end
+end
+
+--- The words of `spec` in their normal form: a new table. Mistakes are returned: nil, message. `host` says who asks:
+-- euid, egid, environ, arg_max.
+function plan.check(spec, host)
+  local ok, result = pcall(function()
+    local words = copy(spec)
+    local checked = { flags = {} }
+    if words.argv == nil then check.fail("argv", "missing") end
+    for _, row in ipairs(options) do
+      local value = row.word and words[row.word]
+      if value ~= nil and row.word then checked[row.word] = row.check(value, row.word) end
+    end
+    check_needs(checked)
+    check_together(checked, host)
+    return checked
+  end)
+  if ok then return result end
+  local mistake = check.mistake(result)
+  if not mistake then error(result, 0) end
+  return nil, mistake
+end
+
+--- The steps for a checked spec. `host` as for `check`, and `ends`: {[number inside] = the host's descriptor}.
+function plan.lower(spec, host)
+  local steps = {}
+  local function add(step) steps[#steps + 1] = step end
+  for _, row in ipairs(options) do
+    local wanted = not row.word or spec[row.word] ~= nil
+    if row.steps and wanted then row.steps(row.word and spec[row.word], spec, add, host) end
+  end
+  return steps
+end
+
+return plan

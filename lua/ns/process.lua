@@ -1,0 +1,237 @@
+--- A running program. Made by `ns.spawn`; dropping or closing it ends the program, unless it is detached.
+-- @module ns.process
+local core = require "ns.core"
+local result = require "ns.result"
+local signals = require "ns.signals"
+
+local process = {}
+local Process = { __name = "ns.Process" }
+Process.__index = Process
+
+-- How long run and communicate wait for output after the program's end, where a grandchild keeps a pipe open: seconds.
+local LINGER = 0.5
+local GRACE = 2
+
+--- Wraps the core's handle. `fields`: pid, stdin, stdout, stderr, deadline, terminal, started.
+function process.new(handle, fields)
+  fields.handle = handle
+  return setmetatable(fields, Process)
+end
+
+--- Is it a process?
+function process.is(value)
+  return getmetatable(value) == Process
+end
+
+local function lost(errno)
+  return nil, "the status is lost: SIGCHLD is ignored, or somebody else has reaped the process", errno
+end
+
+--- Keeps the status once it is known, and takes the terminal back.
+local function settle(self, ok, how, code)
+  self.wall = core.clock() - self.started
+  if self.terminal then core.restore_terminal(self.terminal) end
+  self.terminal = nil
+  if how == "lost" then
+    self.status = { lost(code) }
+  else
+    self.status = { ok, how, code }
+  end
+  return self.status[1], self.status[2], self.status[3]
+end
+
+local function remaining(deadline)
+  return deadline and math.max(0, deadline - core.clock())
+end
+
+--- One wait after the other until `deadline`, as signals end each of them: so a Ctrl-C gets through.
+local function wait_until(self, deadline)
+  if self.status then return self.status[1], self.status[2], self.status[3] end
+  if self.handle:isclosed() then return nil, "attempt to wait for a closed process" end
+  while true do
+    local ok, how, code = self.handle:wait(remaining(deadline))
+    if how == "timeout" and remaining(deadline) == 0 then return nil, "timeout" end
+    if how ~= "again" and how ~= "timeout" then return settle(self, ok, how, code) end
+  end
+end
+
+local function check_seconds(value, name)
+  if value ~= nil and (type(value) ~= "number" or not (value >= 0)) then
+    error(("bad argument #1 to '%s' (seconds expected, got %s)"):format(name, tostring(value)), 3)
+  end
+end
+
+--- Ends the program and all it has started: SIGTERM, `grace` seconds of patience, SIGKILL.
+local function stop(self, grace)
+  if self.status or self.handle:isclosed() then return wait_until(self) end
+  if grace > 0 then
+    self.handle:kill(signals.number("TERM"))
+    self.handle:kill(signals.number("CONT"))
+    local ok, how, code = wait_until(self, core.clock() + grace)
+    if how ~= "timeout" then return ok, how, code end
+  end
+  self.handle:kill(signals.number("KILL"), true)
+  return wait_until(self)
+end
+
+--- Waits for the end of the program, `seconds` at the most (without: for ever). The `timeout` of the spec counts too: when
+-- it is over, the program is stopped. May be called again.
+-- @tparam[opt] number seconds
+-- @return true or nil, "exit" or "signal", exit status or signal number; nil, "timeout" while it runs; nil, message, errno
+-- @see waitid(2)
+function Process:wait(seconds)
+  check_seconds(seconds, "wait")
+  local deadline = seconds and core.clock() + seconds
+  local own = self.deadline
+  if own and not (deadline and deadline < own) and not self.status then
+    local ok, how, code = wait_until(self, own)
+    if how ~= "timeout" then return ok, how, code end
+    self.timed_out = true
+    return stop(self, self.grace or GRACE)
+  end
+  return wait_until(self, deadline)
+end
+
+--- Sends a signal (default TERM) to the program.
+-- @tparam[opt="TERM"] string|number signal
+-- @return true; or nil, message, errno (ESRCH after its end)
+-- @see pidfd_send_signal(2)
+function Process:kill(signal)
+  local number = signals.number(signal or "TERM")
+  if not number then error(("bad argument #1 to 'kill' (unknown signal '%s')"):format(tostring(signal)), 2) end
+  if self.handle:isclosed() then return nil, core.strerror(core.constants.errno.ESRCH), core.constants.errno.ESRCH end
+  local ok, _, errno = self.handle:kill(number)
+  if ok then return true end
+  return nil, core.strerror(errno), errno
+end
+
+--- Ends the program: SIGTERM, then, after `grace` seconds (default 2), SIGKILL for it and all it has started.
+-- @tparam[opt=2] number grace seconds
+-- @return as wait
+function Process:stop(grace)
+  check_seconds(grace, "stop")
+  return stop(self, grace or GRACE)
+end
+
+local function close_file(file)
+  if file and io.type(file) == "file" then file:close() end
+end
+
+--- Ends the program if it runs (SIGKILL), reaps it and closes its files. May be called again.
+function Process:close()
+  if not self.handle:isclosed() then
+    if not self.status and not self.detached then
+      self.handle:kill(signals.number("KILL"), true)
+      wait_until(self, core.clock() + 5)
+    end
+    self.handle:close()
+    if self.terminal then core.restore_terminal(self.terminal) end
+    self.terminal = nil
+  end
+  close_file(self.stdin)
+  close_file(self.stdout)
+  close_file(self.stderr)
+end
+
+--- What the program has used, once it has ended: utime, stime (seconds), maxrss (KiB), minflt, majflt, inblock, oublock,
+-- nvcsw, nivcsw; nil while it runs, or where somebody else has reaped it.
+-- @see getrusage(2)
+function Process:usage()
+  if not self.status or not (self.status[2] == "exit" or self.status[2] == "signal") then return nil end
+  return self.handle:usage()
+end
+
+local function output_fd(file)
+  return file and io.type(file) == "file" and core.fileno(file) or nil
+end
+
+--- What lines() and the like have read further than they have given.
+local function read_ahead(file)
+  return output_fd(file) and core.buffered(file) or ""
+end
+
+--- Reads until both outputs have ended, or the program has and LINGER is over; stops it at the deadline.
+local function collect(self, capture)
+  local pidfd, deadline = not self.status and self.handle:getfd() or nil, self.deadline
+  while true do
+    local what = capture:step(remaining(deadline), pidfd)
+    if what == "done" then return end
+    if what == "fed" then
+      close_file(self.stdin)
+    elseif what == "exited" then
+      wait_until(self)
+      pidfd, deadline = nil, core.clock() + LINGER
+    elseif what == "timeout" and remaining(deadline) == 0 then
+      if not pidfd then return end
+      self.timed_out = true
+      stop(self, self.grace or GRACE)
+      pidfd, deadline = nil, core.clock() + LINGER
+    end
+  end
+end
+
+--- Feeds `input` to stdin, reads stdout and stderr to their ends (as far as they are pipes), waits, closes.
+-- @tparam[opt] string input
+-- @treturn Result the table that `ns.run` returns; or nil, message, errno when the status is lost
+function Process:communicate(input)
+  if input ~= nil and type(input) ~= "string" then
+    error(("bad argument #1 to 'communicate' (string expected, got %s)"):format(type(input)), 2)
+  end
+  local into = self.stdin and io.type(self.stdin) == "file" and self.stdin_fd or nil
+  if into then self.stdin:flush() end
+  local ahead = { stdout = read_ahead(self.stdout), stderr = read_ahead(self.stderr) }
+  local capture = core.capture(into, input, output_fd(self.stdout), output_fd(self.stderr), self.max_output)
+  local ok, problem = pcall(collect, self, capture)
+  if not ok then
+    capture:close()
+    error(problem, 0)
+  end
+  local how, code
+  ok, how, code = self:wait()
+  local fields = { timed_out = self.timed_out or false, wall = self.wall, usage = self:usage() }
+  for i, name in ipairs { "stdout", "stderr" } do
+    local text, truncated = capture:output(i)
+    if self[name] then fields[name], fields.truncated = ahead[name] .. text, truncated or fields.truncated end
+  end
+  capture:close()
+  self:close()
+  if how ~= "exit" and how ~= "signal" then return nil, how, code end
+  return result.new(ok, how, code, fields)
+end
+
+--- The pidfd: readable when the program has ended. LuaSocket's select, and luv's new_poll, take it.
+function Process:getfd()
+  return self.handle:getfd()
+end
+
+--- For LuaSocket's select: is the end known already?
+function Process:dirty()
+  return self.status ~= nil
+end
+
+--- For cqueues: the descriptor to poll.
+function Process:pollfd()
+  return self.handle:getfd()
+end
+
+--- For cqueues: what to poll it for.
+function Process:events() -- luacheck: ignore self
+  return "r"
+end
+
+--- For cqueues: no timeout of its own.
+function Process:timeout() -- luacheck: ignore self
+  return nil
+end
+
+function Process:__tostring()
+  local state = self.status and ("%s %s"):format(self.status[2], tostring(self.status[3]))
+    or self.handle:isclosed() and "closed" or "running"
+  return ("ns.Process (pid %d, %s)"):format(self.pid, state)
+end
+
+Process.__close = Process.close
+
+process.methods = Process
+
+return process

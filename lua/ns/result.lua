@@ -1,0 +1,39 @@
+--- What a run has come to: `ok, how, code` in the words of os.execute, the outputs, and what it cost.
+-- @module ns.result
+local signals = require "ns.signals"
+
+local Result = {}
+Result.__index = Result
+
+local function verdict(r)
+  local text = r.how == "signal" and ("killed by signal %d (%s)"):format(r.signal, r.signame) or ("exit %d"):format(r.code)
+  return r.timed_out and "timeout, " .. text or text
+end
+
+--- One line, and the end of stderr: for assert(r.ok, tostring(r)).
+function Result:__tostring()
+  local text = ("ns.Result (%s)"):format(verdict(self))
+  local tail = (self.stderr or ""):sub(-1000):gsub("%s+$", "")
+  return tail == "" and text or text .. "\n" .. tail
+end
+
+local result = {}
+
+--- Makes a result of the wait triple and the `fields` that are known. `code` is the exit status, `signal` the signal:
+-- one of them is nil.
+function result.new(ok, how, code, fields)
+  fields.ok, fields.how = ok, how
+  if how == "signal" then
+    fields.signal, fields.signame = code, signals.name(code)
+  else
+    fields.code = code
+  end
+  return setmetatable(fields, Result)
+end
+
+--- Is it a result?
+function result.is(value)
+  return getmetatable(value) == Result
+end
+
+return result

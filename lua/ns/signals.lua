@@ -1,0 +1,21 @@
+--- Signals by number, "TERM", "SIGTERM" or "sigterm".
+-- @module ns.signals
+local constants = require("ns.core").constants.signal
+
+local signals = {}
+
+local NAMES = {}
+for name, number in pairs(constants) do NAMES[number] = name end
+
+--- The name of a number: "TERM" for 15, "34" for one without a name.
+function signals.name(number)
+  return NAMES[number] or tostring(number)
+end
+
+--- The number for a number or name; nil if there is none.
+function signals.number(value)
+  if type(value) == "string" then return constants[value:upper():gsub("^SIG", "")] end
+  if type(value) == "number" and value >= 1 and value <= 64 and value == math.floor(value) then return value end
+end
+
+return signals

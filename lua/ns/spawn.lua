@@ -1,0 +1,138 @@
+--- From a spec to a running process: check, open, launch, maps, plan, answer. Whatever fails, nothing is left.
+-- @module ns.spawn
+local core = require "ns.core"
+local errors = require "ns.error"
+local ids = require "ns.ids"
+local namespaces = require "ns.namespaces"
+local plan = require "ns.plan"
+local process = require "ns.process"
+local stdio = require "ns.stdio"
+
+local spawn = {}
+
+-- Programs that were detached and then dropped are reaped at the next spawn: until then their handle is kept here.
+local orphans = {}
+
+local function reap_orphans()
+  for handle in pairs(orphans) do
+    local _, how = handle:wait(0)
+    if how ~= "timeout" and how ~= "again" then
+      handle:close()
+      orphans[handle] = nil
+    end
+  end
+end
+
+--- What a plan depends on besides the spec: who asks, and the environment.
+function spawn.host()
+  local host = core.ids()
+  host.environ, host.arg_max = core.environ(), core.arg_max()
+  return host
+end
+
+--- Runs newuidmap or newgidmap; the caller is not trusted with more than its /etc/subuid.
+local function run_helper(name, pid, map)
+  local argv = { name, ("%d"):format(pid) }
+  for _, r in ipairs(map) do
+    for i = 1, 3 do argv[#argv + 1] = ("%.0f"):format(r[i]) end
+  end
+  local spec = { argv = argv, clear_env = true, env = { PATH = "/usr/bin:/bin:/usr/sbin:/sbin" } }
+  spec.stdin, spec.stdout, spec.stderr = "null", "null", "pipe"
+  local p, _, errno = spawn.start(assert(plan.check(spec, spawn.host())))
+  if not p then return nil, { op = name, word = "map" }, errno end
+  local r = p:communicate()
+  if r and r.ok then return true end
+  local said = r and r.stderr:gsub("%s+$", ""):gsub("\n.*", "") or "the status is lost"
+  return nil, { op = name, word = "map", path = ("(%s)"):format(said) }, core.constants.errno.EPERM
+end
+
+--- Writes the maps that the launcher may not write itself. true; or nil, step, errno
+local function write_maps(spec, host, pid)
+  local uid, gid = ids.maps(spec, host)
+  local writer = ids.writer(uid, gid, host)
+  if writer == "newuidmap" then
+    local ok, step, errno = run_helper("newgidmap", pid, gid)
+    if not ok then return nil, step, errno end
+    return run_helper("newuidmap", pid, uid)
+  elseif writer == "host" then
+    local files = { { "gid_map", ids.format(gid) }, { "uid_map", ids.format(uid) } }
+    if spec.setgroups then table.insert(files, 1, { "setgroups", spec.setgroups }) end
+    for _, file in ipairs(files) do
+      local path = ("/proc/%d/%s"):format(pid, file[1])
+      local ok, _, errno = core.write(path, file[2])
+      if not ok then return nil, { op = "write", path = path, word = file[1] }, errno end
+    end
+  end
+  return true
+end
+
+--- Sends the plan and awaits the answer: true; or nil, message, errno, detail.
+local function play(handle, steps, deadline)
+  local bytes = core.encode(steps)
+  while true do
+    local ok, what, errno, more = handle:play(bytes, deadline and math.max(0, deadline - core.clock()))
+    if ok then return true end
+    if what == "step" then return errors.refused(steps[more], errno) end
+    if what == "died" then return errors.died(more, errno) end
+    if what == "timeout" then return errors.timeout(steps[more]) end
+  end
+end
+
+local function launch(spec, host, opened, deadline, keep)
+  local steps = plan.lower(spec, host)
+  local flags = namespaces.clone_flags(spec.flags)
+  local handle, pid, errno = core.launch(flags, stdio.kept(opened.ends), spec.detach)
+  if not handle then return errors.refused({ op = pid, namespaces = spec.flags }, errno) end
+  keep.handle, keep.pid = handle, pid
+  if spec.flags.user then
+    local ok, step, why = write_maps(spec, host, pid)
+    if not ok then return errors.refused(step, why) end
+  end
+  return play(handle, steps, deadline)
+end
+
+--- The process for a handle that runs, with our ends of the pipes as files.
+local function adopt(spec, bag, opened, keep, started)
+  local fields = { pid = keep.pid, started = started, max_output = spec.max_output, detached = spec.detach }
+  fields.deadline = spec.timeout and started + spec.timeout
+  for name, fd in pairs(opened.ours) do
+    local file, message, errno = bag:file(fd, name == "stdin" and "w" or "r")
+    if not file then return nil, message, errno end
+    fields[name] = file
+    if name == "stdin" then fields.stdin_fd = fd end
+  end
+  fields.terminal = keep.terminal
+  if spec.detach then orphans[keep.handle] = true end
+  return process.new(keep.handle, fields)
+end
+
+local function start(spec, bag, keep)
+  local started = core.clock()
+  local host = spawn.host()
+  local opened, step, errno = stdio.open(bag, spec)
+  if not opened then return errors.refused(step, errno) end
+  host.ends = opened.ends
+  keep.terminal = spec.tty and core.terminal(opened.ends[0]) or nil
+  local ok, message, code, detail = launch(spec, host, opened, spec.timeout and started + spec.timeout, keep)
+  if not ok then return nil, message, code, detail end
+  return adopt(spec, bag, opened, keep, started)
+end
+
+--- Starts a checked spec. A process; or nil, message, errno, detail. Errors of any kind, a Ctrl-C among them, leave
+-- neither process nor descriptor.
+function spawn.start(spec)
+  reap_orphans()
+  local bag, keep = core.bag(), {}
+  local ok, p, message, errno, detail = pcall(start, spec, bag, keep)
+  bag:close()
+  if not (ok and p) and keep.handle then
+    keep.handle:kill(9, true)
+    keep.handle:close()
+    orphans[keep.handle] = nil
+    if keep.terminal then core.restore_terminal(keep.terminal) end
+  end
+  if not ok then error(p, 0) end
+  return p, message, errno, detail
+end
+
+return spawn

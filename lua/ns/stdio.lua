@@ -1,0 +1,169 @@
+--- The program's descriptors: what the words stdin, stdout, stderr and fds may be, how the host opens them, and the steps
+-- that put them in place. Everything else is closed by exec.
+-- @module ns.stdio
+local check = require "ns.check"
+local core = require "ns.core"
+local open = core.constants.open
+
+local stdio = {}
+
+local NUMBER = { stdin = 0, stdout = 1, stderr = 2 }
+local descriptor = check.integer(0, 2147483647)
+
+local function method(value, name)
+  local ok, found = pcall(function() return value[name] end)
+  return ok and type(found) == "function" and found or nil
+end
+
+--- The descriptor of a number, a Lua file, or an object with getfd or fileno; nil if it is none of these.
+local function number_of(value, where)
+  local fd
+  if type(value) == "number" then
+    fd = descriptor(value, where)
+  elseif io.type(value) then
+    fd = io.type(value) == "file" and core.fileno(value)
+    if not fd then check.fail(where, "the file is closed, or has no descriptor") end
+  else
+    local get = method(value, "getfd") or method(value, "fileno")
+    if not get then return nil end
+    fd = descriptor(get(value), where .. ":getfd()")
+  end
+  if not core.isopen(fd) then check.fail(where, "descriptor %d is not open", fd) end
+  return fd
+end
+
+local file_fields = { path = check.path, append = check.boolean }
+
+local function check_file(value, where, name)
+  local file = check.record(file_fields)(value, where)
+  if not file.path then check.fail(where .. ".path", "missing") end
+  if file.append ~= nil and name == "stdin" then check.fail(where .. ".append", "only for output") end
+  return file
+end
+
+local KINDS = {
+  stdin = { inherit = true, null = true, pipe = true },
+  stdout = { inherit = true, null = true, pipe = true },
+  stderr = { inherit = true, null = true, pipe = true, stdout = true },
+}
+
+--- One of the three words -> {kind=...}, {fd=...} or {path=...}.
+function stdio.check(value, where)
+  local name = where:match("%a+$")
+  if type(value) == "string" then
+    if not KINDS[name][value] then check.fail(where, "unknown kind '%s'%s", value, check.nearest(value, KINDS[name])) end
+    return { kind = value }
+  end
+  local fd = number_of(value, where)
+  if fd then return { fd = fd } end
+  if type(value) == "table" then return check_file(value, where, name) end
+  check.fail(where, "'inherit', 'null', 'pipe', a file, a descriptor or {path=...} expected, got %s", type(value))
+end
+
+--- {[number inside] = file or descriptor} -> {[number] = descriptor}.
+function stdio.check_fds(value, where)
+  if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
+  local fds = {}
+  for key, v in next, value do
+    local at = ("%s[%s]"):format(where, tostring(key))
+    check.integer(3, 1048575)(key, at)
+    fds[key] = number_of(v, at) or check.fail(at, "a file or a descriptor expected, got %s", type(v))
+  end
+  return fds
+end
+
+local function open_flags(name, file)
+  if name == "stdin" then return open.RDONLY end
+  return open.WRONLY + open.CREAT + (file.append and open.APPEND or open.TRUNC)
+end
+
+--- Opens one word in the `bag`. Returns the program's end and, for a pipe, ours.
+local function open_one(bag, name, want)
+  if want.fd then return want.fd end
+  if want.path then return bag:open(want.path, open_flags(name, want)) end
+  if want.kind == "pipe" then
+    local r, w, errno = bag:pipe()
+    if not r then return nil, w, errno end
+    if name == "stdin" then return r, w end
+    return w, r
+  end
+  if want.kind == "inherit" and core.isopen(NUMBER[name]) then return NUMBER[name] end
+  return bag:open("/dev/null", open.RDWR)
+end
+
+--- Opens what the checked spec asks for. Returns {ends = {[0..] = descriptor}, ours = {stdin=, ...}}, or nil, the step that
+-- was refused, errno.
+function stdio.open(bag, spec)
+  local opened = { ends = {}, ours = {} }
+  for _, name in ipairs { "stdin", "stdout", "stderr" } do
+    local want = spec[name] or { kind = "inherit" }
+    if want.kind == "stdout" then
+      opened.ends[2] = opened.ends[1]
+    else
+      local theirs, ours, errno = open_one(bag, name, want)
+      if not theirs then
+        return nil, { op = want.path and "open" or "pipe", path = want.path, word = name }, errno
+      end
+      opened.ends[NUMBER[name]] = theirs
+      opened.ours[name] = ours
+    end
+  end
+  for number, fd in pairs(spec.fds or {}) do opened.ends[number] = fd end
+  return opened
+end
+
+local function sorted_keys(t)
+  local keys = {}
+  for key in pairs(t) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+--- The host's descriptors that must live on into the launcher: a sorted list.
+function stdio.kept(ends)
+  local set = {}
+  for _, fd in pairs(ends) do set[fd] = true end
+  return sorted_keys(set)
+end
+
+local function word_of(number)
+  return ({ [0] = "stdin", "stdout", "stderr" })[number] or ("fds[%d]"):format(number)
+end
+
+--- Where descriptors that are in the way wait: numbers that nobody uses, the lowest there are.
+local function free_number(used)
+  local n = 3
+  while used[n] do n = n + 1 end
+  used[n] = true
+  return n
+end
+
+--- Steps for `ends`, {[number inside] = the host's number}: first those whose number another one wants move out of the
+-- way, then each moves into its place.
+function stdio.steps(ends, add)
+  local numbers, used, moved = sorted_keys(ends), {}, {}
+  for number, fd in pairs(ends) do used[number], used[fd] = true, true end
+  for _, number in ipairs(numbers) do
+    local fd = ends[number]
+    if fd ~= number and ends[fd] and not moved[fd] then
+      moved[fd] = free_number(used)
+      add { op = "dup", fd = fd, to = moved[fd], flags = open.CLOEXEC, word = word_of(number) }
+    end
+  end
+  for _, number in ipairs(numbers) do
+    local fd = ends[number]
+    add { op = "dup", fd = fd ~= number and moved[fd] or fd, to = number, word = word_of(number) }
+  end
+end
+
+--- Steps that have exec close every other descriptor.
+function stdio.close_steps(ends, add)
+  local first = 0
+  for _, number in ipairs(sorted_keys(ends)) do
+    if number > first then add { op = "cloexec", fd = first, to = number - 1 } end
+    first = number + 1
+  end
+  add { op = "cloexec", fd = first, to = -1 }
+end
+
+return stdio

@@ -1,0 +1,41 @@
+/* What differs between Lua 5.1 ... 5.5 and LuaJIT. The prefix is ours: LuaJIT declares some of the 5.2 names itself, and
+ * one binary built with the 5.1 headers runs in both. */
+#ifndef NS_COMPAT_H
+#define NS_COMPAT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h> /* LUA_FILEHANDLE in 5.1 */
+
+#define NS_EXPORT __attribute__((visibility("default")))
+
+#if LUA_VERSION_NUM >= 502
+#define nsL_rawlen lua_rawlen
+#define nsL_setfuncs(L, list) luaL_setfuncs(L, list, 0)
+#else
+#define nsL_rawlen lua_objlen
+static inline void nsL_setfuncs(lua_State *L, const luaL_Reg *list) {
+    for (; list->name; list++) {
+        lua_pushcfunction(L, list->func);
+        lua_setfield(L, -2, list->name);
+    }
+}
+#endif
+
+/* Leaves the metatable of a class on the stack: made at the first call, found at the next (busted opens us per file). */
+static inline void nsL_class(lua_State *L, const char *name, const luaL_Reg *methods) {
+    if (luaL_newmetatable(L, name)) {
+        lua_pushstring(L, name);
+        lua_setfield(L, -2, "__name");
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -2, "__index");
+        nsL_setfuncs(L, methods);
+    }
+}
+
+static inline void nsL_setclass(lua_State *L, const char *name) {
+    luaL_getmetatable(L, name);
+    lua_setmetatable(L, -2);
+}
+
+#endif

@@ -1,0 +1,81 @@
+/* The program inside: it reads a plan, plays the steps one by one and reports the first that fails.
+ *
+ * The law of this folder: system calls through sys() alone, no C library, no allocation but the plan's own mapping,
+ * nothing of the host but plan.h. The same code runs as a program of its own (start.c) and, where a memfd may not be
+ * executed, in a copy of the host (core/spawn.c). */
+#include "launcher.h"
+
+#include <linux/errno.h>
+#include <linux/mman.h>
+#include <linux/socket.h>
+#include <stddef.h>
+
+#include "sys.h"
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0x4000
+#endif
+
+_Noreturn static void leave(void) {
+    for (;;) sys(__NR_exit_group, 127);
+}
+
+void ns_report(struct player *p, long error) {
+    struct record r = {p->plan->current, (int32_t)error};
+    if (FAILED(sys(__NR_sendto, p->socket, &r, sizeof r, MSG_NOSIGNAL))) leave();
+}
+
+static void read_all(int fd, char *to, uint32_t size) {
+    while (size > 0) {
+        long n = sys(__NR_read, fd, to, size);
+        if (n <= 0) leave(); /* the host is gone, or has given up */
+        to += n;
+        size -= (uint32_t)n;
+    }
+}
+
+static struct plan *read_plan(int fd) {
+    struct plan head;
+    read_all(fd, (char *)&head, sizeof head);
+    if (head.magic != PLAN_MAGIC || head.size < sizeof head) leave();
+    long at = sys(SYS_mmap, PLAN_ADDRESS, head.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (FAILED(at)) leave();
+    struct plan *plan = (struct plan *)at;
+    *plan = head;
+    read_all(fd, (char *)plan + sizeof head, head.size - (uint32_t)sizeof head);
+    return plan;
+}
+
+char **ns_list(const struct player *p, uint32_t offset) {
+    if (!offset) return 0;
+    uintptr_t *list = (uintptr_t *)((char *)p->plan + offset);
+    for (uintptr_t *entry = list; *entry; entry++) *entry += (uintptr_t)p->plan;
+    return (char **)list;
+}
+
+/* An ignored signal stays ignored over exec; nothing of the host's choice shall reach the program. */
+static void reset_signals(void) {
+    struct {
+        void *handler;
+        unsigned long flags;
+        void *restorer;
+        uint64_t mask;
+    } standard = {0};
+    for (int signal = 1; signal <= 64; signal++) sys(__NR_rt_sigaction, signal, &standard, 0, 8);
+}
+
+_Noreturn void ns_launch(int socket) {
+    struct player p = {read_plan(socket), socket};
+    if (p.plan->flags & PLAN_RESET_SIGNALS) reset_signals();
+    const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
+    for (uint32_t i = 0; i < p.plan->count; i++) {
+        const struct step *s = &steps[i];
+        p.plan->current = i + 1;
+        long r = s->op < ns_op_count ? ns_ops[s->op].run(&p, s) : -ENOSYS;
+        if (r < 0 && (uint32_t)-r != s->ignore) {
+            ns_report(&p, -r);
+            break;
+        }
+    }
+    leave();
+}

@@ -1,0 +1,36 @@
+/* What the files of the launcher share. */
+#ifndef NS_LAUNCHER_H
+#define NS_LAUNCHER_H
+
+#include <stdint.h>
+
+#include "../plan.h"
+
+/* A plan being played. */
+struct player {
+    struct plan *plan;
+    int socket; /* to the host: the plan came from it, records go into it */
+};
+
+/* An op carries out one step and returns 0 or -errno. */
+struct op {
+    const char *name;
+    long (*run)(struct player *, const struct step *);
+};
+
+extern const struct op ns_ops[];
+extern const uint32_t ns_op_count;
+
+/* The whole life of the new process: reads the plan from the socket and plays it; ends in exec or exit. */
+_Noreturn void ns_launch(int socket);
+
+/* Sends {step being played, error}. A host that is gone is no reason to stay. */
+void ns_report(struct player *, long error);
+
+/* The string, or the list with its offsets turned into pointers, at an offset; NULL for 0. */
+static inline char *plan_string(const struct player *p, uint32_t offset) {
+    return offset ? (char *)p->plan + offset : 0;
+}
+char **ns_list(const struct player *, uint32_t offset);
+
+#endif

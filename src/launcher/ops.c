@@ -1,0 +1,191 @@
+/* What a step can be: one function and one row of ns_ops[] per op, close to the system call of the same name.
+ *
+ * To add an op: write its function here and its row below; the step that uses it is made in lua/ns/options.lua, and its
+ * words for an error message stand in lua/ns/error.lua. Nothing between needs to know. */
+#include <asm/ioctls.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/prctl.h>
+#include <linux/socket.h>
+#include <stddef.h>
+
+#include "launcher.h"
+#include "sys.h"
+
+#ifndef MSG_PEEK
+#define MSG_PEEK 2
+#define MSG_DONTWAIT 0x40
+#endif
+
+/* path, source, type, flags, data: mount(2) */
+static long op_mount(struct player *p, const struct step *s) {
+    return sys(__NR_mount, plan_string(p, s->source), plan_string(p, s->path), plan_string(p, s->type), s->flags,
+               plan_string(p, s->data));
+}
+
+/* path, data: one write(2), as the files of /proc want it */
+static long op_write(struct player *p, const struct step *s) {
+    long fd = sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (FAILED(fd)) return fd;
+    long n = sys(__NR_write, fd, plan_string(p, s->data), s->size);
+    sys(__NR_close, fd);
+    return FAILED(n) ? n : n == s->size ? 0 : -EIO;
+}
+
+/* data */
+static long op_sethostname(struct player *p, const struct step *s) {
+    return sys(__NR_sethostname, plan_string(p, s->data), s->size);
+}
+
+/* data */
+static long op_setdomainname(struct player *p, const struct step *s) {
+    return sys(__NR_setdomainname, plan_string(p, s->data), s->size);
+}
+
+/* flags: CLONE_NEW* */
+static long op_unshare(struct player *p, const struct step *s) {
+    (void)p;
+    return sys(__NR_unshare, s->flags);
+}
+
+static long op_setsid(struct player *p, const struct step *s) {
+    (void)p, (void)s;
+    return FAILED(sys(__NR_setsid)) ? -EPERM : 0;
+}
+
+/* data: the gids, as uint32_t */
+static long op_setgroups(struct player *p, const struct step *s) {
+    return sys(SYS_setgroups, s->size / sizeof(uint32_t), plan_string(p, s->data));
+}
+
+/* value: real, effective and saved id */
+static long op_setgid(struct player *p, const struct step *s) {
+    (void)p;
+    return sys(SYS_setresgid, s->value, s->value, s->value);
+}
+
+static long op_setuid(struct player *p, const struct step *s) {
+    (void)p;
+    return sys(SYS_setresuid, s->value, s->value, s->value);
+}
+
+/* Empties the inheritable set, and with it the ambient one: exec then gives the program just what its ids give it. */
+static long op_dropcaps(struct player *p, const struct step *s) {
+    (void)p, (void)s;
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct sets[2];
+    long r = sys(__NR_capget, &head, sets);
+    if (FAILED(r)) return r;
+    sets[0].inheritable = sets[1].inheritable = 0;
+    return sys(__NR_capset, &head, sets);
+}
+
+/* value: the signal that the end of the host sends. The host may have ended before the kernel was told: then its end of
+ * the socket is closed. (getppid() does not tell: in a new pid namespace it is 0 from the start.) */
+static long op_pdeathsig(struct player *p, const struct step *s) {
+    char byte;
+    long r = sys(__NR_prctl, PR_SET_PDEATHSIG, s->value);
+    if (!FAILED(r) && sys(__NR_recvfrom, p->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) sys(__NR_exit_group, 127);
+    return r;
+}
+
+/* value: the new mask */
+static long op_umask(struct player *p, const struct step *s) {
+    (void)p;
+    sys(__NR_umask, s->value);
+    return 0;
+}
+
+/* path. Afterwards the place must lie beneath the root: getcwd says "(unreachable)" for what a descriptor led out to. */
+static long op_chdir(struct player *p, const struct step *s) {
+    char cwd[4096];
+    long r = sys(__NR_chdir, plan_string(p, s->path));
+    if (FAILED(r)) return r;
+    r = sys(__NR_getcwd, cwd, sizeof cwd);
+    if (r == -ENAMETOOLONG || r == -ERANGE) return 0; /* deep, but inside */
+    return FAILED(r) ? r : cwd[0] == '/' ? 0 : -EXDEV;
+}
+
+/* Makes this process group the terminal's foreground one. fd: the terminal */
+static long op_foreground(struct player *p, const struct step *s) {
+    (void)p;
+    long r = sys(__NR_setpgid, 0, 0);
+    if (FAILED(r)) return r;
+    int group = (int)sys(__NR_getpid);
+    return sys(__NR_ioctl, s->fd, TIOCSPGRP, &group);
+}
+
+/* fd becomes to. flags: O_CLOEXEC for a stop on the way. A number that the socket has taken is given up by the socket. */
+static long op_dup(struct player *p, const struct step *s) {
+    if (s->to == p->socket) {
+        long moved = sys(__NR_fcntl, p->socket, F_DUPFD_CLOEXEC, s->to + 1);
+        if (FAILED(moved)) return moved;
+        p->socket = (int)moved;
+    }
+    long r = s->fd == s->to ? sys(__NR_fcntl, s->fd, F_SETFD, 0) : sys(__NR_dup3, s->fd, s->to, s->flags);
+    return FAILED(r) ? r : 0;
+}
+
+/* Marks one descriptor after the other: kernels before 5.11 cannot mark a range. */
+static long mark_each(int first, unsigned last) {
+    struct {
+        uint64_t soft, hard;
+    } limit;
+    long r = sys(__NR_prlimit64, 0, 7 /* RLIMIT_NOFILE */, 0, &limit);
+    if (FAILED(r)) return r;
+    /* a descriptor above the soft limit can be there if the limit was lowered later, but none above the hard one */
+    for (int fd = first; (unsigned)fd <= last && (uint64_t)fd < limit.hard && fd < 1 << 20; fd++)
+        sys(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC);
+    return 0;
+}
+
+/* fd, to: the first and the last (-1: all above) of the descriptors that exec shall close */
+static long op_cloexec(struct player *p, const struct step *s) {
+    (void)p;
+    long r = sys(__NR_close_range, s->fd, (unsigned)s->to, CLOSE_RANGE_CLOEXEC);
+    return r == -ENOSYS || r == -EINVAL || r == -EPERM ? mark_each(s->fd, (unsigned)s->to) : r;
+}
+
+/* An error that lets the search through PATH go on, as execvp(3) does it. */
+static int next_candidate(long error) {
+    return error == -ENOENT || error == -ENOTDIR || error == -EACCES || error == -ESTALE || error == -ENODEV ||
+           error == -ETIMEDOUT;
+}
+
+/* paths: the candidates; argv, env. Returns only if none of them can be executed: EACCES is more telling than ENOENT. */
+static long op_exec(struct player *p, const struct step *s) {
+    char **paths = ns_list(p, s->paths), **argv = ns_list(p, s->argv), **env = ns_list(p, s->env);
+    uint64_t none = 0;
+    long r = -ENOENT, denied = 0;
+    sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, 0, sizeof none);
+    ns_report(p, 0);
+    for (; *paths; paths++) {
+        r = sys(__NR_execve, *paths, argv, env);
+        if (r == -EACCES) denied = r;
+        if (!next_candidate(r)) return r;
+    }
+    return denied ? denied : r;
+}
+
+const struct op ns_ops[] = {
+    {"mount", op_mount},
+    {"write", op_write},
+    {"sethostname", op_sethostname},
+    {"setdomainname", op_setdomainname},
+    {"unshare", op_unshare},
+    {"setsid", op_setsid},
+    {"setgroups", op_setgroups},
+    {"setgid", op_setgid},
+    {"setuid", op_setuid},
+    {"dropcaps", op_dropcaps},
+    {"pdeathsig", op_pdeathsig},
+    {"umask", op_umask},
+    {"chdir", op_chdir},
+    {"foreground", op_foreground},
+    {"dup", op_dup},
+    {"cloexec", op_cloexec},
+    {"exec", op_exec},
+};
+const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

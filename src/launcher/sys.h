@@ -1,0 +1,96 @@
+/* Raw system calls, one place. They return -errno and touch no memory of a C library, so that the same code runs in the
+ * launcher, which has none, and in a child that shares or copies the memory of the host. */
+#ifndef NS_SYS_H
+#define NS_SYS_H
+
+#include <asm/unistd.h>
+
+#if defined(__x86_64__)
+static inline long sys6(long n, long a, long b, long c, long d, long e, long f) {
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall" : "+a"(n) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+    return n;
+}
+#elif defined(__aarch64__)
+static inline long sys6(long n, long a, long b, long c, long d, long e, long f) {
+    register long x8 __asm__("x8") = n;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+    return x0;
+}
+#elif defined(__riscv) && __riscv_xlen == 64
+static inline long sys6(long n, long a, long b, long c, long d, long e, long f) {
+    register long a7 __asm__("a7") = n;
+    register long a0 __asm__("a0") = a;
+    register long a1 __asm__("a1") = b;
+    register long a2 __asm__("a2") = c;
+    register long a3 __asm__("a3") = d;
+    register long a4 __asm__("a4") = e;
+    register long a5 __asm__("a5") = f;
+    __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5) : "memory");
+    return a0;
+}
+#elif defined(__arm__)
+static inline long sys6(long n, long a, long b, long c, long d, long e, long f) {
+    register long r0 __asm__("r0") = a;
+    register long r1 __asm__("r1") = b;
+    register long r2 __asm__("r2") = c;
+    register long r3 __asm__("r3") = d;
+    register long r4 __asm__("r4") = e;
+    register long r5 __asm__("r5") = f;
+    /* r7 may be the frame pointer in Thumb code: it is saved by hand */
+    __asm__ volatile("push {r7}\n\tmov r7, %1\n\tsvc 0\n\tpop {r7}"
+                     : "+r"(r0) : "r"(n), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5) : "memory");
+    return r0;
+}
+#elif defined(__i386__)
+static inline long sys6(long n, long a, long b, long c, long d, long e, long f) {
+    long last[2] = {f, a}; /* ebp and ebx cannot be named as operands: they are loaded from here */
+    __asm__ volatile("push %%ebp\n\tpush %%ebx\n\tmov 4(%%ecx), %%ebx\n\tmov (%%ecx), %%ebp\n\t"
+                     "mov 8(%%ecx), %%ecx\n\tint $0x80\n\tpop %%ebx\n\tpop %%ebp"
+                     : "+a"(n) : "c"((long[3]){last[0], last[1], b}), "d"(c), "S"(d), "D"(e) : "memory");
+    return n;
+}
+#else
+#error "no system call for this machine yet: add sys6 here and _start in start.c"
+#endif
+
+/* sys(number, up to six arguments of any scalar type) */
+#define SYS_PAD(n, a, b, c, d, e, f, ...) \
+    sys6((n), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define sys(...) SYS_PAD(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+
+/* 32-bit machines: the calls with 32-bit ids, and a file offset in pages */
+#ifdef __NR_setresuid32
+#define SYS_setresuid __NR_setresuid32
+#define SYS_setresgid __NR_setresgid32
+#define SYS_setgroups __NR_setgroups32
+#else
+#define SYS_setresuid __NR_setresuid
+#define SYS_setresgid __NR_setresgid
+#define SYS_setgroups __NR_setgroups
+#endif
+#ifdef __NR_mmap2
+#define SYS_mmap __NR_mmap2
+#else
+#define SYS_mmap __NR_mmap
+#endif
+
+/* newer than some headers */
+#ifndef __NR_clone3
+#define __NR_clone3 435
+#endif
+#ifndef __NR_close_range
+#define __NR_close_range 436
+#endif
+
+#define FAILED(r) ((unsigned long)(r) > -4096ul)
+
+#endif

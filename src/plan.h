@@ -1,0 +1,47 @@
+/* The waist between the two processes. The host lays a plan out as one block of bytes; the launcher plays it and
+ * answers with records. Offsets and numbers: no pointer, no Lua type, no function that acts. */
+#ifndef NS_PLAN_H
+#define NS_PLAN_H
+
+#include <stdint.h>
+
+#define PLAN_MAGIC 0x6e73706cu /* "nspl" */
+
+/* Where the launcher asks for the plan's memory: a host that gave up waiting reads there which step hung. */
+#define PLAN_ADDRESS 0x20000000ul
+
+enum plan_flags {
+    PLAN_RESET_SIGNALS = 1, /* ignored signals are still ignored: clone3 could not reset them */
+    PLAN_COPY = 2,          /* played in a copy of the host's memory, not in the launcher's own */
+};
+
+struct plan {
+    uint32_t magic;
+    uint32_t size;    /* of the whole block, in bytes; the last one is 0 */
+    uint32_t steps;   /* offset of the first struct step */
+    uint32_t count;   /* number of steps */
+    uint32_t flags;   /* enum plan_flags */
+    uint32_t current; /* the step being played, from 1: written by the launcher, read by a host that timed out */
+};
+
+/* One flat shape for every op; a field's name is its key in Lua. Strings and lists are offsets into the plan, 0 when
+ * absent; a list is an array of uintptr_t offsets that ends in 0. What an op makes of its fields stands at the op. */
+struct step {
+    uint32_t op;                       /* index into ns_ops[] */
+    uint32_t ignore;                   /* an errno that counts as success */
+    uint32_t path, source, type, data; /* strings */
+    uint32_t size;                     /* bytes in data */
+    uint32_t paths, argv, env;         /* lists */
+    int32_t fd, to;                    /* descriptors */
+    uint64_t flags;
+    int64_t value;
+};
+
+/* What comes back over the socket. {step, 0} says "this step is about to leave the launcher for good" (exec);
+ * {step, error} that it failed. After the first, end-of-file means that the program runs. */
+struct record {
+    uint32_t step;
+    int32_t error;
+};
+
+#endif
