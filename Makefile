@@ -45,7 +45,27 @@ install: all
 	install -m 755 $(CORE) $(DESTDIR)$(LUA_LIBDIR)/ns/core.so
 	install -m 644 $(LUA_FILES) $(DESTDIR)$(LUA_SHAREDIR)/ns
 
+# ---- what a user runs ----
+
+NEED = sh tools/need.sh
+LUA_ENV = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/5.4/?.so;;'
+
+demo:
+	@$(NEED) demo
+	@$(MAKE) --no-print-directory -s LUA_VERSION=5.4
+	@$(LUA_ENV) lua5.4 examples/newns.lua $(DEMO)
+
+test:
+	@$(NEED) test
+	@$(MAKE) --no-print-directory versions
+	@sh tools/test.sh "$(LUAS)" $(SPEC)
+
+bench:
+	@$(NEED) bench
+	@$(MAKE) --no-print-directory -s LUA_VERSION=5.4
+	@sh bench/run.sh
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all versions install clean
+.PHONY: all versions install demo test bench clean

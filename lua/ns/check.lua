@@ -20,6 +20,7 @@ local function expected(where, what, value)
   check.fail(where, "%s expected, got %s", what, type(value))
 end
 
+--- true or false.
 function check.boolean(value, where)
   if type(value) ~= "boolean" then expected(where, "boolean", value) end
   return value

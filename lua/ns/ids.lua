@@ -20,7 +20,14 @@ local function overlap(a, b, side)
   return a[side] < b[side] + b[3] and b[side] < a[side] + a[3]
 end
 
---- A list of {inside, outside, count}: at most 340, no overlaps.
+--- The bytes of a map for /proc/PID/uid_map.
+function ids.format(map)
+  local lines = {}
+  for i, r in ipairs(map) do lines[i] = ("%.0f %.0f %.0f\n"):format(r[1], r[2], r[3]) end
+  return table.concat(lines)
+end
+
+--- A list of {inside, outside, count}: at most 340, no overlaps, and short enough for one write.
 function ids.check_map(value, where)
   local map = check.list(range, 1)(value, where)
   if #map > 340 then check.fail(where, "%d ranges, the kernel takes 340", #map) end
@@ -33,14 +40,9 @@ function ids.check_map(value, where)
       end
     end
   end
+  local size = #ids.format(map)
+  if size > 4095 then check.fail(where, "%d bytes as text, the kernel takes 4095", size) end
   return map
-end
-
---- The bytes of a map for /proc/PID/uid_map.
-function ids.format(map)
-  local lines = {}
-  for i, r in ipairs(map) do lines[i] = ("%.0f %.0f %.0f\n"):format(r[1], r[2], r[3]) end
-  return table.concat(lines)
 end
 
 --- The ranges that `file` (/etc/subuid) gives to the user: a list of {start, count}.

@@ -11,7 +11,7 @@ local spawn = require "ns.spawn"
 
 local ns = { _VERSION = "ns 0.1.0" }
 
---- The flags of clone(2), to be added up: ns.CLONE_NEWPID + ns.CLONE_NEWNS.
+-- The flags of clone(2), to be added up: ns.CLONE_NEWPID + ns.CLONE_NEWNS.
 for name, number in pairs(core.constants.clone) do ns["CLONE_" .. name] = number end
 
 --- The spec in its normal form; a mistake is raised at `level`.

@@ -76,34 +76,43 @@ local function env(value, where)
   return result
 end
 
---- The environment of the program: sorted NAME=value strings, and its PATH.
+--- The environment of the program as NAME=value strings: the host's, in its order, with the changes of the spec.
 local function environment(spec, host)
-  local vars, list = {}, {}
-  if not spec.clear_env then
-    for name, value in pairs(host.environ) do vars[name] = value end
+  if not spec.env and not spec.clear_env then return host.environ end
+  local list, added, change = {}, {}, spec.env or {}
+  for _, entry in ipairs(spec.clear_env and {} or host.environ) do
+    if change[entry:match("^[^=]*")] == nil then list[#list + 1] = entry end
   end
-  for name, value in pairs(spec.env or {}) do vars[name] = value or nil end
-  for name, value in pairs(vars) do list[#list + 1] = name .. "=" .. value end
-  table.sort(list)
-  return list, vars.PATH
+  for name, value in pairs(change) do
+    if value then added[#added + 1] = name .. "=" .. value end
+  end
+  table.sort(added)
+  for _, entry in ipairs(added) do list[#list + 1] = entry end
+  return list
+end
+
+local function search_path(env)
+  for _, entry in ipairs(env) do
+    if entry:sub(1, 5) == "PATH=" then return entry:sub(6) end
+  end
+  return "/bin:/usr/bin"
 end
 
 --- Where a program may be: execvp(3), with the PATH that the program itself will have.
-local function candidates(name, path)
+local function candidates(name, env)
   if name:find("/", 1, true) then return { name } end
   local list = {}
-  for dir in ((path or "/bin:/usr/bin") .. ":"):gmatch("([^:]*):") do
+  for dir in (search_path(env) .. ":"):gmatch("([^:]*):") do
     list[#list + 1] = (dir == "" and "." or dir) .. "/" .. name
   end
   return list
 end
 
 local function execute(argv, spec, add, host)
-  local list, path = environment(spec, host)
-  local vector = {}
+  local list, vector = environment(spec, host), {}
   for i, argument in ipairs(argv) do vector[i] = argument end
   vector[1] = spec.argv0 or argv[1]
-  add { op = "exec", paths = candidates(argv[1], path), argv = vector, env = list, data = argv[1], word = "argv" }
+  add { op = "exec", paths = candidates(argv[1], list), argv = vector, env = list, data = argv[1], word = "argv" }
 end
 
 --- The kernel takes 128 KiB in one argument or variable, its zero included (execve(2)).

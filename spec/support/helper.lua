@@ -4,7 +4,6 @@ local core = require "ns.core"
 local lfs = require "lfs"
 local machine = require "support.machine"
 
--- Interpreters that a spec starts do not see who runs them.
 local function descriptors()
   local list = {}
   for name in lfs.dir("/proc/self/fd") do
@@ -39,6 +38,11 @@ local function snapshot()
     ["host name"] = machine.read("/proc/sys/kernel/hostname"),
   }
 end
+
+busted.subscribe({ "suite", "end" }, function()
+  machine.remove_public()
+  return nil, true
+end)
 
 local before
 

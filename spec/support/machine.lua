@@ -11,9 +11,36 @@ end
 
 machine.root = core.ids().euid == 0
 
---- The paths by which another interpreter of the same version finds this module, as environment variables.
-machine.env = { LUA_PATH = package.path, LUA_CPATH = package.cpath, LUA_PATH_5_2 = package.path, LUA_CPATH_5_2 = package.cpath,
-  LUA_PATH_5_3 = package.path, LUA_CPATH_5_3 = package.cpath, LUA_PATH_5_4 = package.path, LUA_CPATH_5_4 = package.cpath }
+--- The project's folder, and a copy of what users need that nobody may read too.
+machine.top = require("lfs").currentdir()
+
+local public
+
+--- A folder with lua/ and build/VERSION/ that an ordinary user can read; removed at the end of all specs.
+function machine.public()
+  if not public then
+    public = os.tmpname()
+    os.remove(public)
+    local version = _VERSION:match("%d%.%d")
+    local line = "mkdir -m 755 %s && cp -r lua examples %s && mkdir %s/build && cp -r build/%s %s/build && chmod -R a+rX %s"
+    assert(os.execute(line:format(public, public, public, version, public, public)))
+  end
+  return public
+end
+
+function machine.remove_public()
+  if public then os.execute("rm -rf " .. public) end
+  public = nil
+end
+
+--- The variables by which an interpreter of this version finds the module in `folder`.
+function machine.paths(folder)
+  local version = _VERSION:match("%d%.%d")
+  local path = ("%s/lua/?.lua;%s/lua/?/init.lua;;"):format(folder, folder)
+  local cpath = ("%s/build/%s/?.so;;"):format(folder, version)
+  local suffix = version == "5.1" and "" or "_" .. version:gsub("%.", "_")
+  return { ["LUA_PATH" .. suffix] = path, ["LUA_CPATH" .. suffix] = cpath, LUA_PATH = path, LUA_CPATH = cpath }
+end
 
 --- Runs a shell line inside `spec` and returns its output without the last newline.
 function machine.sh(spec, line)
@@ -25,12 +52,17 @@ function machine.sh(spec, line)
   return (r.stdout:gsub("\n$", ""))
 end
 
---- Runs Lua code in an interpreter of its own, as this user or (with `user`) as nobody; a result as from ns.run.
+--- Runs Lua code in an interpreter of its own, as this user or (`nobody = true`) as an ordinary one; a result as from
+-- ns.run. `options.spec` has more words for it, `options.under` a command that it is run by.
 function machine.host(code, options)
   options = options or {}
-  local argv = { machine.lua, "-e", code }
-  if options.nobody then argv = { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", machine.lua, "-e", code } end
-  local spec = { argv = argv, env = machine.env, timeout = options.timeout or 60 }
+  local argv = {}
+  if options.nobody and machine.root then
+    argv = { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups" }
+  end
+  for _, word in ipairs(options.under or {}) do argv[#argv + 1] = word end
+  for _, word in ipairs { machine.lua, "-e", code } do argv[#argv + 1] = word end
+  local spec = { argv = argv, env = machine.paths(machine.public()), cwd = "/", timeout = options.timeout or 60 }
   for k, v in pairs(options.spec or {}) do spec[k] = v end
   return assert(ns.run(spec))
 end

@@ -13,15 +13,12 @@
 
 extern char **environ;
 
-/* environ() -> {NAME=value, ...} */
+/* environ() -> {"NAME=value", ...} */
 static int core_environ(lua_State *L) {
     lua_newtable(L);
-    for (char **entry = environ; entry && *entry; entry++) {
-        const char *equals = strchr(*entry, '=');
-        if (!equals || equals == *entry) continue;
-        lua_pushlstring(L, *entry, (size_t)(equals - *entry));
-        lua_pushstring(L, equals + 1);
-        lua_rawset(L, -3);
+    for (int i = 0; environ && environ[i]; i++) {
+        lua_pushstring(L, environ[i]);
+        lua_rawseti(L, -2, i + 1);
     }
     return 1;
 }

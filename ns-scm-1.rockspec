@@ -1,0 +1,42 @@
+rockspec_format = "3.0"
+package = "ns"
+version = "scm-1"
+source = {
+  url = "git+https://github.com/ns-lua/ns.git",
+}
+description = {
+  summary = "Run programs in Linux namespaces",
+  detailed = [[
+ns starts programs in namespaces of their own (user, mount, pid, net, ipc, uts, cgroup, time), with a host name, a /proc,
+id maps, standard streams and an environment as you say it in one Lua table. A failure names the step that failed.]],
+  homepage = "https://github.com/ns-lua/ns",
+  issues_url = "https://github.com/ns-lua/ns/issues",
+  license = "MIT",
+  labels = { "linux", "namespaces", "process", "sandbox", "container" },
+}
+supported_platforms = { "linux" }
+dependencies = {
+  "lua >= 5.1",
+}
+test_dependencies = {
+  "busted",
+}
+build = {
+  type = "make",
+  variables = {
+    -- names the folder below build/, so that a tree that was built for one Lua is not installed for another
+    LUA_VERSION = "$(shell $(LUA) -e 'print(_VERSION:sub(5))')",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    LIBFLAG = "$(LIBFLAG)",
+  },
+  -- LuaRocks says LUA_LIBDIR for the folder of liblua; in the Makefile it is the folder of C modules
+  install_variables = {
+    LUA_LIBDIR = "$(LIBDIR)",
+    LUA_SHAREDIR = "$(LUADIR)",
+  },
+}
+test = {
+  type = "busted",
+}

@@ -1,0 +1,156 @@
+--- ns.run and communicate: feed, collect, end in time.
+local machine = require "support.machine"
+local ns = require "ns"
+local MIB = 1024 * 1024
+
+describe("run", function()
+  it("collects both outputs and the verdict in the words of os.execute", function()
+    local r = assert(ns.run { "sh", "-c", "echo out; echo err >&2; exit 3" })
+    assert.same({ nil, "exit", 3, "out\n", "err\n", false }, { r.ok, r.how, r.code, r.stdout, r.stderr, r.timed_out })
+    assert.equal("ns.Result (exit 3)\nerr", tostring(r))
+    assert.is_true(ns.run({ "true" }).ok)
+  end)
+
+  it("tells a signal from an exit", function()
+    local r = ns.run { "sh", "-c", "kill -SEGV $$" }
+    assert.same({ nil, "signal", nil, 11, "SEGV" }, { r.ok, r.how, r.code, r.signal, r.signame })
+    assert.equal("ns.Result (killed by signal 11 (SEGV))", tostring(r))
+  end)
+
+  it("measures time and usage", function()
+    local r = ns.run { "sh", "-c", "sleep 0.1" }
+    assert.truthy(r.wall >= 0.1 and r.wall < 5)
+    assert.truthy(r.usage.maxrss > 100 and r.usage.utime >= 0 and r.usage.stime >= 0)
+  end)
+
+  it("has nothing on stdin where nothing is said", function()
+    assert.equal("", ns.run({ "cat" }).stdout)
+  end)
+
+  it("feeds 64 MiB and collects 64 MiB of each output at once", function()
+    local input = ("0123456789abcdef"):rep(64 * MIB / 16)
+    local r = assert(ns.run { "sh", "-c", "tee /dev/stderr", stdin = input, timeout = 120 })
+    assert.truthy(r.stdout == input and r.stderr == input)
+  end)
+
+  it("survives a program that does not read what it is fed", function()
+    local r = ns.run { "sh", "-c", "echo done", stdin = ("x"):rep(MIB) }
+    assert.equal("done\n", r.stdout)
+    assert.is_true(r.ok)
+  end)
+
+  it("feeds a program that closes its input early and goes on", function()
+    local r = ns.run { "sh", "-c", "exec 0<&-; sleep 0.1; echo done", stdin = ("x"):rep(MIB) }
+    assert.equal("done\n", r.stdout)
+  end)
+
+  it("keeps max_output bytes of each output, and lets the program go on", function()
+    local r = ns.run { "sh", "-c", "head -c 300000 /dev/zero; printf abcdef >&2; exit 4", max_output = 5 }
+    assert.same({ 5, "abcde", true, 4 }, { #r.stdout, r.stderr, r.truncated, r.code })
+    assert.is_nil(ns.run({ "echo", max_output = 1 }).truncated)
+    assert.equal("", ns.run({ "echo", max_output = 0 }).stdout)
+  end)
+
+  it("ends soon after the program, though a grandchild keeps the pipe", function()
+    local r = ns.run { "sh", "-c", "sleep 5 & echo $!" }
+    assert.is_true(r.ok)
+    assert.truthy(r.wall < 2)
+    os.execute("kill " .. r.stdout)
+  end)
+
+  it("gives all that the program itself has written, though a grandchild keeps the pipe", function()
+    local r = ns.run { "sh", "-c", "sleep 5 & echo $! >&2; head -c 200000 /dev/zero" }
+    assert.equal(200000, #r.stdout)
+    os.execute("kill " .. r.stderr)
+  end)
+
+  it("stops a program that takes longer than its timeout", function()
+    local r = ns.run { "sh", "-c", "echo first; sleep 20", timeout = 0.3 }
+    assert.is_true(r.timed_out)
+    assert.equal("first\n", r.stdout)
+    assert.truthy(r.how == "signal" and r.wall < 3)
+    assert.matches("^ns.Result %(timeout, killed by signal", tostring(r))
+  end)
+
+  it("ends the whole tree at the timeout, where nobody listens to SIGTERM", function()
+    local mark = "7" .. tostring(os.time() % 100000) .. ".125"
+    local line = ("trap '' TERM; sleep %s & (trap '' TERM; sleep %s & wait) & wait; sleep 9"):format(mark, mark)
+    for _, flags in ipairs { {}, { "pid" } } do
+      local r = ns.run { "sh", "-c", line, flags = flags, timeout = 0.2 }
+      assert.same({ true, "KILL" }, { r.timed_out, r.signame })
+      assert.equal("0\n", ns.run({ "sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -cx " .. mark .. " || true" }).stdout)
+    end
+  end)
+
+  it("is not misled by a string that names a kind", function()
+    assert.equal("", ns.run({ "cat", stdin = "null" }).stdout)
+    assert.equal("nullx", ns.run({ "cat", stdin = "nullx" }).stdout)
+  end)
+end)
+
+describe("communicate", function()
+  it("gives what lines() has read ahead, too", function()
+    local p = assert(ns.spawn { "seq", "3", stdout = "pipe" })
+    assert.equal("1", p.stdout:read())
+    assert.equal("2\n3\n", p:communicate().stdout)
+  end)
+
+  it("comes after what was written by hand", function()
+    local p = assert(ns.spawn { "cat", stdin = "pipe", stdout = "pipe" })
+    p.stdin:write("by hand, ")
+    assert.equal("by hand, by input", p:communicate("by input").stdout)
+  end)
+
+  it("waits where there are no pipes at all", function()
+    local r = assert(ns.spawn { "sh", "-c", "exit 5" }):communicate()
+    assert.same({ 5, nil, nil }, { r.code, r.stdout, r.stderr })
+  end)
+end)
+
+describe("a signal to the host", function()
+  local STORM = [[
+    local ns = require "ns"
+    io.stdout:setvbuf("no")
+    print("ready")
+    %s
+  ]]
+
+  --- Runs a host, interrupts it after a moment as Ctrl-C does, and says how long it took to end, and what it printed.
+  local function interrupted(code)
+    local p = assert(ns.spawn { machine.lua, "-e", STORM:format(code), env = machine.paths(machine.public()), cwd = "/",
+      stdout = "pipe", stderr = "pipe" })
+    p.stdout:read()
+    ns.run { "sleep", "0.2" }
+    p:kill("INT")
+    local r = p:communicate()
+    return r
+  end
+
+  for name, code in pairs {
+    wait = [[ns.spawn({ "sleep", "10" }):wait()]],
+    ["wait with a time"] = [[ns.spawn({ "sleep", "10" }):wait(10)]],
+    run = [[ns.run { "sleep", "10" }]],
+    communicate = [[ns.spawn({ "sleep", "10", stdout = "pipe" }):communicate()]],
+    stop = [[ns.spawn({ "sh", "-c", "trap '' TERM; sleep 10 & wait; sleep 10" }):stop(10)]],
+  } do
+    it("ends " .. name .. " as an error, and the program with it", function()
+      local r = interrupted(code)
+      assert.matches("interrupted!", r.stderr)
+      assert.truthy(r.wall < 5)
+    end)
+  end
+
+  it("does not disturb anything when its handler returns", function()
+    local r = machine.host([[
+      local ns = require "ns"
+      for i = 1, 50 do
+        local r = assert(ns.run { "sh", "-c", "echo " .. i })
+        assert(r.stdout == i .. "\n")
+      end
+      print "fine"
+    ]], { under = { "perl", "-e", [[
+      use Time::HiRes qw(setitimer ITIMER_REAL); $SIG{ALRM} = "IGNORE"; setitimer(ITIMER_REAL, 0.001, 0.001); exec @ARGV
+    ]] } })
+    assert.equal("fine\n", r.stdout .. r.stderr)
+  end)
+end)

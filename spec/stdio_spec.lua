@@ -1,0 +1,170 @@
+--- The descriptors of a program: where they lead, and that there are no others.
+local core = require "ns.core"
+local machine = require "support.machine"
+local ns = require "ns"
+
+--- A spec's outcome with stdout in a file: the text of the file.
+local function into_file(spec)
+  local path = os.tmpname()
+  spec.stdout = spec.stdout or { path = path }
+  local ok, how, code = assert(ns.spawn(spec)):wait()
+  local text = machine.read(path)
+  os.remove(path)
+  return text, ok, how, code
+end
+
+describe("stdio", function()
+  it("is the host's where nothing is said", function()
+    local r = machine.host([[require("ns").spawn { "sh", "-c", "cat; echo out; echo err >&2" }:wait()]],
+      { spec = { stdin = "in\n" } })
+    assert.same({ "in\nout\n", "err\n" }, { r.stdout, r.stderr })
+  end)
+
+  it("goes to files, appending or not", function()
+    local path = os.tmpname()
+    finally(function() os.remove(path) end)
+    machine.file(path, "first\n")
+    ns.spawn({ "echo", "second", stdout = { path = path, append = true } }):wait()
+    assert.equal("first\nsecond\n", machine.read(path))
+    ns.spawn({ "echo", "third", stdout = { path = path } }):wait()
+    assert.equal("third\n", machine.read(path))
+    assert.equal("third\n", ns.run({ "cat", stdin = { path = path } }).stdout)
+  end)
+
+  it("takes Lua files, descriptors and objects with getfd", function()
+    local path = os.tmpname()
+    local f = assert(io.open(path, "w"))
+    finally(function() os.remove(path) end)
+    ns.spawn({ "echo", "1", stdout = f }):wait()
+    ns.spawn({ "echo", "2", stdout = core.fileno(f) }):wait()
+    ns.spawn({ "echo", "3", stdout = { getfd = function() return core.fileno(f) end } }):wait()
+    f:close()
+    assert.equal("1\n2\n3\n", machine.read(path))
+  end)
+
+  it("keeps the order of what the host and the program print", function()
+    local r = machine.host([[io.write("a"); require("ns").spawn({ "printf", "b" }):wait(); io.write("c")]])
+    assert.equal("abc", r.stdout)
+  end)
+
+  it("merges stderr into stdout, wherever that goes", function()
+    assert.equal("a\nb\n", (into_file { "sh", "-c", "echo a; echo b >&2", stderr = "stdout" }))
+    assert.equal("a\nb\n", ns.run({ "sh", "-c", "echo a; echo b >&2", stderr = "stdout" }).stdout)
+  end)
+
+  it("of kind null is /dev/null", function()
+    local r = ns.run { "readlink", "/proc/self/fd/0", "/proc/self/fd/2", stderr = "null" }
+    assert.equal("/dev/null\n/dev/null\n", r.stdout)
+  end)
+
+  it("of a host that has closed its own is /dev/null, never one of our descriptors", function()
+    local r = machine.host(
+      [[os.execute = nil
+      local p = require("ns").spawn { "sh", "-c", "readlink /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 >&3", fds = { [3] = 9 } }
+      p:wait()]], { under = { "sh", "-c", 'exec 9>&1 0<&- 1>&- 2>&-; exec "$@"', "sh" } })
+    assert.equal("/dev/null\n/dev/null\n/dev/null\n", r.stdout)
+  end)
+end)
+
+describe("pipes", function()
+  it("are real Lua files", function()
+    local p = assert(ns.spawn { "cat", stdin = "pipe", stdout = "pipe" })
+    finally(function() p:close() end)
+    assert.equal("file", io.type(p.stdin))
+    assert.truthy(p.stdin:write("one\ntwo\n", 3, "\n"))
+    assert.truthy(p.stdin:close())
+    local lines = {}
+    for line in p.stdout:lines() do lines[#lines + 1] = line end
+    assert.same({ "one", "two", "3" }, lines)
+    assert.truthy(p.stdout:close())
+    assert.equal("closed file", io.type(p.stdout))
+    assert.is_true((p:wait()))
+  end)
+
+  it("serve io.input and io.output, read numbers and all", function()
+    local p = assert(ns.spawn { "echo", "12 rest", stdout = "pipe" })
+    local before = io.input()
+    io.input(p.stdout)
+    assert.equal(12, io.read("*n"))
+    assert.equal(" rest\n", io.read("*a"))
+    io.input(before)
+    p:close()
+  end)
+
+  it("are collected without a trace, 200 of them", function()
+    for _ = 1, 200 do assert(ns.spawn { "true", stdin = "pipe", stdout = "pipe", stderr = "pipe" }) end
+    collectgarbage()
+    collectgarbage() -- the rest is for after_each to find
+  end)
+
+  it("to a program that has ended give an error, and the host lives", function()
+    local p = assert(ns.spawn { "true", stdin = "pipe" })
+    p:wait()
+    local ok, message = p.stdin:write(("x"):rep(100000))
+    if ok then ok, message = p.stdin:flush() end
+    assert.is_falsy(ok)
+    assert.matches("Broken pipe", message)
+    p:close()
+  end)
+
+  it("carry all byte values", function()
+    local all = {}
+    for i = 0, 255 do all[i + 1] = string.char(i) end
+    all = table.concat(all):rep(64)
+    assert.equal(all, ns.run({ "cat", stdin = all }).stdout)
+  end)
+end)
+
+describe("descriptors", function()
+  it("of the host are not inside, even if they were open without close-on-exec", function()
+    local files = {}
+    for i = 1, 20 do files[i] = io.open("/dev/null") end
+    local seen = ns.run({ "ls", "/proc/self/fd" }).stdout
+    for _, f in ipairs(files) do f:close() end
+    assert.equal("0\n1\n2\n3\n", seen) -- 3 is ls looking
+  end)
+
+  it("are passed by number", function()
+    local f = assert(io.open("/etc/hostname"))
+    local seen = ns.run({ "sh", "-c", "readlink /proc/self/fd/7; ls /proc/self/fd", fds = { [7] = f } }).stdout
+    f:close()
+    assert.equal("/etc/hostname\n0\n1\n2\n3\n7\n", seen)
+  end)
+
+  it("may ask for every number from 3 to 64, whatever the launcher uses itself", function()
+    for number = 3, 64 do
+      local r = ns.run { "sh", "-c", ("cat /proc/self/fdinfo/%d >/dev/null && echo ok"):format(number),
+        fds = { [number] = 0 } }
+      assert.equal("ok\n", r.stdout)
+    end
+  end)
+
+  it("can be swapped and turned in a circle", function()
+    local paths, files = {}, {}
+    for i = 1, 3 do
+      paths[i] = os.tmpname()
+      files[i] = assert(io.open(paths[i]))
+    end
+    local numbers = {}
+    for i = 1, 3 do numbers[i] = core.fileno(files[i]) end
+    local fds = { [numbers[1]] = numbers[2], [numbers[2]] = numbers[3], [numbers[3]] = numbers[1] }
+    local line = ("cd /proc/self/fd; readlink %d %d %d"):format(numbers[1], numbers[2], numbers[3])
+    local r = ns.run { "sh", "-c", line, fds = fds }
+    for i = 1, 3 do
+      files[i]:close()
+      os.remove(paths[i])
+    end
+    assert.equal(("%s\n%s\n%s\n"):format(paths[2], paths[3], paths[1]), r.stdout)
+  end)
+
+  it("can exchange stdout and stderr", function()
+    local out, err = os.tmpname(), os.tmpname()
+    local a, b = io.open(out, "w"), io.open(err, "w")
+    ns.spawn({ "sh", "-c", "echo out; echo err >&2", stdout = b, stderr = a }):wait()
+    a:close()
+    b:close()
+    assert.same({ "err\n", "out\n" }, { machine.read(out), machine.read(err) })
+    os.remove(out)
+    os.remove(err)
+  end)
+end)

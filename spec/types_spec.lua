@@ -1,0 +1,95 @@
+--- library/ns.lua, the types for editors, names what is there: all of it and nothing else. README.md names all words.
+local box = require "ns.box"
+local machine = require "support.machine"
+local ns = require "ns"
+local plan = require "ns.plan"
+local process = require "ns.process"
+
+local LIBRARY = "library/ns.lua"
+
+--- Adds what one line declares. `at` remembers the class that is open, and which local stands for which class.
+local function read_line(line, classes, at)
+  local class = line:match("^%-%-%-@class ([%w%.]+)")
+  if class then
+    classes[class], at.class = {}, class
+  end
+  local field = line:match("^%-%-%-@field ([%w_]+)")
+  if field then classes[at.class][field] = true end
+  local holder = line:match("^local (%w+) = {}")
+  if holder then at[holder] = at.class end
+  local owner, name = line:match("^function (%w+)[%.:]([%w_]+)%(")
+  if owner then classes[at[owner]][name] = true end
+end
+
+local function read_classes(path)
+  local classes, at = {}, {}
+  for line in assert(io.open(path)):read("*a"):gmatch("[^\n]+") do read_line(line, classes, at) end
+  return classes
+end
+
+--- The string keys of all the tables, without metamethods and the like.
+local function keys(...)
+  local set = {}
+  for _, t in ipairs { ... } do
+    for key in pairs(t) do
+      if type(key) == "string" and not key:find("^__") then set[key] = true end
+    end
+  end
+  return set
+end
+
+local function missing(from, set)
+  local list = {}
+  for name in pairs(set) do
+    if not from[name] then list[#list + 1] = name end
+  end
+  table.sort(list)
+  return table.concat(list, " ")
+end
+
+describe("the types for editors", function()
+  local classes = read_classes(LIBRARY)
+
+  local function compare(class, there)
+    local said = assert(classes[class], "no class " .. class)
+    assert.equal("", missing(said, there), class .. ": without an annotation")
+    assert.equal("", missing(there, said), class .. ": annotated, but not there")
+  end
+
+  it("name the functions of the module", function() compare("ns", keys(ns)) end)
+
+  it("name the words of a spec", function() compare("ns.Spec", keys(plan.words)) end)
+
+  it("name the methods of a box", function() compare("ns.Box", keys(getmetatable(box.new()).__index)) end)
+
+  it("name the methods and fields of a process", function()
+    local p = assert(ns.spawn { "sleep", "60", stdin = "pipe", stdout = "pipe", stderr = "pipe", timeout = 0.01 })
+    p:wait()
+    local fields = {}
+    for name in pairs(classes["ns.Process"]) do
+      if rawget(p, name) ~= nil then fields[name] = true end
+    end
+    p:close()
+    compare("ns.Process", keys(process.methods, fields))
+  end)
+
+  it("name the fields of a result", function()
+    local ended = assert(ns.run { "sh", "-c", "echo long", max_output = 1 })
+    local killed = assert(ns.run { "sh", "-c", "kill -9 $$" })
+    compare("ns.Result", keys(ended, killed))
+    compare("ns.Usage", keys(ended.usage))
+  end)
+
+  it("name the fields of a detail", function()
+    local function detail(spec) return (select(4, ns.spawn(spec))) end
+    compare("ns.Detail", keys(detail { "/etc" }, detail { "true", stdout = { path = "/nowhere/file" } }))
+  end)
+
+  it("stand in README.md, as far as they are words", function()
+    local listed = {}
+    for names in machine.read("README.md"):gmatch("\n|([^|]+)|") do
+      for name in names:gmatch("`([%w_]+)`") do listed[name] = true end
+    end
+    assert.equal("", missing(listed, plan.words), "not in the table of words")
+  end)
+end)

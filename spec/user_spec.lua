@@ -1,0 +1,92 @@
+--- Ids inside a user namespace: maps of one id, of ranges, from /etc/subuid.
+local machine = require "support.machine"
+local sh = machine.sh
+local needs_user = machine.it("user")
+
+local IDS = "echo $(id -u) $(id -g) $(tr -s ' ' </proc/self/uid_map) $(tr -s ' ' </proc/self/gid_map)"
+
+--- Runs the shell line in a spec, written as Lua, as nobody.
+local function as_nobody(spec, line, under)
+  local code = ([[
+    local ns = require "ns"
+    local spec = %s
+    spec.argv = { "sh", "-c", %q }
+    local r, message = ns.run(spec)
+    io.write(r and r.stdout .. r.stderr or message)
+  ]]):format(spec, line)
+  return (machine.host(code, { nobody = true, under = under }).stdout:gsub("\n$", ""))
+end
+
+describe("a user namespace", function()
+  needs_user("maps the caller to root where nothing is said", function()
+    assert.equal("0 0 0 0 1 0 0 1", sh({ flags = "user" }, IDS))
+    assert.equal("0 0 0 65534 1 0 65534 1", as_nobody('{ flags = "user" }', IDS))
+  end)
+
+  needs_user("maps the caller to its own ids with map = 'self'", function()
+    assert.equal("65534 65534 65534 65534 1 65534 65534 1", as_nobody('{ flags = "user", map = "self" }', IDS))
+  end)
+
+  machine.root_it("takes ranges from root, and starts the program as the 0 that they map", function()
+    local spec = { flags = "user", uid_map = { { 0, 100000, 65536 } }, gid_map = { { 0, 200000, 65536 } } }
+    assert.equal("0 0 0 100000 65536 0 200000 65536", sh(spec, IDS))
+  end)
+
+  machine.root_it("shows files under their mapped ids, through six ranges", function()
+    local folder, remove = machine.folder()
+    finally(remove)
+    local map = {}
+    for i = 0, 5 do map[i + 1] = { i * 10, 1000 + i * 100, 10 } end
+    os.execute(("touch %s/f; chown 1503:1204 %s/f"):format(folder, folder))
+    local spec = { flags = "user", uid_map = map, gid_map = map }
+    assert.equal("53 24", sh(spec, ("stat -c '%%u %%g' %s/f"):format(folder)))
+  end)
+
+  machine.root_it("takes 340 ranges", function()
+    local map = {}
+    for i = 0, 339 do map[i + 1] = { i * 2, 1000 + i * 3, 1 } end
+    assert.equal("340", sh({ flags = "user", uid_map = map, gid_map = map }, "wc -l </proc/self/uid_map"))
+  end)
+
+  machine.root_it("starts the program as the first id where 0 is not mapped, without capabilities", function()
+    local spec = { flags = "user", uid_map = { { 500, 100000, 10 } }, gid_map = { { 600, 100000, 10 } } }
+    assert.equal("500 600", sh(spec, "echo $(id -u) $(id -g)"))
+    assert.equal("0000000000000000", sh(spec, "grep CapEff /proc/self/status | cut -f2"))
+  end)
+
+  needs_user("gives the program that is root inside all capabilities there, and no ambient or inheritable ones", function()
+    local status = sh({ flags = "user" }, "grep ^Cap /proc/self/status")
+    assert.equal(status:match("CapBnd:%s*(%x+)"), status:match("CapEff:%s*(%x+)"))
+    assert.equal("0000000000000000", status:match("CapInh:%s*(%x+)"))
+    assert.equal("0000000000000000", status:match("CapAmb:%s*(%x+)"))
+  end)
+
+  machine.root_it("leaves setgroups allowed for root's maps, unless it is denied", function()
+    assert.equal("allow", sh({ flags = "user" }, "cat /proc/self/setgroups"))
+    assert.equal("deny", sh({ flags = "user", setgroups = "deny" }, "cat /proc/self/setgroups"))
+    assert.equal("0", sh({ flags = "user" }, "id -G"))
+  end)
+
+  needs_user("denies setgroups for an ordinary user, as the kernel demands", function()
+    assert.equal("deny", as_nobody('{ flags = "user" }', "cat /proc/self/setgroups"))
+  end)
+
+  machine.root_it("takes ranges of /etc/subuid through newuidmap for an ordinary user", function()
+    local folder, remove = machine.folder()
+    finally(remove)
+    machine.file(folder .. "/sub", "nobody:200000:65536\n", "644")
+    local own = ("mount --bind %s/sub /etc/subuid && mount --bind %s/sub /etc/subgid && exec setpriv --reuid=65534 "
+      .. "--regid=65534 --clear-groups \"$@\""):format(folder, folder)
+    local under = { "unshare", "-m", "--propagation", "private", "sh", "-c", own, "sh" }
+    local code = ([[
+      local r, message = require("ns").run { "sh", "-c", %q, flags = "user", map = "auto" }
+      io.write(r and r.stdout .. r.stderr or message)
+    ]]):format(IDS .. "; chown 5:6 /proc/self/fd/0 2>/dev/null; cat /proc/self/setgroups")
+    local r = machine.host(code, { under = under })
+    assert.matches("^0 0 0 65534 1 1 200000 65536 0 65534 1 1 200000 65536\n", r.stdout .. r.stderr)
+  end)
+
+  needs_user("falls back to the one own id with map = 'auto' where no ranges are given", function()
+    assert.equal("0 0 0 65534 1 0 65534 1", as_nobody('{ flags = "user", map = "auto" }', IDS))
+  end)
+end)

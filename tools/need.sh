@@ -1,0 +1,27 @@
+#!/bin/sh
+# Sees to it that the programs of a group are there: installs their Debian packages as root, names them to anybody else.
+# usage: sh tools/need.sh demo|test|lint|docs|bench
+set -eu
+
+demo="gcc libc6-dev make lua5.4 liblua5.4-dev procps psmisc mount hostname bash"
+test="$demo lua5.1 lua5.2 lua5.3 luajit liblua5.1-dev liblua5.2-dev liblua5.3-dev lua-busted lua-luv lua-cqueues lua-socket
+  luarocks strace uidmap util-linux binutils iproute2 perl zip unzip"
+lint="gcc libc6-dev lua-check cppcheck clang-format liblua5.4-dev liblua5.1-dev"
+docs="lua-ldoc lua-discount"
+bench="$demo bubblewrap lua-luv util-linux"
+
+eval "packages=\$$1"
+missing=
+for package in $packages; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" -ne 0 ]; then
+  echo "missing; please install:  apt-get install$missing" >&2
+  exit 1
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq || true
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null
