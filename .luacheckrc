@@ -1,9 +1,12 @@
 -- `luacheck .` looks at all Lua files, and is silent.
 std = "min" -- what Lua 5.1 to 5.4 and LuaJIT have in common
-max_line_length = 120
-include_files = { "lua", "spec", "examples", "bench", "library", "*.rockspec", ".luacheckrc", ".busted", "config.ld" }
+max_line_length = 125
+include_files = {
+  "lua/**/*.lua", "spec/**/*.lua", "examples/*.lua", "bench/*.lua", "library/*.lua", "*.rockspec",
+  ".luacheckrc", ".busted", "config.ld",
+}
 -- `not (x >= 0)` is not `x < 0`: NaN
-ignore = { "582" }
+ignore = { "581" }
 
 files["spec"] = { std = "min+busted" }
 files["examples"] = { std = "max" }

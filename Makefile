@@ -65,7 +65,25 @@ bench:
 	@$(MAKE) --no-print-directory -s LUA_VERSION=5.4
 	@sh bench/run.sh
 
+# ---- the house ----
+
+STRICT = -fsyntax-only -Wconversion -Wformat=2 -Werror
+
+lint: $(LAUNCHER)
+	@$(NEED) lint
+	luacheck -q .
+	$(CC) $(STRICT) $(CORE_CFLAGS) -I/usr/include/lua5.4 $(CORE_C)
+	$(CC) $(STRICT) $(CORE_CFLAGS) -I/usr/include/lua5.1 $(CORE_C)
+	$(CC) $(STRICT) -std=gnu11 -Os $(WARNINGS) -ffreestanding $(wildcard src/launcher/*.c)
+	cppcheck -q --error-exitcode=1 --std=c11 --enable=warning,portability,performance --inline-suppr \
+	  --suppress=comparePointers -D__x86_64__ -D_GNU_SOURCE '-DLAUNCHER="x"' src
+	clang-format -n --Werror src/*.h src/*/*.[ch]
+
+docs:
+	@$(NEED) docs
+	ldoc --fatalwarnings .
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all versions install demo test bench clean
+.PHONY: all versions install demo test bench lint docs clean

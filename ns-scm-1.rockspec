@@ -7,8 +7,8 @@ source = {
 description = {
   summary = "Run programs in Linux namespaces",
   detailed = [[
-ns starts programs in namespaces of their own (user, mount, pid, net, ipc, uts, cgroup, time), with a host name, a /proc,
-id maps, standard streams and an environment as you say it in one Lua table. A failure names the step that failed.]],
+ns starts programs in namespaces of their own (user, mount, pid, net, ipc, uts, cgroup, time), with the host name,
+/proc, id maps, standard streams and environment that one Lua table asks for. A failure names the step that failed.]],
   homepage = "https://github.com/ns-lua/ns",
   issues_url = "https://github.com/ns-lua/ns/issues",
   license = "MIT",

@@ -6,7 +6,7 @@ local ns = require "ns"
 
 local measure = {}
 
--- The first rounds fill caches and the allocator's lists; they do not count.
+-- Rounds that fill caches and the allocator's lists, and do not count.
 local WARM_UP = 5
 
 --- A round that takes the time of `action`, in microseconds.
@@ -42,11 +42,11 @@ local function shuffle(list)
   end
 end
 
---- Plays the rounds; returns the figures by name. Who fails once is out, with no figures.
-function measure.by_turns(contestants, rounds)
+--- Plays the rounds, after some that do not count; returns the figures by name. Who fails once is out.
+function measure.by_turns(contestants, rounds, warm_up)
   local figures, order = {}, {}
   for i, c in ipairs(contestants) do figures[c.name], order[i] = {}, c end
-  for round = 1 - WARM_UP, rounds do
+  for round = 1 - (warm_up or WARM_UP), rounds do
     shuffle(order)
     for _, c in ipairs(order) do
       local list = figures[c.name]

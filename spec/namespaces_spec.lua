@@ -34,7 +34,7 @@ describe("a namespace", function()
     end)
 
     if row.name ~= "user" then
-      machine.it("user", row.name)("of kind " .. row.name .. " is to be had by an ordinary user, in a user namespace", function()
+      machine.it("user", row.name)("of kind " .. row.name .. " is an ordinary user's too, in a user namespace", function()
         local both = { row.file, "user" }
         table.sort(both)
         assert.equal(table.concat(both, " "), differing(row.name .. " user", true))

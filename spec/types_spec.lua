@@ -23,7 +23,7 @@ end
 
 local function read_classes(path)
   local classes, at = {}, {}
-  for line in assert(io.open(path)):read("*a"):gmatch("[^\n]+") do read_line(line, classes, at) end
+  for line in machine.read(path):gmatch("[^\n]+") do read_line(line, classes, at) end
   return classes
 end
 

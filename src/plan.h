@@ -10,17 +10,11 @@
 /* Where the launcher asks for the plan's memory: a host that gave up waiting reads there which step hung. */
 #define PLAN_ADDRESS 0x20000000ul
 
-enum plan_flags {
-    PLAN_RESET_SIGNALS = 1, /* ignored signals are still ignored: clone3 could not reset them */
-    PLAN_COPY = 2,          /* played in a copy of the host's memory, not in the launcher's own */
-};
-
 struct plan {
     uint32_t magic;
     uint32_t size;    /* of the whole block, in bytes; the last one is 0 */
     uint32_t steps;   /* offset of the first struct step */
     uint32_t count;   /* number of steps */
-    uint32_t flags;   /* enum plan_flags */
     uint32_t current; /* the step being played, from 1: written by the launcher, read by a host that timed out */
 };
 

@@ -4,9 +4,9 @@
 set -eu
 
 demo="gcc libc6-dev make lua5.4 liblua5.4-dev procps psmisc mount hostname bash"
-test="$demo lua5.1 lua5.2 lua5.3 luajit liblua5.1-dev liblua5.2-dev liblua5.3-dev lua-busted lua-luv lua-cqueues lua-socket
+test="$demo lua5.1 lua5.2 lua5.3 luajit liblua5.1-0-dev liblua5.2-dev liblua5.3-dev lua-busted lua-luv lua-cqueues lua-socket
   luarocks strace uidmap util-linux binutils iproute2 perl zip unzip"
-lint="gcc libc6-dev lua-check cppcheck clang-format liblua5.4-dev liblua5.1-dev"
+lint="gcc libc6-dev lua-check cppcheck clang-format liblua5.4-dev liblua5.1-0-dev"
 docs="lua-ldoc lua-discount"
 bench="$demo bubblewrap lua-luv util-linux"
 

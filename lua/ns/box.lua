@@ -3,6 +3,7 @@
 -- @module ns.box
 local check = require "ns.check"
 local plan = require "ns.plan"
+local stdio = require "ns.stdio"
 
 local Box = { __name = "ns.Box" }
 Box.__index = Box
@@ -21,14 +22,24 @@ local function checked(word, value, level)
   if not ok then error(check.mistake(problem) or problem, level + 1) end
 end
 
---- A new box, empty or starting from a spec.
-function box.new(spec)
-  return setmetatable({ words = copy(spec or {}) }, Box)
-end
-
 --- Is it a box?
 function box.is(value)
   return getmetatable(value) == Box
+end
+
+--- A new box, empty or starting from a spec or another box. An array part becomes argv.
+function box.new(spec)
+  if spec ~= nil and type(spec) ~= "table" then
+    error(("bad argument #1 to 'box' (spec: table expected, got %s)"):format(type(spec)), 3)
+  end
+  local words = copy(box.is(spec) and spec.words or spec or {})
+  for key, argument in pairs(words) do
+    if type(key) == "number" then
+      words.argv = words.argv or {}
+      words.argv[key], words[key] = argument, nil
+    end
+  end
+  return setmetatable({ words = words }, Box)
 end
 
 local function set(self, word, value)
@@ -51,7 +62,8 @@ end
 
 --- Adds a variable, box:env("LANG", "C"), or several, box:env{LANG = "C"}; false removes the host's.
 function Box:env(name, value)
-  local add = type(name) == "table" and name or { [name] = value == nil and "" or value }
+  local add = name
+  if type(name) == "string" then add = { [name] = value == nil and "" or value } end
   checked("env", add, 2)
   local env = copy(self.words.env or {})
   for k, v in pairs(add) do env[k] = v end
@@ -62,6 +74,11 @@ end
 --- The program and its arguments: box:argv("ls", "-l") or box:argv{"ls", "-l"}.
 function Box:argv(first, ...)
   return set(self, "argv", type(first) == "table" and first or { first, ... })
+end
+
+--- Where stdin comes from; a string that names no kind is fed to the program.
+function Box:stdin(value)
+  return set(self, stdio.is_input(value) and "input" or "stdin", value)
 end
 
 --- An independent copy.

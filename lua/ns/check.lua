@@ -63,11 +63,15 @@ end
 --- A user or group id: 4294967295 means "none" to the kernel.
 check.id = check.integer(0, 4294967294)
 
---- Seconds, fractions allowed.
-function check.seconds(value, where)
-  if type(value) ~= "number" then expected(where, "seconds", value) end
-  if not (value > 0 and value <= 1e9) then check.fail(where, "%s is out of range, above 0 to 1e9", tostring(value)) end
-  return value
+--- Seconds from `least` up to `most`, fractions allowed. NaN is none.
+function check.seconds(least, most)
+  return function(value, where)
+    if type(value) ~= "number" then expected(where, "seconds", value) end
+    if not (value >= least and value <= most) then
+      check.fail(where, "%s is out of range, %g to %g seconds", tostring(value), least, most)
+    end
+    return value
+  end
 end
 
 --- One of the names.

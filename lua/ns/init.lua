@@ -8,6 +8,7 @@ local core = require "ns.core"
 local plan = require "ns.plan"
 local process = require "ns.process"
 local spawn = require "ns.spawn"
+local stdio = require "ns.stdio"
 
 local ns = { _VERSION = "ns 0.1.0" }
 
@@ -24,31 +25,29 @@ local function check(spec, name, level)
 end
 
 local function spawn_at(spec, level)
-  return spawn.start(check(spec, "spawn", level))
+  return spawn.start(check(spec, "spawn", level + 1))
 end
 
---- Words that only `run` knows, taken out of a copy of the spec.
+--- A copy of the spec in which outputs are collected, and a string as stdin is fed.
 local function run_words(spec, level)
   if box.is(spec) then spec = spec:spec() end
   if type(spec) ~= "table" then
     error(("bad argument #1 to 'run' (spec: table expected, got %s)"):format(type(spec)), level + 1)
   end
-  local copy, input = {}, nil
-  for key, value in next, spec do copy[key] = value end
-  if type(copy.stdin) == "string" and not ({ inherit = 1, null = 1, pipe = 1 })[copy.stdin] then
-    input, copy.stdin = copy.stdin, "pipe"
-  end
-  copy.stdin = copy.stdin or "null"
-  copy.stdout = copy.stdout or "pipe"
-  copy.stderr = copy.stderr or "pipe"
-  return copy, input
+  local words = {}
+  for key, value in next, spec do words[key] = value end
+  if stdio.is_input(words.stdin) then words.input, words.stdin = words.stdin, nil end
+  words.stdin = words.stdin or words.input and "pipe" or "null"
+  words.stdout = words.stdout or "pipe"
+  words.stderr = words.stderr or "pipe"
+  return words
 end
 
 local function run_at(spec, level)
-  local copy, input = run_words(spec, level + 1)
-  local p, message, errno, detail = spawn.start(check(copy, "run", level))
+  local words = run_words(spec, level + 1)
+  local p, message, errno, detail = spawn.start(check(words, "run", level + 1))
   if not p then return nil, message, errno, detail end
-  local ok, r, why, code = pcall(p.communicate, p, input)
+  local ok, r, why, code = pcall(p.communicate, p)
   if not ok then
     p:close()
     error(r, 0)

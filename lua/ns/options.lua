@@ -32,11 +32,7 @@ local function enter_user(_, spec, add, host)
   add { op = "setuid", value = ids.first(uid), word = "uid_map" }
 end
 
-local offset = function(value, where)
-  if type(value) ~= "number" then check.fail(where, "seconds expected, got %s", type(value)) end
-  if not (value >= -1e9 and value <= 1e9) then check.fail(where, "%s is out of range, -1e9 to 1e9", tostring(value)) end
-  return value
-end
+local offset = check.seconds(-1e9, 1e9)
 
 --- A time namespace holds for what is executed or forked after it was unshared; until then its clocks can be set
 -- (time_namespaces(7)).
@@ -62,7 +58,7 @@ local function proc_path(value, where)
   return value
 end
 
-local function env(value, where)
+local function check_env(value, where)
   if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
   local result = {}
   for name, v in next, value do
@@ -127,7 +123,8 @@ end
 return {
   { word = "flags", check = namespaces.check },
   { word = "detach", check = check.boolean },
-  { word = "timeout", check = check.seconds },
+  { word = "timeout", check = check.seconds(1e-6, 1e9) },
+  { word = "grace", check = check.seconds(0, 1e9) },
   { word = "max_output", check = check.integer(0, 9007199254740992) },
   { steps = die_with_host },
   { word = "map", check = check.choice("root", "self", "auto"), needs = { "user" } },
@@ -155,6 +152,7 @@ return {
   { word = "domainname", check = check.sized(1, 64), needs = { "uts" }, steps = function(name, _, add)
     add { op = "setdomainname", data = name, word = "domainname" }
   end },
+  { word = "input", check = stdio.check_input },
   { word = "stdin", check = stdio.check },
   { word = "stdout", check = stdio.check },
   { word = "stderr", check = stdio.check },
@@ -173,7 +171,7 @@ return {
     add { op = "chdir", path = path, word = "cwd" }
   end },
   { steps = function(_, _, add, host) stdio.close_steps(host.ends, add) end },
-  { word = "env", check = env },
+  { word = "env", check = check_env },
   { word = "clear_env", check = check.boolean },
   { word = "argv0", check = argument },
   { word = "argv", check = check_argv, steps = execute },

@@ -46,6 +46,7 @@ local function check_together(spec, host)
   if spec.setgroups == "allow" and host.euid ~= 0 then
     check.fail("setgroups", "the kernel lets an ordinary user write a map only after 'deny'")
   end
+  if spec.input and spec.stdin and spec.stdin.kind ~= "pipe" then check.fail("input", "needs 'pipe' as stdin") end
   local size = 0
   for _, argument in ipairs(spec.argv) do size = size + #argument + 9 end
   for name, value in pairs(spec.env or {}) do size = size + #name + #(value or "") + 10 end

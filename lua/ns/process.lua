@@ -77,7 +77,7 @@ end
 --- Waits for the end of the program, `seconds` at the most (without: for ever). The `timeout` of the spec counts too: when
 -- it is over, the program is stopped. May be called again.
 -- @tparam[opt] number seconds
--- @return true or nil, "exit" or "signal", exit status or signal number; nil, "timeout" while it runs; nil, message, errno
+-- @return true or nil, "exit" or "signal", exit status or signal; nil, "timeout" while it runs; nil, message, errno
 -- @see waitid(2)
 function Process:wait(seconds)
   check_seconds(seconds, "wait")
@@ -105,12 +105,12 @@ function Process:kill(signal)
   return nil, core.strerror(errno), errno
 end
 
---- Ends the program: SIGTERM, then, after `grace` seconds (default 2), SIGKILL for it and all it has started.
--- @tparam[opt=2] number grace seconds
+--- Ends the program: SIGTERM, then, after `grace` seconds, SIGKILL for it and all it has started.
+-- @tparam[opt] number grace seconds; else the spec's `grace`, else 2
 -- @return as wait
 function Process:stop(grace)
   check_seconds(grace, "stop")
-  return stop(self, grace or GRACE)
+  return stop(self, grace or self.grace or GRACE)
 end
 
 local function close_file(file)
@@ -170,7 +170,8 @@ local function collect(self, capture)
   end
 end
 
---- Feeds `input` to stdin, reads stdout and stderr to their ends (as far as they are pipes), waits, closes.
+--- Feeds `input` (or what the spec has under that word) to stdin, reads stdout and stderr to their ends, as far as they
+-- are pipes, waits and closes.
 -- @tparam[opt] string input
 -- @treturn Result the table that `ns.run` returns; or nil, message, errno when the status is lost
 function Process:communicate(input)
@@ -180,7 +181,7 @@ function Process:communicate(input)
   local into = self.stdin and io.type(self.stdin) == "file" and self.stdin_fd or nil
   if into then self.stdin:flush() end
   local ahead = { stdout = read_ahead(self.stdout), stderr = read_ahead(self.stderr) }
-  local capture = core.capture(into, input, output_fd(self.stdout), output_fd(self.stderr), self.max_output)
+  local capture = core.capture(into, input or self.input, output_fd(self.stdout), output_fd(self.stderr), self.max_output)
   local ok, problem = pcall(collect, self, capture)
   if not ok then
     capture:close()

@@ -47,6 +47,17 @@ local KINDS = {
   stderr = { inherit = true, null = true, pipe = true, stdout = true },
 }
 
+--- Is this what run takes as stdin: no word for a kind, but what is to be fed?
+function stdio.is_input(value)
+  return type(value) == "string" and not KINDS.stdin[value]
+end
+
+--- What is to be fed to stdin: any bytes.
+function stdio.check_input(value, where)
+  if type(value) ~= "string" then check.fail(where, "string expected, got %s", type(value)) end
+  return value
+end
+
 --- One of the three words -> {kind=...}, {fd=...} or {path=...}.
 function stdio.check(value, where)
   local name = where:match("%a+$")
@@ -96,7 +107,7 @@ end
 function stdio.open(bag, spec)
   local opened = { ends = {}, ours = {} }
   for _, name in ipairs { "stdin", "stdout", "stderr" } do
-    local want = spec[name] or { kind = "inherit" }
+    local want = spec[name] or { kind = name == "stdin" and spec.input and "pipe" or "inherit" }
     if want.kind == "stdout" then
       opened.ends[2] = opened.ends[1]
     else

@@ -109,6 +109,24 @@ function machine.folder()
   return path, function() os.execute("rm -rf " .. path) end
 end
 
+--- How many processes have `word` as one of their arguments.
+function machine.processes(word)
+  local line = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -cxF -- '%s' || true"
+  local f = io.popen(line:format(word))
+  local count = f:read("*n")
+  f:close()
+  return count - 0
+end
+
+--- Asks `condition` again and again, for up to `seconds` (default 3), until it is true; an error if it never is.
+function machine.eventually(condition, seconds)
+  local deadline = core.clock() + (seconds or 3)
+  while not condition() do
+    if core.clock() > deadline then error("it did not come true", 2) end
+    ns.run { "sleep", "0.02" }
+  end
+end
+
 --- Writes a file and returns its path.
 function machine.file(path, text, mode)
   local f = assert(io.open(path, "w"))

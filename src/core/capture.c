@@ -146,8 +146,11 @@ static int capture_close(lua_State *L) {
     return 0;
 }
 
-static const luaL_Reg methods[] = {
-    {"step", capture_step}, {"output", capture_output}, {"close", capture_close}, {"__gc", capture_close}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"step", capture_step},
+                                   {"output", capture_output},
+                                   {"close", capture_close},
+                                   {"__gc", capture_close},
+                                   {NULL, NULL}};
 
 void nsL_open_capture(lua_State *L) {
     nsL_class(L, CAPTURE, methods);

@@ -13,35 +13,45 @@ struct constant {
     int64_t value;
 };
 
-#define CLONE(name) {#name, CLONE_##name}
-static const struct constant clone_flags[] = {CLONE(NEWUSER), CLONE(NEWNS),  CLONE(NEWPID),    CLONE(NEWNET), CLONE(NEWIPC),
-                                              CLONE(NEWUTS),  CLONE(NEWCGROUP), CLONE(NEWTIME), {NULL, 0}};
+#define CLONE(name) \
+    { #name, CLONE_##name }
+// clang-format off: tables of names
+static const struct constant clone_flags[] = {CLONE(NEWUSER),   CLONE(NEWNS),   CLONE(NEWPID),
+                                              CLONE(NEWNET),    CLONE(NEWIPC),  CLONE(NEWUTS),
+                                              CLONE(NEWCGROUP), CLONE(NEWTIME), {NULL, 0}};
 
-#define MOUNT(name) {#name, MS_##name}
+#define MOUNT(name) \
+    { #name, MS_##name }
 static const struct constant mount_flags[] = {MOUNT(RDONLY), MOUNT(NOSUID),  MOUNT(NODEV), MOUNT(NOEXEC), MOUNT(BIND),
                                               MOUNT(REC),    MOUNT(PRIVATE), MOUNT(SLAVE), MOUNT(SHARED), {NULL, 0}};
 
-#define OPEN(name) {#name, O_##name}
+#define OPEN(name) \
+    { #name, O_##name }
 static const struct constant open_flags[] = {OPEN(RDONLY), OPEN(WRONLY), OPEN(RDWR),    OPEN(CREAT),
                                              OPEN(APPEND), OPEN(TRUNC),  OPEN(CLOEXEC), {NULL, 0}};
 
-#define SIG(name) {#name, SIG##name}
+#define SIG(name) \
+    { #name, SIG##name }
 static const struct constant signals[] = {
-    SIG(HUP),  SIG(INT),  SIG(QUIT), SIG(ILL),  SIG(TRAP), SIG(ABRT), SIG(BUS),  SIG(FPE),  SIG(KILL),   SIG(USR1), SIG(SEGV),
-    SIG(USR2), SIG(PIPE), SIG(ALRM), SIG(TERM), SIG(CHLD), SIG(CONT), SIG(STOP), SIG(TSTP), SIG(TTIN),   SIG(TTOU), SIG(URG),
-    SIG(XCPU), SIG(XFSZ), SIG(VTALRM), SIG(PROF), SIG(WINCH), SIG(IO), SIG(PWR), SIG(SYS), {"STKFLT", 16}, {NULL, 0}};
+    SIG(HUP),    SIG(INT),  SIG(QUIT),  SIG(ILL),  SIG(TRAP), SIG(ABRT), SIG(BUS),       SIG(FPE),
+    SIG(KILL),   SIG(USR1), SIG(SEGV),  SIG(USR2), SIG(PIPE), SIG(ALRM), SIG(TERM),      SIG(CHLD),
+    SIG(CONT),   SIG(STOP), SIG(TSTP),  SIG(TTIN), SIG(TTOU), SIG(URG),  SIG(XCPU),      SIG(XFSZ),
+    SIG(VTALRM), SIG(PROF), SIG(WINCH), SIG(IO),   SIG(PWR),  SIG(SYS),  {"STKFLT", 16}, {NULL, 0}};
 
-#define E(name) {#name, name}
+#define E(name) \
+    { #name, name }
 static const struct constant errors[] = {
-    E(EPERM),        E(ENOENT),    E(ESRCH),        E(EINTR),      E(EIO),       E(ENXIO),     E(E2BIG),    E(ENOEXEC),
-    E(EBADF),        E(ECHILD),    E(EAGAIN),       E(ENOMEM),     E(EACCES),    E(EFAULT),    E(ENOTBLK),  E(EBUSY),
-    E(EEXIST),       E(EXDEV),     E(ENODEV),       E(ENOTDIR),    E(EISDIR),    E(EINVAL),    E(ENFILE),   E(EMFILE),
-    E(ENOTTY),       E(ETXTBSY),   E(EFBIG),        E(ENOSPC),     E(ESPIPE),    E(EROFS),     E(EMLINK),   E(EPIPE),
-    E(EDOM),         E(ERANGE),    E(EDEADLK),      E(ENAMETOOLONG), E(ENOLCK),  E(ENOSYS),    E(ENOTEMPTY), E(ELOOP),
-    E(ELIBACC),      E(ELIBBAD),   E(EUSERS),       E(ENODATA),    E(ETIME),     E(EOVERFLOW), E(EBADFD),   E(ESTALE),
-    E(ENOTSOCK),     E(EMSGSIZE),  E(EOPNOTSUPP),   E(ENOBUFS),    E(ETIMEDOUT), E(ECONNREFUSED), E(ECONNRESET), E(EHOSTDOWN),
-    E(EHOSTUNREACH), E(EALREADY),  E(EINPROGRESS),  E(EDQUOT),     E(ECANCELED), E(ENOKEY),    E(EKEYREJECTED), E(EOWNERDEAD),
-    E(ENOMEDIUM),    E(EREMOTEIO), E(EADDRINUSE),   E(EADDRNOTAVAIL), E(ENETDOWN), E(ENOPROTOOPT), {NULL, 0}};
+    E(EPERM),        E(ENOENT),     E(ESRCH),       E(EINTR),      E(EIO),           E(ENXIO),      E(E2BIG),
+    E(ENOEXEC),      E(EBADF),      E(ECHILD),      E(EAGAIN),     E(ENOMEM),        E(EACCES),     E(EFAULT),
+    E(ENOTBLK),      E(EBUSY),      E(EEXIST),      E(EXDEV),      E(ENODEV),        E(ENOTDIR),    E(EISDIR),
+    E(EINVAL),       E(ENFILE),     E(EMFILE),      E(ENOTTY),     E(ETXTBSY),       E(EFBIG),      E(ENOSPC),
+    E(ESPIPE),       E(EROFS),      E(EMLINK),      E(EPIPE),      E(EDOM),          E(ERANGE),     E(EDEADLK),
+    E(ENAMETOOLONG), E(ENOLCK),     E(ENOSYS),      E(ENOTEMPTY),  E(ELOOP),         E(ELIBACC),    E(ELIBBAD),
+    E(EUSERS),       E(ENODATA),    E(ETIME),       E(EOVERFLOW),  E(EBADFD),        E(ESTALE),     E(ENOTSOCK),
+    E(EMSGSIZE),     E(EOPNOTSUPP), E(ENOBUFS),     E(ETIMEDOUT),  E(ECONNREFUSED),  E(ECONNRESET), E(EHOSTDOWN),
+    E(EHOSTUNREACH), E(EALREADY),   E(EINPROGRESS), E(EDQUOT),     E(ECANCELED),     E(ENOKEY),     E(EKEYREJECTED),
+    E(EOWNERDEAD),   E(ENOMEDIUM),  E(EREMOTEIO),   E(EADDRINUSE), E(EADDRNOTAVAIL), E(ENETDOWN),   E(ENOPROTOOPT),
+    {NULL, 0}};
 
 static void push_family(lua_State *L, const char *family, const struct constant *c) {
     lua_newtable(L);

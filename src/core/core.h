@@ -23,7 +23,6 @@ struct spawned {
     pid_t pid;
     int pidfd;
     int socket;
-    uint32_t flags;   /* enum plan_flags, for the plan that is about to be sent */
     const char *step; /* on failure: what was refused */
     int error;        /* and the errno */
 };

@@ -156,11 +156,13 @@ int nsL_encode(lua_State *L) {
         lua_pop(L, 1);
     }
     reserve(&b, 1);
-    *(struct plan *)bytes(&b) = (struct plan){PLAN_MAGIC, (uint32_t)b.used, steps, count, 0, 0};
+    *(struct plan *)bytes(&b) = (struct plan){PLAN_MAGIC, (uint32_t)b.used, steps, count, 0};
     nsL_class(L, PLAN, (luaL_Reg[]){{NULL, NULL}});
     lua_setmetatable(L, 2);
     lua_settop(L, 2);
     return 1;
 }
 
-struct plan *nsL_checkplan(lua_State *L, int arg) { return luaL_checkudata(L, arg, PLAN); }
+struct plan *nsL_checkplan(lua_State *L, int arg) {
+    return luaL_checkudata(L, arg, PLAN);
+}

@@ -188,10 +188,9 @@ int nsL_launch(lua_State *L) {
 }
 
 /* Sends what is still unsent of the plan: 1 all is sent, 0 not yet, -1 nobody reads it. */
-static int send_plan(struct process *p, struct plan *plan) {
-    plan->flags = p->s.flags;
+static int send_plan(struct process *p, const struct plan *plan) {
     while (p->sent < plan->size) {
-        ssize_t n = send(p->s.socket, (char *)plan + p->sent, plan->size - p->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = send(p->s.socket, (const char *)plan + p->sent, plan->size - p->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
         p->sent += (uint32_t)n;
     }
@@ -303,9 +302,9 @@ static int process_usage(lua_State *L) {
         const char *name;
         double value;
     } rows[] = {
-        {"utime", seconds(u->ru_utime)},     {"stime", seconds(u->ru_stime)},     {"maxrss", (double)u->ru_maxrss},
-        {"minflt", (double)u->ru_minflt},    {"majflt", (double)u->ru_majflt},    {"inblock", (double)u->ru_inblock},
-        {"oublock", (double)u->ru_oublock},  {"nvcsw", (double)u->ru_nvcsw},      {"nivcsw", (double)u->ru_nivcsw},
+        {"utime", seconds(u->ru_utime)},    {"stime", seconds(u->ru_stime)},  {"maxrss", (double)u->ru_maxrss},
+        {"minflt", (double)u->ru_minflt},   {"majflt", (double)u->ru_majflt}, {"inblock", (double)u->ru_inblock},
+        {"oublock", (double)u->ru_oublock}, {"nvcsw", (double)u->ru_nvcsw},   {"nivcsw", (double)u->ru_nivcsw},
     };
     lua_createtable(L, 0, sizeof rows / sizeof rows[0]);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -319,9 +318,9 @@ static int process_usage(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"play", process_play},   {"wait", process_wait},   {"kill", process_kill},         {"close", process_close},
-    {"getfd", process_getfd}, {"usage", process_usage}, {"isclosed", process_isclosed}, {"__gc", process_close},
-    {NULL, NULL},
+    {"play", process_play},         {"wait", process_wait},   {"kill", process_kill},
+    {"close", process_close},       {"getfd", process_getfd}, {"usage", process_usage},
+    {"isclosed", process_isclosed}, {"__gc", process_close},  {NULL, NULL},
 };
 
 void nsL_open_process(lua_State *L) {

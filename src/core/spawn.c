@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/close_range.h>
 #include <linux/prctl.h>
 #include <sched.h>
 #include <signal.h>
@@ -26,9 +25,6 @@
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u
 #endif
-#ifndef CLONE_CLEAR_SIGHAND
-#define CLONE_CLEAR_SIGHAND 0x100000000ull
-#endif
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000
 #endif
@@ -42,11 +38,6 @@ __asm__(".pushsection .rodata\n"
         "ns_launcher_end: .byte 0\n"
         ".popsection\n");
 extern const char ns_launcher_image[], ns_launcher_end[];
-
-/* struct clone_args of clone3(2), as far as we use it */
-struct clone3 {
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
-};
 
 /* What the child needs to know before it executes the launcher. */
 struct boarding {
@@ -113,7 +104,8 @@ static long keep_capabilities(void) {
     r = sys(__NR_capset, &head, sets);
     if (FAILED(r)) return r;
     for (int cap = 0; cap < 64; cap++)
-        if (sets[cap / 32].permitted >> (cap % 32) & 1) sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+        if (sets[cap / 32].permitted >> (cap % 32) & 1)
+            sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
     return 0;
 }
 
@@ -137,49 +129,18 @@ static int child(void *argument) {
     return 0;
 }
 
-/* clone3(2) onto a stack needs a few instructions of the machine; elsewhere the C library's clone(2) does it. */
-static long clone3_child(struct clone3 *args, void *argument) {
-#if defined(__x86_64__)
-    long r = __NR_clone3;
-    register void *r8 __asm__("r8") = argument;
-    __asm__ volatile("syscall\n\ttest %%rax, %%rax\n\tjnz 1f\n\t"
-                     "xor %%ebp, %%ebp\n\tmov %%r8, %%rdi\n\tcall *%%rdx\n\thlt\n1:"
-                     : "+a"(r) : "D"(args), "S"(sizeof *args), "d"(child), "r"(r8) : "rcx", "r11", "memory");
-    return r;
-#elif defined(__aarch64__)
-    register long x8 __asm__("x8") = __NR_clone3;
-    register void *x0 __asm__("x0") = args;
-    register long x1 __asm__("x1") = sizeof *args;
-    register void *x2 __asm__("x2") = child;
-    register void *x3 __asm__("x3") = argument;
-    __asm__ volatile("svc 0\n\tcbnz x0, 1f\n\tmov x29, #0\n\tmov x0, x3\n\tblr x2\n\tbrk #0\n1:"
-                     : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory", "cc");
-    return (long)x0;
-#else
-    (void)args, (void)argument;
-    return -ENOSYS;
-#endif
-}
-
 /* ---- the host ---- */
 
-/* An executing child in our memory. clone3 is refused by old kernels, some containers and valgrind. */
+/* An executing child in our memory. */
 static long clone_shared(struct spawned *s, struct boarding *b) {
     _Alignas(16) char stack[16384];
-    uint64_t flags = b->clone_flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
-    struct clone3 args = {.flags = flags | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&s->pidfd, .exit_signal = SIGCHLD,
-                          .stack = (uintptr_t)stack, .stack_size = sizeof stack};
-    long pid = clone3_child(&args, b);
-    if (pid != -ENOSYS && pid != -EPERM && pid != -EINVAL) return pid;
-    long refused = pid;
-    s->flags |= PLAN_RESET_SIGNALS;
-    pid = clone(child, stack + sizeof stack, (int)flags | SIGCHLD, b, &s->pidfd);
-    return pid >= 0 ? pid : refused == -ENOSYS ? -errno : refused;
+    int flags = (int)b->clone_flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
+    long pid = clone(child, stack + sizeof stack, flags, b, &s->pidfd);
+    return pid < 0 ? -errno : pid;
 }
 
 /* A child with a copy of our memory, which plays the plan itself. */
 static long clone_copy(struct spawned *s, struct boarding *b) {
-    s->flags = PLAN_RESET_SIGNALS | PLAN_COPY;
     long pid = sys(__NR_clone, b->clone_flags | CLONE_PIDFD | SIGCHLD, 0, &s->pidfd, 0, 0);
     if (pid == 0) {
         sys(__NR_close, s->socket); /* or the launcher would not see the host end */

@@ -66,7 +66,7 @@ static void reset_signals(void) {
 
 _Noreturn void ns_launch(int socket) {
     struct player p = {read_plan(socket), socket};
-    if (p.plan->flags & PLAN_RESET_SIGNALS) reset_signals();
+    reset_signals();
     const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
     for (uint32_t i = 0; i < p.plan->count; i++) {
         const struct step *s = &steps[i];

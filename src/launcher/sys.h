@@ -47,7 +47,9 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
     register long r5 __asm__("r5") = f;
     /* r7 may be the frame pointer in Thumb code: it is saved by hand */
     __asm__ volatile("push {r7}\n\tmov r7, %1\n\tsvc 0\n\tpop {r7}"
-                     : "+r"(r0) : "r"(n), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5) : "memory");
+                     : "+r"(r0)
+                     : "r"(n), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5)
+                     : "memory");
     return r0;
 }
 #elif defined(__i386__)
@@ -55,7 +57,9 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
     long last[2] = {f, a}; /* ebp and ebx cannot be named as operands: they are loaded from here */
     __asm__ volatile("push %%ebp\n\tpush %%ebx\n\tmov 4(%%ecx), %%ebx\n\tmov (%%ecx), %%ebp\n\t"
                      "mov 8(%%ecx), %%ecx\n\tint $0x80\n\tpop %%ebx\n\tpop %%ebp"
-                     : "+a"(n) : "c"((long[3]){last[0], last[1], b}), "d"(c), "S"(d), "D"(e) : "memory");
+                     : "+a"(n)
+                     : "c"((long[3]){last[0], last[1], b}), "d"(c), "S"(d), "D"(e)
+                     : "memory");
     return n;
 }
 #else
@@ -63,8 +67,7 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
 #endif
 
 /* sys(number, up to six arguments of any scalar type) */
-#define SYS_PAD(n, a, b, c, d, e, f, ...) \
-    sys6((n), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define SYS_PAD(n, a, b, c, d, e, f, ...) sys6((n), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define sys(...) SYS_PAD(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 
 /* 32-bit machines: the calls with 32-bit ids, and a file offset in pages */
@@ -84,9 +87,6 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
 #endif
 
 /* newer than some headers */
-#ifndef __NR_clone3
-#define __NR_clone3 435
-#endif
 #ifndef __NR_close_range
 #define __NR_close_range 436
 #endif

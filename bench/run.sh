@@ -1,0 +1,36 @@
+#!/bin/sh
+# Runs the benchmark: table on stdout, bench.csv and bench.svg into the build folder.
+# usage: [ROUNDS=300] [BUILD=build] sh bench/run.sh, in the root of the project, after make
+set -eu
+
+build=${BUILD:-build}
+rounds=${ROUNDS:-300}
+[ -f "$build/5.4/ns/core.so" ] || { echo "run make first: $build/5.4/ns/core.so is missing" >&2; exit 1; }
+
+missing=
+for package in bubblewrap lua-luv gcc libc6-dev util-linux lua5.4; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+if [ -n "$missing" ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+  # shellcheck disable=SC2086
+  apt-get install -y -qq --no-install-recommends $missing >/dev/null || echo "could not install:$missing" >&2
+fi
+
+mkdir -p "$build/bench"
+${CC:-gcc} -O2 -Wall -Wextra bench/floor.c -o "$build/bench/floor"
+${CC:-gcc} -O2 -Wall -Wextra -ffreestanding -fno-stack-protector -nostdlib -static bench/empty.c -o "$build/bench/empty"
+
+# The rootless cases are played by nobody, who may not be able to read the project's folder.
+home=$(mktemp -d)
+trap 'rm -rf "$home"' EXIT
+trap 'exit 130' INT TERM
+cp -R bench lua "$build/bench/floor" "$build/bench/empty" "$home"
+mkdir "$home/ns"
+cp "$build/5.4/ns/core.so" "$home/ns"
+chmod -R u=rwX,go=rX "$home"
+
+ulimit -n 4096 2>/dev/null || true # a descriptor for each live program
+output=$(cd "$build" && pwd)
+cd "$home"
+export BENCH_HOME="$home" LUA_PATH="$home/?.lua;$home/lua/?.lua;$home/lua/?/init.lua;;" LUA_CPATH="$home/?.so;;"
+lua5.4 bench/bench.lua "$output" "$rounds"

@@ -1,0 +1,229 @@
+--- The process handle: wait, kill, stop, close, collection; and what the host may have done to SIGCHLD.
+local machine = require "support.machine"
+local ns = require "ns"
+
+describe("a process", function()
+  it("has its pid, and says what it is", function()
+    local p = assert(ns.spawn { "sleep", "5" })
+    assert.equal("sleep", machine.read(("/proc/%d/comm"):format(p.pid)):match("%a+"))
+    assert.equal(("ns.Process (pid %d, running)"):format(p.pid), tostring(p))
+    p:kill("KILL")
+    p:wait()
+    assert.equal(("ns.Process (pid %d, signal 9)"):format(p.pid), tostring(p))
+    p:close()
+    assert.equal(("ns.Process (pid %d, signal 9)"):format(p.pid), tostring(p))
+  end)
+
+  it("gives its status again and again", function()
+    local p = assert(ns.spawn { "sh", "-c", "exit 7" })
+    for _ = 1, 3 do assert.same({ nil, "exit", 7 }, { p:wait() }) end
+    p:close()
+    assert.same({ nil, "exit", 7 }, { ns.wait(p, 0) })
+  end)
+
+  it("is waited for as long as was asked, and lives on", function()
+    local p = assert(ns.spawn { "sleep", "0.3" })
+    assert.same({ nil, "timeout" }, { p:wait(0) })
+    assert.same({ nil, "timeout" }, { p:wait(0.05) })
+    assert.same({ true, "exit", 0 }, { p:wait(5) })
+  end)
+
+  it("is stopped by its own timeout when it is waited for", function()
+    local p = assert(ns.spawn { "sleep", "5", timeout = 0.1 })
+    assert.same({ nil, "timeout" }, { p:wait(0.01) })
+    assert.same({ nil, "signal", 15 }, { p:wait() })
+    assert.is_true(p.timed_out)
+  end)
+
+  it("takes signals by name in any spelling, or by number", function()
+    for _, signal in ipairs { "USR1", "SIGUSR1", "sigusr1", 10 } do
+      local p = assert(ns.spawn { "sleep", "5" })
+      assert.is_true(p:kill(signal))
+      assert.same({ nil, "signal", 10 }, { p:wait() })
+    end
+  end)
+
+  it("that has ended gets no signal, nor does anybody else", function()
+    local p = assert(ns.spawn { "true" })
+    p:wait()
+    assert.same({ nil, "No such process", 3 }, { p:kill("TERM") })
+    p:close()
+    assert.same({ nil, "No such process", 3 }, { p:kill("TERM") })
+  end)
+
+  it("is stopped with SIGTERM if it listens", function()
+    local p = assert(ns.spawn { "sh", "-c", "trap 'exit 9' TERM; echo; while :; do sleep 0.01; done", stdout = "pipe" })
+    p.stdout:read()
+    assert.same({ nil, "exit", 9 }, { p:stop(5) })
+    p:close()
+  end)
+
+  it("is stopped with SIGKILL if it does not, after the grace", function()
+    local p = assert(ns.spawn { "sh", "-c", "trap '' TERM; echo; while :; do sleep 0.01; done", stdout = "pipe" })
+    p.stdout:read()
+    assert.same({ nil, "signal", 9 }, { p:stop(0.1) })
+    p:close()
+  end)
+
+  it("that has stopped itself is stopped all the same", function()
+    local p = assert(ns.spawn { "sh", "-c", "kill -STOP $$; sleep 9" })
+    machine.eventually(function() return machine.read(("/proc/%d/stat"):format(p.pid)):match("%) T ") end)
+    assert.same({ nil, "signal", 15 }, { p:stop(1) })
+  end)
+
+  it("that is process 1 of a namespace, and so deaf to SIGTERM, is stopped with all that it has started", function()
+    local mark = "5" .. (os.time() % 100000) .. ".25"
+    local p = assert(ns.spawn { "sh", "-c", ("setsid sleep %s & echo; sleep %s"):format(mark, mark), stdout = "pipe",
+      flags = machine.root and { "pid" } or { "user", "pid" } })
+    p.stdout:read()
+    assert.same({ nil, "signal", 9 }, { p:stop(0.1) })
+    machine.eventually(function() return machine.processes(mark) == 0 end)
+    p:close()
+  end)
+
+  it("is killed and reaped when it is closed, and closing twice is fine", function()
+    local p = assert(ns.spawn { "sleep", "5", stdout = "pipe" })
+    local pid, out = p.pid, p.stdout
+    p:close()
+    p:close()
+    assert.is_nil(machine.read(("/proc/%d/stat"):format(pid)))
+    assert.equal("closed file", io.type(out))
+    assert.matches("signal 9%)", tostring(p))
+  end)
+
+  it("is killed and reaped when it is collected", function()
+    local pid = assert(ns.spawn { "sleep", "5" }).pid
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(machine.read(("/proc/%d/stat"):format(pid)))
+  end)
+
+  if _VERSION >= "Lua 5.4" then
+    it("is closed at the end of its block", function()
+      local pid = assert(load([[
+        local p <close> = assert(require("ns").spawn { "sleep", "5" })
+        return p.pid
+      ]]))()
+      assert.is_nil(machine.read(("/proc/%d/stat"):format(pid)))
+    end)
+  end
+
+  it("with a session of its own leads it", function()
+    local r = ns.run { "sh", "-c", "cut -d' ' -f1,5,6 /proc/$$/stat", session = true }
+    local pid, group, session = r.stdout:match("(%d+) (%d+) (%d+)")
+    assert.truthy(pid == group and pid == session)
+  end)
+
+  it("has the working folder, the umask and the name that were asked for", function()
+    local r = ns.run { "sh", "-c", "pwd; umask; echo $0", cwd = "/usr", umask = 63, argv0 = "/bin/odd" }
+    assert.equal("/usr\n0077\nsh\n", (r.stdout:gsub("/bin/odd", "sh")))
+    assert.matches("^odd", ns.run({ "cat", "/proc/self/cmdline", argv0 = "odd" }).stdout)
+  end)
+
+  it("has the environment that was asked for", function()
+    local spec = { "env", env = { A = "1", HOME = false, PATH = "/usr/bin:/bin" } }
+    local seen = ns.run(spec).stdout
+    assert.matches("\nA=1\n", "\n" .. seen)
+    assert.is_nil(("\n" .. seen):find("\nHOME=", 1, true))
+    spec.clear_env = true
+    assert.equal("A=1\nPATH=/usr/bin:/bin\n", ns.run(spec).stdout)
+  end)
+
+  it("starts with no signal blocked or ignored, whatever the host has done", function()
+    local r = machine.host([[io.write(require("ns").run { "grep", "^Sig[BI]", "/proc/self/status" }.stdout)]],
+      { under = { "perl", "-e", [[use POSIX; $SIG{$_} = "IGNORE" for qw(PIPE HUP INT);
+        sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGTERM, SIGUSR1)); exec @ARGV]] } })
+    assert.equal("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n", r.stdout)
+  end)
+end)
+
+describe("a host", function()
+  local REPORT = [[
+    local ns = require "ns"
+    local p = assert(ns.spawn { "sh", "-c", "exit 42" })
+    local ok, how, code = p:wait()
+    print(ok, how, code)
+  ]]
+
+  it("that ignores SIGCHLD gets the status where the kernel keeps it, and a clear word where not", function()
+    local r = machine.host(REPORT, { under = { "perl", "-e", [[$SIG{CHLD} = "IGNORE"; exec @ARGV]] } })
+    local known = r.stdout == "nil\texit\t42\n"
+    assert.truthy(known or r.stdout:find("the status is lost", 1, true), r.stdout .. r.stderr)
+    local major, minor = machine.read("/proc/sys/kernel/osrelease"):match("(%d+)%.(%d+)")
+    if major * 100 + minor >= 615 then assert.is_true(known) end
+  end)
+
+  it("that is killed takes its programs with it, and all that they have started in a pid namespace", function()
+    local mark = "3" .. (os.time() % 100000) .. ".5"
+    local code = ([[
+      local ns = require "ns"
+      local a = ns.spawn { "sleep", "%s" }
+      local b = ns.spawn { "sh", "-c", "setsid sleep %s & sleep %s", flags = %s }
+      print "ready"
+      io.stdout:flush()
+      b:wait()
+    ]]):format(mark, mark, mark, machine.root and '"pid"' or '"pid,user"')
+    local p = assert(ns.spawn { machine.lua, "-e", code, env = machine.paths(machine.public()), cwd = "/", stdout = "pipe" })
+    p.stdout:read()
+    machine.eventually(function() return machine.processes(mark) >= 3 end)
+    p.handle:kill(9)
+    p:wait()
+    machine.eventually(function() return machine.processes(mark) == 0 end)
+    p:close()
+  end)
+
+  it("that ends leaves a detached program alone", function()
+    local r = machine.host([[
+      local ns = require "ns"
+      local p = ns.spawn { "sleep", "30", detach = true, stdout = "null", stderr = "null" }
+      print(p.pid)
+      p = nil
+      collectgarbage()
+      collectgarbage()
+    ]])
+    local pid = r.stdout:match("%d+")
+    assert.matches("sleep", machine.read("/proc/" .. pid .. "/comm"))
+    os.execute("kill " .. pid)
+  end)
+
+  it("reaps detached programs that it has dropped, at its next spawn", function()
+    local pid = assert(ns.spawn { "true", detach = true }).pid
+    machine.eventually(function()
+      ns.run { "true" }
+      return machine.read(("/proc/%d/stat"):format(pid)) == nil
+    end)
+  end)
+
+  it("may not be set-uid", function()
+    if not machine.root then return pending("needs root") end
+    local folder, remove = machine.folder()
+    finally(remove)
+    os.execute(("cp -L $(command -v %s) %s/lua; chmod 4755 %s/lua"):format(machine.lua, folder, folder))
+    local code = ([[
+      package.path = "T/lua/?.lua;T/lua/?/init.lua"
+      package.cpath = "T/build/%s/?.so"
+      print(pcall(require("ns").run, { "true" }))
+    ]]):format(_VERSION:match("%d%.%d")):gsub("T/", machine.public() .. "/")
+    local r = ns.run { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", folder .. "/lua", "-e", code }
+    assert.matches("refuses to work in a set%-uid program", r.stdout)
+  end)
+
+  it("keeps its own state: dumpable, umask, folder, mask", function()
+    local r = machine.host([[
+      local function state()
+        local text = {}
+        for line in io.lines("/proc/self/status") do
+          if line:find("^Umask") or line:find("^Sig") or line:find("^Cap") or line:find("^[UG]id") then
+            text[#text + 1] = line
+          end
+        end
+        return table.concat(text, "\n")
+      end
+      local ns = require "ns"
+      local before = state()
+      assert(ns.run { "true", flags = "user,pid,mount", cwd = "/usr", umask = 0, session = true })
+      print(before == state(), (io.open("/proc/self/environ")) ~= nil)
+    ]], { nobody = true })
+    assert.equal("true\ttrue\n", r.stdout .. r.stderr)
+  end)
+end)
