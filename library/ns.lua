@@ -35,6 +35,8 @@
 ---@field flags? ns.Namespace[]|string|integer new namespaces: a list of names, "uts,ipc", or ns.CLONE_NEWUTS + ...
 ---@field detach? boolean the program outlives its handle and the host
 ---@field timeout? number seconds, counted from the start; then the program is stopped
+---@field input? string what run and communicate feed to stdin
+---@field grace? number seconds between SIGTERM and SIGKILL, 2 where nothing is said
 ---@field max_output? integer bytes of each output that are kept; the rest is read and dropped
 ---@field map? "root"|"self"|"auto" ids in the new user namespace, "root" if nothing is said; needs "user"
 ---@field uid_map? ns.IdRange[] needs "user"
@@ -161,6 +163,8 @@ function Process:timeout() end
 ---@field flags fun(self: ns.Box, value: ns.Namespace[]|string|integer): ns.Box
 ---@field detach fun(self: ns.Box, value?: boolean): ns.Box
 ---@field timeout fun(self: ns.Box, value: number): ns.Box
+---@field input fun(self: ns.Box, value: string): ns.Box
+---@field grace fun(self: ns.Box, value: number): ns.Box
 ---@field max_output fun(self: ns.Box, value: integer): ns.Box
 ---@field map fun(self: ns.Box, value: "root"|"self"|"auto"): ns.Box
 ---@field uid_map fun(self: ns.Box, value: ns.IdRange[]): ns.Box
