@@ -1,0 +1,48 @@
+--- A host that runs out of memory at the n-th allocation, for all n, is left without a child and without a descriptor.
+local machine = require "support.machine"
+local ns = require "ns"
+
+local SCRIPTS = {
+  spawn = [[
+    local ns = require "ns"
+    return function()
+      local p = ns.spawn { "true", stdin = "pipe", stdout = "pipe", stderr = "null", fds = { [5] = 0 }, env = { A = "1" } }
+      p:wait()
+    end]],
+  ["spawn in namespaces"] = [[
+    local ns = require "ns"
+    return function()
+      assert(ns.spawn { "true", flags = { "user", "pid", "mount" }, mount_proc = true, map = "root" }):wait()
+    end]],
+  run = [[
+    local ns = require "ns"
+    return function() ns.run { "cat", stdin = ("x"):rep(1000), max_output = 500 } end]],
+  refusal = [[
+    local ns = require "ns"
+    return function() ns.run { "/nope" } end]],
+  close = [[
+    local ns = require "ns"
+    return function()
+      local p = ns.spawn { "sleep", "5", stdout = "pipe" }
+      p:kill("USR1")
+      tostring(p)
+      p:close()
+    end]],
+}
+
+local version = _VERSION:match("%d%.%d")
+
+describe("memory that runs out leaves nothing behind in", function()
+  for name, script in pairs(SCRIPTS) do
+    it(name, function()
+      -- LuaJIT has an allocator of its own; its module is that of Lua 5.1, which is tried here
+      local folder, remove = machine.folder()
+      finally(remove)
+      local host, file = folder .. "/host", machine.file(folder .. "/script.lua", script)
+      local cc = ("gcc -o %s spec/support/alloc.c -I/usr/include/lua%s -llua%s -lm -ldl"):format(host, version, version)
+      assert.truthy(ns.run({ "sh", "-c", cc }).ok)
+      local r = ns.run { host, file, env = machine.paths(machine.public()), timeout = 100 }
+      assert.equal("clean\n", r.stdout .. r.stderr)
+    end)
+  end
+end)
