@@ -1,5 +1,5 @@
--- The cases of a spawn: the same empty program in the same namespaces, by the floor, by ns, and by what a Lua script had
--- before: unshare(1) and bwrap(1) through a shell. The first contestant of a case is what the others are compared with.
+-- The cases of a spawn: the same empty program in the same namespaces, by the floor, by ns, and by what a Lua script
+-- had before: unshare(1) and bwrap(1) through a shell. The others are compared with the first contestant of a case.
 local measure = require "bench.measure"
 local ns = require "ns"
 

@@ -1,9 +1,10 @@
--- The times as a bar chart, in SVG: a group of bars for each case, on a logarithmic scale, as bwrap and the floor are two
--- orders of magnitude apart.
+-- The times as a bar chart, in SVG: a group of bars for each case, on a logarithmic scale, as the floor and bwrap are
+-- more than an order of magnitude apart.
 local chart = {}
 
 local LEFT, WIDTH, BAR, GAP, TOP, RIGHT = 170, 560, 16, 34, 62, 90
-local DECADES = { 100, 1000, 10000, 100000 }
+local LOW, HIGH = 30, 20000 -- microseconds, the two ends of the scale
+local DECADES = { 100, 1000, 10000 }
 
 local COLOURS = {
   { "^floor", "#8a8f98" }, { "^ns", "#1f6fd1" }, { "luv", "#3a9a5c" }, { "unshare", "#e0912f" }, { "bwrap", "#b8433f" },
@@ -17,8 +18,7 @@ local function colour(contestant)
 end
 
 local function x(value)
-  local first, last = math.log(DECADES[1], 10), math.log(DECADES[#DECADES], 10)
-  return LEFT + WIDTH * (math.max(math.log(value, 10), first) - first) / (last - first)
+  return LEFT + WIDTH * math.log(math.max(LOW, math.min(value, HIGH)) / LOW) / math.log(HIGH / LOW)
 end
 
 local function text(out, left, top, style, words)
@@ -34,7 +34,7 @@ local function bar(out, top, r)
   text(out, x(r.median) + 5, top + 10.5, 'fill="#333"', ("%.0f%s"):format(r.median, ratio))
 end
 
--- All groups from the top down; the height they need.
+-- All groups, from the top down; the height they need.
 local function bars(out, rows)
   local y, last = TOP, nil
   for _, r in ipairs(rows) do

@@ -1,5 +1,5 @@
-/* The floor: the least that a spawn can cost. The child borrows our memory (CLONE_VM|CLONE_VFORK), makes the system calls
- * of the case and executes the program; nothing is checked, described or cleaned up.
+/* The floor: the least that a spawn can cost. The child borrows our memory (CLONE_VM|CLONE_VFORK), makes the system
+ * calls of the case and executes the program; nothing is checked, described or cleaned up.
  *
  * usage: floor PROGRAM [NAMESPACE ...]
  * Each line on stdin asks for one round; its time in microseconds is the answer, an empty line if the round failed. */

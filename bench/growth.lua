@@ -44,7 +44,7 @@ function growth.capture()
       return f:read("a")
     end) },
     { name = "ns.run", run = rate(function() return assert(ns.run { "head", "-c", size, "/dev/zero" }).stdout end) },
-  }, 7
+  }, 5, 2
 end
 
 -- Spawns a second, of a round in which always so many programs are on their way.
@@ -69,7 +69,7 @@ end
 function growth.flight()
   local list = {}
   for i, limit in ipairs { 1, 8, 64 } do list[i] = { name = limit .. " in flight", run = flight(limit, 256) } end
-  return list, 5
+  return list, 5, 1
 end
 
 local function resident()
@@ -79,13 +79,13 @@ local function resident()
   end
 end
 
--- As many as the limit of descriptors allows, a thousand at the most.
+-- As many as the limits of this machine allow, a thousand at the most.
 local function sleepers()
-  local list, p = {}, nil
-  repeat
-    p = ns.spawn(cases.seed("sleep", "1000"))
-    list[#list + 1] = p
-  until not p or #list == 1000
+  local list = {}
+  for i = 1, 1000 do
+    list[i] = ns.spawn(cases.seed("sleep", "1000"))
+    if not list[i] then break end
+  end
   return list
 end
 

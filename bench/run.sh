@@ -7,14 +7,7 @@ build=${BUILD:-build}
 rounds=${ROUNDS:-300}
 [ -f "$build/5.4/ns/core.so" ] || { echo "run make first: $build/5.4/ns/core.so is missing" >&2; exit 1; }
 
-missing=
-for package in bubblewrap lua-luv gcc libc6-dev util-linux lua5.4; do
-  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
-done
-if [ -n "$missing" ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-  # shellcheck disable=SC2086
-  apt-get install -y -qq --no-install-recommends $missing >/dev/null || echo "could not install:$missing" >&2
-fi
+sh tools/need.sh bench || echo "what is missing does not take part" >&2
 
 mkdir -p "$build/bench"
 ${CC:-gcc} -O2 -Wall -Wextra bench/floor.c -o "$build/bench/floor"
