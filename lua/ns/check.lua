@@ -11,6 +11,20 @@ function check.fail(where, text, ...)
   error(setmetatable({ text = ("%s: %s"):format(where, text) }, Mistake), 0)
 end
 
+local names = {}
+
+--- "argv[3]" for ("argv", 3). Kept, as every check of a list asks for it.
+function check.at(where, i)
+  local known = names[where]
+  if not known then
+    known = {}
+    names[where] = known
+  end
+  local name = known[i] or ("%s[%s]"):format(where, tostring(i))
+  if i == i and i < 64 then known[i] = name end
+  return name
+end
+
 --- The text of a mistake, or nil if `e` is an error of another kind.
 function check.mistake(e)
   return getmetatable(e) == Mistake and e.text or nil
@@ -98,13 +112,16 @@ function check.list(item, least)
       count, last = count + 1, math.max(last, key)
     end
     for i = 1, last do
-      if count < last and rawget(value, i) == nil then check.fail(("%s[%d]"):format(where, i), "missing") end
-      result[i] = item(rawget(value, i), ("%s[%d]"):format(where, i))
+      if count < last and rawget(value, i) == nil then check.fail(check.at(where, i), "missing") end
+      result[i] = item(rawget(value, i), check.at(where, i))
     end
     if last < (least or 0) then check.fail(where, "empty list") end
     return result
   end
 end
+
+--- A list of anything; a new table.
+check.items = check.list(function(value) return value end)
 
 --- How far one word is from another, in letters added, dropped, changed or swapped.
 local function distance(a, b)

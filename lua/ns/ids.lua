@@ -5,7 +5,7 @@ local check = require "ns.check"
 local ids = {}
 
 local function range(value, where)
-  local triple = check.list(function(v) return v end)(value, where)
+  local triple = check.items(value, where)
   if #triple ~= 3 then check.fail(where, "{inside, outside, count} expected") end
   check.id(triple[1], where .. "[1]")
   check.id(triple[2], where .. "[2]")
@@ -99,10 +99,11 @@ local function own_only(map, own)
   return #map == 1 and map[1][3] == 1 and map[1][2] == own
 end
 
---- Who may write these maps: "host" (root can write any), "launcher" (anybody can map the own id, from inside),
+--- Who may write the maps of a spec: "host" (root can write any), "launcher" (anybody can map the own id, from inside),
 -- "newuidmap" (the set-uid helpers, for ranges of /etc/subuid).
-function ids.writer(uid, gid, host)
+function ids.writer(spec, host)
   if host.euid == 0 then return "host" end
+  local uid, gid = ids.maps(spec, host)
   return own_only(uid, host.euid) and own_only(gid, host.egid) and "launcher" or "newuidmap"
 end
 

@@ -21,7 +21,7 @@ local function check(spec, name, level)
   if host.secure then error("ns refuses to work in a set-uid program", level + 1) end
   local checked, mistake = plan.check(box.is(spec) and spec:spec() or spec, host)
   if not checked then error(("bad argument #1 to '%s' (%s)"):format(name, mistake), level + 1) end
-  return checked
+  return checked, host
 end
 
 local function spawn_at(spec, level)

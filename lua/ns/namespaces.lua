@@ -26,7 +26,7 @@ for _, row in ipairs(namespaces.list) do
 end
 
 local function add(set, word, where)
-  local name = type(word) == "string" and by_word[word:lower()]
+  local name = type(word) == "string" and (by_word[word] or by_word[word:lower()])
   if type(word) ~= "string" then check.fail(where, "name of a namespace expected, got %s", type(word)) end
   if not name then check.fail(where, "unknown namespace '%s'%s", word, check.nearest(word, by_word)) end
   if set[name] then check.fail(where, "'%s' is given twice", name) end
@@ -53,9 +53,7 @@ function namespaces.check(value, where)
   elseif type(value) == "string" then
     for word in value:gmatch("[^,%s]+") do add(set, word, where) end
   else
-    for i, word in ipairs(check.list(function(v) return v end)(value, where)) do
-      add(set, word, ("%s[%d]"):format(where, i))
-    end
+    for i, word in ipairs(check.items(value, where)) do add(set, word, check.at(where, i)) end
   end
   return set
 end

@@ -21,11 +21,12 @@ end
 local function enter_user(_, spec, add, host)
   if not spec.flags.user then return end
   local uid, gid = ids.maps(spec, host)
-  if ids.writer(uid, gid, host) == "launcher" then
+  local writer = ids.writer(spec, host)
+  if writer == "launcher" then
     add { op = "write", path = "/proc/self/setgroups", data = "deny", word = "setgroups" }
     add { op = "write", path = "/proc/self/gid_map", data = ids.format(gid), word = "gid_map" }
     add { op = "write", path = "/proc/self/uid_map", data = ids.format(uid), word = "uid_map" }
-  elseif spec.setgroups ~= "deny" and ids.writer(uid, gid, host) == "host" then
+  elseif spec.setgroups ~= "deny" and writer == "host" then
     add { op = "setgroups", data = "" }
   end
   add { op = "setgid", value = ids.first(gid), word = "gid_map" }
@@ -72,11 +73,12 @@ local function check_env(value, where)
   return result
 end
 
---- The environment of the program as NAME=value strings: the host's, in its order, with the changes of the spec.
+--- The environment of the program: "host" for the host's as it is, or NAME=value strings, first those of the host in their
+-- order, then those of the spec.
 local function environment(spec, host)
-  if not spec.env and not spec.clear_env then return host.environ end
+  if not spec.env and not spec.clear_env then return "host" end
   local list, added, change = {}, {}, spec.env or {}
-  for _, entry in ipairs(spec.clear_env and {} or host.environ) do
+  for _, entry in ipairs(spec.clear_env and {} or host.environ()) do
     if change[entry:match("^[^=]*")] == nil then list[#list + 1] = entry end
   end
   for name, value in pairs(change) do
@@ -87,18 +89,18 @@ local function environment(spec, host)
   return list
 end
 
-local function search_path(env)
-  for _, entry in ipairs(env) do
+local function search_path(env, host)
+  for _, entry in ipairs(env == "host" and host.environ() or env) do
     if entry:sub(1, 5) == "PATH=" then return entry:sub(6) end
   end
   return "/bin:/usr/bin"
 end
 
 --- Where a program may be: execvp(3), with the PATH that the program itself will have.
-local function candidates(name, env)
+local function candidates(name, env, host)
   if name:find("/", 1, true) then return { name } end
   local list = {}
-  for dir in (search_path(env) .. ":"):gmatch("([^:]*):") do
+  for dir in (search_path(env, host) .. ":"):gmatch("([^:]*):") do
     list[#list + 1] = (dir == "" and "." or dir) .. "/" .. name
   end
   return list
@@ -108,7 +110,7 @@ local function execute(argv, spec, add, host)
   local list, vector = environment(spec, host), {}
   for i, argument in ipairs(argv) do vector[i] = argument end
   vector[1] = spec.argv0 or argv[1]
-  add { op = "exec", paths = candidates(argv[1], list), argv = vector, env = list, data = argv[1], word = "argv" }
+  add { op = "exec", paths = candidates(argv[1], list, host), argv = vector, env = list, data = argv[1], word = "argv" }
 end
 
 --- The kernel takes 128 KiB in one argument or variable, its zero included (execve(2)).

@@ -23,10 +23,10 @@ local function reap_orphans()
   end
 end
 
---- What a plan depends on besides the spec: who asks, and the environment.
+--- What a plan depends on besides the spec: who asks, and functions for what is seldom asked.
 function spawn.host()
   local host = core.ids()
-  host.environ, host.arg_max = core.environ(), core.arg_max()
+  host.environ, host.arg_max = core.environ, core.arg_max
   return host
 end
 
@@ -38,7 +38,8 @@ local function run_helper(name, pid, map)
   end
   local spec = { argv = argv, clear_env = true, env = { PATH = "/usr/bin:/bin:/usr/sbin:/sbin" } }
   spec.stdin, spec.stdout, spec.stderr = "null", "null", "pipe"
-  local p, _, errno = spawn.start(assert(plan.check(spec, spawn.host())))
+  local host = spawn.host()
+  local p, _, errno = spawn.start(assert(plan.check(spec, host)), host)
   if not p then return nil, { op = name, word = "map" }, errno end
   local r = p:communicate()
   if r and r.ok then return true end
@@ -46,49 +47,49 @@ local function run_helper(name, pid, map)
   return nil, { op = name, word = "map", path = ("(%s)"):format(said) }, core.constants.errno.EPERM
 end
 
---- Writes the maps that the launcher may not write itself. true; or nil, step, errno
-local function write_maps(spec, host, pid)
+--- Writes the maps, by `writer`. true; or nil, step, errno
+local function write_maps(spec, host, pid, writer)
   local uid, gid = ids.maps(spec, host)
-  local writer = ids.writer(uid, gid, host)
   if writer == "newuidmap" then
     local ok, step, errno = run_helper("newgidmap", pid, gid)
     if not ok then return nil, step, errno end
     return run_helper("newuidmap", pid, uid)
-  elseif writer == "host" then
-    local files = { { "gid_map", ids.format(gid) }, { "uid_map", ids.format(uid) } }
-    if spec.setgroups then table.insert(files, 1, { "setgroups", spec.setgroups }) end
-    for _, file in ipairs(files) do
-      local path = ("/proc/%d/%s"):format(pid, file[1])
-      local ok, _, errno = core.write(path, file[2])
-      if not ok then return nil, { op = "write", path = path, word = file[1] }, errno end
-    end
+  end
+  local files = { { "gid_map", ids.format(gid) }, { "uid_map", ids.format(uid) } }
+  if spec.setgroups then table.insert(files, 1, { "setgroups", spec.setgroups }) end
+  for _, file in ipairs(files) do
+    local path = ("/proc/%d/%s"):format(pid, file[1])
+    local ok, _, errno = core.write(path, file[2])
+    if not ok then return nil, { op = "write", path = path, word = file[1] }, errno end
   end
   return true
 end
 
 --- Sends the plan and awaits the answer: true; or nil, message, errno, detail.
-local function play(handle, steps, deadline)
-  local bytes = core.encode(steps)
+local function play(handle, bytes, steps, deadline)
   while true do
     local ok, what, errno, more = handle:play(bytes, deadline and math.max(0, deadline - core.clock()))
     if ok then return true end
     if what == "step" then return errors.refused(steps[more], errno) end
+    if what == "refused" then return nil, "refused" end
+    if what == "boarding" then return errors.refused({ op = "execveat" }, errno) end
     if what == "died" then return errors.died(more, errno) end
     if what == "timeout" then return errors.timeout(steps[more]) end
   end
 end
 
-local function launch(spec, host, opened, deadline, keep)
-  local steps = plan.lower(spec, host)
+local function launch(spec, host, opened, deadline, keep, steps, bytes)
+  local writer = spec.flags.user and ids.writer(spec, host) or "launcher"
+  local early = writer == "launcher" and bytes or nil
   local flags = namespaces.clone_flags(spec.flags)
-  local handle, pid, errno = core.launch(flags, stdio.kept(opened.ends), spec.detach)
+  local handle, pid, errno = core.launch(flags, stdio.kept(opened.ends), spec.detach, early)
   if not handle then return errors.refused({ op = pid, namespaces = spec.flags }, errno) end
   keep.handle, keep.pid = handle, pid
-  if spec.flags.user then
-    local ok, step, why = write_maps(spec, host, pid)
+  if writer ~= "launcher" then
+    local ok, step, why = write_maps(spec, host, pid, writer)
     if not ok then return errors.refused(step, why) end
   end
-  return play(handle, steps, deadline)
+  return play(handle, bytes, steps, deadline)
 end
 
 --- The process for a handle that runs, with our ends of the pipes as files.
@@ -107,24 +108,29 @@ local function adopt(spec, bag, opened, keep, started)
   return process.new(keep.handle, fields)
 end
 
-local function start(spec, bag, keep)
+local function start(spec, host, bag, keep)
   local started = core.clock()
-  local host = spawn.host()
   local opened, step, errno = stdio.open(bag, spec)
   if not opened then return errors.refused(step, errno) end
   host.ends = opened.ends
   keep.terminal = spec.tty and core.terminal(opened.ends[0]) or nil
-  local ok, message, code, detail = launch(spec, host, opened, spec.timeout and started + spec.timeout, keep)
+  local steps = plan.lower(spec, host)
+  local bytes, deadline = core.encode(steps), spec.timeout and started + spec.timeout
+  local ok, message, code, detail = launch(spec, host, opened, deadline, keep, steps, bytes)
+  if message == "refused" then -- this machine does not execute the launcher: the core copies the host from now on
+    keep.handle:close()
+    ok, message, code, detail = launch(spec, host, opened, deadline, keep, steps, bytes)
+  end
   if not ok then return nil, message, code, detail end
   return adopt(spec, bag, opened, keep, started)
 end
 
---- Starts a checked spec. A process; or nil, message, errno, detail. Errors of any kind, a Ctrl-C among them, leave
+--- Starts a spec that was checked for `host`. A process; or nil, message, errno, detail. Errors of any kind, a Ctrl-C among them, leave
 -- neither process nor descriptor.
-function spawn.start(spec)
+function spawn.start(spec, host)
   reap_orphans()
   local bag, keep = core.bag(), {}
-  local ok, p, message, errno, detail = pcall(start, spec, bag, keep)
+  local ok, p, message, errno, detail = pcall(start, spec, host, bag, keep)
   bag:close()
   if not (ok and p) and keep.handle then
     keep.handle:kill(9, true)

@@ -76,7 +76,7 @@ function stdio.check_fds(value, where)
   if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
   local fds = {}
   for key, v in next, value do
-    local at = ("%s[%s]"):format(where, tostring(key))
+    local at = check.at(where, key)
     check.integer(3, 1048575)(key, at)
     fds[key] = number_of(v, at) or check.fail(at, "a file or a descriptor expected, got %s", type(v))
   end
@@ -137,8 +137,10 @@ function stdio.kept(ends)
   return sorted_keys(set)
 end
 
+local WORDS = { [0] = "stdin", "stdout", "stderr" }
+
 local function word_of(number)
-  return ({ [0] = "stdin", "stdout", "stderr" })[number] or ("fds[%d]"):format(number)
+  return WORDS[number] or check.at("fds", number)
 end
 
 --- Where descriptors that are in the way wait: numbers that nobody uses, the lowest there are.

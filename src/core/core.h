@@ -11,24 +11,34 @@
 
 /* spawn.c: knows no Lua */
 
+struct boarding;
+
 /* The launcher, in a sealed memfd that is made once and kept. */
 struct launcher {
     int fd; /* -1: not made yet */
     dev_t device;
     ino_t inode;
-    bool refused; /* this machine does not execute it: copy the host instead */
+    bool refused;           /* this machine does not execute it: copy the host instead */
+    struct boarding *spare; /* for the next child */
 };
 
 struct spawned {
     pid_t pid;
     int pidfd;
     int socket;
-    const char *step; /* on failure: what was refused */
-    int error;        /* and the errno */
+    uint32_t sent;             /* bytes of the plan that are on their way */
+    struct boarding *boarding; /* while the child may still be in our memory */
+    const char *step;          /* on failure: what was refused */
+    int error;                 /* and the errno */
 };
 
-/* Makes the new process, which waits for its plan. The `kept` descriptors stay open in it. 0, or -1 with step and error. */
-int ns_spawn(struct spawned *, struct launcher *, uint64_t clone_flags, const int *kept, size_t count);
+/* Makes the new process, in which the `kept` descriptors stay open. It waits for its plan, unless that is given at once.
+ * 0, or -1 with step and error. */
+int ns_spawn(struct spawned *, struct launcher *, uint64_t clone_flags, const int *kept, size_t count,
+             const struct plan *early);
+void ns_boarded(struct spawned *, struct launcher *);
+void ns_forget_boarding(struct launcher *);
+int ns_send_plan(struct spawned *, const struct plan *);
 int ns_above_stdio(int fd);
 
 /* tree.c */

@@ -10,13 +10,16 @@
 #define PLAN "ns.Plan"
 #define PLAN_MAX (64u << 20)
 
+/* what stands where on the stack of `encode` */
+enum { STEPS = 1, OPS, FIELDS, BYTES_AT };
+
 struct builder {
     lua_State *L;
-    int at; /* stack index of the userdata that holds the bytes */
+    int at; /* stack index of the userdata that holds the bytes, once they do not fit into `local` any more */
+    char *bytes;
     size_t used, room;
+    _Alignas(uintptr_t) char local[16384];
 };
-
-static char *bytes(struct builder *b) { return lua_touserdata(b->L, b->at); }
 
 /* Returns the offset of `size` new bytes, zeroed and aligned for a pointer. */
 static uint32_t reserve(struct builder *b, size_t size) {
@@ -25,18 +28,19 @@ static uint32_t reserve(struct builder *b, size_t size) {
     if (offset + size > b->room) {
         size_t room = (offset + size) * 2;
         void *grown = lua_newuserdata(b->L, room);
-        memset(grown, 0, room);
-        if (b->used > 0) memcpy(grown, bytes(b), b->used);
+        memcpy(grown, b->bytes, b->used);
         lua_replace(b->L, b->at);
+        b->bytes = grown;
         b->room = room;
     }
+    memset(b->bytes + b->used, 0, offset + size - b->used);
     b->used = offset + size;
     return (uint32_t)offset;
 }
 
 static uint32_t add_bytes(struct builder *b, const char *s, size_t size) {
     uint32_t offset = reserve(b, size + 1);
-    memcpy(bytes(b) + offset, s, size);
+    memcpy(b->bytes + offset, s, size);
     return offset;
 }
 
@@ -48,15 +52,30 @@ static uint32_t add_string(struct builder *b, const char *key) {
     return add_bytes(b, s, size);
 }
 
-/* The list on top of the stack: an array of offsets that ends in 0. */
+extern char **environ;
+
+/* The host's own environment, which need not pass through Lua. */
+static uint32_t add_environ(struct builder *b) {
+    size_t count = 0;
+    while (environ && environ[count]) count++;
+    uint32_t list = reserve(b, (count + 1) * sizeof(uintptr_t));
+    for (size_t i = 0; i < count; i++) {
+        uint32_t offset = add_bytes(b, environ[i], strlen(environ[i]));
+        ((uintptr_t *)(b->bytes + list))[i] = offset;
+    }
+    return list;
+}
+
+/* The list on top of the stack: an array of offsets that ends in 0. "host" stands for the host's environment. */
 static uint32_t add_list(struct builder *b, const char *key) {
+    if (lua_type(b->L, -1) == LUA_TSTRING && strcmp(lua_tostring(b->L, -1), "host") == 0) return add_environ(b);
     if (!lua_istable(b->L, -1)) luaL_error(b->L, "step field '%s': list expected", key);
     size_t count = nsL_rawlen(b->L, -1);
     uint32_t list = reserve(b, (count + 1) * sizeof(uintptr_t));
     for (size_t i = 0; i < count; i++) {
         lua_rawgeti(b->L, -1, (int)i + 1);
         uint32_t offset = add_string(b, key);
-        ((uintptr_t *)(bytes(b) + list))[i] = offset;
+        ((uintptr_t *)(b->bytes + list))[i] = offset;
         lua_pop(b->L, 1);
     }
     return list;
@@ -93,17 +112,30 @@ static const struct field {
     {"word", NOTE, 0}, /* the user's word for it; of use on the way back only */
 };
 
-static uint32_t find_op(lua_State *L, const char *name) {
-    for (uint32_t op = 0; name && op < ns_op_count; op++)
-        if (strcmp(ns_ops[op].name, name) == 0) return op;
-    return (uint32_t)luaL_error(L, "no such op: '%s'", name ? name : "?");
+/* Names are looked up in two tables of the registry, made at the first call: name -> number from 1. */
+static void push_numbers(lua_State *L, const char *registry) {
+    lua_getfield(L, LUA_REGISTRYINDEX, registry);
+    if (!lua_isnil(L, -1)) return;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    bool ops = registry[3] == 'o';
+    size_t count = ops ? ns_op_count : sizeof fields / sizeof fields[0];
+    for (size_t i = 0; i < count; i++) {
+        lua_pushinteger(L, (lua_Integer)i + 1);
+        lua_setfield(L, -2, ops ? ns_ops[i].name : fields[i].key);
+    }
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, registry);
 }
 
-static const struct field *find_field(lua_State *L, const char *key) {
-    for (size_t i = 0; key && i < sizeof fields / sizeof fields[0]; i++)
-        if (strcmp(fields[i].key, key) == 0) return &fields[i];
-    luaL_error(L, "no such step field: '%s'", key ? key : "?");
-    return NULL;
+/* The number, from 0, of the name at the index of the stack. */
+static uint32_t number_of(lua_State *L, int table, int name) {
+    lua_pushvalue(L, name);
+    lua_rawget(L, table);
+    lua_Integer number = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    if (number == 0) luaL_error(L, "no such op or step field: '%s'", lua_tostring(L, name));
+    return (uint32_t)number - 1;
 }
 
 /* Stores the value on top of the stack. Adding to the plan may move it: the step is looked up after that. */
@@ -112,18 +144,18 @@ static void store(struct builder *b, uint32_t step, const struct field *f) {
     uint32_t offset = 0;
     lua_Number n = 0;
     size_t size = 0;
-    if (f->kind == OP) offset = find_op(L, lua_tostring(L, -1));
+    if (f->kind == OP) offset = number_of(L, OPS, lua_gettop(L));
     if (f->kind == STRING) offset = add_string(b, f->key);
     if (f->kind == LIST) offset = add_list(b, f->key);
     if (f->kind == BYTES) {
         const char *s = luaL_checklstring(L, -1, &size);
         offset = add_bytes(b, s, size);
-        ((struct step *)(bytes(b) + step))->size = (uint32_t)size;
+        ((struct step *)(b->bytes + step))->size = (uint32_t)size;
     }
     if (f->kind == INT32) n = add_number(b, f->key, -1, INT32_MAX);
     if (f->kind == INT64) n = add_number(b, f->key, -9007199254740992.0, 9007199254740992.0);
     if (f->kind == BITS) n = add_number(b, f->key, 0, 9007199254740992.0);
-    char *at = bytes(b) + step + f->offset;
+    char *at = b->bytes + step + f->offset;
     if (f->kind == INT64 || f->kind == BITS)
         *(int64_t *)at = (int64_t)n;
     else if (f->kind == INT32)
@@ -136,30 +168,33 @@ static void add_step(struct builder *b, uint32_t step) {
     lua_State *L = b->L;
     luaL_checktype(L, -1, LUA_TTABLE);
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        const struct field *f = find_field(L, lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL);
+        const struct field *f = &fields[number_of(L, FIELDS, lua_gettop(L) - 1)];
         if (f->kind != NOTE) store(b, step, f);
     }
 }
 
 /* encode(steps) -> plan */
 int nsL_encode(lua_State *L) {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_settop(L, 1);
-    lua_pushnil(L); /* the bytes will stand here */
-    struct builder b = {L, 2, 0, 0};
-    uint32_t count = (uint32_t)nsL_rawlen(L, 1);
+    luaL_checktype(L, STEPS, LUA_TTABLE);
+    lua_settop(L, STEPS);
+    push_numbers(L, "ns.ops");
+    push_numbers(L, "ns.fields");
+    lua_pushnil(L); /* for the bytes, if they are many */
+    struct builder b;
+    b.L = L, b.at = BYTES_AT, b.bytes = b.local, b.used = 0, b.room = sizeof b.local;
+    uint32_t count = (uint32_t)nsL_rawlen(L, STEPS);
     reserve(&b, sizeof(struct plan));
     uint32_t steps = reserve(&b, count * sizeof(struct step));
     for (uint32_t i = 0; i < count; i++) {
-        lua_rawgeti(L, 1, (int)i + 1);
+        lua_rawgeti(L, STEPS, (int)i + 1);
         add_step(&b, steps + i * (uint32_t)sizeof(struct step));
         lua_pop(L, 1);
     }
     reserve(&b, 1);
-    *(struct plan *)bytes(&b) = (struct plan){PLAN_MAGIC, (uint32_t)b.used, steps, count, 0};
+    *(struct plan *)b.bytes = (struct plan){PLAN_MAGIC, (uint32_t)b.used, steps, count, 0};
+    memcpy(lua_newuserdata(L, b.used), b.bytes, b.used);
     nsL_class(L, PLAN, (luaL_Reg[]){{NULL, NULL}});
-    lua_setmetatable(L, 2);
-    lua_settop(L, 2);
+    lua_setmetatable(L, -2);
     return 1;
 }
 

@@ -28,8 +28,9 @@
 
 struct process {
     struct spawned s; /* pidfd -1: closed */
-    uint32_t sent;    /* bytes of the plan that are on their way */
-    struct record last;
+    struct launcher *launcher;
+    struct record last; /* what the launcher has said last, once it was heard at all */
+    bool heard;
     bool detached;
     bool alone; /* no pid namespace ends the rest of its tree */
     enum { RUNNING, EXITED, KILLED, LOST } state;
@@ -92,6 +93,7 @@ static void reap(struct process *p) {
         p->state = info.si_code == CLD_EXITED ? EXITED : KILLED;
         p->code = info.si_status;
     }
+    if (p->state != RUNNING) ns_boarded(&p->s, p->launcher);
 }
 
 /* true|nil, "exit"|"signal", code: the words of os.execute */
@@ -150,6 +152,7 @@ static int launcher_close(lua_State *L) {
     struct launcher *l = lua_touserdata(L, 1);
     if (l->fd >= 0) close(l->fd);
     l->fd = -1;
+    ns_forget_boarding(l);
     return 0;
 }
 
@@ -170,31 +173,24 @@ static struct launcher *get_launcher(lua_State *L) {
     return l;
 }
 
-/* launch(clone flags, kept descriptors, detached) -> handle, pid | nil, step, errno */
+/* launch(clone flags, kept descriptors, detached, [plan]) -> handle, pid | nil, step, errno
+ * The plan is given here when nothing has to happen between the clone and the plan. */
 int nsL_launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
+    const struct plan *early = lua_isnoneornil(L, 4) ? NULL : nsL_checkplan(L, 4);
     int *kept = check_descriptors(L, 2, &count);
     struct launcher *launcher = get_launcher(L);
     struct process *p = lua_newuserdata(L, sizeof *p);
     memset(p, 0, sizeof *p);
     p->s.pidfd = p->s.socket = -1;
+    p->launcher = launcher;
     p->detached = lua_toboolean(L, 3);
     p->alone = !(flags & CLONE_NEWPID);
     nsL_setclass(L, PROCESS);
-    if (ns_spawn(&p->s, launcher, flags, kept, count) < 0) return push_errno(L, p->s.step, p->s.error);
+    if (ns_spawn(&p->s, launcher, flags, kept, count, early) < 0) return push_errno(L, p->s.step, p->s.error);
     lua_pushinteger(L, p->s.pid);
     return 2;
-}
-
-/* Sends what is still unsent of the plan: 1 all is sent, 0 not yet, -1 nobody reads it. */
-static int send_plan(struct process *p, const struct plan *plan) {
-    while (p->sent < plan->size) {
-        ssize_t n = send(p->s.socket, (const char *)plan + p->sent, plan->size - p->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
-        p->sent += (uint32_t)n;
-    }
-    return 1;
 }
 
 /* 1 the launcher has nothing more to say, 0 not yet. The records are so short that they come whole. */
@@ -205,6 +201,7 @@ static int read_records(struct process *p) {
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
         if (n != (ssize_t)sizeof r) return 1;
         p->last = r;
+        p->heard = true;
         if (r.error != 0) return 1;
     }
 }
@@ -217,19 +214,18 @@ static uint32_t current_step(const struct process *p) {
     return head.magic == PLAN_MAGIC ? head.current : 0;
 }
 
-/* true | nil, "step", errno, step | nil, "died", code, how: what the launcher's last words mean */
-static int push_answer(lua_State *L, struct process *p) {
-    if (p->last.step != 0 && p->last.error == 0) {
-        close(p->s.socket);
-        p->s.socket = -1;
-        lua_pushboolean(L, 1);
-        return 1;
+/* The launcher was not executed: the next one will be a copy of the host, if that helps. */
+static int push_boarding_error(lua_State *L, struct process *p) {
+    int error = p->last.error;
+    bool denied = error == EACCES || error == EPERM || error == ENOSYS;
+    if (denied && !p->launcher->refused) {
+        p->launcher->refused = true;
+        return push_errno(L, "refused", error);
     }
-    if (p->last.step != 0) {
-        push_errno(L, "step", p->last.error);
-        lua_pushinteger(L, p->last.step);
-        return 4;
-    }
+    return push_errno(L, "boarding", error);
+}
+
+static int push_death(lua_State *L, struct process *p) {
     struct pollfd poll = {p->s.pidfd, POLLIN, 0};
     struct timespec soon = {1, 0};
     ppoll(&poll, 1, &soon, NULL);
@@ -239,22 +235,41 @@ static int push_answer(lua_State *L, struct process *p) {
     return 4;
 }
 
-/* h:play(plan, [seconds]) -> true | nil, "step"|"died", ... | nil, "again" | nil, "timeout", 0, step
- * Sends the plan and awaits the answer; "again" asks to be called again. */
+/* What the launcher's last words mean. */
+static int push_answer(lua_State *L, struct process *p) {
+    if (!p->heard) return push_death(L, p);
+    if (p->last.step == 0) return push_boarding_error(L, p);
+    if (p->last.error != 0) {
+        push_errno(L, "step", p->last.error);
+        lua_pushinteger(L, p->last.step);
+        return 4;
+    }
+    ns_boarded(&p->s, p->launcher);
+    close(p->s.socket);
+    p->s.socket = -1;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* h:play(plan, [seconds]) -> true | nil, "step", errno, step | nil, "boarding"|"refused", errno | nil, "died", code, how |
+ * nil, "timeout", 0, step | nil, "again"
+ * Sends the plan and awaits the answer; "again" asks to be called again, "refused" to launch anew. The launcher's words are
+ * read when it has left: to be woken by each would cost more than they do. */
 static int process_play(lua_State *L) {
     struct process *p = check_open(L);
     struct plan *plan = nsL_checkplan(L, 2);
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 3, -1), &t);
-    int sent = send_plan(p, plan);
-    if (sent < 0 || read_records(p)) return push_answer(L, p);
-    struct pollfd polls[] = {{p->s.socket, sent ? POLLIN : POLLIN | POLLOUT, 0}, {p->s.pidfd, POLLIN, 0}};
+    int sent = ns_send_plan(&p->s, plan);
+    if (sent < 0) return read_records(p), push_answer(L, p);
+    struct pollfd polls[] = {{p->s.socket, sent ? 0 : POLLOUT, 0}, {p->s.pidfd, POLLIN, 0}};
     int r = ppoll(polls, 2, timeout, NULL);
     if (r == 0) {
         push_errno(L, "timeout", 0);
         lua_pushinteger(L, current_step(p));
         return 4;
     }
-    if (r > 0 && (read_records(p) || (polls[1].revents && !(polls[0].revents & POLLIN)))) return push_answer(L, p);
+    if (r > 0 && polls[0].revents & (POLLHUP | POLLERR) && read_records(p)) return push_answer(L, p);
+    if (r > 0 && polls[1].revents) return read_records(p), push_answer(L, p);
     return push_errno(L, "again", 0);
 }
 

@@ -1,8 +1,9 @@
 /* Makes the new process and puts the launcher into it. Knows no Lua.
  *
  * The child shares our memory until it executes the launcher, a dozen lines later: it runs on a stack of its own, with all
- * signals blocked, and makes raw system calls alone. We sleep until that exec (CLONE_VFORK). Where the launcher may not
- * be executed from a memfd, the child is a copy of us and plays the plan itself: slower, otherwise the same. */
+ * signals blocked, and makes raw system calls alone. We do not wait for that exec, as vfork does: to sleep and be woken
+ * costs more than all that the child does. Where the launcher may not be executed from a memfd, the child is a copy of us
+ * and plays the plan itself: slower, otherwise the same. */
 #include "core.h"
 
 #include <errno.h>
@@ -12,11 +13,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../launcher/launcher.h"
@@ -39,12 +40,13 @@ __asm__(".pushsection .rodata\n"
         ".popsection\n");
 extern const char ns_launcher_image[], ns_launcher_end[];
 
-/* What the child needs to know before it executes the launcher. */
+/* What the child needs until it has executed the launcher: in memory of its own, as we go on meanwhile. */
 struct boarding {
     int socket, launcher;
-    const int *kept;
-    size_t count;
     uint64_t clone_flags;
+    size_t count;
+    int kept[12000];
+    _Alignas(16) char stack[16384];
 };
 
 /* Moves a descriptor out of the way of 0, 1 and 2, where a host that has closed them gets its new ones. */
@@ -80,12 +82,14 @@ static bool still_ours(const struct launcher *l) {
     return l->fd >= 0 && fstat(l->fd, &s) == 0 && s.st_dev == l->device && s.st_ino == l->inode;
 }
 
+/* Without one, the host is copied. */
 static bool have_launcher(struct launcher *l) {
     struct stat s;
     if (l->refused) return false;
     if (still_ours(l)) return true;
     l->fd = make_image();
-    if (l->fd < 0 || fstat(l->fd, &s) < 0) return false;
+    l->refused = l->fd < 0 || fstat(l->fd, &s) < 0;
+    if (l->refused) return false;
     l->device = s.st_dev;
     l->inode = s.st_ino;
     return true;
@@ -131,11 +135,39 @@ static int child(void *argument) {
 
 /* ---- the host ---- */
 
+static struct boarding *take_boarding(struct launcher *l) {
+    struct boarding *b = l->spare;
+    l->spare = NULL;
+    if (b) return b;
+    b = mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return b == MAP_FAILED ? NULL : b;
+}
+
+/* The child has left our memory: by exec, or because it is dead. */
+void ns_boarded(struct spawned *s, struct launcher *l) {
+    if (!s->boarding) return;
+    if (l->spare)
+        munmap(s->boarding, sizeof *s->boarding);
+    else
+        l->spare = s->boarding;
+    s->boarding = NULL;
+}
+
+void ns_forget_boarding(struct launcher *l) {
+    if (l->spare) munmap(l->spare, sizeof *l->spare);
+    l->spare = NULL;
+}
+
+/* valgrind cannot follow a child that shares memory with a running parent; with CLONE_VFORK it makes a fork of it. */
+static int sleep_meanwhile(void) {
+    const char *preload = getenv("LD_PRELOAD");
+    return preload && strstr(preload, "vgpreload") ? CLONE_VFORK : 0;
+}
+
 /* An executing child in our memory. */
 static long clone_shared(struct spawned *s, struct boarding *b) {
-    _Alignas(16) char stack[16384];
-    int flags = (int)b->clone_flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
-    long pid = clone(child, stack + sizeof stack, flags, b, &s->pidfd);
+    int flags = (int)b->clone_flags | CLONE_VM | CLONE_PIDFD | SIGCHLD | sleep_meanwhile();
+    long pid = clone(child, b->stack + sizeof b->stack, flags, b, &s->pidfd);
     return pid < 0 ? -errno : pid;
 }
 
@@ -149,55 +181,52 @@ static long clone_copy(struct spawned *s, struct boarding *b) {
     return pid;
 }
 
-static void reap(struct spawned *s) {
-    siginfo_t info;
-    while (waitid(P_PIDFD, (id_t)s->pidfd, &info, WEXITED) < 0 && errno == EINTR) continue;
-    close(s->pidfd);
-    s->pidfd = -1;
+static long clone_any(struct spawned *s, struct launcher *l, int socket, const int *kept, size_t count,
+                      uint64_t flags) {
+    struct boarding *b = take_boarding(l);
+    if (!b) return -ENOMEM;
+    s->boarding = b;
+    b->socket = socket;
+    b->clone_flags = flags;
+    b->count = count;
+    if (count > sizeof b->kept / sizeof b->kept[0]) return -EMFILE;
+    if (count > 0) memcpy(b->kept, kept, count * sizeof *kept);
+    if (!have_launcher(l)) return clone_copy(s, b);
+    b->launcher = l->fd;
+    return clone_shared(s, b);
 }
 
-/* Did the child fail to execute the launcher? It has told us by now, if so. */
-static int boarding_error(struct spawned *s) {
-    struct record r;
-    if (recv(s->socket, &r, sizeof r, MSG_DONTWAIT) != sizeof r) return 0;
-    return r.error;
-}
-
-static long clone_any(struct spawned *s, struct launcher *l, struct boarding *b) {
-    if (have_launcher(l)) {
-        b->launcher = l->fd;
-        long pid = clone_shared(s, b);
-        if (pid < 0) return pid;
-        int error = boarding_error(s);
-        if (error == 0) return pid;
-        reap(s);
-        if (error != EACCES && error != EPERM && error != ENOSYS) {
-            s->step = "execveat";
-            return -error;
-        }
+/* Sends as much of the rest as the socket takes: 1 all is sent, 0 not yet, -1 nobody reads it. */
+int ns_send_plan(struct spawned *s, const struct plan *plan) {
+    while (s->sent < plan->size) {
+        ssize_t n = send(s->socket, (const char *)plan + s->sent, plan->size - s->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
+        s->sent += (uint32_t)n;
     }
-    l->refused = true;
-    return clone_copy(s, b);
+    return 1;
 }
 
-int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const int *kept, size_t count) {
+int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const int *kept, size_t count,
+             const struct plan *early) {
     int pair[2];
     uint64_t all = ~0ull, mask;
     *s = (struct spawned){.pidfd = -1, .socket = -1, .step = "socketpair"};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return s->error = errno, -1;
-    s->socket = ns_above_stdio(pair[0]);
-    struct boarding b = {ns_above_stdio(pair[1]), -1, kept, count, clone_flags};
+    int theirs = ns_above_stdio(pair[1]);
     long pid = -EMFILE;
-    if (s->socket >= 0 && b.socket >= 0) {
+    s->socket = ns_above_stdio(pair[0]);
+    if (s->socket >= 0 && theirs >= 0) {
         s->step = "clone";
-        fflush(NULL); /* what the host has printed comes before what the program prints */
+        if (early) ns_send_plan(s, early); /* so the launcher need not wait for it */
+        fflush(NULL);                      /* what the host has printed comes before what the program prints */
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof mask);
-        pid = clone_any(s, l, &b);
+        pid = clone_any(s, l, theirs, kept, count, clone_flags);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
     }
-    if (b.socket >= 0) close(b.socket);
+    if (theirs >= 0) close(theirs);
     s->pidfd = ns_above_stdio(s->pidfd);
     if (pid > 0) return s->pid = (pid_t)pid, 0;
+    ns_boarded(s, l);
     if (s->socket >= 0) close(s->socket);
     s->socket = -1;
     return s->error = (int)-pid, -1;
