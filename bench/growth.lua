@@ -100,7 +100,7 @@ function growth.memory()
     for _, p in ipairs(list) do p:close() end
     return grown
   end
-  return { { name = "ns.Process", run = run } }, 1, 0
+  return { { name = "ns.Process", run = run } }, 1, 1
 end
 
 return growth

@@ -1,13 +1,11 @@
--- Taking times: rounds of all contestants by turns, so that a noisy moment of the machine meets all of them.
+-- Taking times: all contestants by turns, so that a noisy moment of the machine meets all of them. A turn is some rounds in
+-- a row; the first of them finds the caches as the neighbour has left them, and does not count.
 --
 -- A contestant is { name, run }; run() does one round and returns its figure, or nil when it failed.
 local clock = require("ns.core").clock
 local ns = require "ns"
 
 local measure = {}
-
--- Rounds that fill caches and the allocator's lists, and do not count.
-local WARM_UP = 5
 
 --- A round that takes the time of `action`, in microseconds.
 function measure.timed(action)
@@ -42,20 +40,28 @@ local function shuffle(list)
   end
 end
 
---- Plays the rounds, after some that do not count; returns the figures by name. Who fails once is out.
-function measure.by_turns(contestants, rounds, warm_up)
+--- One turn: `count` figures are added to the list; nil when a round failed.
+local function turn(c, list, count)
+  if count > 1 then c.run() end
+  for _ = 1, count do
+    local figure = c.run()
+    if not figure then return nil end
+    list[#list + 1] = figure
+  end
+  return list
+end
+
+--- Plays the rounds in turns of `length` (default 10); returns the figures by name.
+-- Who fails once is out.
+function measure.by_turns(contestants, rounds, length)
   local figures, order = {}, {}
-  for i, c in ipairs(contestants) do figures[c.name], order[i] = {}, c end
-  for round = 1 - (warm_up or WARM_UP), rounds do
+  length = math.min(length or 10, rounds)
+  for i, c in ipairs(contestants) do figures[c.name], order[i] = turn(c, {}, length) and {}, c end
+  for _ = 1, rounds, length do
     shuffle(order)
     for _, c in ipairs(order) do
       local list = figures[c.name]
-      local figure = list and c.run()
-      if not figure then
-        figures[c.name] = nil
-      elseif round > 0 then
-        list[round] = figure
-      end
+      figures[c.name] = list and turn(c, list, length)
     end
   end
   return figures

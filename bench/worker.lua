@@ -16,7 +16,7 @@ end
 if name == "host" then
   growth.host(rounds)
 else
-  local list, own_rounds, warm_up = contestants()
-  local figures = measure.by_turns(list, own_rounds, warm_up)
+  local list, own_rounds, length = contestants()
+  local figures = measure.by_turns(list, own_rounds, length)
   for _, c in ipairs(list) do print(c.name .. "\t" .. table.concat(figures[c.name] or {}, " ")) end
 end

@@ -30,12 +30,12 @@ local function copy(spec)
   return words
 end
 
+local NONE = {}
+
 local function check_needs(spec)
-  for _, row in ipairs(options) do
-    if row.needs and spec[row.word] then
-      for _, name in ipairs(row.needs) do
-        if not spec.flags[name] then check.fail(row.word, "needs '%s' in flags", name) end
-      end
+  for word in pairs(spec) do
+    for _, name in ipairs(plan.words[word].needs or NONE) do
+      if spec[word] and not spec.flags[name] then check.fail(word, "needs '%s' in flags", name) end
     end
   end
 end
@@ -55,21 +55,19 @@ local function check_together(spec, host)
   end
 end
 
+local function check_words(spec, host)
+  local words, checked = copy(spec), { flags = {} }
+  if words.argv == nil then check.fail("argv", "missing") end
+  for word, value in pairs(words) do checked[word] = plan.words[word].check(value, word) end
+  check_needs(checked)
+  check_together(checked, host)
+  return checked
+end
+
 --- The words of `spec` in their normal form: a new table. Mistakes are returned: nil, message. `host` says who asks:
 -- euid, egid, and environ() and arg_max() for what is seldom asked.
 function plan.check(spec, host)
-  local ok, result = pcall(function()
-    local words = copy(spec)
-    local checked = { flags = {} }
-    if words.argv == nil then check.fail("argv", "missing") end
-    for _, row in ipairs(options) do
-      local value = row.word and words[row.word]
-      if value ~= nil and row.word then checked[row.word] = row.check(value, row.word) end
-    end
-    check_needs(checked)
-    check_together(checked, host)
-    return checked
-  end)
+  local ok, result = pcall(check_words, spec, host)
   if ok then return result end
   local mistake = check.mistake(result)
   if not mistake then error(result, 0) end
