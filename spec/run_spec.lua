@@ -72,6 +72,13 @@ describe("run", function()
     assert.matches("^ns.Result %(timeout, killed by signal", tostring(r))
   end)
 
+  it("ends what is left of the tree at the timeout, where the program itself listens to SIGTERM", function()
+    local mark = "8" .. tostring(os.time() % 100000) .. ".125"
+    local r = ns.run { "sh", "-c", ("sleep %s & sleep %s"):format(mark, mark), timeout = 0.2 }
+    assert.same({ true, "TERM" }, { r.timed_out, r.signame })
+    machine.eventually(function() return machine.processes(mark) == 0 end)
+  end)
+
   it("ends the whole tree at the timeout, where nobody listens to SIGTERM", function()
     local mark = "7" .. tostring(os.time() % 100000) .. ".125"
     local line = ("trap '' TERM; sleep %s & (trap '' TERM; sleep %s & wait) & wait; sleep 9"):format(mark, mark)

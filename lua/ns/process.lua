@@ -65,9 +65,11 @@ end
 local function stop(self, grace)
   if self.status or self.handle:isclosed() then return wait_until(self) end
   if grace > 0 then
+    local tree = self.alone and core.tree(self.pid)
     self.handle:kill(signals.number("TERM"))
     self.handle:kill(signals.number("CONT"))
     local ok, how, code = wait_until(self, core.clock() + grace)
+    if tree then tree:kill() end
     if how ~= "timeout" then return ok, how, code end
   end
   self.handle:kill(signals.number("KILL"), true)

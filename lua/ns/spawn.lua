@@ -94,7 +94,8 @@ end
 
 --- The process for a handle that runs, with our ends of the pipes as files.
 local function adopt(spec, bag, opened, keep, started)
-  local fields = { pid = keep.pid, started = started, detached = spec.detach }
+  local fields = { pid = keep.pid, started = started, detached = spec.detach,
+    alone = not spec.flags.pid }
   fields.max_output, fields.input, fields.grace = spec.max_output, spec.input, spec.grace
   fields.deadline = spec.timeout and started + spec.timeout
   for name, fd in pairs(opened.ours) do

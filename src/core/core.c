@@ -125,6 +125,7 @@ static int core_restore_terminal(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"encode", nsL_encode},
     {"launch", nsL_launch},
+    {"tree", nsL_tree},
     {"capture", nsL_capture},
     {"fileno", nsL_fileno},
     {"buffered", nsL_buffered},
@@ -150,6 +151,7 @@ int luaopen_ns_core(lua_State *L) {
     nsL_open_process(L);
     nsL_open_stream(L);
     nsL_open_bag(L);
+    nsL_open_tree(L);
     nsL_open_capture(L);
     lua_newtable(L);
     nsL_setfuncs(L, functions);

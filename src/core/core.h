@@ -42,7 +42,9 @@ int ns_send_plan(struct spawned *, const struct plan *);
 int ns_above_stdio(int fd);
 
 /* tree.c */
-void ns_kill_descendants(pid_t pid);
+void ns_kill_descendants(pid_t pid, int pidfd);
+int nsL_tree(lua_State *L);
+void nsL_open_tree(lua_State *L);
 
 /* plan.c */
 int nsL_encode(lua_State *L);

@@ -126,7 +126,7 @@ static int process_wait(lua_State *L) {
 static int process_kill(lua_State *L) {
     struct process *p = check_open(L);
     reap(p);
-    if (p->state == RUNNING && p->alone && lua_toboolean(L, 3)) ns_kill_descendants(p->s.pid);
+    if (p->state == RUNNING && p->alone && lua_toboolean(L, 3)) ns_kill_descendants(p->s.pid, p->s.pidfd);
     long r = p->state != RUNNING ? -ESRCH : sys(__NR_pidfd_send_signal, p->s.pidfd, luaL_checkinteger(L, 2), NULL, 0);
     if (FAILED(r)) return push_errno(L, "kill", (int)-r);
     lua_pushboolean(L, 1);
@@ -284,7 +284,7 @@ static void finish(struct process *p) {
     if (p->state == RUNNING && !p->detached) {
         struct pollfd poll = {p->s.pidfd, POLLIN, 0};
         struct timespec limit = {5, 0};
-        if (p->alone) ns_kill_descendants(p->s.pid);
+        if (p->alone) ns_kill_descendants(p->s.pid, p->s.pidfd);
         sys(__NR_pidfd_send_signal, p->s.pidfd, SIGKILL, NULL, 0);
         while (ppoll(&poll, 1, &limit, NULL) < 0 && errno == EINTR) continue;
         reap(p);

@@ -1,25 +1,42 @@
-/* Ends a process and what it has started, where no pid namespace does that by itself.
+/* What a program has started, where no pid namespace ends it all by itself: found through /proc, held by pidfds.
  *
- * A process that is stopped starts nothing more, and does not reap: so its children keep their pids while they are looked
- * up and stopped in turn. What has left the tree (a daemon whose parent has ended) is not found: that needs a pid
- * namespace. */
+ * What has left the tree before (a daemon whose parent has ended) is not found: that needs a pid namespace. */
 #include "core.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#define TREE_MAX 4096
+#include "../launcher/sys.h"
+
+#define TREE "ns.Tree"
+
+struct member {
+    pid_t pid;
+    int pidfd;
+};
 
 struct tree {
-    pid_t pids[TREE_MAX];
-    int count;
+    struct member *members;
+    size_t count, room;
+    bool stop; /* who is stopped starts nothing more, and does not reap: so the children keep their pids meanwhile */
 };
 
 static void add(struct tree *t, pid_t pid) {
-    if (t->count == TREE_MAX || kill(pid, SIGSTOP) < 0) return;
-    t->pids[t->count++] = pid;
+    if (t->count == t->room) {
+        size_t room = t->room ? t->room * 2 : 64;
+        struct member *grown = realloc(t->members, room * sizeof *grown);
+        if (!grown) return;
+        t->members = grown;
+        t->room = room;
+    }
+    int pidfd = (int)sys(__NR_pidfd_open, pid, 0);
+    if (FAILED(pidfd)) return;
+    if (t->stop) sys(__NR_pidfd_send_signal, pidfd, SIGSTOP, NULL, 0);
+    t->members[t->count++] = (struct member){pid, pidfd};
 }
 
 static void add_children_of_thread(struct tree *t, pid_t pid, const char *thread) {
@@ -42,13 +59,55 @@ static void add_children(struct tree *t, pid_t pid) {
     closedir(threads);
 }
 
+static void find(struct tree *t, pid_t root) {
+    add_children(t, root);
+    for (size_t i = 0; i < t->count; i++) add_children(t, t->members[i].pid);
+}
+
+static void forget(struct tree *t) {
+    for (size_t i = 0; i < t->count; i++) close(t->members[i].pidfd);
+    free(t->members);
+    *t = (struct tree){0};
+}
+
+static void kill_all(const struct tree *t) {
+    for (size_t i = t->count; i-- > 0;) sys(__NR_pidfd_send_signal, t->members[i].pidfd, SIGKILL, NULL, 0);
+}
+
 /* Kills the descendants of a child of ours, which is stopped; the child itself is left to the caller. */
-void ns_kill_descendants(pid_t pid) {
-    struct tree *t = malloc(sizeof *t);
-    if (!t) return;
-    t->count = 0;
-    add(t, pid);
-    for (int i = 0; i < t->count; i++) add_children(t, t->pids[i]);
-    for (int i = t->count - 1; i > 0; i--) kill(t->pids[i], SIGKILL);
-    free(t);
+void ns_kill_descendants(pid_t pid, int pidfd) {
+    struct tree t = {.stop = true};
+    sys(__NR_pidfd_send_signal, pidfd, SIGSTOP, NULL, 0);
+    find(&t, pid);
+    kill_all(&t);
+    forget(&t);
+}
+
+/* tree(pid) -> what the child of ours has started up to now */
+int nsL_tree(lua_State *L) {
+    struct tree *t = lua_newuserdata(L, sizeof *t);
+    *t = (struct tree){0};
+    nsL_setclass(L, TREE);
+    find(t, (pid_t)luaL_checkinteger(L, 1));
+    return 1;
+}
+
+/* tree:kill(): who still lives of it, whoever is their parent now */
+static int tree_kill(lua_State *L) {
+    struct tree *t = luaL_checkudata(L, 1, TREE);
+    kill_all(t);
+    forget(t);
+    return 0;
+}
+
+static int tree_gc(lua_State *L) {
+    forget(luaL_checkudata(L, 1, TREE));
+    return 0;
+}
+
+static const luaL_Reg methods[] = {{"kill", tree_kill}, {"__gc", tree_gc}, {NULL, NULL}};
+
+void nsL_open_tree(lua_State *L) {
+    nsL_class(L, TREE, methods);
+    lua_pop(L, 1);
 }
