@@ -23,7 +23,8 @@ CORE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fvisibility=hidden $(WARNINGS) -DLAUNCHE
 
 LAUNCHER = $(BUILD)/launcher
 CORE     = $(BUILD)/$(LUA_VERSION)/ns/core.so
-CORE_C   = $(wildcard src/core/*.c) src/launcher/launcher.c src/launcher/ops.c
+PLAYER_C = $(filter-out src/launcher/start.c,$(wildcard src/launcher/*.c))
+CORE_C   = $(wildcard src/core/*.c) $(PLAYER_C)
 HEADERS  = src/plan.h $(wildcard src/core/*.h src/launcher/*.h)
 LUA_FILES = $(wildcard lua/ns/*.lua)
 

@@ -26,9 +26,12 @@ struct step {
     uint32_t path, source, type, data; /* strings */
     uint32_t size;                     /* bytes in data */
     uint32_t paths, argv, env;         /* lists */
+    uint32_t options;                  /* list */
     int32_t fd, to;                    /* descriptors */
+    uint32_t mode;                     /* of a file or folder */
+    int32_t which;                     /* the resource, the policy, ... */
     uint64_t flags;
-    int64_t value;
+    int64_t value, limit;
 };
 
 /* What comes back over the socket. {step, 0} says "this step is about to leave the launcher for good" (exec);
@@ -37,5 +40,8 @@ struct record {
     uint32_t step;
     int32_t error;
 };
+
+/* The step of a record in which an init tells how the program has ended; error is the status of wait4(2). */
+#define INIT_STATUS 0xffffffffu
 
 #endif

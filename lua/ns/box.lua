@@ -2,6 +2,7 @@
 -- `ns.options`; each returns the box, so that calls can be chained.
 -- @module ns.box
 local check = require "ns.check"
+local mounts = require "ns.mounts"
 local plan = require "ns.plan"
 local stdio = require "ns.stdio"
 
@@ -60,6 +61,62 @@ function Box:unshare(...)
   return set(self, "flags", flags)
 end
 
+-- ---- mounts, one after the other; each takes a table of further fields (`ns.mounts`) last ----
+
+local function add_mount(self, m, options)
+  for key, value in pairs(options or {}) do m[key] = value end
+  local ok, problem = pcall(mounts.check_one, m, m.type)
+  if not ok then error(check.mistake(problem) or problem, 3) end
+  local list = self.words.mounts or {}
+  list[#list + 1] = copy(m)
+  self.words.mounts = list
+  return self
+end
+
+--- Binds a part of the host's tree, writable: box:bind("/src"), box:bind("/src", "/work", {idmap = true}).
+function Box:bind(source, target, options)
+  if type(target) == "table" then target, options = nil, target end
+  return add_mount(self, { type = "bind", source = source, target = target }, options)
+end
+
+--- Binds a part of the host's tree, read-only with all that is mounted below it.
+function Box:ro_bind(source, target, options)
+  if type(target) == "table" then target, options = nil, target end
+  return add_mount(self, { type = "bind", source = source, target = target, ro = true }, options)
+end
+
+--- A file with the given bytes: box:file("/etc/motd", "hello\n", {mode = 420}).
+function Box:file(target, data, options)
+  return add_mount(self, { type = "file", target = target, data = data }, options)
+end
+
+--- A symbolic link: box:symlink("/lib64", "usr/lib64").
+function Box:symlink(target, to)
+  return add_mount(self, { type = "symlink", target = target, to = to })
+end
+
+--- An overlay of a folder, or of several, on `target` (default: the folder itself); what is written is thrown away, unless
+-- the options have `upper` and `work`.
+function Box:overlay(lower, target, options)
+  if type(target) == "table" then target, options = nil, target end
+  return add_mount(self, { type = "overlay", lower = lower, target = target or type(lower) == "string" and lower or nil },
+    options)
+end
+
+--- Hides paths under empty files and folders.
+function Box:mask(...)
+  for i = 1, select("#", ...) do add_mount(self, { type = "mask", target = (select(i, ...)) }) end
+  return self
+end
+
+--- tmpfs, dir, remount: box:tmpfs("/tmp", {size = "64m"}); proc, dev, sys, mqueue: box:proc(), box:dev("/dev").
+for _, kind in ipairs { "tmpfs", "dir", "remount", "proc", "dev", "sys", "mqueue" } do
+  Box[kind] = function(self, target, options)
+    if type(target) == "table" then target, options = nil, target end
+    return add_mount(self, { type = kind, target = target }, options)
+  end
+end
+
 --- Adds a variable, box:env("LANG", "C"), or several, box:env{LANG = "C"}; false removes the host's.
 function Box:env(name, value)
   local add = name
@@ -96,6 +153,16 @@ local function with_argv(self, ...)
   local spec = self:spec()
   if select("#", ...) > 0 then spec.argv = { ... } end
   return spec
+end
+
+--- The steps that would be played, in words, one a line; nothing is run.
+function Box:explain(...)
+  return box.explain(with_argv(self, ...), 3)
+end
+
+--- Would this start here? As `ns.check`.
+function Box:check(...)
+  return box.check(with_argv(self, ...), 3)
 end
 
 --- Starts the program given here, or that of the box: as `ns.spawn`.

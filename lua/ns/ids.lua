@@ -79,11 +79,28 @@ local function automatic(own, file, uid)
   return map
 end
 
+--- 65536 ids that belong to nobody on this host: root's in /etc/subuid, else those from 100000 up; where the host has not so
+-- many ids itself, as in a container, the one of nobody.
+local function unprivileged(host, kind)
+  local own = subordinate(host["sub" .. kind] or "/etc/sub" .. kind, 0, "root")[1]
+  if own and own[2] >= 65536 then return { { 0, own[1], 65536 } } end
+  for line in io.lines("/proc/self/" .. kind .. "_map") do
+    local first, _, count = line:match("(%d+)%s+(%d+)%s+(%d+)")
+    if tonumber(first) <= 100000 and first + count >= 165536 then return { { 0, 100000, 65536 } } end
+  end
+  return { { 0, 65534, 1 } }
+end
+
 --- The two maps of a checked spec. `host`: euid, egid.
 function ids.maps(spec, host)
+  if spec.maps then return spec.maps.uid, spec.maps.gid end
   local word = spec.map or "root"
   local uid, gid
   if word == "root" then
+    uid, gid = { { 0, host.euid, 1 } }, { { 0, host.egid, 1 } }
+  elseif word == "range" and host.euid == 0 then
+    uid, gid = unprivileged(host, "uid"), unprivileged(host, "gid")
+  elseif word == "range" then
     uid, gid = { { 0, host.euid, 1 } }, { { 0, host.egid, 1 } }
   elseif word == "self" then
     uid, gid = { { host.euid, host.euid, 1 } }, { { host.egid, host.egid, 1 } }
@@ -105,6 +122,12 @@ function ids.writer(spec, host)
   if host.euid == 0 then return "host" end
   local uid, gid = ids.maps(spec, host)
   return own_only(uid, host.euid) and own_only(gid, host.egid) and "launcher" or "newuidmap"
+end
+
+--- Is setgroups(2) allowed inside? Who is root may do it, and in a user namespace only if its maps were written by root.
+function ids.may_set_groups(spec, host)
+  if not spec.flags.user then return host.euid == 0 end
+  return spec.setgroups ~= "deny" and ids.writer(spec, host) == "host"
 end
 
 --- The id that the launcher takes: 0 if there is one, else the first that is mapped.

@@ -5,8 +5,11 @@
 -- @module ns
 local box = require "ns.box"
 local core = require "ns.core"
+local errors = require "ns.error"
+local features = require "ns.features"
 local plan = require "ns.plan"
 local process = require "ns.process"
+local sandbox = require "ns.sandbox"
 local spawn = require "ns.spawn"
 local stdio = require "ns.stdio"
 
@@ -91,6 +94,51 @@ function ns.box(spec)
   return box.new(spec)
 end
 
-box.spawn, box.run = spawn_at, run_at
+--- A builder that starts from safe defaults: see `ns.sandbox` in the README.
+-- @treturn Box
+function ns.sandbox()
+  return box.new(sandbox.spec())
+end
+
+--- Sets everything up in a throw-away process, up to the point of exec.
+local function check_at(spec, level)
+  local checked, host = check(spec, "check", level + 1)
+  host.trial = true
+  local p, message, errno, detail = spawn.start(checked, host)
+  if not p then return nil, message, errno, detail end
+  p:close()
+  return true
+end
+
+--- Would this start here? Sets everything up in a throw-away process, looks for the program, and stops there.
+-- @tparam table|Box spec
+-- @return true; or nil, message, errno, detail: what `spawn` would return
+function ns.check(spec)
+  return check_at(spec, 2)
+end
+
+local function explain_at(spec, level)
+  local checked, host = check(spec, "explain", level + 1)
+  local steps, message, errno, detail = spawn.plan(checked, host)
+  if not steps then return nil, message, errno, detail end
+  local lines = { errors.describe({ op = "clone", namespaces = checked.flags }) }
+  for i, step in ipairs(steps) do lines[i + 1] = errors.describe(step) end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+--- The steps that would be played for a spec, in words, one a line, without playing them.
+-- @tparam table|Box spec
+-- @treturn string the text; or nil, message, errno, detail when something that it needs cannot be opened
+function ns.explain(spec)
+  return explain_at(spec, 2)
+end
+
+--- What this machine allows to this user: {[name] = true, or {ok = false, reason = "..."}}.
+-- @function ns.features
+-- @treturn table one entry for each feature: `ok`, and `reason` where it is false
+ns.features = features.all
+
+box.spawn, box.run, box.check, box.explain = spawn_at, run_at, check_at, explain_at
+features.check = ns.check
 
 return ns

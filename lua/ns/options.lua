@@ -8,10 +8,13 @@
 local check = require "ns.check"
 local constants = require("ns.core").constants
 local ids = require "ns.ids"
+local mounts = require "ns.mounts"
 local namespaces = require "ns.namespaces"
+local privileges = require "ns.privileges"
 local stdio = require "ns.stdio"
 
 local mount = constants.mount
+local EPERM = constants.errno.EPERM
 
 local function die_with_host(_, spec, add)
   if not spec.detach then add { op = "pdeathsig", value = constants.signal.KILL } end
@@ -26,7 +29,7 @@ local function enter_user(_, spec, add, host)
     add { op = "write", path = "/proc/self/setgroups", data = "deny", word = "setgroups" }
     add { op = "write", path = "/proc/self/gid_map", data = ids.format(gid), word = "gid_map" }
     add { op = "write", path = "/proc/self/uid_map", data = ids.format(uid), word = "uid_map" }
-  elseif spec.setgroups ~= "deny" and writer == "host" then
+  elseif ids.may_set_groups(spec, host) then
     add { op = "setgroups", data = "" }
   end
   add { op = "setgid", value = ids.first(gid), word = "gid_map" }
@@ -49,6 +52,41 @@ local function enter_time(_, spec, add)
     end
   end
   if #lines > 0 then add { op = "write", path = "/proc/self/timens_offsets", data = table.concat(lines), word = "time" } end
+end
+
+local function check_pty(value, where)
+  if value == true then return { rows = 24, cols = 80 } end
+  local size = check.record({ rows = check.integer(1, 65535), cols = check.integer(1, 65535) })(value, where)
+  return { rows = size.rows or 24, cols = size.cols or 80 }
+end
+
+--- The session keyring of the host is not for the program. Asked for by word it must succeed; else a container that forbids
+-- keyctl(2) has no keys to hide either.
+local function own_keyring(_, spec, add)
+  if spec.keyring ~= "inherit" then
+    add { op = "keyring", ignore = not spec.keyring and EPERM or nil, word = "keyring" }
+  end
+end
+
+local function leave_propagation(_, spec, add)
+  if spec.flags.mount then
+    local kind = spec.propagation == "slave" and mount.SLAVE or mount.PRIVATE
+    add { op = "mount", path = "/", flags = mount.REC + kind, word = spec.propagation and "propagation" }
+  end
+end
+
+--- A root of our own, and all mounts in it. Without the word root they go onto the host's tree, as seen inside.
+local function build_root(_, spec, add, host)
+  if spec.root then
+    add { op = "newroot", options = { "mode=0755" }, flags = 6, word = "root" }
+    mounts.steps(spec.parts or {}, add, host)
+  end
+  if spec.mounts then mounts.steps(spec.mounts, add, host) end
+end
+
+--- The launcher works with an empty mask; -1 brings back the host's.
+local function set_umask(_, spec, add)
+  add { op = "umask", value = spec.umask or -1, word = "umask" }
 end
 
 local function proc_path(value, where)
@@ -110,7 +148,7 @@ local function execute(argv, spec, add, host)
   local list, vector = environment(spec, host), {}
   for i, argument in ipairs(argv) do vector[i] = argument end
   vector[1] = spec.argv0 or argv[1]
-  add { op = "exec", paths = candidates(argv[1], list, host), argv = vector, env = list, data = argv[1], word = "argv" }
+  add { op = host.trial and "tryexec" or "exec", paths = candidates(argv[1], list, host), argv = vector, env = list, data = argv[1], word = "argv" }
 end
 
 --- The kernel takes 128 KiB in one argument or variable, its zero included (execve(2)).
@@ -129,24 +167,46 @@ return {
   { word = "grace", check = check.seconds(0, 1e9) },
   { word = "max_output", check = check.integer(0, 9007199254740992) },
   { steps = die_with_host },
-  { word = "map", check = check.choice("root", "self", "auto"), needs = { "user" } },
+  { word = "map", check = check.choice("root", "self", "auto", "range"), needs = { "user" } },
   { word = "uid_map", check = ids.check_map, needs = { "user" } },
   { word = "gid_map", check = ids.check_map, needs = { "user" } },
   { word = "setgroups", check = check.choice("allow", "deny"), needs = { "user" } },
   { steps = enter_user },
-  { word = "session", check = check.boolean, steps = function(value, _, add)
-    if value then add { op = "setsid", word = "session" } end
+  { word = "session", check = check.boolean, steps = function(value, spec, add)
+    if value and not spec.pty then add { op = "setsid", word = "session" } end
   end },
+  { word = "pty", check = check_pty, steps = function(_, _, add) add { op = "setsid", word = "pty" } end },
+  { word = "keyring", check = check.choice("own", "inherit") },
+  { steps = own_keyring },
   -- The first mount call of all: on a host with shared mounts every later one would reach the host.
-  { steps = function(_, spec, add)
-    if spec.flags.mount then add { op = "mount", path = "/", flags = mount.REC + mount.PRIVATE } end
-  end },
+  { word = "propagation", check = check.choice("private", "slave"), needs = { "mount" } },
+  { steps = leave_propagation },
   { word = "time", check = check.record { monotonic = offset, boottime = offset }, needs = { "time" } },
   { steps = enter_time },
-  { word = "mount_proc", check = proc_path, needs = { "pid", "mount" }, steps = function(path, _, add)
+  { word = "oom_score_adj", check = check.integer(-1000, 1000), steps = function(value, _, add)
+    add { op = "write", path = "/proc/self/oom_score_adj", data = ("%d"):format(value), word = "oom_score_adj" }
+  end },
+  { word = "disable_userns", check = check.boolean, needs = { "user" }, steps = function(value, _, add)
+    if value then
+      add { op = "write", path = "/proc/sys/user/max_user_namespaces", data = "0", word = "disable_userns" }
+    end
+  end },
+  { word = "root", check = mounts.check_root, needs = { "mount" } },
+  { word = "system", check = check.boolean, needs = { "mount" } },
+  { word = "read_only", check = check.boolean, needs = { "mount" } },
+  { word = "mounts", check = mounts.check, needs = { "mount" } },
+  { steps = build_root },
+  { steps = function(_, spec, add) if spec.flags.net then add { op = "loopback", word = "flags" } end end },
+  { word = "mount_proc", check = proc_path, needs = { "pid", "mount" }, steps = function(path, spec, add, host)
     if not path then return end
+    if spec.root then return mounts.steps({ { type = "proc", target = path } }, add, host) end
     local flags = mount.NOSUID + mount.NODEV + mount.NOEXEC
     add { op = "mount", type = "proc", source = "proc", path = path, flags = flags, word = "mount_proc" }
+  end },
+  { steps = function(_, spec, add)
+    if spec.root then
+      add { op = "pivot", flags = (spec.read_only ~= false and 1 or 0) + 6, word = "root" }
+    end
   end },
   { word = "hostname", check = check.sized(1, 64), needs = { "uts" }, steps = function(name, _, add)
     add { op = "sethostname", data = name, word = "hostname" }
@@ -163,16 +223,41 @@ return {
   { word = "tty", check = check.boolean, steps = function(value, _, add)
     if value then add { op = "foreground", fd = 0, word = "tty" } end
   end },
-  { word = "umask", check = check.integer(0, 511), steps = function(mask, _, add)
-    add { op = "umask", value = mask, word = "umask" }
+  { steps = function(_, spec, add)
+    if spec.pty then add { op = "controlling", fd = 0, word = "pty" } end
   end },
-  { steps = function(_, _, add) add { op = "dropcaps" } end },
+  { word = "rlimits", check = privileges.check_rlimits, steps = privileges.rlimits },
+  { word = "nice", check = check.integer(-20, 19), steps = function(value, _, add)
+    add { op = "nice", value = value, word = "nice" }
+  end },
+  { word = "ioprio", check = privileges.check_ioprio, steps = privileges.ioprio },
+  { word = "scheduler", check = privileges.check_scheduler, steps = privileges.scheduler },
+  { word = "affinity", check = privileges.check_affinity, steps = privileges.affinity },
+  { word = "personality", check = privileges.check_personality, steps = function(sum, _, add)
+    add { op = "personality", flags = sum, word = "personality" }
+  end },
+  -- Before the ids: it needs CAP_SETPCAP, which a change of ids may take.
+  { word = "caps", check = privileges.check_caps, steps = privileges.bound },
+  { word = "securebits", check = privileges.check_securebits, steps = privileges.securebits },
+  { word = "umask", check = check.integer(0, 511) },
+  { steps = set_umask },
+  { word = "user", check = privileges.check_user },
+  { word = "group", check = privileges.check_group },
+  { word = "groups", check = check.list(privileges.check_group) },
+  { steps = privileges.set_ids },
+  { steps = privileges.set_caps },
   -- Once more: a change of ids has cleared it.
-  { steps = function(_, spec, add) if spec.flags.user then die_with_host(nil, spec, add) end end },
+  { steps = function(_, spec, add)
+    if spec.flags.user or spec.user or spec.group then die_with_host(nil, spec, add) end
+  end },
   { word = "cwd", check = check.path, steps = function(path, _, add)
     add { op = "chdir", path = path, word = "cwd" }
   end },
+  { word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
   { steps = function(_, _, add, host) stdio.close_steps(host.ends, add) end },
+  { word = "init", check = check.boolean, needs = { "pid" }, steps = function(value, _, add)
+    if value then add { op = "init", word = "init" } end
+  end },
   { word = "env", check = check_env },
   { word = "clear_env", check = check.boolean },
   { word = "argv0", check = argument },

@@ -2,6 +2,7 @@
 -- @module ns.plan
 local check = require "ns.check"
 local options = require "ns.options"
+local privileges = require "ns.privileges"
 
 local plan = {}
 
@@ -42,6 +43,11 @@ end
 
 --- What only some users may ask for, or only together.
 local function check_together(spec, host)
+  privileges.check_mapped(spec, host)
+  if spec.system and not spec.root then spec.root = "empty" end
+  if spec.read_only ~= nil and not spec.root then check.fail("read_only", "needs 'root' or 'system'") end
+  if spec.pty and (spec.tty or spec.session == false) then check.fail("pty", "has a session of its own: not with tty") end
+  if spec.tty and spec.session then check.fail("tty", "a new session has no terminal: not with session") end
   if spec.map and (spec.uid_map or spec.gid_map) then check.fail("map", "given beside uid_map or gid_map") end
   if spec.setgroups == "allow" and host.euid ~= 0 then
     check.fail("setgroups", "the kernel lets an ordinary user write a map only after 'deny'")

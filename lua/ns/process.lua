@@ -133,6 +133,19 @@ function Process:close()
   close_file(self.stdin)
   close_file(self.stdout)
   close_file(self.stderr)
+  if self.pty then self.pty:close() end
+end
+
+--- Tells a program with a terminal of its own (`pty`) the size of its window.
+-- @tparam integer rows
+-- @tparam integer cols
+-- @return true; or nil, message, errno
+function Process:resize(rows, cols)
+  for i, n in ipairs { rows, cols } do
+    if type(n) ~= "number" or n < 1 or n > 65535 then error(("bad argument #%d to 'resize' (1 to 65535)"):format(i), 2) end
+  end
+  if not self.pty then return nil, "the program has no terminal of its own", core.constants.errno.ENOTTY end
+  return self.pty:resize(rows, cols)
 end
 
 --- What the program has used, once it has ended: utime, stime (seconds), maxrss (KiB), minflt, majflt, inblock, oublock,
@@ -182,8 +195,9 @@ function Process:communicate(input)
   end
   local into = self.stdin and io.type(self.stdin) == "file" and self.stdin_fd or nil
   if into then self.stdin:flush() end
-  local ahead = { stdout = read_ahead(self.stdout), stderr = read_ahead(self.stderr) }
-  local capture = core.capture(into, input or self.input, output_fd(self.stdout), output_fd(self.stderr), self.max_output)
+  local out = self.stdout or self.pty and self.pty.output
+  local ahead = { stdout = read_ahead(out), stderr = read_ahead(self.stderr) }
+  local capture = core.capture(into, input or self.input, output_fd(out), output_fd(self.stderr), self.max_output)
   local ok, problem = pcall(collect, self, capture)
   if not ok then
     capture:close()
@@ -194,7 +208,7 @@ function Process:communicate(input)
   local fields = { timed_out = self.timed_out or false, wall = self.wall, usage = self:usage() }
   for i, name in ipairs { "stdout", "stderr" } do
     local text, truncated = capture:output(i)
-    if self[name] then fields[name], fields.truncated = ahead[name] .. text, truncated or fields.truncated end
+    if self[name] or name == "stdout" and out then fields[name], fields.truncated = ahead[name] .. text, truncated or fields.truncated end
   end
   capture:close()
   self:close()

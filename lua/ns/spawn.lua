@@ -1,12 +1,16 @@
 --- From a spec to a running process: check, open, launch, maps, plan, answer. Whatever fails, nothing is left.
 -- @module ns.spawn
 local core = require "ns.core"
+local constants = core.constants
 local errors = require "ns.error"
 local ids = require "ns.ids"
+local mounts = require "ns.mounts"
 local namespaces = require "ns.namespaces"
 local plan = require "ns.plan"
 local process = require "ns.process"
+local pty = require "ns.pty"
 local stdio = require "ns.stdio"
+local trees = require "ns.trees"
 
 local spawn = {}
 
@@ -26,7 +30,7 @@ end
 --- What a plan depends on besides the spec: who asks, and functions for what is seldom asked.
 function spawn.host()
   local host = core.ids()
-  host.environ, host.arg_max = core.environ, core.arg_max
+  host.environ, host.arg_max, host.entries = core.environ, core.arg_max, core.entries
   return host
 end
 
@@ -48,15 +52,14 @@ local function run_helper(name, pid, map)
 end
 
 --- Writes the maps, by `writer`. true; or nil, step, errno
-local function write_maps(spec, host, pid, writer)
-  local uid, gid = ids.maps(spec, host)
+local function write_maps(uid, gid, setgroups, pid, writer)
   if writer == "newuidmap" then
     local ok, step, errno = run_helper("newgidmap", pid, gid)
     if not ok then return nil, step, errno end
     return run_helper("newuidmap", pid, uid)
   end
   local files = { { "gid_map", ids.format(gid) }, { "uid_map", ids.format(uid) } }
-  if spec.setgroups then table.insert(files, 1, { "setgroups", spec.setgroups }) end
+  if setgroups then table.insert(files, 1, { "setgroups", setgroups }) end
   for _, file in ipairs(files) do
     local path = ("/proc/%d/%s"):format(pid, file[1])
     local ok, _, errno = core.write(path, file[2])
@@ -65,10 +68,25 @@ local function write_maps(spec, host, pid, writer)
   return true
 end
 
+--- A user namespace with these maps, in a process that does nothing: the path of it, for as long as `keep.holder` lives.
+local function make_user(keep)
+  return function(uid, gid)
+    local holder, pid, errno = core.launch(constants.clone.NEWUSER, {}, false)
+    if not holder then return nil, { op = pid, namespaces = { user = true } }, errno end
+    if keep.holder then keep.holder:close() end
+    keep.holder = holder
+    local ok, step, why = write_maps(uid, gid, nil, pid, "host")
+    if not ok then return nil, step, why end
+    return ("/proc/%d/ns/user"):format(pid)
+  end
+end
+
 --- Sends the plan and awaits the answer: true; or nil, message, errno, detail.
 local function play(handle, bytes, steps, deadline)
+  local last = #steps - 1
+  local init = steps[last] and steps[last].op == "init" and last or nil
   while true do
-    local ok, what, errno, more = handle:play(bytes, deadline and math.max(0, deadline - core.clock()))
+    local ok, what, errno, more = handle:play(bytes, deadline and math.max(0, deadline - core.clock()) or -1, init)
     if ok then return true end
     if what == "step" then return errors.refused(steps[more], errno) end
     if what == "refused" then return nil, "refused" end
@@ -82,11 +100,12 @@ local function launch(spec, host, opened, deadline, keep, steps, bytes)
   local writer = spec.flags.user and ids.writer(spec, host) or "launcher"
   local early = writer == "launcher" and bytes or nil
   local flags = namespaces.clone_flags(spec.flags)
-  local handle, pid, errno = core.launch(flags, stdio.kept(opened.ends), spec.detach, early)
+  local handle, pid, errno = core.launch(flags, stdio.kept(opened.ends, opened.trees), spec.detach, early)
   if not handle then return errors.refused({ op = pid, namespaces = spec.flags }, errno) end
   keep.handle, keep.pid = handle, pid
   if writer ~= "launcher" then
-    local ok, step, why = write_maps(spec, host, pid, writer)
+    local uid, gid = ids.maps(spec, host)
+    local ok, step, why = write_maps(uid, gid, spec.setgroups, pid, writer)
     if not ok then return errors.refused(step, why) end
   end
   return play(handle, bytes, steps, deadline)
@@ -104,18 +123,54 @@ local function adopt(spec, bag, opened, keep, started)
     fields[name] = file
     if name == "stdin" then fields.stdin_fd = fd end
   end
+  if opened.pty then
+    local terminal, message, errno = pty.new(bag, opened.pty)
+    if not terminal then return nil, message, errno end
+    fields.pty = terminal
+  end
   fields.terminal = keep.terminal
   if spec.detach then orphans[keep.handle] = true end
   return process.new(keep.handle, fields)
 end
 
+--- Everything that the steps depend on and that only the machine can say: maps, parts of the root, opened trees.
+local function survey(spec, host, bag, keep)
+  if spec.flags.user then
+    local uid, gid = ids.maps(spec, host)
+    spec.maps = { uid = uid, gid = gid }
+    host.uid_map, host.gid_map = uid, gid
+  end
+  if not spec.flags.mount then return {} end
+  host.privileged = mounts.privileged(spec, host, host.uid_map)
+  if spec.root then
+    local parts, path, errno = mounts.parts(spec, host)
+    if not parts then return nil, { op = "open", path = path, word = "root" }, errno end
+    spec.parts = parts
+  end
+  local opened = {}
+  for _, list in ipairs { spec.parts or {}, spec.mounts or {} } do
+    local found, step, errno = trees.open(list, spec, host, bag, make_user(keep))
+    if not found then return nil, step, errno end
+    for m, fd in pairs(found) do opened[m] = fd end
+  end
+  return opened
+end
+
+--- The plan for a checked spec, with all that it needs opened: steps, opened; or nil, step, errno.
+local function prepare(spec, host, bag, keep)
+  local opened, step, errno = stdio.open(bag, spec)
+  if not opened then return nil, step, errno end
+  opened.trees, step, errno = survey(spec, host, bag, keep)
+  if not opened.trees then return nil, step, errno end
+  host.ends, host.trees, host.console = opened.ends, opened.trees, opened.slave
+  return plan.lower(spec, host), opened
+end
+
 local function start(spec, host, bag, keep)
   local started = core.clock()
-  local opened, step, errno = stdio.open(bag, spec)
-  if not opened then return errors.refused(step, errno) end
-  host.ends = opened.ends
+  local steps, opened, errno = prepare(spec, host, bag, keep)
+  if not steps then return errors.refused(opened, errno) end
   keep.terminal = spec.tty and core.terminal(opened.ends[0]) or nil
-  local steps = plan.lower(spec, host)
   local bytes, deadline = core.encode(steps), spec.timeout and started + spec.timeout
   local ok, message, code, detail = launch(spec, host, opened, deadline, keep, steps, bytes)
   if message == "refused" then -- this machine does not execute the launcher: the core copies the host from now on
@@ -126,6 +181,17 @@ local function start(spec, host, bag, keep)
   return adopt(spec, bag, opened, keep, started)
 end
 
+--- The steps that would be played, without playing them: a list; or nil, message, errno, detail.
+function spawn.plan(spec, host)
+  local bag, keep = core.bag(), {}
+  local ok, steps, step, errno = pcall(prepare, spec, host, bag, keep)
+  bag:close()
+  if keep.holder then keep.holder:close() end
+  if not ok then error(steps, 0) end
+  if not steps then return errors.refused(step, errno) end
+  return steps
+end
+
 --- Starts a spec that was checked for `host`. A process; or nil, message, errno, detail. Errors of any kind, a Ctrl-C among them, leave
 -- neither process nor descriptor.
 function spawn.start(spec, host)
@@ -133,6 +199,7 @@ function spawn.start(spec, host)
   local bag, keep = core.bag(), {}
   local ok, p, message, errno, detail = pcall(start, spec, host, bag, keep)
   bag:close()
+  if keep.holder then keep.holder:close() end
   if not (ok and p) and keep.handle then
     keep.handle:kill(9, true)
     keep.handle:close()

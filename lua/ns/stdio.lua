@@ -105,9 +105,14 @@ end
 --- Opens what the checked spec asks for. Returns {ends = {[0..] = descriptor}, ours = {stdin=, ...}}, or nil, the step that
 -- was refused, errno.
 function stdio.open(bag, spec)
-  local opened = { ends = {}, ours = {} }
+  local opened, default = { ends = {}, ours = {} }, { kind = "inherit" }
+  if spec.pty then
+    local master, slave, errno = bag:pty(spec.pty.rows, spec.pty.cols)
+    if not master then return nil, { op = "pty", path = slave, word = "pty" }, errno end
+    opened.pty, opened.slave, default = master, slave, { fd = slave }
+  end
   for _, name in ipairs { "stdin", "stdout", "stderr" } do
-    local want = spec[name] or { kind = name == "stdin" and spec.input and "pipe" or "inherit" }
+    local want = spec[name] or name == "stdin" and spec.input and { kind = "pipe" } or default
     if want.kind == "stdout" then
       opened.ends[2] = opened.ends[1]
     else
@@ -131,9 +136,12 @@ local function sorted_keys(t)
 end
 
 --- The host's descriptors that must live on into the launcher: a sorted list.
-function stdio.kept(ends)
+function stdio.kept(ends, trees)
   local set = {}
   for _, fd in pairs(ends) do set[fd] = true end
+  for _, fd in pairs(trees or {}) do
+    if fd then set[fd] = true end
+  end
   return sorted_keys(set)
 end
 

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 
 struct constant {
     const char *name;
@@ -37,6 +39,58 @@ static const struct constant signals[] = {
     SIG(KILL),   SIG(USR1), SIG(SEGV),  SIG(USR2), SIG(PIPE), SIG(ALRM), SIG(TERM),      SIG(CHLD),
     SIG(CONT),   SIG(STOP), SIG(TSTP),  SIG(TTIN), SIG(TTOU), SIG(URG),  SIG(XCPU),      SIG(XFSZ),
     SIG(VTALRM), SIG(PROF), SIG(WINCH), SIG(IO),   SIG(PWR),  SIG(SYS),  {"STKFLT", 16}, {NULL, 0}};
+
+#define RLIMIT(name) \
+    { #name, RLIMIT_##name }
+static const struct constant limits[] = {
+    RLIMIT(CPU),      RLIMIT(FSIZE),  RLIMIT(DATA),    RLIMIT(STACK),  RLIMIT(CORE),  RLIMIT(RSS),
+    RLIMIT(NPROC),    RLIMIT(NOFILE), RLIMIT(MEMLOCK), RLIMIT(AS),     {"LOCKS", 10}, RLIMIT(SIGPENDING),
+    RLIMIT(MSGQUEUE), RLIMIT(NICE),   RLIMIT(RTPRIO),  RLIMIT(RTTIME), {NULL, 0}};
+
+#define CAP(name) \
+    { #name, CAP_##name }
+static const struct constant capabilities[] = {CAP(CHOWN),
+                                               CAP(DAC_OVERRIDE),
+                                               CAP(DAC_READ_SEARCH),
+                                               CAP(FOWNER),
+                                               CAP(FSETID),
+                                               CAP(KILL),
+                                               CAP(SETGID),
+                                               CAP(SETUID),
+                                               CAP(SETPCAP),
+                                               CAP(LINUX_IMMUTABLE),
+                                               CAP(NET_BIND_SERVICE),
+                                               CAP(NET_BROADCAST),
+                                               CAP(NET_ADMIN),
+                                               CAP(NET_RAW),
+                                               CAP(IPC_LOCK),
+                                               CAP(IPC_OWNER),
+                                               CAP(SYS_MODULE),
+                                               CAP(SYS_RAWIO),
+                                               CAP(SYS_CHROOT),
+                                               CAP(SYS_PTRACE),
+                                               CAP(SYS_PACCT),
+                                               CAP(SYS_ADMIN),
+                                               CAP(SYS_BOOT),
+                                               CAP(SYS_NICE),
+                                               CAP(SYS_RESOURCE),
+                                               CAP(SYS_TIME),
+                                               CAP(SYS_TTY_CONFIG),
+                                               CAP(MKNOD),
+                                               CAP(LEASE),
+                                               CAP(AUDIT_WRITE),
+                                               CAP(AUDIT_CONTROL),
+                                               CAP(SETFCAP),
+                                               CAP(MAC_OVERRIDE),
+                                               CAP(MAC_ADMIN),
+                                               CAP(SYSLOG),
+                                               CAP(WAKE_ALARM),
+                                               CAP(BLOCK_SUSPEND),
+                                               CAP(AUDIT_READ),
+                                               {"PERFMON", 38},
+                                               {"BPF", 39},
+                                               {"CHECKPOINT_RESTORE", 40},
+                                               {NULL, 0}};
 
 #define E(name) \
     { #name, name }
@@ -70,5 +124,7 @@ int nsL_constants(lua_State *L) {
     push_family(L, "open", open_flags);
     push_family(L, "signal", signals);
     push_family(L, "errno", errors);
+    push_family(L, "rlimit", limits);
+    push_family(L, "cap", capabilities);
     return 1;
 }

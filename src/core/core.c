@@ -1,10 +1,14 @@
 /* ns.core: the functions that C lends to the Lua side. Users call lua/ns, never this. */
 #include "core.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,6 +68,56 @@ static int push_done(lua_State *L, long r) {
     return 3;
 }
 
+/* entries(folder) -> {{name=, [link=]}, ...} sorted by nothing | nil, message, errno */
+static int core_entries(lua_State *L) {
+    DIR **dir = lua_newuserdata(L, sizeof *dir); /* an error below leaks no descriptor: see the metatable */
+    *dir = NULL;
+    nsL_setclass(L, "ns.Folder");
+    *dir = opendir(luaL_checkstring(L, 1));
+    if (!*dir) return push_done(L, -errno);
+    lua_newtable(L);
+    int count = 0;
+    for (struct dirent *d; (d = readdir(*dir));) {
+        char link[4096];
+        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0) continue;
+        ssize_t n = readlinkat(dirfd(*dir), d->d_name, link, sizeof link);
+        lua_createtable(L, 0, 2);
+        lua_pushstring(L, d->d_name);
+        lua_setfield(L, -2, "name");
+        if (n >= 0) {
+            lua_pushlstring(L, link, (size_t)n);
+            lua_setfield(L, -2, "link");
+        }
+        lua_rawseti(L, -2, ++count);
+    }
+    closedir(*dir);
+    *dir = NULL;
+    return 1;
+}
+
+static int folder_close(lua_State *L) {
+    DIR **dir = lua_touserdata(L, 1);
+    if (*dir) closedir(*dir);
+    *dir = NULL;
+    return 0;
+}
+
+/* user(name) -> uid, gid | nothing;  group(name) -> gid | nothing: as the host knows them */
+static int core_user(lua_State *L) {
+    const struct passwd *entry = getpwnam(luaL_checkstring(L, 1));
+    if (!entry) return 0;
+    lua_pushnumber(L, entry->pw_uid);
+    lua_pushnumber(L, entry->pw_gid);
+    return 2;
+}
+
+static int core_group(lua_State *L) {
+    const struct group *entry = getgrnam(luaL_checkstring(L, 1));
+    if (!entry) return 0;
+    lua_pushnumber(L, entry->gr_gid);
+    return 1;
+}
+
 /* write(path, bytes) -> true | nil, message, errno: in one write(2), as /proc wants it */
 static int core_write(lua_State *L) {
     size_t size;
@@ -91,6 +145,56 @@ static int core_access(lua_State *L) {
 static int core_arg_max(lua_State *L) {
     lua_pushnumber(L, (lua_Number)sysconf(_SC_ARG_MAX));
     return 1;
+}
+
+/* Calls that came late, with arguments that make each of them fail without an effect; only ENOSYS says that it is missing. */
+static const struct {
+    const char *name;
+    long number;
+} probes[] = {
+    {"clone3", 435},
+    {"close_range", 436},
+    {"openat2", 437},
+    {"pidfd_getfd", 438},
+    {"mount_setattr", 442},
+    {"open_tree", 428},
+    {"move_mount", 429},
+    {"fsopen", 430},
+    {"fsmount", 432},
+    {"pidfd_open", 434},
+    {"statmount", 457},
+    {"listmount", 458},
+    {"landlock_create_ruleset", 444},
+    {"memfd_create", __NR_memfd_create},
+    {"keyctl", __NR_keyctl},
+};
+
+/* syscall_works(name) -> true | nil, message, errno: is it there, and not refused by a filter? */
+static int core_syscall_works(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    for (size_t i = 0; i < sizeof probes / sizeof probes[0]; i++) {
+        if (strcmp(probes[i].name, name) != 0) continue;
+        long r = sys(probes[i].number, -1, 0, 0, 0, 0, 0);
+        return push_done(L, r == -ENOSYS || r == -EPERM ? r : 0);
+    }
+    return luaL_error(L, "no probe for '%s'", name);
+}
+
+/* pidfd_info() -> true | nil, message, errno: does the kernel keep the status of a process that somebody else reaps? */
+static int core_pidfd_info(lua_State *L) {
+    uint64_t info[16] = {0};
+    long pidfd = sys(__NR_pidfd_open, getpid(), 0);
+    if (FAILED(pidfd)) return push_done(L, pidfd);
+    int r = ioctl((int)pidfd, _IOWR(0xFF, 11, char[64]), info), error = errno;
+    close((int)pidfd);
+    return push_done(L, r < 0 ? -error : 0);
+}
+
+/* resize(fd of a terminal, rows, columns) -> true | nil, message, errno */
+static int core_resize(lua_State *L) {
+    struct winsize size = {.ws_row = (unsigned short)luaL_checkinteger(L, 2),
+                           .ws_col = (unsigned short)luaL_checkinteger(L, 3)};
+    return push_done(L, ioctl((int)luaL_checkinteger(L, 1), TIOCSWINSZ, &size) < 0 ? -errno : 0);
 }
 
 /* ---- the terminal that is lent to a program ---- */
@@ -133,11 +237,17 @@ static const luaL_Reg functions[] = {
     {"isopen", core_isopen},
     {"access", core_access},
     {"write", core_write},
+    {"entries", core_entries},
+    {"user", core_user},
+    {"group", core_group},
     {"environ", core_environ},
     {"ids", core_ids},
     {"arg_max", core_arg_max},
     {"clock", core_clock},
     {"strerror", core_strerror},
+    {"syscall_works", core_syscall_works},
+    {"pidfd_info", core_pidfd_info},
+    {"resize", core_resize},
     {"terminal", core_terminal},
     {"restore_terminal", core_restore_terminal},
     {NULL, NULL},
@@ -153,9 +263,13 @@ int luaopen_ns_core(lua_State *L) {
     nsL_open_bag(L);
     nsL_open_tree(L);
     nsL_open_capture(L);
+    nsL_class(L, "ns.Folder", (luaL_Reg[]){{"__gc", folder_close}, {NULL, NULL}});
+    lua_pop(L, 1);
     lua_newtable(L);
     nsL_setfuncs(L, functions);
     nsL_constants(L);
     lua_setfield(L, -2, "constants");
+    lua_pushboolean(L, __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+    lua_setfield(L, -2, "little_endian");
     return 1;
 }

@@ -31,6 +31,7 @@ struct process {
     struct launcher *launcher;
     struct record last; /* what the launcher has said last, once it was heard at all */
     bool heard;
+    uint32_t init; /* the number of the step that leaves an init behind; 0 without one */
     bool detached;
     bool alone; /* no pid namespace ends the rest of its tree */
     enum { RUNNING, EXITED, KILLED, LOST } state;
@@ -76,6 +77,13 @@ static void note_status(struct process *p, int status) {
     p->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* What an init has told of the program's end, if it could. */
+static void note_told_status(struct process *p) {
+    struct record r;
+    while (p->s.socket >= 0 && recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT) == (ssize_t)sizeof r)
+        if (r.step == INIT_STATUS) note_status(p, r.error);
+}
+
 static void note_foreign_reap(struct process *p) {
     struct pidfd_info info = {.mask = PIDFD_INFO_EXIT};
     p->state = LOST;
@@ -93,7 +101,9 @@ static void reap(struct process *p) {
         p->state = info.si_code == CLD_EXITED ? EXITED : KILLED;
         p->code = info.si_status;
     }
-    if (p->state != RUNNING) ns_boarded(&p->s, p->launcher);
+    if (p->state == RUNNING) return;
+    ns_boarded(&p->s, p->launcher);
+    if (p->init) note_told_status(p);
 }
 
 /* true|nil, "exit"|"signal", code: the words of os.execute */
@@ -202,7 +212,7 @@ static int read_records(struct process *p) {
         if (n != (ssize_t)sizeof r) return 1;
         p->last = r;
         p->heard = true;
-        if (r.error != 0) return 1;
+        if (r.error != 0 || (p->init && r.step == p->init)) return 1;
     }
 }
 
@@ -245,13 +255,15 @@ static int push_answer(lua_State *L, struct process *p) {
         return 4;
     }
     ns_boarded(&p->s, p->launcher);
-    close(p->s.socket);
-    p->s.socket = -1;
+    if (!p->init) {
+        close(p->s.socket);
+        p->s.socket = -1;
+    }
     lua_pushboolean(L, 1);
     return 1;
 }
 
-/* h:play(plan, [seconds]) -> true | nil, "step", errno, step | nil, "boarding"|"refused", errno | nil, "died", code, how |
+/* h:play(plan, [seconds], [init step]) -> true | nil, "step", errno, step | nil, "boarding"|"refused", errno | nil, "died", code, how |
  * nil, "timeout", 0, step | nil, "again"
  * Sends the plan and awaits the answer; "again" asks to be called again, "refused" to launch anew. The launcher's words are
  * read when it has left: to be woken by each would cost more than they do. */
@@ -259,16 +271,18 @@ static int process_play(lua_State *L) {
     struct process *p = check_open(L);
     struct plan *plan = nsL_checkplan(L, 2);
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 3, -1), &t);
+    p->init = (uint32_t)luaL_optinteger(L, 4, 0);
     int sent = ns_send_plan(&p->s, plan);
     if (sent < 0) return read_records(p), push_answer(L, p);
-    struct pollfd polls[] = {{p->s.socket, sent ? 0 : POLLOUT, 0}, {p->s.pidfd, POLLIN, 0}};
+    struct pollfd polls[] = {{p->s.socket, (short)((sent ? 0 : POLLOUT) | (p->init ? POLLIN : 0)), 0},
+                             {p->s.pidfd, POLLIN, 0}};
     int r = ppoll(polls, 2, timeout, NULL);
     if (r == 0) {
         push_errno(L, "timeout", 0);
         lua_pushinteger(L, current_step(p));
         return 4;
     }
-    if (r > 0 && polls[0].revents & (POLLHUP | POLLERR) && read_records(p)) return push_answer(L, p);
+    if (r > 0 && polls[0].revents & (POLLIN | POLLHUP | POLLERR) && read_records(p)) return push_answer(L, p);
     if (r > 0 && polls[1].revents) return read_records(p), push_answer(L, p);
     return push_errno(L, "again", 0);
 }

@@ -8,8 +8,12 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "../launcher/sys.h"
 
 static int push_result(lua_State *L, int value) {
     if (value >= 0) {
@@ -177,8 +181,8 @@ int nsL_buffered(lua_State *L) {
 #define BAG "ns.Bag"
 
 struct bag {
-    int fds[8];
-    int count;
+    int *fds;
+    size_t count, room;
 };
 
 static struct bag *check_bag(lua_State *L) { return luaL_checkudata(L, 1, BAG); }
@@ -186,22 +190,32 @@ static struct bag *check_bag(lua_State *L) { return luaL_checkudata(L, 1, BAG); 
 /* bag() */
 int nsL_bag(lua_State *L) {
     struct bag *bag = lua_newuserdata(L, sizeof *bag);
-    bag->count = 0;
+    *bag = (struct bag){0};
     nsL_setclass(L, BAG);
     return 1;
+}
+
+static bool has_room(struct bag *bag) {
+    if (bag->count < bag->room) return true;
+    size_t room = bag->room ? bag->room * 2 : 8;
+    int *grown = realloc(bag->fds, room * sizeof *grown);
+    if (!grown) return false;
+    bag->fds = grown;
+    bag->room = room;
+    return true;
 }
 
 /* Returns the descriptor, now the bag's; -1 and errno if there is none. */
 static int put(struct bag *bag, int fd) {
     if (fd < 0) return -1;
-    if (bag->count < (int)(sizeof bag->fds / sizeof bag->fds[0])) return bag->fds[bag->count++] = fd;
+    if (has_room(bag)) return bag->fds[bag->count++] = fd;
     close(fd);
-    errno = EMFILE;
+    errno = ENOMEM;
     return -1;
 }
 
 static void take(struct bag *bag, int fd) {
-    for (int i = 0; i < bag->count; i++)
+    for (size_t i = 0; i < bag->count; i++)
         if (bag->fds[i] == fd) bag->fds[i] = bag->fds[--bag->count];
 }
 
@@ -250,10 +264,83 @@ static int bag_close(lua_State *L) {
         close(fd);
     }
     while (!lua_isnumber(L, 2) && bag->count > 0) close(bag->fds[--bag->count]);
+    if (bag->count == 0) {
+        free(bag->fds);
+        *bag = (struct bag){0};
+    }
     return 0;
 }
 
+/* bag:pty(rows, columns) -> master, slave | nil, what, errno. The slave is had from the master itself: no path is asked. */
+static int bag_pty(lua_State *L) {
+    struct bag *bag = check_bag(L);
+    struct winsize size = {.ws_row = (unsigned short)luaL_checkinteger(L, 2),
+                           .ws_col = (unsigned short)luaL_checkinteger(L, 3)};
+    const char *what = "/dev/ptmx";
+    int unlock = 0, slave = -1;
+    int master = put(bag, ns_above_stdio(open(what, O_RDWR | O_NOCTTY | O_CLOEXEC)));
+    if (master >= 0) {
+        what = "pts";
+        if (ioctl(master, TIOCSPTLCK, &unlock) == 0 && ioctl(master, TIOCSWINSZ, &size) == 0)
+            slave = put(bag, ns_above_stdio(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)));
+    }
+    int error = errno;
+    if (slave < 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, what);
+        lua_pushinteger(L, error);
+        return 3;
+    }
+    lua_pushinteger(L, master);
+    lua_pushinteger(L, slave);
+    return 2;
+}
+
+/* bag:dup(fd) -> another descriptor for the same | nil, message, errno */
+static int bag_dup(lua_State *L) {
+    return push_result(L, put(check_bag(L), fcntl((int)luaL_checkinteger(L, 2), F_DUPFD_CLOEXEC, 3)));
+}
+
+/* Gives a detached tree its attributes and, with a user namespace, its ids. */
+static const char *set_tree(int tree, uint64_t flags, const char *user) {
+    struct {
+        uint64_t set, clear, propagation, userns;
+    } attr = {flags, 0, 0, 0};
+    if (flags && sys(__NR_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0)
+        return "attributes";
+    if (!user) return NULL;
+    int fd = open(user, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return "idmap";
+    attr.set = 0x100000 /* MOUNT_ATTR_IDMAP */;
+    attr.userns = (uint64_t)fd;
+    long r = sys(__NR_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr);
+    close(fd);
+    errno = FAILED(r) ? (int)-r : 0;
+    return FAILED(r) ? "idmap" : NULL;
+}
+
+/* bag:tree(path or fd, attributes, [path of a user namespace]) -> fd of a detached tree | nil, what, errno */
+static int bag_tree(lua_State *L) {
+    struct bag *bag = check_bag(L);
+    const char *path = lua_type(L, 2) == LUA_TNUMBER ? "" : luaL_checkstring(L, 2), *what = "open_tree";
+    long from = lua_type(L, 2) == LUA_TNUMBER ? (long)lua_tointeger(L, 2) : AT_FDCWD;
+    unsigned how = 1u /* OPEN_TREE_CLONE */ | O_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH;
+    long tree = sys(__NR_open_tree, from, path, how);
+    if (FAILED(tree)) errno = (int)-tree;
+    int fd = put(bag, FAILED(tree) ? -1 : ns_above_stdio((int)tree));
+    if (fd >= 0) {
+        what = set_tree(fd, (uint64_t)luaL_checknumber(L, 3), luaL_optstring(L, 4, NULL));
+        if (!what) return push_result(L, fd);
+    }
+    int error = errno;
+    lua_pushnil(L);
+    lua_pushstring(L, what);
+    lua_pushinteger(L, error);
+    return 3;
+}
+
 static const luaL_Reg methods[] = {{"pipe", bag_pipe},   {"open", bag_open},  {"file", bag_file},
+                                   {"tree", bag_tree},   {"pty", bag_pty},    {"dup", bag_dup},
                                    {"close", bag_close}, {"__gc", bag_close}, {NULL, NULL}};
 
 void nsL_open_bag(lua_State *L) {

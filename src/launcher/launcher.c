@@ -65,7 +65,7 @@ static void reset_signals(void) {
 }
 
 _Noreturn void ns_launch(int socket) {
-    struct player p = {read_plan(socket), socket};
+    struct player p = {.plan = read_plan(socket), .socket = socket, .root = -1, .umask = sys(__NR_umask, 0)};
     reset_signals();
     const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
     for (uint32_t i = 0; i < p.plan->count; i++) {

@@ -6,10 +6,16 @@
 
 #include "../plan.h"
 
+enum { OWNED_MAX = 64 };
+
 /* A plan being played. */
 struct player {
     struct plan *plan;
-    int socket; /* to the host: the plan came from it, records go into it */
+    int socket;              /* to the host: the plan came from it, records go into it */
+    int root;                /* the root that places are looked up beneath; -1: the one we have */
+    long umask;              /* the host's */
+    int owned;               /* file systems that this plan has mounted, and may make places in */
+    uint64_t own[OWNED_MAX]; /* their devices */
 };
 
 /* An op carries out one step and returns 0 or -errno. */

@@ -1,17 +1,19 @@
 /* What a step can be: one function and one row of ns_ops[] per op, close to the system call of the same name.
  *
- * To add an op: write its function here and its row below; the step that uses it is made in lua/ns/options.lua, and its
- * words for an error message stand in lua/ns/error.lua. Nothing between needs to know. */
+ * To add an op: write its function, here or in the file of its subject (ops.h), and its row below; the step that uses it is
+ * made in lua/ns/options.lua, and its words for an error message stand in lua/ns/error.lua. Nothing between needs to know. */
 #include <asm/ioctls.h>
-#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/if.h>
 #include <linux/prctl.h>
 #include <linux/socket.h>
+#include <linux/sockios.h>
 #include <stddef.h>
 
 #include "launcher.h"
+#include "ops.h"
 #include "sys.h"
 
 #ifndef MSG_PEEK
@@ -55,33 +57,6 @@ static long op_setsid(struct player *p, const struct step *s) {
     return FAILED(sys(__NR_setsid)) ? -EPERM : 0;
 }
 
-/* data: the gids, as uint32_t */
-static long op_setgroups(struct player *p, const struct step *s) {
-    return sys(SYS_setgroups, s->size / sizeof(uint32_t), plan_string(p, s->data));
-}
-
-/* value: real, effective and saved id */
-static long op_setgid(struct player *p, const struct step *s) {
-    (void)p;
-    return sys(SYS_setresgid, s->value, s->value, s->value);
-}
-
-static long op_setuid(struct player *p, const struct step *s) {
-    (void)p;
-    return sys(SYS_setresuid, s->value, s->value, s->value);
-}
-
-/* Empties the inheritable set, and with it the ambient one: exec then gives the program just what its ids give it. */
-static long op_dropcaps(struct player *p, const struct step *s) {
-    (void)p, (void)s;
-    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct sets[2];
-    long r = sys(__NR_capget, &head, sets);
-    if (FAILED(r)) return r;
-    sets[0].inheritable = sets[1].inheritable = 0;
-    return sys(__NR_capset, &head, sets);
-}
-
 /* value: the signal that the end of the host sends. The host may have ended before the kernel was told: then its end of
  * the socket is closed. (getppid() does not tell: in a new pid namespace it is 0 from the start.) */
 static long op_pdeathsig(struct player *p, const struct step *s) {
@@ -91,10 +66,9 @@ static long op_pdeathsig(struct player *p, const struct step *s) {
     return r;
 }
 
-/* value: the new mask */
+/* value: the mask from now on, -1 for that of the host. Until here it is 0, and every mode is said in full. */
 static long op_umask(struct player *p, const struct step *s) {
-    (void)p;
-    sys(__NR_umask, s->value);
+    sys(__NR_umask, s->value < 0 ? p->umask : s->value);
     return 0;
 }
 
@@ -115,6 +89,25 @@ static long op_foreground(struct player *p, const struct step *s) {
     if (FAILED(r)) return r;
     int group = (int)sys(__NR_getpid);
     return sys(__NR_ioctl, s->fd, TIOCSPGRP, &group);
+}
+
+/* fd: the terminal becomes the one of our session */
+static long op_controlling(struct player *p, const struct step *s) {
+    (void)p;
+    return sys(__NR_ioctl, s->fd, TIOCSCTTY, 0);
+}
+
+/* Brings the loopback up: a new net namespace has it down. */
+static long op_loopback(struct player *p, const struct step *s) {
+    (void)p, (void)s;
+    struct ifreq lo = {.ifr_name = "lo"};
+    long fd = sys(__NR_socket, 2 /* AF_INET */, 2 /* SOCK_DGRAM */ | O_CLOEXEC, 0);
+    if (FAILED(fd)) return fd;
+    long r = sys(__NR_ioctl, fd, SIOCGIFFLAGS, &lo);
+    lo.ifr_flags |= 1; /* IFF_UP */
+    if (!FAILED(r)) r = sys(__NR_ioctl, fd, SIOCSIFFLAGS, &lo);
+    sys(__NR_close, fd);
+    return r;
 }
 
 /* fd becomes to. flags: O_CLOEXEC for a stop on the way. A number that the socket has taken is given up by the socket. */
@@ -169,6 +162,20 @@ static long op_exec(struct player *p, const struct step *s) {
     return denied ? denied : r;
 }
 
+/* path, source: as exec looks for the program, and no further. Leaves in the same way, but does not run it. */
+static long op_tryexec(struct player *p, const struct step *s) {
+    char **paths = ns_list(p, s->paths);
+    long r = -ENOENT, denied = 0;
+    for (; *paths; paths++) {
+        r = sys(__NR_faccessat, AT_FDCWD, *paths, 1 /* X_OK */);
+        if (r == 0) break;
+        if (r == -EACCES) denied = r;
+    }
+    if (FAILED(r)) return denied ? denied : r;
+    ns_report(p, 0);
+    for (;;) sys(__NR_exit_group, 0);
+}
+
 const struct op ns_ops[] = {
     {"mount", op_mount},
     {"write", op_write},
@@ -176,16 +183,40 @@ const struct op ns_ops[] = {
     {"setdomainname", op_setdomainname},
     {"unshare", op_unshare},
     {"setsid", op_setsid},
-    {"setgroups", op_setgroups},
-    {"setgid", op_setgid},
-    {"setuid", op_setuid},
-    {"dropcaps", op_dropcaps},
     {"pdeathsig", op_pdeathsig},
     {"umask", op_umask},
     {"chdir", op_chdir},
     {"foreground", op_foreground},
+    {"controlling", op_controlling},
+    {"loopback", op_loopback},
     {"dup", op_dup},
     {"cloexec", op_cloexec},
+    {"newroot", op_newroot},
+    {"fs", op_fs},
+    {"tree", op_tree},
+    {"overlay", op_overlay},
+    {"file", op_file},
+    {"mkdir", op_mkdir},
+    {"symlink", op_symlink},
+    {"mask", op_mask},
+    {"remount", op_remount},
+    {"propagation", op_propagation},
+    {"pivot", op_pivot},
+    {"setgroups", op_setgroups},
+    {"setgid", op_setgid},
+    {"setuid", op_setuid},
+    {"bound", op_bound},
+    {"caps", op_caps},
+    {"prctl", op_prctl},
+    {"rlimit", op_rlimit},
+    {"nice", op_nice},
+    {"affinity", op_affinity},
+    {"scheduler", op_scheduler},
+    {"ioprio", op_ioprio},
+    {"personality", op_personality},
+    {"keyring", op_keyring},
+    {"init", op_init},
+    {"tryexec", op_tryexec},
     {"exec", op_exec},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

@@ -1,0 +1,295 @@
+--- The file system inside: one entry per kind of mount. A kind has its `fields`, each with a check, and `steps(m, add, host)`,
+-- which adds what the launcher shall do. To add a kind: an entry here, a method in `ns.box` if it wants a short form.
+-- @module ns.mounts
+local check = require "ns.check"
+local core = require "ns.core"
+
+local mounts = {}
+
+--- MOUNT_ATTR_* of mount_setattr(2).
+local RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
+local ENOENT = core.constants.errno.ENOENT
+
+mounts.attributes = { RDONLY = RDONLY, NOSUID = NOSUID, NODEV = NODEV, NOEXEC = NOEXEC }
+
+--- The attributes of a mount: without devices and set-user-ID programs, unless it says `dev` or `suid`.
+local function attributes(m)
+  return (m.ro and RDONLY or 0) + (m.suid and 0 or NOSUID) + (m.dev and 0 or NODEV) + (m.exec == false and NOEXEC or 0)
+end
+
+mounts.flags_of = attributes
+
+--- A place inside: absolute, without "..".
+function mounts.check_place(value, where)
+  check.path(value, where)
+  if value:sub(1, 1) ~= "/" then check.fail(where, "absolute path expected, got '%s'", value) end
+  if ("/" .. value .. "/"):find("/../", 1, true) then check.fail(where, "'..' in '%s'", value) end
+  return value
+end
+
+--- A path on the host: absolute, as the launcher's working folder is not the caller's.
+local function host_path(value, where)
+  check.path(value, where)
+  if value:sub(1, 1) ~= "/" then check.fail(where, "absolute path expected, got '%s'", value) end
+  return value
+end
+
+local function source(value, where)
+  if type(value) ~= "number" then return host_path(value, where) end
+  check.integer(0, 2147483647)(value, where)
+  if not core.isopen(value) then check.fail(where, "descriptor %d is not open", value) end
+  return value
+end
+
+local function paths(value, where)
+  if type(value) == "string" then return { host_path(value, where) } end
+  return check.list(host_path, 1)(value, where)
+end
+
+--- Bytes: a number, or "64k", "64m", "2g", "50%".
+function mounts.check_size(value, where)
+  if type(value) == "number" then return ("%.0f"):format(check.integer(0, 9007199254740992)(value, where)) end
+  check.text(value, where)
+  if not value:match("^%d+[kKmMgG%%]?$") or #value > 16 then
+    check.fail(where, "bytes, '64k', '64m', '2g' or '50%%' expected, got '%s'", value)
+  end
+  return value
+end
+
+local mode = check.integer(0, 4095)
+local any = function(value) return value end
+
+local function idmap(value, where)
+  if type(value) == "boolean" then return value end
+  return check.list(function(range, at)
+    range = check.items(range, at)
+    if #range ~= 3 then check.fail(at, "{on disk, inside, count} expected") end
+    for i = 1, 3 do check.id(range[i], check.at(at, i)) end
+    return range
+  end, 1)(value, where)
+end
+
+local bind_fields = { source = source, target = mounts.check_place, ro = check.boolean, dev = check.boolean,
+  suid = check.boolean, exec = check.boolean, try = check.boolean, idmap = idmap }
+
+--- The tree is the host's own descriptor if it had to open it; else the launcher takes it by its path.
+local function bind(m, add, host)
+  local tree = host.trees and host.trees[m]
+  if tree == false then return end -- to be tried, and not there
+  if tree then
+    add { op = "tree", fd = tree, path = m.target, word = "mounts" }
+  else
+    add { op = "tree", source = m.source, path = m.target, flags = attributes(m), ignore = m.try and ENOENT or nil,
+      word = "mounts" }
+  end
+end
+
+local function fs(type, m, options, flags, own)
+  return { op = "fs", type = type, path = m.target, options = options, flags = flags, value = own and 1 or nil,
+    word = "mounts" }
+end
+
+local function tmpfs(m, add)
+  local options = { ("mode=%04o"):format(m.mode or (m.target:find("/tmp$") and 1023 or 493)) }
+  if m.size then options[#options + 1] = "size=" .. m.size end
+  if m.inodes then options[#options + 1] = ("nr_inodes=%.0f"):format(m.inodes) end
+  add(fs("tmpfs", m, options, attributes(m) - (m.ro and RDONLY or 0), true))
+end
+
+--- What in /proc belongs to no process, but to the machine.
+local READ_ONLY = { "sys", "irq", "bus", "fs", "sysrq-trigger" }
+local HIDDEN = { "kcore", "keys", "timer_list", "sched_debug" }
+
+local function proc(m, add, host)
+  local options = {}
+  if m.hidepid then options[1] = "hidepid=" .. m.hidepid end
+  if m.subset then options[#options + 1] = "subset=" .. m.subset end
+  add(fs("proc", m, options, (m.ro and RDONLY or 0) + NOSUID + NODEV + NOEXEC))
+  if not host.privileged or m.subset or m.protect == false then return end
+  for _, name in ipairs(READ_ONLY) do
+    local path = m.target .. "/" .. name
+    add { op = "tree", source = path, path = path, flags = RDONLY + NOSUID + NODEV + NOEXEC, value = 1, ignore = ENOENT,
+      word = "mounts" }
+  end
+  for _, name in ipairs(HIDDEN) do
+    add { op = "mask", path = m.target .. "/" .. name, flags = RDONLY, ignore = ENOENT, word = "mounts" }
+  end
+end
+
+local DEVICES = { "null", "zero", "full", "random", "urandom", "tty" }
+local LINKS = { fd = "/proc/self/fd", stdin = "/proc/self/fd/0", stdout = "/proc/self/fd/1", stderr = "/proc/self/fd/2",
+  core = "/proc/kcore", ptmx = "pts/ptmx" }
+
+local function dev(m, add, host)
+  local at = m.target .. "/"
+  add(fs("tmpfs", m, { "mode=0755" }, NOSUID + NOEXEC, true))
+  for _, name in ipairs(DEVICES) do
+    add { op = "tree", source = "/dev/" .. name, path = at .. name, flags = NOSUID + NOEXEC, word = "mounts" }
+  end
+  for _, name in ipairs { "core", "fd", "ptmx", "stderr", "stdin", "stdout" } do
+    add { op = "symlink", path = at .. name, data = LINKS[name], word = "mounts" }
+  end
+  add(fs("tmpfs", { target = at .. "shm" }, { "mode=1777" }, NOSUID + NODEV, true))
+  add(fs("devpts", { target = at .. "pts" }, { "mode=0620", "ptmxmode=0666" }, NOSUID + NOEXEC))
+  if host.console then
+    add { op = "tree", source = ("/proc/self/fd/%d"):format(host.console), path = at .. "console",
+      flags = NOSUID + NOEXEC, word = "mounts" }
+  end
+end
+
+local function escape(path) return (path:gsub("[\\:]", "\\%0")) end
+
+local function overlay(m, add, host)
+  local options, lowers = {}, {}
+  local tree = host.trees and host.trees[m]
+  for i, path in ipairs(m.lower) do lowers[i] = escape(path) end
+  if not tree then options[1] = "lowerdir=" .. table.concat(lowers, ":") end
+  if m.upper then
+    options[#options + 1] = "upperdir=" .. m.upper
+    options[#options + 1] = "workdir=" .. m.work
+  end
+  add { op = "overlay", path = m.target, options = options, fd = tree or nil, flags = attributes(m),
+    value = not m.upper and not m.ro and 1 or nil, source = m.lower[1], word = "mounts" }
+end
+
+local place = { target = mounts.check_place }
+
+local function with(fields, more)
+  local result = {}
+  for k, v in pairs(fields) do result[k] = v end
+  for k, v in pairs(more) do result[k] = v end
+  return result
+end
+
+local flags = { suid = check.boolean, dev = check.boolean, exec = check.boolean, ro = check.boolean }
+
+mounts.kinds = {
+  bind = { fields = bind_fields, requires = { "source" }, steps = bind },
+  tmpfs = { fields = with(with(place, flags), { size = mounts.check_size, mode = mode,
+    inodes = check.integer(1, 9007199254740992) }), steps = tmpfs },
+  proc = { target = "/proc", steps = proc, fields = with(place, { ro = check.boolean, protect = check.boolean,
+    hidepid = check.choice("off", "noaccess", "invisible", "ptraceable"), subset = check.choice("pid") }) },
+  dev = { target = "/dev", fields = place, steps = dev },
+  sys = { target = "/sys", fields = with(place, { ro = check.boolean }), steps = function(m, add)
+    add(fs("sysfs", m, nil, (m.ro == false and 0 or RDONLY) + NOSUID + NODEV + NOEXEC))
+  end },
+  mqueue = { target = "/dev/mqueue", fields = place, steps = function(m, add)
+    add(fs("mqueue", m, nil, NOSUID + NODEV + NOEXEC))
+  end },
+  overlay = { requires = { "lower" }, steps = overlay, fields = with(with(place, flags), { lower = paths,
+    upper = host_path, work = host_path, idmap = idmap }) },
+  file = { requires = { "data" }, fields = with(place, { data = function(value, where)
+    if type(value) ~= "string" then check.fail(where, "string expected, got %s", type(value)) end
+    return value
+  end, mode = mode, ro = check.boolean }), steps = function(m, add)
+    add { op = "file", path = m.target, data = m.data, mode = m.mode or 420, flags = m.ro == false and 0 or RDONLY,
+      word = "mounts" }
+  end },
+  dir = { fields = with(place, { mode = mode }), steps = function(m, add)
+    add { op = "mkdir", path = m.target, mode = m.mode or 493, word = "mounts" }
+  end },
+  symlink = { requires = { "to" }, fields = with(place, { to = check.path }), steps = function(m, add)
+    add { op = "symlink", path = m.target, data = m.to, word = "mounts" }
+  end },
+  remount = { fields = with(with(place, flags), { recursive = check.boolean }), steps = function(m, add)
+    local set, clear = 0, 0
+    for field, bit in pairs { ro = RDONLY, suid = -NOSUID, dev = -NODEV, exec = -NOEXEC } do
+      if m[field] ~= nil and m[field] == (bit > 0) then set = set + math.abs(bit) end
+      if m[field] ~= nil and m[field] ~= (bit > 0) then clear = clear + math.abs(bit) end
+    end
+    add { op = "remount", path = m.target, flags = set, value = clear, to = m.recursive and 1 or 0, word = "mounts" }
+  end },
+  mask = { fields = place, steps = function(m, add)
+    add { op = "mask", path = m.target, flags = RDONLY + NOSUID + NODEV + NOEXEC, ignore = ENOENT, word = "mounts" }
+  end },
+  propagation = { requires = { "mode" }, fields = with(place, { recursive = check.boolean,
+    mode = check.choice("private", "slave", "shared", "unbindable") }), steps = function(m, add)
+    local bits = ({ private = 262144, slave = 524288, shared = 1048576, unbindable = 131072 })[m.mode]
+    add { op = "propagation", path = m.target, flags = bits + (m.recursive and 16384 or 0), word = "mounts" }
+  end },
+}
+
+local function check_kind(m, kind, where)
+  m.target = m.target or kind.target or type(m.source) == "string" and m.source or nil
+  if not m.target then check.fail(where .. ".target", "missing") end
+  for _, field in ipairs(kind.requires or {}) do
+    if m[field] == nil then check.fail(("%s.%s"):format(where, field), "missing") end
+  end
+  if (m.upper == nil) ~= (m.work == nil) then
+    check.fail(where .. (m.upper and ".work" or ".upper"), "missing: upper and work go together")
+  end
+  if m.idmap and m.lower and (#m.lower > 1 or m.upper or m.ro) then
+    check.fail(where .. ".idmap", "only for one lower with a throw-away upper")
+  end
+end
+
+--- One mount: a table with its `type` and the fields of that kind.
+function mounts.check_one(value, where)
+  if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
+  local name = rawget(value, "type")
+  local kind = type(name) == "string" and mounts.kinds[name]
+  if not kind then
+    check.fail(where .. ".type", "unknown kind %s%s", type(name) == "string" and "'" .. name .. "'" or type(name),
+      type(name) == "string" and check.nearest(name, mounts.kinds) or "")
+  end
+  local m = check.record(with(kind.fields, { type = any }))(value, where)
+  check_kind(m, kind, where)
+  return m
+end
+
+mounts.check = check.list(mounts.check_one)
+
+--- The steps of all mounts, in the user's order.
+function mounts.steps(list, add, host)
+  for _, m in ipairs(list) do mounts.kinds[m.type].steps(m, add, host) end
+end
+
+-- ---- the root ----
+
+--- root: "/", "empty" or a folder.
+function mounts.check_root(value, where)
+  if value == "empty" then return value end
+  return host_path(value, where)
+end
+
+local SYSTEM = { bin = true, etc = true, lib = true, lib32 = true, lib64 = true, libx32 = true, sbin = true, usr = true }
+
+--- Adds the parts of a folder to the list, as mounts: links are made anew, all else is bound. `only`: the names wanted.
+local function add_parts(list, folder, only, ro, host)
+  local prefix = folder == "/" and "/" or folder .. "/"
+  local entries, _, errno = host.entries(folder)
+  if not entries then return nil, folder, errno end
+  table.sort(entries, function(a, b) return a.name < b.name end)
+  for _, entry in ipairs(entries) do
+    local target = "/" .. entry.name
+    if only and not only[entry.name] then
+      target = nil
+    elseif entry.link then
+      list[#list + 1] = { type = "symlink", target = target, to = entry.link }
+    else
+      list[#list + 1] = { type = "bind", source = prefix .. entry.name, target = target, ro = ro, dev = not only }
+    end
+  end
+  return list
+end
+
+--- What the words root and system put into the new root: a list of mounts; or nil, path, errno.
+function mounts.parts(spec, host)
+  local list, path, errno = {}, nil, nil
+  if spec.root ~= "empty" then
+    list, path, errno = add_parts(list, spec.root, nil, spec.read_only ~= false, host)
+  end
+  if list and spec.system then list, path, errno = add_parts(list, "/", SYSTEM, true, host) end
+  return list, path, errno
+end
+
+--- Can the program write what only root may, unless /proc is guarded? It can as the host's root.
+function mounts.privileged(spec, host, uid_map)
+  if host.euid ~= 0 then return false end
+  for _, range in ipairs(spec.flags.user and uid_map or { { 0, 0, 1 } }) do
+    if range[2] == 0 then return true end
+  end
+  return false
+end
+
+return mounts

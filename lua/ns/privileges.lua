@@ -1,0 +1,224 @@
+--- Ids, capabilities, limits and priorities: checks and steps of their words.
+-- @module ns.privileges
+local check = require "ns.check"
+local core = require "ns.core"
+local constants = core.constants
+local ids = require "ns.ids"
+
+local privileges = {}
+
+-- PR_* of prctl(2)
+local SET_KEEPCAPS, SET_SECUREBITS, SET_NO_NEW_PRIVS = 8, 28, 38
+
+-- ---- names of users: those of the host, asked before there is a process ----
+
+local function id_of(find)
+  return function(value, where)
+    if type(value) == "number" then return { id = check.id(value, where) } end
+    check.text(value, where)
+    local id, gid = find(value)
+    if not id then check.fail(where, "'%s' is not known on this machine", value) end
+    return { id = id, gid = gid }
+  end
+end
+
+--- A user, by number or name: {id=, gid=} with the user's own group where it was a name.
+privileges.check_user = id_of(core.user)
+
+--- A group, by number or name.
+privileges.check_group = id_of(core.group)
+
+--- Are the ids of the words user, group and groups in the maps?
+function privileges.check_mapped(spec, host)
+  if not spec.flags.user then return end
+  local uid, gid = ids.maps(spec, host)
+  local function mapped(map, entry, where)
+    for _, r in ipairs(map) do
+      if entry.id >= r[1] and entry.id < r[1] + r[3] then return end
+    end
+    check.fail(where, "%.0f is not mapped into the user namespace", entry.id)
+  end
+  if spec.user then mapped(uid, spec.user, "user") end
+  if spec.group then mapped(gid, spec.group, "group") end
+  for i, entry in ipairs(spec.groups or {}) do mapped(gid, entry, check.at("groups", i)) end
+  if spec.groups and #spec.groups > 0 and not ids.may_set_groups(spec, host) then
+    check.fail("groups", "setgroups is denied in this user namespace")
+  end
+end
+
+local function pack(entries)
+  local bytes = {}
+  for i, entry in ipairs(entries) do
+    local n, four = entry.id, {}
+    for b = 1, 4 do four[b], n = n % 256, math.floor(n / 256) end
+    if not core.little_endian then four[1], four[2], four[3], four[4] = four[4], four[3], four[2], four[1] end
+    bytes[i] = string.char(four[1], four[2], four[3], four[4])
+  end
+  return table.concat(bytes)
+end
+
+--- Groups before gid before uid: each needs a right that the next one takes away.
+function privileges.set_ids(_, spec, add, host)
+  local user, group, groups = spec.user, spec.group, spec.groups
+  if not (user or group or groups) then return end
+  if user and user.id ~= 0 and spec.caps and spec.caps ~= 0 then
+    add { op = "prctl", which = SET_KEEPCAPS, value = 1, word = "caps" }
+  end
+  if ids.may_set_groups(spec, host) then add { op = "setgroups", data = pack(groups or {}), word = "groups" } end
+  local gid = group and group.id or user and user.gid
+  if gid then add { op = "setgid", value = gid, word = "group" } end
+  if user then add { op = "setuid", value = user.id, word = "user" } end
+end
+
+-- ---- capabilities ----
+
+--- A list of names, with or without CAP_, in any case -> a mask. "all" stands for every one.
+function privileges.check_caps(value, where)
+  local mask, seen = 0, {}
+  for i, name in ipairs(check.items(value, where)) do
+    local at = check.at(where, i)
+    if type(name) ~= "string" then check.fail(at, "name of a capability expected, got %s", type(name)) end
+    local bare = name:upper():gsub("^CAP_", "")
+    local number = constants.cap[bare]
+    if not number then check.fail(at, "unknown capability '%s'", name) end
+    if not seen[bare] then mask = mask + 2 ^ number end
+    seen[bare] = true
+  end
+  return mask
+end
+
+function privileges.bound(mask, _, add)
+  add { op = "bound", flags = mask, word = "caps" }
+end
+
+--- What is left in the end: the capabilities of the spec; without that word the inheritable ones are emptied.
+function privileges.set_caps(_, spec, add)
+  if spec.caps then
+    add { op = "caps", flags = spec.caps, value = 1, word = "caps" }
+  else
+    add { op = "caps" }
+  end
+end
+
+local SECUREBITS = { noroot = 1, noroot_locked = 2, no_setuid_fixup = 4, no_setuid_fixup_locked = 8, keep_caps = 16,
+  keep_caps_locked = 32, no_cap_ambient_raise = 64, no_cap_ambient_raise_locked = 128 }
+
+--- A sum of named bits.
+local function bits(known, what)
+  return function(value, where)
+    local sum, seen = 0, {}
+    for i, name in ipairs(check.items(type(value) == "string" and { value } or value, where)) do
+      if not known[name] then
+        check.fail(check.at(where, i), "unknown %s '%s'%s", what, tostring(name),
+          type(name) == "string" and check.nearest(name, known) or "")
+      end
+      if not seen[name] then sum = sum + known[name] end
+      seen[name] = true
+    end
+    return sum
+  end
+end
+
+privileges.check_securebits = bits(SECUREBITS, "bit")
+
+function privileges.securebits(sum, _, add)
+  add { op = "prctl", which = SET_SECUREBITS, value = sum, word = "securebits" }
+end
+
+function privileges.no_new_privs(value, _, add)
+  if value then add { op = "prctl", which = SET_NO_NEW_PRIVS, value = 1, word = "no_new_privs" } end
+end
+
+-- ---- limits ----
+
+local amount = check.integer(0, 9007199254740992)
+
+local function limit(value, where)
+  return value == "unlimited" and -1 or amount(value, where)
+end
+
+local LIMITS = {}
+for name in pairs(constants.rlimit) do
+  LIMITS[name:lower()] = function(value, where)
+    if type(value) ~= "table" then
+      local both = limit(value, where)
+      return { soft = both, hard = both }
+    end
+    local pair = check.record({ soft = limit, hard = limit })(value, where)
+    if not (pair.soft and pair.hard) then check.fail(where .. (pair.soft and ".hard" or ".soft"), "missing") end
+    if pair.hard ~= -1 and (pair.soft == -1 or pair.soft > pair.hard) then check.fail(where, "soft is above hard") end
+    return pair
+  end
+end
+
+--- {nofile = 64, cpu = {soft = 1, hard = 2}, core = "unlimited"}: both limits, or each.
+privileges.check_rlimits = check.record(LIMITS)
+
+function privileges.rlimits(value, _, add)
+  local names = {}
+  for name in pairs(value) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local pair = value[name]
+    add { op = "rlimit", which = constants.rlimit[name:upper()], value = pair.soft, limit = pair.hard, data = name,
+      word = "rlimits" }
+  end
+end
+
+-- ---- priorities ----
+
+--- A list of processor numbers, or one number.
+function privileges.check_affinity(value, where)
+  return check.list(check.integer(0, 8191), 1)(type(value) == "number" and { value } or value, where)
+end
+
+function privileges.affinity(cpus, _, add)
+  local bytes, last = {}, 0
+  for _, cpu in ipairs(cpus) do
+    local at = math.floor(cpu / 8) + 1
+    local bit = 2 ^ (cpu % 8)
+    if math.floor((bytes[at] or 0) / bit) % 2 == 0 then bytes[at] = (bytes[at] or 0) + bit end
+    last = math.max(last, at)
+  end
+  last = math.ceil(last / 8) * 8
+  for i = 1, last do bytes[i] = string.char(bytes[i] or 0) end
+  add { op = "affinity", data = table.concat(bytes, "", 1, last), word = "affinity" }
+end
+
+local POLICIES = { other = 0, fifo = 1, rr = 2, batch = 3, idle = 5 }
+local IO_CLASSES = { none = 0, realtime = 1, ["best-effort"] = 2, idle = 3 }
+
+--- "batch", or {policy = "fifo", priority = 10}.
+function privileges.check_scheduler(value, where)
+  if type(value) == "string" then value = { policy = value } end
+  local s = check.record({ policy = check.choice("other", "batch", "idle", "fifo", "rr"), priority = check.integer(0, 99) })(
+    value, where)
+  if not s.policy then check.fail(where .. ".policy", "missing") end
+  return s
+end
+
+function privileges.scheduler(s, _, add)
+  add { op = "scheduler", which = POLICIES[s.policy], value = s.priority or 0, data = s.policy, word = "scheduler" }
+end
+
+--- "idle", or {class = "best-effort", level = 7}.
+function privileges.check_ioprio(value, where)
+  if type(value) == "string" then value = { class = value } end
+  local p = check.record({ class = check.choice("none", "realtime", "best-effort", "idle"), level = check.integer(0, 7) })(
+    value, where)
+  if not p.class then check.fail(where .. ".class", "missing") end
+  return p
+end
+
+function privileges.ioprio(p, _, add)
+  add { op = "ioprio", which = IO_CLASSES[p.class], value = p.level or 0, data = p.class, word = "ioprio" }
+end
+
+local PERSONAS = { addr_no_randomize = 0x0040000, mmap_page_zero = 0x0100000, addr_compat_layout = 0x0200000,
+  read_implies_exec = 0x0400000, addr_limit_32bit = 0x0800000, linux32 = 8, whole_seconds = 0x2000000,
+  sticky_timeouts = 0x4000000, addr_limit_3gb = 0x8000000, uname26 = 0x0020000 }
+
+--- Names of personality(2).
+privileges.check_personality = bits(PERSONAS, "persona")
+
+return privileges

@@ -1,0 +1,49 @@
+--- Our side of a program's own terminal.
+-- @module ns.pty
+local core = require "ns.core"
+
+local pty = {}
+local Pty = { __name = "ns.Pty" }
+Pty.__index = Pty
+
+--- Wraps the master: two Lua files, as one cannot change between reading and writing. nil, message, errno on failure.
+function pty.new(bag, master)
+  local other, message, errno = bag:dup(master)
+  if not other then return nil, message, errno end
+  local input, output
+  input, message, errno = bag:file(other, "w")
+  if input then output, message, errno = bag:file(master, "r") end
+  if not output then return nil, message, errno end
+  input:setvbuf("no")
+  return setmetatable({ input = input, output = output, fd = master }, Pty)
+end
+
+--- Types into the terminal. As file:write.
+function Pty:write(...)
+  return self.input:write(...)
+end
+
+--- Reads what the program shows. As file:read; at the program's end nil.
+function Pty:read(...)
+  return self.output:read(...)
+end
+
+--- Iterates over the lines that the program shows. As file:lines.
+function Pty:lines()
+  return function() return self:read("*l") end
+end
+
+--- Tells the program the size of its window.
+-- @return true; or nil, message, errno
+function Pty:resize(rows, cols)
+  return core.resize(self.fd, rows, cols)
+end
+
+--- Hangs up.
+function Pty:close()
+  for _, file in ipairs { self.input, self.output } do
+    if io.type(file) == "file" then file:close() end
+  end
+end
+
+return pty

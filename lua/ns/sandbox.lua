@@ -1,0 +1,25 @@
+--- The safe defaults that `ns.sandbox()` starts from.
+-- @module ns.sandbox
+local sandbox = {}
+
+--- A new spec: every namespace, ids that are nobody's on the host, a read-only system, /tmp, /dev and /proc of its own, no
+-- capabilities, no way to new privileges, an own session, an init, and an environment that says nothing of the host.
+function sandbox.spec()
+  return {
+    flags = { "user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time" },
+    map = "range",
+    system = true,
+    mounts = { { type = "proc" }, { type = "dev" }, { type = "tmpfs", target = "/tmp" } },
+    hostname = "sandbox",
+    session = true,
+    keyring = "own",
+    caps = {},
+    no_new_privs = true,
+    init = true,
+    clear_env = true,
+    env = { PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", HOME = "/tmp", LANG = "C.UTF-8" },
+    umask = 18, -- 022
+  }
+end
+
+return sandbox

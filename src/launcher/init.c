@@ -1,0 +1,84 @@
+/* Process 1 of a pid namespace: starts the program as its child, reaps what is left to it, hands signals on, and ends, and
+ * with it everything in the namespace, when the program or the host ends.
+ *
+ * What it tells the host: {step, 0} with the number of this step when the program runs, and at its end {INIT_STATUS, status}
+ * with the status of wait4(2). It keeps nothing but the socket. */
+#include <linux/close_range.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/poll.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/signalfd.h>
+#include <stddef.h>
+
+#include "launcher.h"
+#include "ops.h"
+#include "sys.h"
+
+#define SIGNAL_CHLD 17
+#define SIGNAL_KERNEL 0x80 /* si_code of what the terminal sends: the program has had it, too */
+#define WNOHANG 1
+#define __WALL 0x40000000
+
+_Noreturn static void leave(void) {
+    for (;;) sys(__NR_exit_group, 0);
+}
+
+static void close_all_but(int fd) {
+    if (FAILED(sys(__NR_close_range, fd + 1, ~0u, 0))) /* before 5.9, and where a filter refuses it */
+        for (int other = fd + 1; other < 4096; other++) sys(__NR_close, other);
+    for (int other = 0; other < fd; other++) sys(__NR_close, other);
+}
+
+/* Reaps all that have ended; tells and leaves if the program is among them. */
+static void reap(struct player *p, long program) {
+    for (;;) {
+        int status;
+        long pid = sys(__NR_wait4, -1, &status, WNOHANG | __WALL, 0);
+        if (pid == -EINTR) continue;
+        if (pid <= 0) return;
+        if (pid != program) continue;
+        struct record r = {INIT_STATUS, status};
+        sys(__NR_sendto, p->socket, &r, sizeof r, 0x4000 /* MSG_NOSIGNAL */);
+        leave();
+    }
+}
+
+static void hand_on(int signals, long program) {
+    struct signalfd_siginfo info;
+    while (sys(__NR_read, signals, &info, sizeof info) == sizeof info)
+        if (info.ssi_signo != SIGNAL_CHLD && info.ssi_code != SIGNAL_KERNEL) sys(__NR_kill, program, info.ssi_signo);
+}
+
+_Noreturn static void serve(struct player *p, long program) {
+    uint64_t all = ~0ull;
+    int signals = (int)sys(__NR_signalfd4, -1, &all, sizeof all, O_CLOEXEC | O_NONBLOCK);
+    if (FAILED(signals)) leave();
+    for (;;) {
+        struct pollfd polls[] = {{signals, POLLIN, 0}, {p->socket, 0, 0}};
+        reap(p, program);
+        long r = sys(__NR_ppoll, polls, 2, 0, 0, 8);
+        if (FAILED(r) && r != -EINTR) leave();
+        if (polls[1].revents) leave(); /* the host is gone */
+        hand_on(signals, program);
+    }
+}
+
+/* The child goes on with the plan, whose next steps are its last; its parent never comes back. CLONE_VFORK: it wakes when the
+ * child has executed the program, or is dead. */
+long op_init(struct player *p, const struct step *s) {
+    (void)s;
+    uint32_t step = p->plan->current;
+    long program = sys(__NR_clone, CLONE_VFORK | SIGNAL_CHLD, 0, 0, 0, 0);
+    if (program <= 0) return program;
+    sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0); /* what it holds is not for the program, which may have the same id */
+    sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
+    if (sys(__NR_dup3, p->socket, 3, O_CLOEXEC) == 3) p->socket = 3;
+    close_all_but(p->socket);
+    sys(__NR_chdir, "/");
+    p->plan->current = step;
+    ns_report(p, 0);
+    sys(__NR_munmap, p->plan, p->plan->size);
+    serve(p, program);
+}

@@ -1,0 +1,38 @@
+/* The ops, by the file that has them; what each makes of its fields stands there. */
+#ifndef NS_OPS_H
+#define NS_OPS_H
+
+#include "launcher.h"
+
+/* mounts.c */
+long op_newroot(struct player *, const struct step *);
+long op_fs(struct player *, const struct step *);
+long op_tree(struct player *, const struct step *);
+long op_overlay(struct player *, const struct step *);
+long op_file(struct player *, const struct step *);
+long op_mkdir(struct player *, const struct step *);
+long op_symlink(struct player *, const struct step *);
+long op_mask(struct player *, const struct step *);
+long op_remount(struct player *, const struct step *);
+long op_propagation(struct player *, const struct step *);
+long op_pivot(struct player *, const struct step *);
+
+/* privileges.c */
+long op_setgroups(struct player *, const struct step *);
+long op_setgid(struct player *, const struct step *);
+long op_setuid(struct player *, const struct step *);
+long op_bound(struct player *, const struct step *);
+long op_caps(struct player *, const struct step *);
+long op_prctl(struct player *, const struct step *);
+long op_rlimit(struct player *, const struct step *);
+long op_nice(struct player *, const struct step *);
+long op_affinity(struct player *, const struct step *);
+long op_scheduler(struct player *, const struct step *);
+long op_ioprio(struct player *, const struct step *);
+long op_personality(struct player *, const struct step *);
+long op_keyring(struct player *, const struct step *);
+
+/* init.c */
+long op_init(struct player *, const struct step *);
+
+#endif
