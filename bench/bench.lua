@@ -1,11 +1,11 @@
 -- The benchmark: plays the sections one after the other, prints one table, says which targets are reached, writes
--- bench.csv and bench.svg. usage: bench.lua OUTPUT-FOLDER ROUNDS; bench/run.sh sees to the rest.
+-- bench.csv and bench.svg. usage: bench.lua OUTPUT-FOLDER ROUNDS [PATTERN OF CASES]; bench/run.sh sees to the rest.
 local cases = require "bench.cases"
 local chart = require "bench.chart"
 local measure = require "bench.measure"
 local report = require "bench.report"
 
-local folder, rounds = arg[1], arg[2]
+local folder, rounds, wanted = arg[1], arg[2], arg[3] or ""
 local home = os.getenv("BENCH_HOME")
 local root = require("ns.core").ids().euid == 0
 
@@ -15,7 +15,7 @@ local AS_NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups "
 local sections = {}
 for _, case in ipairs(cases.list) do
   local prefix = case.nobody and root and AS_NOBODY or ""
-  if root or case.nobody or #case.namespaces == 0 then
+  if root or case.nobody or case.namespaces and #case.namespaces == 0 then
     sections[#sections + 1] = { title = case.name, name = case.name, unit = "µs", prefix = prefix }
   end
 end
@@ -49,6 +49,10 @@ local function play(section)
   end
   worker:close()
   return rows
+end
+
+for i = #sections, 1, -1 do
+  if not sections[i].title:find(wanted) then table.remove(sections, i) end
 end
 
 local rows = {}

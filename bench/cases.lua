@@ -1,7 +1,11 @@
 -- The cases of a spawn: the same empty program in the same namespaces, by the floor, by ns, and by what a Lua script
 -- had before: unshare(1) and bwrap(1) through a shell. The others are compared with the first contestant of a case.
+local core = require "ns.core"
 local measure = require "bench.measure"
+local namespaces = require "ns.namespaces"
 local ns = require "ns"
+local plan = require "ns.plan"
+local spawner = require "ns.spawn"
 
 local HOME = os.getenv("BENCH_HOME") or "."
 local PROGRAM = HOME .. "/empty"
@@ -19,19 +23,26 @@ cases.list = {
   { name = "all eight", namespaces = ALL },
   { name = "seed's set + user, rootless", namespaces = SEED_USER, nobody = true },
   { name = "all eight, rootless", namespaces = ALL, nobody = true },
+  { name = "full sandbox", sandbox = true },
+  { name = "full sandbox, rootless", sandbox = true, nobody = true },
 }
 
---- One spawn of the seed's set, or of `namespaces`, to its end.
-function cases.ns(namespaces)
-  local spec = { PROGRAM }
-  namespaces = namespaces or SEED
-  if #namespaces > 0 then spec.flags, spec.hostname, spec.mount_proc = namespaces, "namespace", true end
+--- One spawn to its end.
+function cases.spawn(spec)
   return function()
     local p = assert(ns.spawn(spec))
     local ok = p:wait()
     p:close()
     return ok
   end
+end
+
+--- One spawn of the seed's set, or of `namespaces`.
+function cases.ns(namespaces)
+  local spec = { PROGRAM }
+  namespaces = namespaces or SEED
+  if #namespaces > 0 then spec.flags, spec.hostname, spec.mount_proc = namespaces, "namespace", true end
+  return cases.spawn(spec)
 end
 
 --- The seed's set for another program, as a spec.
@@ -81,8 +92,50 @@ local function add(list, name, action)
   if action then list[#list + 1] = { name = name, run = measure.timed(action) } end
 end
 
+-- ---- the full sandbox: all namespaces, a system root, /proc, /dev, /tmp, an init, no capabilities ----
+
+local function sandbox_spec()
+  return ns.sandbox():ro_bind(PROGRAM, "/empty"):argv("/empty"):spec()
+end
+
+-- The same for bwrap, which has an init, but knows no time namespace.
+local function sandbox_command()
+  local words = { "bwrap --unshare-all --die-with-parent --new-session --hostname sandbox --cap-drop ALL --clearenv",
+    "--ro-bind /usr /usr --ro-bind /etc /etc --proc /proc --dev /dev --tmpfs /tmp --ro-bind", PROGRAM, "/empty" }
+  for name, value in pairs(sandbox_spec().env) do
+    words[#words + 1] = ("--setenv %s %s"):format(name, value)
+  end
+  for _, name in ipairs { "bin", "sbin", "lib", "lib64" } do
+    words[#words + 1] = ("--symlink usr/%s /%s"):format(name, name)
+  end
+  return table.concat(words, " ") .. " /empty"
+end
+
+-- What ns would play, played by a program that has nothing else to do. The maps of root are written from outside, and the
+-- trees opened there: a plan alone says all only for an ordinary user.
+local function sandbox_floor()
+  local host = spawner.host()
+  local checked = assert(plan.check(sandbox_spec(), host))
+  local path = os.tmpname()
+  local f = assert(io.open(path, "wb"))
+  f:write(core.encode(assert(spawner.plan(checked, host))):bytes())
+  f:close()
+  return measure.remote { HOME .. "/replay", path, ("%d"):format(namespaces.clone_flags(checked.flags)) }
+end
+
+local function sandbox_contestants(case)
+  local list = {}
+  if case.nobody then list[1] = { name = "floor", run = sandbox_floor() } end
+  add(list, "ns.spawn", cases.spawn(sandbox_spec()))
+  local bwrap = sandbox_command()
+  add(list, "os.execute bwrap", execute(bwrap))
+  add(list, "io.popen bwrap", popen(bwrap))
+  return list
+end
+
 --- Who plays the case.
 function cases.contestants(case)
+  if case.sandbox then return sandbox_contestants(case) end
   local list = { { name = "floor", run = measure.remote { HOME .. "/floor", PROGRAM, table.unpack(case.namespaces) } } }
   add(list, "ns.spawn", cases.ns(case.namespaces))
   if #case.namespaces == 0 then

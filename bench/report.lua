@@ -41,11 +41,14 @@ end
 
 -- What is compared: the median of `a` over that of `b`, which shall be at most, or at least, the limit.
 local SEED, HEAP, CAPTURE = "seed's set", "seed's set, by the host's heap", "capture of 256 MiB"
+local SANDBOX = "full sandbox, rootless"
 local TARGETS = {
   { case = SEED, a = "ns.spawn", b = "floor", most = 1.5 },
   { case = SEED, a = "os.execute unshare", b = "ns.spawn", least = 5 },
   { case = SEED, a = "os.execute bwrap", b = "ns.spawn", least = 10 },
   { case = HEAP, a = "2 GiB", b = "8 MiB", most = 1.3 },
+  { case = SANDBOX, a = "ns.spawn", b = "floor", most = 1.5 },
+  { case = SANDBOX, a = "os.execute bwrap", b = "ns.spawn", least = 5 },
   { case = CAPTURE, a = "ns.run", b = "io.popen", least = 1.0 },
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the benchmark: table on stdout, bench.csv and bench.svg into the build folder.
-# usage: [ROUNDS=300] [BUILD=build] sh bench/run.sh, in the root of the project, after make
+# usage: [ROUNDS=300] [CASES=PATTERN] [BUILD=build] sh bench/run.sh, in the root of the project, after make
 set -eu
 
 build=${BUILD:-build}
@@ -11,13 +11,14 @@ sh tools/need.sh bench || echo "what is missing does not take part" >&2
 
 mkdir -p "$build/bench"
 ${CC:-gcc} -O2 -Wall -Wextra bench/floor.c -o "$build/bench/floor"
+${CC:-gcc} -O2 -Wall -Wextra bench/replay.c $(ls src/launcher/*.c | grep -v start.c) -o "$build/bench/replay"
 ${CC:-gcc} -O2 -Wall -Wextra -ffreestanding -fno-stack-protector -nostdlib -static bench/empty.c -o "$build/bench/empty"
 
 # The rootless cases are played by nobody, who may not be able to read the project's folder.
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 trap 'exit 130' INT TERM
-cp -R bench lua "$build/bench/floor" "$build/bench/empty" "$home"
+cp -R bench lua "$build/bench/floor" "$build/bench/replay" "$build/bench/empty" "$home"
 mkdir "$home/ns"
 cp "$build/5.4/ns/core.so" "$home/ns"
 chmod -R u=rwX,go=rX "$home"
@@ -26,4 +27,4 @@ ulimit -n 4096 2>/dev/null || true # a descriptor for each live program
 output=$(cd "$build" && pwd)
 cd "$home"
 export BENCH_HOME="$home" LUA_PATH="$home/?.lua;$home/lua/?.lua;$home/lua/?/init.lua;;" LUA_CPATH="$home/?.so;;"
-lua5.4 bench/bench.lua "$output" "$rounds"
+lua5.4 bench/bench.lua "$output" "$rounds" ${CASES:+"$CASES"}

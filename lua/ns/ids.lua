@@ -91,9 +91,7 @@ local function unprivileged(host, kind)
   return { { 0, 65534, 1 } }
 end
 
---- The two maps of a checked spec. `host`: euid, egid.
-function ids.maps(spec, host)
-  if spec.maps then return spec.maps.uid, spec.maps.gid end
+local function find_maps(spec, host)
   local word = spec.map or "root"
   local uid, gid
   if word == "root" then
@@ -109,7 +107,13 @@ function ids.maps(spec, host)
     gid = automatic(host.egid, host.subgid or "/etc/subgid", host.euid)
     if #uid == 1 or #gid == 1 then uid, gid = { uid[1] }, { gid[1] } end
   end
-  return spec.uid_map or uid, spec.gid_map or gid
+  return { uid = spec.uid_map or uid, gid = spec.gid_map or gid }
+end
+
+--- The two maps of a checked spec, which keeps them. `host`: euid, egid.
+function ids.maps(spec, host)
+  spec.maps = spec.maps or find_maps(spec, host)
+  return spec.maps.uid, spec.maps.gid
 end
 
 local function own_only(map, own)

@@ -135,11 +135,7 @@ end
 
 --- Everything that the steps depend on and that only the machine can say: maps, parts of the root, opened trees.
 local function survey(spec, host, bag, keep)
-  if spec.flags.user then
-    local uid, gid = ids.maps(spec, host)
-    spec.maps = { uid = uid, gid = gid }
-    host.uid_map, host.gid_map = uid, gid
-  end
+  if spec.flags.user then host.uid_map, host.gid_map = ids.maps(spec, host) end
   if not spec.flags.mount then return {} end
   host.privileged = mounts.privileged(spec, host, host.uid_map)
   if spec.root then

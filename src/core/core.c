@@ -80,7 +80,8 @@ static int core_entries(lua_State *L) {
     for (struct dirent *d; (d = readdir(*dir));) {
         char link[4096];
         if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0) continue;
-        ssize_t n = readlinkat(dirfd(*dir), d->d_name, link, sizeof link);
+        bool link_or_unknown = d->d_type == DT_LNK || d->d_type == DT_UNKNOWN;
+        ssize_t n = link_or_unknown ? readlinkat(dirfd(*dir), d->d_name, link, sizeof link) : -1;
         lua_createtable(L, 0, 2);
         lua_pushstring(L, d->d_name);
         lua_setfield(L, -2, "name");

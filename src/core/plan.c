@@ -177,6 +177,13 @@ static void add_step(struct builder *b, uint32_t step) {
     }
 }
 
+/* plan:bytes() -> string, for who plays it elsewhere */
+static int plan_bytes(lua_State *L) {
+    const struct plan *plan = nsL_checkplan(L, 1);
+    lua_pushlstring(L, (const char *)plan, plan->size);
+    return 1;
+}
+
 /* encode(steps) -> plan */
 int nsL_encode(lua_State *L) {
     luaL_checktype(L, STEPS, LUA_TTABLE);
@@ -197,7 +204,7 @@ int nsL_encode(lua_State *L) {
     reserve(&b, 1);
     *(struct plan *)b.bytes = (struct plan){PLAN_MAGIC, (uint32_t)b.used, steps, count, 0};
     memcpy(lua_newuserdata(L, b.used), b.bytes, b.used);
-    nsL_class(L, PLAN, (luaL_Reg[]){{NULL, NULL}});
+    nsL_class(L, PLAN, (luaL_Reg[]){{"bytes", plan_bytes}, {NULL, NULL}});
     lua_setmetatable(L, -2);
     return 1;
 }
