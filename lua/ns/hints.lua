@@ -95,8 +95,14 @@ local function not_executable(step)
   end
 end
 
+local function not_mappable(step)
+  return ("the file system of %s, this kernel (before 5.12) or the ranges do not allow it: idmap = false, or ro = true")
+    :format(tostring(step.path))
+end
+
 --- op, errno, what to look at.
 local rows = {
+  { "idmap", "EINVAL", not_mappable },
   { "clone", "EPERM", clone_refused },
   { "clone", "EACCES", clone_refused },
   { "clone", "ENOSPC", no_more_namespaces },

@@ -60,7 +60,8 @@ local mode = check.integer(0, 4095)
 local any = function(value) return value end
 
 local function idmap(value, where)
-  if type(value) == "boolean" then return value end
+  if type(value) == "boolean" or value == "owner" then return value end
+  if type(value) == "string" then check.fail(where, "true, false, 'owner' or ranges expected, got '%s'", value) end
   return check.list(function(range, at)
     range = check.items(range, at)
     if #range ~= 3 then check.fail(at, "{on disk, inside, count} expected") end
@@ -254,32 +255,36 @@ end
 
 local SYSTEM = { bin = true, etc = true, lib = true, lib32 = true, lib64 = true, libx32 = true, sbin = true, usr = true }
 
---- Adds the parts of a folder to the list, as mounts: links are made anew, all else is bound. `only`: the names wanted.
-local function add_parts(list, folder, only, ro, host)
+--- Adds the parts of a folder whose names are `wanted` to the list, as mounts: links are made anew, all else is bound.
+local function add_parts(list, folder, wanted, more, host)
   local prefix = folder == "/" and "/" or folder .. "/"
   local entries, _, errno = host.entries(folder)
   if not entries then return nil, folder, errno end
   table.sort(entries, function(a, b) return a.name < b.name end)
   for _, entry in ipairs(entries) do
     local target = "/" .. entry.name
-    if only and not only[entry.name] then
-      target = nil
-    elseif entry.link then
+    if wanted(entry.name) and entry.link then
       list[#list + 1] = { type = "symlink", target = target, to = entry.link }
-    else
-      list[#list + 1] = { type = "bind", source = prefix .. entry.name, target = target, ro = ro, dev = not only }
+    elseif wanted(entry.name) then
+      local m = { type = "bind", source = prefix .. entry.name, target = target, part = true }
+      for key, value in pairs(more) do m[key] = value end
+      list[#list + 1] = m
     end
   end
   return list
 end
 
---- What the words root and system put into the new root: a list of mounts; or nil, path, errno.
+--- What the words root and system put into the new root: a list of mounts; or nil, path, errno. The system's parts take the
+-- place of those of the root.
 function mounts.parts(spec, host)
   local list, path, errno = {}, nil, nil
   if spec.root ~= "empty" then
-    list, path, errno = add_parts(list, spec.root, nil, spec.read_only ~= false, host)
+    local function wanted(name) return not (spec.system and SYSTEM[name]) end
+    list, path, errno = add_parts(list, spec.root, wanted, { ro = spec.read_only ~= false, dev = true }, host)
   end
-  if list and spec.system then list, path, errno = add_parts(list, "/", SYSTEM, true, host) end
+  if list and spec.system then
+    list, path, errno = add_parts(list, "/", function(name) return SYSTEM[name] end, { ro = true }, host)
+  end
   return list, path, errno
 end
 

@@ -5,29 +5,72 @@
 -- detached and with their attributes. An ordinary user is the same user inside: there the launcher goes by the path.
 -- @module ns.trees
 local core = require "ns.core"
+local ids = require "ns.ids"
 local mounts = require "ns.mounts"
+
+local ENOENT, EINVAL = core.constants.errno.ENOENT, core.constants.errno.EINVAL
 
 local trees = {}
 
-local function wants(m, spec, host)
-  if m.type == "overlay" then return m.idmap and true or false end
-  if m.type ~= "bind" then return false end
-  return m.idmap and true or type(m.source) == "number" or (host.euid == 0 and spec.flags.user or false)
+--- How the ids of a tree are mapped, if they are. Where the ids inside are nobody's on the host, a tree that is given to be
+-- written would be out of reach: there its owner is the program, unless the mount says otherwise.
+local function idmap_of(m, spec, host)
+  if m.idmap ~= nil or spec.map ~= "range" or host.euid ~= 0 or m.ro then return m.idmap or nil end
+  if m.part then return spec.root ~= "/" or nil end -- a root folder has many owners; the host's own is not given away
+  if m.type == "bind" or not m.upper and #m.lower == 1 then return "owner" end
 end
 
---- The ranges for an idmapped mount: from ids on disk to ids of the host.
-local function disk_map(m, map)
-  if m.idmap == true then return map end
+local function wants(m, idmap, spec, host)
+  if m.type == "overlay" then return idmap ~= nil end
+  return m.type == "bind" and (idmap or type(m.source) == "number" or host.euid == 0 and spec.flags.user)
+end
+
+--- The id of the host that `id` inside stands for, and how many follow it in its range; nil where it is not mapped.
+local function outer(map, id)
+  for _, r in ipairs(map) do
+    if id >= r[1] and id < r[1] + r[3] then return r[2] + id - r[1], r[1] + r[3] - id end
+  end
+end
+
+--- The ranges for an idmapped mount: from ids on disk to ids of the host. nil: some of them are not mapped
+local function disk_map(idmap, map, owner, program)
+  if idmap == true then return map end
   local result = {}
-  for i, r in ipairs(m.idmap) do
-    for _, outer in ipairs(map) do
-      if r[2] >= outer[1] and r[2] + r[3] <= outer[1] + outer[3] then
-        result[i] = { r[1], outer[2] + r[2] - outer[1], r[3] }
-      end
-    end
-    if not result[i] then return nil end
+  for i, r in ipairs(idmap == "owner" and { { owner, program, 1 } } or idmap) do
+    local id, room = outer(map, r[2])
+    if not id or room < r[3] then return nil end
+    result[i] = { r[1], id, r[3] }
   end
   return result
+end
+
+--- The maps of both kinds for one mount, or nil, step, errno.
+local function disk_maps(m, from, idmap, spec, host)
+  local uid, gid, errno = core.owner(from)
+  if not uid then return nil, { op = "open_tree", path = from, word = "mounts" }, errno end
+  local uids = disk_map(idmap, host.uid_map, uid, spec.user and spec.user.id or ids.first(host.uid_map))
+  local gids = disk_map(idmap, host.gid_map, gid, spec.group and spec.group.id or ids.first(host.gid_map))
+  if uids and gids then return uids, gids end
+  return nil, { op = "idmap", path = m.target, word = "mounts" }, EINVAL
+end
+
+--- The tree of one mount: its descriptor, false for one that is only tried and missing; or nil, step, errno.
+local function open_one(m, idmap, spec, host, bag, make_user)
+  local from, user = m.source or m.lower[1], nil
+  if idmap then
+    local uids, gids, errno = disk_maps(m, from, idmap, spec, host)
+    if not uids then
+      if m.try and errno == ENOENT then return false end
+      return nil, gids, errno
+    end
+    local step
+    user, step, errno = make_user(uids, gids)
+    if not user then return nil, step, errno end
+  end
+  local fd, what, errno = bag:tree(from, mounts.flags_of(m), user)
+  if fd then return fd end
+  if m.try and errno == ENOENT then return false end
+  return nil, { op = what == "idmap" and "idmap" or "open_tree", path = from, word = "mounts" }, errno
 end
 
 --- Opens what the checked spec wants in the `bag`: {[mount] = descriptor, or false for one that is only tried and missing};
@@ -35,21 +78,11 @@ end
 function trees.open(list, spec, host, bag, make_user)
   local opened = {}
   for _, m in ipairs(list) do
-    if wants(m, spec, host) then
-      local user
-      if m.idmap then
-        local uid, gid = disk_map(m, host.uid_map), disk_map(m, host.gid_map)
-        if not (uid and gid) then return nil, { op = "idmap", path = m.target, word = "mounts" }, core.constants.errno.EINVAL end
-        local step, errno
-        user, step, errno = make_user(uid, gid)
-        if not user then return nil, step, errno end
-      end
-      local from = m.source or m.lower[1]
-      local fd, what, errno = bag:tree(from, mounts.flags_of(m), user)
-      if not fd and not (m.try and errno == core.constants.errno.ENOENT) then
-        return nil, { op = what == "idmap" and "idmap" or "open_tree", path = from, word = "mounts" }, errno
-      end
-      opened[m] = fd or false
+    local idmap = (m.type == "bind" or m.type == "overlay") and idmap_of(m, spec, host) or nil
+    if wants(m, idmap, spec, host) then
+      local fd, step, errno = open_one(m, idmap, spec, host, bag, make_user)
+      if fd == nil then return nil, step, errno end
+      opened[m] = fd
     end
   end
   return opened

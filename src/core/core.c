@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -66,6 +67,17 @@ static int push_done(lua_State *L, long r) {
     lua_pushstring(L, strerror((int)-r));
     lua_pushinteger(L, (lua_Integer)-r);
     return 3;
+}
+
+/* owner(path or fd) -> uid, gid | nil, message, errno */
+static int core_owner(lua_State *L) {
+    struct stat s;
+    bool fd = lua_type(L, 1) == LUA_TNUMBER;
+    int r = fd ? fstat((int)lua_tointeger(L, 1), &s) : stat(luaL_checkstring(L, 1), &s);
+    if (r < 0) return push_done(L, -errno);
+    lua_pushnumber(L, s.st_uid);
+    lua_pushnumber(L, s.st_gid);
+    return 2;
 }
 
 /* entries(folder) -> {{name=, [link=]}, ...} sorted by nothing | nil, message, errno */
@@ -239,6 +251,7 @@ static const luaL_Reg functions[] = {
     {"access", core_access},
     {"write", core_write},
     {"entries", core_entries},
+    {"owner", core_owner},
     {"user", core_user},
     {"group", core_group},
     {"environ", core_environ},
