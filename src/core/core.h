@@ -54,11 +54,14 @@ struct plan *nsL_checkplan(lua_State *L, int arg);
 void nsL_open_process(lua_State *L);
 int nsL_launch(lua_State *L);
 
+/* bag.c */
+int nsL_bag(lua_State *L);
+void nsL_open_bag(lua_State *L);
+
 /* stream.c */
 int nsL_fileno(lua_State *L);
 int nsL_buffered(lua_State *L);
-int nsL_bag(lua_State *L);
-void nsL_open_bag(lua_State *L);
+bool nsL_pushfile(lua_State *L, int fd, const char *mode);
 void nsL_open_stream(lua_State *L);
 ssize_t ns_write_quietly(int fd, const char *bytes, size_t size);
 
@@ -68,6 +71,17 @@ int nsL_capture(lua_State *L);
 
 /* constants.c */
 int nsL_constants(lua_State *L);
+
+/* core.c: results. nil, what was refused, errno; nil, message, errno; a number, or the failure that errno tells if it is
+ * negative; true, or the failure of a raw system call. Each returns how many values it has pushed. */
+int nsL_refused(lua_State *L, const char *step, int error);
+int nsL_failed(lua_State *L, int error);
+int nsL_number(lua_State *L, int value);
+int nsL_done(lua_State *L, long result);
+
+/* host.c, probe.c, terminal.c */
+extern const luaL_Reg ns_host_functions[], ns_probe_functions[], ns_terminal_functions[];
+void nsL_open_host(lua_State *L);
 
 /* a wait in seconds; none or negative waits for ever */
 struct timespec;

@@ -54,13 +54,6 @@ struct timespec *ns_timeout(double seconds, struct timespec *t) {
     return t;
 }
 
-static int push_errno(lua_State *L, const char *step, int error) {
-    lua_pushnil(L);
-    lua_pushstring(L, step);
-    lua_pushinteger(L, error);
-    return 3;
-}
-
 /* ---- the status ---- */
 
 /* Where somebody else has reaped (or the host ignores SIGCHLD), newer kernels still know the status. */
@@ -108,7 +101,7 @@ static void reap(struct process *p) {
 
 /* true|nil, "exit"|"signal", code: the words of os.execute */
 static int push_status(lua_State *L, const struct process *p) {
-    if (p->state == LOST) return push_errno(L, "lost", ECHILD);
+    if (p->state == LOST) return nsL_refused(L, "lost", ECHILD);
     if (p->state == EXITED && p->code == 0)
         lua_pushboolean(L, 1);
     else
@@ -127,7 +120,7 @@ static int process_wait(lua_State *L) {
         struct pollfd poll = {p->s.pidfd, POLLIN, 0};
         int r = ppoll(&poll, 1, timeout, NULL);
         if (r > 0) reap(p);
-        if (p->state == RUNNING) return push_errno(L, r == 0 ? "timeout" : "again", errno);
+        if (p->state == RUNNING) return nsL_refused(L, r == 0 ? "timeout" : "again", errno);
     }
     return push_status(L, p);
 }
@@ -138,7 +131,7 @@ static int process_kill(lua_State *L) {
     reap(p);
     if (p->state == RUNNING && p->alone && lua_toboolean(L, 3)) ns_kill_descendants(p->s.pid, p->s.pidfd);
     long r = p->state != RUNNING ? -ESRCH : sys(__NR_pidfd_send_signal, p->s.pidfd, luaL_checkinteger(L, 2), NULL, 0);
-    if (FAILED(r)) return push_errno(L, "kill", (int)-r);
+    if (FAILED(r)) return nsL_refused(L, "kill", (int)-r);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -198,7 +191,7 @@ int nsL_launch(lua_State *L) {
     p->detached = lua_toboolean(L, 3);
     p->alone = !(flags & CLONE_NEWPID);
     nsL_setclass(L, PROCESS);
-    if (ns_spawn(&p->s, launcher, flags, kept, count, early) < 0) return push_errno(L, p->s.step, p->s.error);
+    if (ns_spawn(&p->s, launcher, flags, kept, count, early) < 0) return nsL_refused(L, p->s.step, p->s.error);
     lua_pushinteger(L, p->s.pid);
     return 2;
 }
@@ -230,9 +223,9 @@ static int push_boarding_error(lua_State *L, struct process *p) {
     bool denied = error == EACCES || error == EPERM || error == ENOSYS;
     if (denied && !p->launcher->refused) {
         p->launcher->refused = true;
-        return push_errno(L, "refused", error);
+        return nsL_refused(L, "refused", error);
     }
-    return push_errno(L, "boarding", error);
+    return nsL_refused(L, "boarding", error);
 }
 
 static int push_death(lua_State *L, struct process *p) {
@@ -240,7 +233,7 @@ static int push_death(lua_State *L, struct process *p) {
     struct timespec soon = {1, 0};
     ppoll(&poll, 1, &soon, NULL);
     reap(p);
-    push_errno(L, "died", p->code);
+    nsL_refused(L, "died", p->code);
     lua_pushstring(L, p->state == KILLED ? "signal" : "exit");
     return 4;
 }
@@ -250,7 +243,7 @@ static int push_answer(lua_State *L, struct process *p) {
     if (!p->heard) return push_death(L, p);
     if (p->last.step == 0) return push_boarding_error(L, p);
     if (p->last.error != 0) {
-        push_errno(L, "step", p->last.error);
+        nsL_refused(L, "step", p->last.error);
         lua_pushinteger(L, p->last.step);
         return 4;
     }
@@ -278,13 +271,13 @@ static int process_play(lua_State *L) {
                              {p->s.pidfd, POLLIN, 0}};
     int r = ppoll(polls, 2, timeout, NULL);
     if (r == 0) {
-        push_errno(L, "timeout", 0);
+        nsL_refused(L, "timeout", 0);
         lua_pushinteger(L, current_step(p));
         return 4;
     }
     if (r > 0 && polls[0].revents & (POLLIN | POLLHUP | POLLERR) && read_records(p)) return push_answer(L, p);
     if (r > 0 && polls[1].revents) return read_records(p), push_answer(L, p);
-    return push_errno(L, "again", 0);
+    return nsL_refused(L, "again", 0);
 }
 
 /* ---- the end ---- */

@@ -1,0 +1,169 @@
+/* A bag of descriptors: what is opened for a spawn belongs to it, whatever goes wrong. */
+#include "core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "../launcher/sys.h"
+
+#define BAG "ns.Bag"
+
+struct bag {
+    int *fds;
+    size_t count, room;
+};
+
+static struct bag *check_bag(lua_State *L) { return luaL_checkudata(L, 1, BAG); }
+
+/* bag() */
+int nsL_bag(lua_State *L) {
+    struct bag *bag = lua_newuserdata(L, sizeof *bag);
+    *bag = (struct bag){0};
+    nsL_setclass(L, BAG);
+    return 1;
+}
+
+static bool has_room(struct bag *bag) {
+    if (bag->count < bag->room) return true;
+    size_t room = bag->room ? bag->room * 2 : 8;
+    int *grown = realloc(bag->fds, room * sizeof *grown);
+    if (!grown) return false;
+    bag->fds = grown;
+    bag->room = room;
+    return true;
+}
+
+/* Returns the descriptor, now the bag's; -1 and errno if there is none. */
+static int put(struct bag *bag, int fd) {
+    if (fd < 0) return -1;
+    if (has_room(bag)) return bag->fds[bag->count++] = fd;
+    close(fd);
+    errno = ENOMEM;
+    return -1;
+}
+
+static void take(struct bag *bag, int fd) {
+    for (size_t i = 0; i < bag->count; i++)
+        if (bag->fds[i] == fd) bag->fds[i] = bag->fds[--bag->count];
+}
+
+/* bag:pipe() -> read end, write end | nil, message, errno */
+static int bag_pipe(lua_State *L) {
+    struct bag *bag = check_bag(L);
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0) return nsL_number(L, -1);
+    int in = put(bag, ns_above_stdio(ends[0])), error = errno;
+    int out = put(bag, ns_above_stdio(ends[1]));
+    if (in < 0) errno = error;
+    if (in < 0 || out < 0) return nsL_number(L, -1);
+    lua_pushinteger(L, in);
+    lua_pushinteger(L, out);
+    return 2;
+}
+
+/* bag:open(path, flags) -> fd | nil, message, errno. Never blocks and never takes a terminal. */
+static int bag_open(lua_State *L) {
+    struct bag *bag = check_bag(L);
+    int flags = (int)luaL_checkinteger(L, 3);
+    int fd = open(luaL_checkstring(L, 2), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+    fd = put(bag, ns_above_stdio(fd));
+    if (fd >= 0) fcntl(fd, F_SETFL, flags & O_APPEND); /* the program gets an ordinary, blocking descriptor */
+    return nsL_number(L, fd);
+}
+
+/* bag:file(fd, "r"|"w") -> file | nil, message, errno. The descriptor is the file's from now on. */
+static int bag_file(lua_State *L) {
+    struct bag *bag = check_bag(L);
+    int fd = (int)luaL_checkinteger(L, 2);
+    const char *mode = luaL_checkstring(L, 3);
+    if (!nsL_pushfile(L, fd, mode)) return nsL_failed(L, errno);
+    take(bag, fd);
+    return 1;
+}
+
+/* bag:close([fd]): one, or all that are left */
+static int bag_close(lua_State *L) {
+    struct bag *bag = check_bag(L);
+    if (lua_isnumber(L, 2)) {
+        int fd = (int)lua_tointeger(L, 2);
+        take(bag, fd);
+        close(fd);
+    }
+    while (!lua_isnumber(L, 2) && bag->count > 0) close(bag->fds[--bag->count]);
+    if (bag->count == 0) {
+        free(bag->fds);
+        *bag = (struct bag){0};
+    }
+    return 0;
+}
+
+/* bag:pty(rows, columns) -> master, slave | nil, what, errno. The slave is had from the master itself: no path is asked. */
+static int bag_pty(lua_State *L) {
+    struct bag *bag = check_bag(L);
+    struct winsize size = {.ws_row = (unsigned short)luaL_checkinteger(L, 2),
+                           .ws_col = (unsigned short)luaL_checkinteger(L, 3)};
+    const char *what = "/dev/ptmx";
+    int unlock = 0, slave = -1;
+    int master = put(bag, ns_above_stdio(open(what, O_RDWR | O_NOCTTY | O_CLOEXEC)));
+    if (master >= 0) {
+        what = "pts";
+        if (ioctl(master, TIOCSPTLCK, &unlock) == 0 && ioctl(master, TIOCSWINSZ, &size) == 0)
+            slave = put(bag, ns_above_stdio(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)));
+    }
+    if (slave < 0) return nsL_refused(L, what, errno);
+    lua_pushinteger(L, master);
+    lua_pushinteger(L, slave);
+    return 2;
+}
+
+/* bag:dup(fd) -> another descriptor for the same | nil, message, errno */
+static int bag_dup(lua_State *L) {
+    return nsL_number(L, put(check_bag(L), fcntl((int)luaL_checkinteger(L, 2), F_DUPFD_CLOEXEC, 3)));
+}
+
+/* Gives a detached tree its attributes and, with a user namespace, its ids. */
+static const char *set_tree(int tree, uint64_t flags, const char *user) {
+    struct {
+        uint64_t set, clear, propagation, userns;
+    } attr = {flags, 0, 0, 0};
+    if (flags && sys(__NR_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0)
+        return "attributes";
+    if (!user) return NULL;
+    int fd = open(user, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return "idmap";
+    attr.set = 0x100000 /* MOUNT_ATTR_IDMAP */;
+    attr.userns = (uint64_t)fd;
+    long r = sys(__NR_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr);
+    close(fd);
+    errno = FAILED(r) ? (int)-r : 0;
+    return FAILED(r) ? "idmap" : NULL;
+}
+
+/* bag:tree(path or fd, attributes, [path of a user namespace]) -> fd of a detached tree | nil, what, errno */
+static int bag_tree(lua_State *L) {
+    struct bag *bag = check_bag(L);
+    const char *path = lua_type(L, 2) == LUA_TNUMBER ? "" : luaL_checkstring(L, 2), *what = "open_tree";
+    long from = lua_type(L, 2) == LUA_TNUMBER ? (long)lua_tointeger(L, 2) : AT_FDCWD;
+    unsigned how = 1u /* OPEN_TREE_CLONE */ | O_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH;
+    long tree = sys(__NR_open_tree, from, path, how);
+    if (FAILED(tree)) errno = (int)-tree;
+    int fd = put(bag, FAILED(tree) ? -1 : ns_above_stdio((int)tree));
+    if (fd >= 0) {
+        what = set_tree(fd, (uint64_t)luaL_checknumber(L, 3), luaL_optstring(L, 4, NULL));
+        if (!what) return nsL_number(L, fd);
+    }
+    return nsL_refused(L, what, errno);
+}
+
+static const luaL_Reg methods[] = {{"pipe", bag_pipe},   {"open", bag_open},  {"file", bag_file},
+                                   {"tree", bag_tree},   {"pty", bag_pty},    {"dup", bag_dup},
+                                   {"close", bag_close}, {"__gc", bag_close}, {NULL, NULL}};
+
+void nsL_open_bag(lua_State *L) {
+    nsL_class(L, BAG, methods);
+    lua_pop(L, 1);
+}

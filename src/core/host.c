@@ -1,0 +1,169 @@
+/* What the Lua side asks of the host: who it is, what it has, and small things that only C can do. */
+#include "core.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../launcher/sys.h"
+
+extern char **environ;
+
+/* environ() -> {"NAME=value", ...} */
+static int host_environ(lua_State *L) {
+    lua_newtable(L);
+    for (int i = 0; environ && environ[i]; i++) {
+        lua_pushstring(L, environ[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+/* ids() -> {uid=, gid=, euid=, egid=, pid=, ppid=, secure=} of the host */
+static int host_ids(lua_State *L) {
+    const struct {
+        const char *name;
+        lua_Integer value;
+    } rows[] = {{"uid", getuid()},   {"gid", getgid()}, {"euid", geteuid()},
+                {"egid", getegid()}, {"pid", getpid()}, {"ppid", getppid()}};
+    lua_newtable(L);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        lua_pushinteger(L, rows[i].value);
+        lua_setfield(L, -2, rows[i].name);
+    }
+    lua_pushboolean(L, getauxval(AT_SECURE) != 0);
+    lua_setfield(L, -2, "secure");
+    return 1;
+}
+
+static int host_strerror(lua_State *L) {
+    lua_pushstring(L, strerror((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+/* clock() -> seconds that only grow */
+static int host_clock(lua_State *L) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
+    return 1;
+}
+
+/* owner(path or fd) -> uid, gid | nil, message, errno */
+static int host_owner(lua_State *L) {
+    struct stat s;
+    bool fd = lua_type(L, 1) == LUA_TNUMBER;
+    int r = fd ? fstat((int)lua_tointeger(L, 1), &s) : stat(luaL_checkstring(L, 1), &s);
+    if (r < 0) return nsL_done(L, -errno);
+    lua_pushnumber(L, s.st_uid);
+    lua_pushnumber(L, s.st_gid);
+    return 2;
+}
+
+/* entries(folder) -> {{name=, [link=]}, ...} sorted by nothing | nil, message, errno */
+static int host_entries(lua_State *L) {
+    DIR **dir = lua_newuserdata(L, sizeof *dir); /* an error below leaks no descriptor: see the metatable */
+    *dir = NULL;
+    nsL_setclass(L, "ns.Folder");
+    *dir = opendir(luaL_checkstring(L, 1));
+    if (!*dir) return nsL_done(L, -errno);
+    lua_newtable(L);
+    int count = 0;
+    for (struct dirent *d; (d = readdir(*dir));) {
+        char link[4096];
+        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0) continue;
+        bool link_or_unknown = d->d_type == DT_LNK || d->d_type == DT_UNKNOWN;
+        ssize_t n = link_or_unknown ? readlinkat(dirfd(*dir), d->d_name, link, sizeof link) : -1;
+        lua_createtable(L, 0, 2);
+        lua_pushstring(L, d->d_name);
+        lua_setfield(L, -2, "name");
+        if (n >= 0) {
+            lua_pushlstring(L, link, (size_t)n);
+            lua_setfield(L, -2, "link");
+        }
+        lua_rawseti(L, -2, ++count);
+    }
+    closedir(*dir);
+    *dir = NULL;
+    return 1;
+}
+
+static int folder_close(lua_State *L) {
+    DIR **dir = lua_touserdata(L, 1);
+    if (*dir) closedir(*dir);
+    *dir = NULL;
+    return 0;
+}
+
+/* user(name) -> uid, gid | nothing;  group(name) -> gid | nothing: as the host knows them */
+static int host_user(lua_State *L) {
+    const struct passwd *entry = getpwnam(luaL_checkstring(L, 1));
+    if (!entry) return 0;
+    lua_pushnumber(L, entry->pw_uid);
+    lua_pushnumber(L, entry->pw_gid);
+    return 2;
+}
+
+static int host_group(lua_State *L) {
+    const struct group *entry = getgrnam(luaL_checkstring(L, 1));
+    if (!entry) return 0;
+    lua_pushnumber(L, entry->gr_gid);
+    return 1;
+}
+
+/* write(path, bytes) -> true | nil, message, errno: in one write(2), as /proc wants it */
+static int host_write(lua_State *L) {
+    size_t size;
+    const char *path = luaL_checkstring(L, 1), *data = luaL_checklstring(L, 2, &size);
+    long fd = sys(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+    if (FAILED(fd)) return nsL_done(L, fd);
+    long n = sys(__NR_write, fd, data, size);
+    sys(__NR_close, fd);
+    return nsL_done(L, FAILED(n) || n == (long)size ? n : -EIO);
+}
+
+/* isopen(fd) */
+static int host_isopen(lua_State *L) {
+    lua_pushboolean(L, fcntl((int)luaL_checkinteger(L, 1), F_GETFD) >= 0);
+    return 1;
+}
+
+/* access(path, mode) -> true | nil, message, errno; mode as in access(2), with the effective ids */
+static int host_access(lua_State *L) {
+    int r = faccessat(AT_FDCWD, luaL_checkstring(L, 1), (int)luaL_checkinteger(L, 2), AT_EACCESS);
+    return nsL_done(L, r < 0 ? -errno : 0);
+}
+
+/* arg_max() -> bytes that argv and env may have together */
+static int host_arg_max(lua_State *L) {
+    lua_pushnumber(L, (lua_Number)sysconf(_SC_ARG_MAX));
+    return 1;
+}
+
+const luaL_Reg ns_host_functions[] = {
+    {"environ", host_environ},
+    {"ids", host_ids},
+    {"strerror", host_strerror},
+    {"clock", host_clock},
+    {"owner", host_owner},
+    {"entries", host_entries},
+    {"user", host_user},
+    {"group", host_group},
+    {"write", host_write},
+    {"isopen", host_isopen},
+    {"access", host_access},
+    {"arg_max", host_arg_max},
+    {NULL, NULL},
+};
+
+void nsL_open_host(lua_State *L) {
+    nsL_class(L, "ns.Folder", (luaL_Reg[]){{"__gc", folder_close}, {NULL, NULL}});
+    lua_pop(L, 1);
+}

@@ -1,0 +1,51 @@
+/* The terminal: the size of a window, and the host's own, which is lent to a program and taken back. */
+#include "core.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "../launcher/sys.h"
+
+/* resize(fd of a terminal, rows, columns) -> true | nil, message, errno */
+static int terminal_resize(lua_State *L) {
+    struct winsize size = {.ws_row = (unsigned short)luaL_checkinteger(L, 2),
+                           .ws_col = (unsigned short)luaL_checkinteger(L, 3)};
+    return nsL_done(L, ioctl((int)luaL_checkinteger(L, 1), TIOCSWINSZ, &size) < 0 ? -errno : 0);
+}
+
+struct terminal {
+    int fd;
+    pid_t group;
+    struct termios modes;
+};
+
+/* terminal(fd) -> what restore_terminal wants | nil when it is no terminal of ours */
+static int terminal_keep(lua_State *L) {
+    struct terminal t = {(int)luaL_checkinteger(L, 1), 0, {0}};
+    t.group = tcgetpgrp(t.fd);
+    if (t.group < 0 || tcgetattr(t.fd, &t.modes) < 0) return 0;
+    memcpy(lua_newuserdata(L, sizeof t), &t, sizeof t);
+    return 1;
+}
+
+/* restore_terminal(terminal): the host's group is in the foreground again, and the modes are what they were. SIGTTOU is
+ * held back, as it would stop a host that is in the background by now. */
+static int terminal_restore(lua_State *L) {
+    struct terminal *t = lua_touserdata(L, 1);
+    uint64_t mask, ttou = 1ull << (22 - 1);
+    sys(__NR_rt_sigprocmask, 0 /* SIG_BLOCK */, &ttou, &mask, sizeof mask);
+    tcsetpgrp(t->fd, t->group);
+    tcsetattr(t->fd, TCSADRAIN, &t->modes);
+    sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &mask, NULL, sizeof mask);
+    return 0;
+}
+
+const luaL_Reg ns_terminal_functions[] = {
+    {"resize", terminal_resize},
+    {"terminal", terminal_keep},
+    {"restore_terminal", terminal_restore},
+    {NULL, NULL},
+};
