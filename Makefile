@@ -57,9 +57,14 @@ demo:
 	@$(LUA_ENV) lua5.4 examples/newns.lua $(DEMO)
 
 test:
-	@$(NEED) test
+	@$(NEED) test proof
 	@$(MAKE) --no-print-directory versions
 	@sh tools/test.sh "$(LUAS)" $(SPEC)
+
+proof:
+	@$(NEED) test proof
+	@$(MAKE) --no-print-directory versions
+	@sh proof/run.sh long $(PART)
 
 bench:
 	@$(NEED) bench
@@ -87,4 +92,4 @@ docs:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all versions install demo test bench lint docs clean
+.PHONY: all versions install demo test proof bench lint docs clean

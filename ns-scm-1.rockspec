@@ -24,14 +24,14 @@ test_dependencies = {
 build = {
   type = "make",
   variables = {
-    -- names the folder below build/, so that a tree that was built for one Lua is not installed for another
+    -- names the directory below build/, so that a tree that was built for one Lua is not installed for another
     LUA_VERSION = "$(shell $(LUA) -e 'print(_VERSION:sub(5))')",
     LUA_INCDIR = "$(LUA_INCDIR)",
     CC = "$(CC)",
     CFLAGS = "$(CFLAGS)",
     LIBFLAG = "$(LIBFLAG)",
   },
-  -- LuaRocks says LUA_LIBDIR for the folder of liblua; in the Makefile it is the folder of C modules
+  -- LuaRocks says LUA_LIBDIR for the directory of liblua; in the Makefile it is the directory of C modules
   install_variables = {
     LUA_LIBDIR = "$(LIBDIR)",
     LUA_SHAREDIR = "$(LUADIR)",

@@ -1,11 +1,11 @@
 -- The benchmark: plays the sections one after the other, prints one table, says which targets are reached, writes
--- bench.csv and bench.svg. usage: bench.lua OUTPUT-FOLDER ROUNDS [PATTERN OF CASES]; bench/run.sh sees to the rest.
+-- bench.csv and bench.svg. usage: bench.lua OUTPUT-DIRECTORY ROUNDS [PATTERN OF CASES]; bench/run.sh sees to the rest.
 local cases = require "bench.cases"
 local chart = require "bench.chart"
 local measure = require "bench.measure"
 local report = require "bench.report"
 
-local folder, rounds, wanted = arg[1], arg[2], arg[3] or ""
+local directory, rounds, wanted = arg[1], arg[2], arg[3] or ""
 local home = os.getenv("BENCH_HOME")
 local root = require("ns.core").ids().euid == 0
 
@@ -63,6 +63,6 @@ end
 
 report.table(rows)
 report.targets(rows)
-report.csv(rows, folder .. "/bench.csv")
-chart.write(rows, folder .. "/bench.svg")
-print(("\nwritten: %s/bench.csv, %s/bench.svg"):format(folder, folder))
+report.csv(rows, directory .. "/bench.csv")
+chart.write(rows, directory .. "/bench.svg")
+print(("\nwritten: %s/bench.csv, %s/bench.svg"):format(directory, directory))

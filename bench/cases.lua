@@ -37,11 +37,11 @@ function cases.spawn(spec)
   end
 end
 
---- One spawn of the seed's set, or of `namespaces`.
-function cases.ns(namespaces)
+--- One spawn of the seed's set, or of these `kinds`.
+function cases.ns(kinds)
   local spec = { PROGRAM }
-  namespaces = namespaces or SEED
-  if #namespaces > 0 then spec.flags, spec.hostname, spec.mount_proc = namespaces, "namespace", true end
+  kinds = kinds or SEED
+  if #kinds > 0 then spec.flags, spec.hostname, spec.mount_proc = kinds, "namespace", true end
   return cases.spawn(spec)
 end
 
@@ -51,16 +51,16 @@ function cases.seed(...)
 end
 
 -- unshare cannot set a host name, which spares it a step.
-local function unshare_command(namespaces)
+local function unshare_command(kinds)
   local words = { "unshare --fork --mount-proc" }
-  for _, name in ipairs(namespaces) do words[#words + 1] = name == "user" and "--map-root-user" or "--" .. name end
+  for _, name in ipairs(kinds) do words[#words + 1] = name == "user" and "--map-root-user" or "--" .. name end
   return table.concat(words, " ") .. " " .. PROGRAM
 end
 
 -- bwrap always makes a mount namespace, and knows no time namespace, which spares it one.
-local function bwrap_command(namespaces)
+local function bwrap_command(kinds)
   local words = { "bwrap" }
-  for _, name in ipairs(namespaces) do
+  for _, name in ipairs(kinds) do
     if name ~= "mount" and name ~= "time" then words[#words + 1] = "--unshare-" .. name end
   end
   return table.concat(words, " ") .. " --hostname namespace --bind / / --proc /proc " .. PROGRAM

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the benchmark: table on stdout, bench.csv and bench.svg into the build folder.
+# Runs the benchmark: table on stdout, bench.csv and bench.svg into the build directory.
 # usage: [ROUNDS=300] [CASES=PATTERN] [BUILD=build] sh bench/run.sh, in the root of the project, after make
 set -eu
 
@@ -14,7 +14,7 @@ ${CC:-gcc} -O2 -Wall -Wextra bench/floor.c -o "$build/bench/floor"
 ${CC:-gcc} -O2 -Wall -Wextra bench/replay.c $(ls src/launcher/*.c | grep -v start.c) -o "$build/bench/replay"
 ${CC:-gcc} -O2 -Wall -Wextra -ffreestanding -fno-stack-protector -nostdlib -static bench/empty.c -o "$build/bench/empty"
 
-# The rootless cases are played by nobody, who may not be able to read the project's folder.
+# The rootless cases are played by nobody, who may not be able to read the project's directory.
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 trap 'exit 130' INT TERM

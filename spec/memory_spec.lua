@@ -36,9 +36,9 @@ describe("memory that runs out leaves nothing behind in", function()
   for name, script in pairs(SCRIPTS) do
     it(name, function()
       -- LuaJIT has an allocator of its own; its module is that of Lua 5.1, which is tried here
-      local folder, remove = machine.folder()
+      local directory, remove = machine.directory()
       finally(remove)
-      local host, file = folder .. "/host", machine.file(folder .. "/script.lua", script)
+      local host, file = directory .. "/host", machine.file(directory .. "/script.lua", script)
       local cc = ("gcc -o %s spec/support/alloc.c -I/usr/include/lua%s -llua%s -lm -ldl"):format(host, version, version)
       assert.truthy(ns.run({ "sh", "-c", cc }).ok)
       local r = ns.run { host, file, env = machine.paths(machine.public()), timeout = 100 }

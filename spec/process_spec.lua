@@ -114,7 +114,7 @@ describe("a process", function()
     assert.truthy(pid == group and pid == session)
   end)
 
-  it("has the working folder, the umask and the name that were asked for", function()
+  it("has the working directory, the umask and the name that were asked for", function()
     local r = ns.run { "sh", "-c", "pwd; umask; echo $0", cwd = "/usr", umask = 63, argv0 = "/bin/odd" }
     assert.equal("/usr\n0077\nsh\n", (r.stdout:gsub("/bin/odd", "sh")))
     assert.matches("^odd", ns.run({ "cat", "/proc/self/cmdline", argv0 = "odd" }).stdout)
@@ -196,19 +196,19 @@ describe("a host", function()
 
   it("may not be set-uid", function()
     if not machine.root then return pending("needs root") end
-    local folder, remove = machine.folder()
+    local directory, remove = machine.directory()
     finally(remove)
-    os.execute(("cp -L $(command -v %s) %s/lua; chmod 4755 %s/lua"):format(machine.lua, folder, folder))
+    os.execute(("cp -L $(command -v %s) %s/lua; chmod 4755 %s/lua"):format(machine.lua, directory, directory))
     local code = ([[
       package.path = "T/lua/?.lua;T/lua/?/init.lua"
       package.cpath = "T/build/%s/?.so"
       print(pcall(require("ns").run, { "true" }))
     ]]):format(_VERSION:match("%d%.%d")):gsub("T/", machine.public() .. "/")
-    local r = ns.run { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", folder .. "/lua", "-e", code }
+    local r = ns.run { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", directory .. "/lua", "-e", code }
     assert.matches("refuses to work in a set%-uid program", r.stdout)
   end)
 
-  it("keeps its own state: dumpable, umask, folder, mask", function()
+  it("keeps its own state: dumpable, umask, directory, mask", function()
     local r = machine.host([[
       local function state()
         local text = {}

@@ -18,12 +18,12 @@ local function with(variables)
   return env
 end
 
---- Runs a shell line in `folder`; returns what it said.
-local function sh(folder, line, variables)
+--- Runs a shell line in `directory`; returns what it said.
+local function sh(directory, line, variables)
   local env = with(variables or {})
-  env.HOME = folder
-  local r = assert(ns.run { "sh", "-c", line .. " 2>&1", cwd = folder, env = env, timeout = 300 })
-  if not r.ok then error(("'%s' in %s: %s\n%s"):format(line, folder, tostring(r), r.stdout), 2) end
+  env.HOME = directory
+  local r = assert(ns.run { "sh", "-c", line .. " 2>&1", cwd = directory, env = env, timeout = 300 })
+  if not r.ok then error(("'%s' in %s: %s\n%s"):format(line, directory, tostring(r), r.stdout), 2) end
   return r.stdout
 end
 
@@ -42,13 +42,13 @@ local has_luarocks = machine.sh({}, "command -v luarocks || true") ~= ""
 local rock_it = has_luarocks and it or function(title) pending(title .. " [no luarocks]") end
 
 describe("an empty tree", function()
-  local folder, remove, project, tree, rocks
+  local directory, remove, project, tree, rocks
 
   setup(function()
-    folder, remove = machine.folder()
-    project, tree = folder .. "/project", folder .. "/tree"
+    directory, remove = machine.directory()
+    project, tree = directory .. "/project", directory .. "/tree"
     rocks = ("luarocks --lua-version=%s --tree=%s "):format(VERSION, tree)
-    sh(folder, ("mkdir project tree && cd '%s' && cp -r %s %s"):format(here, PARTS, project))
+    sh(directory, ("mkdir project tree && cd '%s' && cp -r %s %s"):format(here, PARTS, project))
     if has_luarocks then sh(project, rocks .. "make --deps-mode=none ns-scm-1.rockspec") end
   end)
 
@@ -56,12 +56,12 @@ describe("an empty tree", function()
 
   rock_it("is filled by luarocks", function()
     assert.equal("hello\n", hello(tree))
-    assert.matches("scm%-1", sh(folder, rocks .. "list --porcelain ns"))
+    assert.matches("scm%-1", sh(directory, rocks .. "list --porcelain ns"))
   end)
 
   rock_it("is made into a binary rock", function()
-    sh(folder, rocks .. "pack ns")
-    local listing = sh(folder, "unzip -l ns-scm-1.linux-*.rock")
+    sh(directory, rocks .. "pack ns")
+    local listing = sh(directory, "unzip -l ns-scm-1.linux-*.rock")
     assert.matches("lib/ns/core%.so", listing)
     assert.matches("lua/ns/init%.lua", listing)
   end)
@@ -72,15 +72,15 @@ describe("an empty tree", function()
 
   -- A rock that only wraps the busted of this machine: LuaRocks would look for busted on a server.
   rock_it("is tested by luarocks", function()
-    local stub = folder .. "/stub"
-    sh(folder, "mkdir stub && cp /usr/bin/busted stub/busted.lua")
+    local stub = directory .. "/stub"
+    sh(directory, "mkdir stub && cp /usr/bin/busted stub/busted.lua")
     machine.file(stub .. "/busted-2.1.1-1.rockspec", [[
       rockspec_format, package, version = "3.0", "busted", "2.1.1-1"
       source = { url = "file:///dev/null" }
       build = { type = "builtin", modules = {}, install = { bin = { busted = "busted.lua" } } }
     ]])
     sh(stub, rocks .. "make --deps-mode=none busted-2.1.1-1.rockspec")
-    local config = machine.file(folder .. "/config.lua",
+    local config = machine.file(directory .. "/config.lua",
       ("rocks_trees = {{ name = 't', root = '%s' }} rocks_servers = {}"):format(tree))
     -- a spec of its own, so that this one does not call itself
     machine.file(project .. "/spec/tiny_spec.lua", [[
@@ -92,7 +92,7 @@ describe("an empty tree", function()
   end)
 
   it("is filled by make install", function()
-    local root = folder .. "/root"
+    local root = directory .. "/root"
     sh(project, ("make install LUA_VERSION=%s DESTDIR=%s PREFIX=/usr"):format(VERSION, root))
     assert.equal("hello\n", hello(root .. "/usr"))
     local outside = sh(root, "find . -type f ! -path './usr/lib/lua/*/ns/*' ! -path './usr/share/lua/*/ns/*'")

@@ -33,13 +33,13 @@ describe("a user namespace", function()
   end)
 
   machine.root_it("shows files under their mapped ids, through six ranges", function()
-    local folder, remove = machine.folder()
+    local directory, remove = machine.directory()
     finally(remove)
     local map = {}
     for i = 0, 5 do map[i + 1] = { i * 10, 1000 + i * 100, 10 } end
-    os.execute(("touch %s/f; chown 1503:1204 %s/f"):format(folder, folder))
+    os.execute(("touch %s/f; chown 1503:1204 %s/f"):format(directory, directory))
     local spec = { flags = "user", uid_map = map, gid_map = map }
-    assert.equal("53 24", sh(spec, ("stat -c '%%u %%g' %s/f"):format(folder)))
+    assert.equal("53 24", sh(spec, ("stat -c '%%u %%g' %s/f"):format(directory)))
   end)
 
   machine.root_it("takes 340 ranges", function()
@@ -72,11 +72,11 @@ describe("a user namespace", function()
   end)
 
   machine.root_it("takes ranges of /etc/subuid through newuidmap for an ordinary user", function()
-    local folder, remove = machine.folder()
+    local directory, remove = machine.directory()
     finally(remove)
-    machine.file(folder .. "/sub", "nobody:200000:65536\n", "644")
+    machine.file(directory .. "/sub", "nobody:200000:65536\n", "644")
     local own = ("mount --bind %s/sub /etc/subuid && mount --bind %s/sub /etc/subgid && exec setpriv --reuid=65534 "
-      .. "--regid=65534 --clear-groups \"$@\""):format(folder, folder)
+      .. "--regid=65534 --clear-groups \"$@\""):format(directory, directory)
     local under = { "unshare", "-m", "--propagation", "private", "sh", "-c", own, "sh" }
     local code = ([[
       local r, message = require("ns").run { "sh", "-c", %q, flags = "user", map = "auto" }

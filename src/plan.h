@@ -28,7 +28,7 @@ struct step {
     uint32_t paths, argv, env;         /* lists */
     uint32_t options;                  /* list */
     int32_t fd, to;                    /* descriptors */
-    uint32_t mode;                     /* of a file or folder */
+    uint32_t mode;                     /* of a file or directory */
     int32_t which;                     /* the resource, the policy, ... */
     uint64_t flags;
     int64_t value, limit;

@@ -1,16 +1,18 @@
 #!/bin/sh
-# Sees to it that the programs of a group are there: installs their Debian packages as root, names them to anybody else.
-# usage: sh tools/need.sh demo|test|lint|docs|bench
+# Sees to it that the programs of some groups are there: installs their Debian packages as root, names them to anybody else.
+# usage: sh tools/need.sh demo|test|proof|lint|docs|bench ...
 set -eu
 
 demo="gcc libc6-dev make lua5.4 liblua5.4-dev procps psmisc mount hostname bash"
 test="$demo lua5.1 lua5.2 lua5.3 luajit liblua5.1-0-dev liblua5.2-dev liblua5.3-dev lua-busted lua-luv lua-cqueues lua-socket
   luarocks strace uidmap util-linux binutils iproute2 perl zip unzip"
+proof="gcc libc6-dev util-linux"
 lint="gcc libc6-dev lua-check cppcheck clang-format liblua5.4-dev liblua5.1-0-dev"
 docs="lua-ldoc lua-discount"
 bench="$demo bubblewrap lua-luv util-linux"
 
-eval "packages=\$$1"
+packages=
+for group; do eval "packages=\"\$packages \$$group\""; done
 missing=
 for package in $packages; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

@@ -95,15 +95,15 @@ function Box:symlink(target, to)
   return add_mount(self, { type = "symlink", target = target, to = to })
 end
 
---- An overlay of a folder, or of several, on `target` (default: the folder itself); what is written is thrown away, unless
--- the options have `upper` and `work`.
+--- An overlay of a directory, or of several, on `target` (default: the directory itself); what is written is thrown away,
+-- unless the options have `upper` and `work`.
 function Box:overlay(lower, target, options)
   if type(target) == "table" then target, options = nil, target end
   return add_mount(self, { type = "overlay", lower = lower, target = target or type(lower) == "string" and lower or nil },
     options)
 end
 
---- Hides paths under empty files and folders.
+--- Hides paths under empty files and directories.
 function Box:mask(...)
   for i = 1, select("#", ...) do add_mount(self, { type = "mask", target = (select(i, ...)) }) end
   return self

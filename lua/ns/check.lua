@@ -11,14 +11,14 @@ function check.fail(where, text, ...)
   error(setmetatable({ text = ("%s: %s"):format(where, text) }, Mistake), 0)
 end
 
-local names = {}
+local kept = {}
 
 --- "argv[3]" for ("argv", 3). Kept, as every check of a list asks for it.
 function check.at(where, i)
-  local known = names[where]
+  local known = kept[where]
   if not known then
     known = {}
-    names[where] = known
+    kept[where] = known
   end
   local name = known[i] or ("%s[%s]"):format(where, tostring(i))
   if i == i and i < 64 then known[i] = name end

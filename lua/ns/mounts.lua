@@ -1,5 +1,6 @@
---- The file system inside: one entry per kind of mount. A kind has its `fields`, each with a check, and `steps(m, add, host)`,
--- which adds what the launcher shall do. To add a kind: an entry here, a method in `ns.box` if it wants a short form.
+--- The file system inside: one entry per kind of mount. A kind has its `fields`, each with a check, and
+-- `steps(m, add, host)`, which adds what the launcher shall do. To add a kind: an entry here, a method in `ns.box` if it
+-- wants a short form.
 -- @module ns.mounts
 local check = require "ns.check"
 local core = require "ns.core"
@@ -27,7 +28,7 @@ function mounts.check_place(value, where)
   return value
 end
 
---- A path on the host: absolute, as the launcher's working folder is not the caller's.
+--- A path on the host: absolute, as the launcher's working directory is not the caller's.
 local function host_path(value, where)
   check.path(value, where)
   if value:sub(1, 1) ~= "/" then check.fail(where, "absolute path expected, got '%s'", value) end
@@ -247,7 +248,7 @@ end
 
 -- ---- the root ----
 
---- root: "/", "empty" or a folder.
+--- root: "/", "empty" or a directory.
 function mounts.check_root(value, where)
   if value == "empty" then return value end
   return host_path(value, where)
@@ -255,11 +256,11 @@ end
 
 local SYSTEM = { bin = true, etc = true, lib = true, lib32 = true, lib64 = true, libx32 = true, sbin = true, usr = true }
 
---- Adds the parts of a folder whose names are `wanted` to the list, as mounts: links are made anew, all else is bound.
-local function add_parts(list, folder, wanted, more, host)
-  local prefix = folder == "/" and "/" or folder .. "/"
-  local entries, _, errno = host.entries(folder)
-  if not entries then return nil, folder, errno end
+--- Adds the parts of a directory whose names are `wanted` to the list, as mounts: links are made anew, all else is bound.
+local function add_parts(list, directory, wanted, more, host)
+  local prefix = directory == "/" and "/" or directory .. "/"
+  local entries, _, errno = host.entries(directory)
+  if not entries then return nil, directory, errno end
   table.sort(entries, function(a, b) return a.name < b.name end)
   for _, entry in ipairs(entries) do
     local target = "/" .. entry.name

@@ -148,7 +148,8 @@ local function execute(argv, spec, add, host)
   local list, vector = environment(spec, host), {}
   for i, argument in ipairs(argv) do vector[i] = argument end
   vector[1] = spec.argv0 or argv[1]
-  add { op = host.trial and "tryexec" or "exec", paths = candidates(argv[1], list, host), argv = vector, env = list, data = argv[1], word = "argv" }
+  add { op = host.trial and "tryexec" or "exec", paths = candidates(argv[1], list, host), argv = vector, env = list,
+    data = argv[1], word = "argv" }
 end
 
 --- The kernel takes 128 KiB in one argument or variable, its zero included (execve(2)).

@@ -208,7 +208,9 @@ function Process:communicate(input)
   local fields = { timed_out = self.timed_out or false, wall = self.wall, usage = self:usage() }
   for i, name in ipairs { "stdout", "stderr" } do
     local text, truncated = capture:output(i)
-    if self[name] or name == "stdout" and out then fields[name], fields.truncated = ahead[name] .. text, truncated or fields.truncated end
+    if self[name] or name == "stdout" and out then
+      fields[name], fields.truncated = ahead[name] .. text, truncated or fields.truncated
+    end
   end
   capture:close()
   self:close()

@@ -188,8 +188,8 @@ function spawn.plan(spec, host)
   return steps
 end
 
---- Starts a spec that was checked for `host`. A process; or nil, message, errno, detail. Errors of any kind, a Ctrl-C among them, leave
--- neither process nor descriptor.
+--- Starts a spec that was checked for `host`. A process; or nil, message, errno, detail. Errors of any kind, a Ctrl-C among
+-- them, leave neither process nor descriptor.
 function spawn.start(spec, host)
   reap_orphans()
   local bag, keep = core.bag(), {}

@@ -16,7 +16,7 @@ local trees = {}
 -- written would be out of reach: there its owner is the program, unless the mount says otherwise.
 local function idmap_of(m, spec, host)
   if m.idmap ~= nil or spec.map ~= "range" or host.euid ~= 0 or m.ro then return m.idmap or nil end
-  if m.part then return spec.root ~= "/" or nil end -- a root folder has many owners; the host's own is not given away
+  if m.part then return spec.root ~= "/" or nil end -- a root directory has many owners; the host's own is not given away
   if m.type == "bind" or not m.upper and #m.lower == 1 then return "owner" end
 end
 

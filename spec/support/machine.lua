@@ -11,12 +11,12 @@ end
 
 machine.root = core.ids().euid == 0
 
---- The project's folder, and a copy of what users need that nobody may read too.
+--- The project's directory, and a copy of what users need that nobody may read too.
 machine.top = require("lfs").currentdir()
 
 local public
 
---- A folder with lua/ and build/VERSION/ that an ordinary user can read; removed at the end of all specs.
+--- A directory with lua/ and build/VERSION/ that an ordinary user can read; removed at the end of all specs.
 function machine.public()
   if not public then
     public = os.tmpname()
@@ -33,11 +33,11 @@ function machine.remove_public()
   public = nil
 end
 
---- The variables by which an interpreter of this version finds the module in `folder`.
-function machine.paths(folder)
+--- The variables by which an interpreter of this version finds the module in `directory`.
+function machine.paths(directory)
   local version = _VERSION:match("%d%.%d")
-  local path = ("%s/lua/?.lua;%s/lua/?/init.lua;;"):format(folder, folder)
-  local cpath = ("%s/build/%s/?.so;;"):format(folder, version)
+  local path = ("%s/lua/?.lua;%s/lua/?/init.lua;;"):format(directory, directory)
+  local cpath = ("%s/build/%s/?.so;;"):format(directory, version)
   local suffix = version == "5.1" and "" or "_" .. version:gsub("%.", "_")
   return { ["LUA_PATH" .. suffix] = path, ["LUA_CPATH" .. suffix] = cpath, LUA_PATH = path, LUA_CPATH = cpath }
 end
@@ -101,8 +101,8 @@ function machine.root_it(title, body)
   return busted.pending(title .. " [needs root]")
 end
 
---- A folder that is removed by its `remove` function.
-function machine.folder()
+--- A directory that is removed by its `remove` function.
+function machine.directory()
   local path = os.tmpname()
   os.remove(path)
   assert(os.execute("mkdir -m 755 " .. path))

@@ -67,11 +67,11 @@ static int host_owner(lua_State *L) {
     return 2;
 }
 
-/* entries(folder) -> {{name=, [link=]}, ...} sorted by nothing | nil, message, errno */
+/* entries(directory) -> {{name=, [link=]}, ...} sorted by nothing | nil, message, errno */
 static int host_entries(lua_State *L) {
     DIR **dir = lua_newuserdata(L, sizeof *dir); /* an error below leaks no descriptor: see the metatable */
     *dir = NULL;
-    nsL_setclass(L, "ns.Folder");
+    nsL_setclass(L, "ns.Directory");
     *dir = opendir(luaL_checkstring(L, 1));
     if (!*dir) return nsL_done(L, -errno);
     lua_newtable(L);
@@ -95,7 +95,7 @@ static int host_entries(lua_State *L) {
     return 1;
 }
 
-static int folder_close(lua_State *L) {
+static int directory_close(lua_State *L) {
     DIR **dir = lua_touserdata(L, 1);
     if (*dir) closedir(*dir);
     *dir = NULL;
@@ -164,6 +164,6 @@ const luaL_Reg ns_host_functions[] = {
 };
 
 void nsL_open_host(lua_State *L) {
-    nsL_class(L, "ns.Folder", (luaL_Reg[]){{"__gc", folder_close}, {NULL, NULL}});
+    nsL_class(L, "ns.Directory", (luaL_Reg[]){{"__gc", directory_close}, {NULL, NULL}});
     lua_pop(L, 1);
 }

@@ -1,6 +1,6 @@
 /* The program inside: it reads a plan, plays the steps one by one and reports the first that fails.
  *
- * The law of this folder: system calls through sys() alone, no C library, no allocation but the plan's own mapping,
+ * The law of this directory: system calls through sys() alone, no C library, no allocation but the plan's own mapping,
  * nothing of the host but plan.h. The same code runs as a program of its own (start.c) and, where a memfd may not be
  * executed, in a copy of the host (core/spawn.c). */
 #include "launcher.h"

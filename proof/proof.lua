@@ -1,0 +1,58 @@
+--- What the parts of the proof share. A part is a program of its own: it makes its checks, prints its figures and ends
+-- with the line "N passed, N failed, N skipped". `make proof` runs the long form of all, `make test` the short one.
+--
+-- usage: lua5.4 proof/PART.lua short|long
+local snapshot = require "support.snapshot"
+
+local proof = { long = arg[1] == "long" }
+
+local passed, failed, skipped = 0, 0, 0
+
+--- The first in the short form, the second in the long one.
+function proof.size(short, long)
+  return proof.long and long or short
+end
+
+--- Counts one check; a failure is printed, the first twenty of them.
+function proof.check(ok, message, ...)
+  if ok then
+    passed = passed + 1
+  else
+    failed = failed + 1
+    if failed <= 20 then print("FAILED: " .. message:format(...)) end
+  end
+  return ok
+end
+
+--- Counts something that this machine cannot do, with the reason.
+function proof.skip(reason, ...)
+  skipped = skipped + 1
+  print("skipped: " .. reason:format(...))
+end
+
+--- A figure for the report.
+function proof.figure(name, value, ...)
+  if select("#", ...) > 0 then value = value:format(...) end
+  print(("figure: %s: %s"):format(name, value))
+end
+
+--- Calls `action`; afterwards the host must be as it was. Returns what the action returns.
+function proof.clean(title, action, ...)
+  local before = snapshot.take()
+  local results = table.pack(pcall(action, ...))
+  collectgarbage()
+  collectgarbage()
+  local changed = snapshot.changed(before)
+  proof.check(results[1], "%s: %s", title, tostring(results[2]))
+  proof.check(not changed, "%s: %s", title, tostring(changed))
+  return table.unpack(results, 2, results.n)
+end
+
+--- Prints the closing line and ends the part.
+function proof.finish()
+  require("support.machine").remove_public()
+  print(("%d passed, %d failed, %d skipped"):format(passed, failed, skipped))
+  os.exit(failed == 0, true)
+end
+
+return proof

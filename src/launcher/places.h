@@ -1,0 +1,34 @@
+/* Every place is looked up beneath the root of the plan, where no link leads out. Places that are missing are made in file
+ * systems that this plan has mounted itself, and nowhere else: so nothing is ever made on the host. */
+#ifndef NS_PLACES_H
+#define NS_PLACES_H
+
+#include "launcher.h"
+
+struct statx;
+
+/* What is to be made of a missing place. */
+enum what { A_DIRECTORY, A_FILE };
+
+/* Each returns a descriptor, or -errno. */
+long root_of(struct player *);
+long open_place(struct player *, const char *path, uint64_t flags);
+long place(struct player *, const char *path, enum what, long mode);
+long parent_of(struct player *, const char *path, char *above, char **name);
+
+/* File systems of our making. */
+void own(struct player *, int fd);
+int is_own(const struct player *, int fd);
+
+long look(int fd, struct statx *);
+int is_directory(const struct statx *);
+const char *path_of(long fd, char *to);
+
+/* mounts.c: a detached mount gets its attributes, and its place; attach closes it. */
+long set_attributes(int fd, uint64_t set, uint64_t clear, int recursive);
+long attach(struct player *, long tree, const char *path);
+
+/* files.c */
+long cover_file(struct player *, const char *path, const struct step *, long mode);
+
+#endif
