@@ -52,7 +52,7 @@ static long make(struct player *p, int parent, const char *name, enum what what,
 
 static void copy_path(char *to, const char *path) {
     size_t n = 0;
-    for (; path[n] && n < PATH_MAX - 1; n++) to[n] = path[n];
+    for (; n < PATH_MAX - 1 && path[n]; n++) to[n] = path[n];
     to[n] = 0;
 }
 
