@@ -23,6 +23,7 @@ local function number_of(value, where)
   elseif io.type(value) then
     fd = io.type(value) == "file" and core.fileno(value)
     if not fd then check.fail(where, "the file is closed, or has no descriptor") end
+    value:flush() -- written: comes before what the program writes; read: the program reads on where Lua has stopped
   else
     local get = method(value, "getfd") or method(value, "fileno")
     if not get then return nil end

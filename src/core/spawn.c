@@ -218,7 +218,10 @@ int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const 
     if (s->socket >= 0 && theirs >= 0) {
         s->step = "clone";
         if (early) ns_send_plan(s, early); /* so the launcher need not wait for it */
-        fflush(NULL);                      /* what the host has printed comes before what the program prints */
+        /* What the host has printed comes before what the program prints. No other stream is flushed: another thread may be
+         * asleep in it, or a pipe be full whose reader waits for us. */
+        fflush(stdout);
+        fflush(stderr);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof mask);
         pid = clone_any(s, l, theirs, kept, count, clone_flags);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
