@@ -95,7 +95,7 @@ local function tmpfs(m, add)
   local options = { ("mode=%04o"):format(m.mode or (m.target:find("/tmp$") and 1023 or 493)) }
   if m.size then options[#options + 1] = "size=" .. m.size end
   if m.inodes then options[#options + 1] = ("nr_inodes=%.0f"):format(m.inodes) end
-  add(fs("tmpfs", m, options, attributes(m) - (m.ro and RDONLY or 0), true))
+  add(fs("tmpfs", m, options, attributes(m) - (m.ro and RDONLY or 0), true)) -- read-only in the end: see mounts.steps
 end
 
 --- What in /proc belongs to no process, but to the machine.
@@ -134,8 +134,7 @@ local function dev(m, add, host)
   add(fs("tmpfs", { target = at .. "shm" }, { "mode=1777" }, NOSUID + NODEV, true))
   add(fs("devpts", { target = at .. "pts" }, { "mode=0620", "ptmxmode=0666" }, NOSUID + NOEXEC))
   if host.console then
-    add { op = "tree", source = ("/proc/self/fd/%d"):format(host.console), path = at .. "console",
-      flags = NOSUID + NOEXEC, word = "mounts" }
+    add { op = "tree", source = host.console, path = at .. "console", flags = NOSUID + NOEXEC, word = "mounts" }
   end
 end
 
@@ -241,9 +240,22 @@ end
 
 mounts.check = check.list(mounts.check_one)
 
---- The steps of all mounts, in the user's order.
+--- Does a later mount of the list cover the place of the i-th?
+local function is_covered(list, i)
+  local target = list[i].target .. "/"
+  for j = i + 1, #list do
+    if target:sub(1, #list[j].target + 1) == list[j].target:gsub("/*$", "/") then return true end
+  end
+end
+
+--- The steps of all mounts, in the user's order. A tmpfs becomes read-only when all is in it.
 function mounts.steps(list, add, host)
   for _, m in ipairs(list) do mounts.kinds[m.type].steps(m, add, host) end
+  for i, m in ipairs(list) do
+    if m.type == "tmpfs" and m.ro and not is_covered(list, i) then
+      add { op = "remount", path = m.target, flags = RDONLY, word = "mounts" }
+    end
+  end
 end
 
 -- ---- the root ----

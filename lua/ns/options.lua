@@ -54,6 +54,12 @@ local function enter_time(_, spec, add)
   if #lines > 0 then add { op = "write", path = "/proc/self/timens_offsets", data = table.concat(lines), word = "time" } end
 end
 
+--- The program itself leads its session and has the terminal, not the init that stays in a session of its own.
+local function lead_session(_, spec, add)
+  if spec.init and (spec.session or spec.pty) then add { op = "setsid", word = spec.pty and "pty" or "session" } end
+  if spec.pty then add { op = "controlling", fd = 0, word = "pty" } end
+end
+
 local function check_pty(value, where)
   if value == true then return { rows = 24, cols = 80 } end
   local size = check.record({ rows = check.integer(1, 65535), cols = check.integer(1, 65535) })(value, where)
@@ -224,9 +230,6 @@ return {
   { word = "tty", check = check.boolean, steps = function(value, _, add)
     if value then add { op = "foreground", fd = 0, word = "tty" } end
   end },
-  { steps = function(_, spec, add)
-    if spec.pty then add { op = "controlling", fd = 0, word = "pty" } end
-  end },
   { word = "rlimits", check = privileges.check_rlimits, steps = privileges.rlimits },
   { word = "nice", check = check.integer(-20, 19), steps = function(value, _, add)
     add { op = "nice", value = value, word = "nice" }
@@ -259,6 +262,7 @@ return {
   { word = "init", check = check.boolean, needs = { "pid" }, steps = function(value, _, add)
     if value then add { op = "init", word = "init" } end
   end },
+  { steps = lead_session },
   { word = "env", check = check_env },
   { word = "clear_env", check = check.boolean },
   { word = "argv0", check = argument },

@@ -81,10 +81,16 @@ local function make_user(keep)
   end
 end
 
+--- Where in the plan an op stands, from the end on; nil if it does not.
+local function number_of(steps, op)
+  for i = #steps, 1, -1 do
+    if steps[i].op == op then return i end
+  end
+end
+
 --- Sends the plan and awaits the answer: true; or nil, message, errno, detail.
 local function play(handle, bytes, steps, deadline)
-  local last = #steps - 1
-  local init = steps[last] and steps[last].op == "init" and last or nil
+  local init = number_of(steps, "init")
   while true do
     local ok, what, errno, more = handle:play(bytes, deadline and math.max(0, deadline - core.clock()) or -1, init)
     if ok then return true end
@@ -158,7 +164,7 @@ local function prepare(spec, host, bag, keep)
   if not opened then return nil, step, errno end
   opened.trees, step, errno = survey(spec, host, bag, keep)
   if not opened.trees then return nil, step, errno end
-  host.ends, host.trees, host.console = opened.ends, opened.trees, opened.slave
+  host.ends, host.trees, host.console = opened.ends, opened.trees, opened.console
   return plan.lower(spec, host), opened
 end
 

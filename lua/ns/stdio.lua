@@ -108,9 +108,9 @@ end
 function stdio.open(bag, spec)
   local opened, default = { ends = {}, ours = {} }, { kind = "inherit" }
   if spec.pty then
-    local master, slave, errno = bag:pty(spec.pty.rows, spec.pty.cols)
-    if not master then return nil, { op = "pty", path = slave, word = "pty" }, errno end
-    opened.pty, opened.slave, default = master, slave, { fd = slave }
+    local master, slave, path = bag:pty(spec.pty.rows, spec.pty.cols)
+    if not master then return nil, { op = "pty", path = slave, word = "pty" }, path end
+    opened.pty, opened.console, default = master, path, { fd = slave }
   end
   for _, name in ipairs { "stdin", "stdout", "stderr" } do
     local want = spec[name] or name == "stdin" and spec.input and { kind = "pipe" } or default

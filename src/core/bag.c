@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -101,12 +102,22 @@ static int bag_close(lua_State *L) {
     return 0;
 }
 
-/* bag:pty(rows, columns) -> master, slave | nil, what, errno. The slave is had from the master itself: no path is asked. */
+/* The path of a pty's slave, if it leads to that one. */
+static const char *slave_path(int master, int slave, char *path, size_t size) {
+    struct stat there, here;
+    bool same = ptsname_r(master, path, size) == 0 && stat(path, &there) == 0 && fstat(slave, &here) == 0 &&
+                there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+    return same ? path : NULL;
+}
+
+/* bag:pty(rows, columns) -> master, slave, [path of the slave] | nil, what, errno. The slave is had from the master itself: no
+ * path is asked. */
 static int bag_pty(lua_State *L) {
     struct bag *bag = check_bag(L);
     struct winsize size = {.ws_row = (unsigned short)luaL_checkinteger(L, 2),
                            .ws_col = (unsigned short)luaL_checkinteger(L, 3)};
     const char *what = "/dev/ptmx";
+    char path[64];
     int unlock = 0, slave = -1;
     int master = put(bag, ns_above_stdio(open(what, O_RDWR | O_NOCTTY | O_CLOEXEC)));
     if (master >= 0) {
@@ -117,7 +128,8 @@ static int bag_pty(lua_State *L) {
     if (slave < 0) return nsL_refused(L, what, errno);
     lua_pushinteger(L, master);
     lua_pushinteger(L, slave);
-    return 2;
+    lua_pushstring(L, slave_path(master, slave, path, sizeof path));
+    return 3;
 }
 
 /* bag:dup(fd) -> another descriptor for the same | nil, message, errno */
