@@ -45,20 +45,25 @@ local WORDS = {
   end },
   { "init", 0.3, "pid", function() return true end },
   { "disable_userns", 0.2, "user", function() return true end },
-  { "securebits", 0.1, nil, function(set, root) return (set.user or root) and { "no_setuid_fixup", "keep_caps" } or nil end },
+  { "securebits", 0.1, nil, function(set, root)
+    return (set.user or root) and { "no_setuid_fixup", "keep_caps" } or nil
+  end },
 }
 
-local LIMITS = { "cpu", "fsize", "data", "core", "memlock", "sigpending", "msgqueue", "nofile" }
+-- The least that lets the program run.
+local LIMITS = { { "cpu", 100 }, { "fsize", 1 << 20 }, { "data", 1 << 22 }, { "core", 0 }, { "memlock", 0 },
+  { "sigpending", 0 }, { "msgqueue", 0 }, { "nofile", 64 } }
 
 --- Limits at or below those of the host, which anybody may set.
 local function rlimits(base)
   local result = {}
-  for _, name in ipairs(LIMITS) do
+  for _, limit in ipairs(LIMITS) do
+    local name, least = limit[1], limit[2]
     if maybe(0.2) then
       local most = tonumber(base["hard." .. name])
       most = (most < 0 or most > 10 ^ 9) and 10 ^ 9 or most
-      local hard = random(math.min(most, 1000), most)
-      result[name] = one_of(hard, { soft = random(math.min(hard, 100), hard), hard = hard })
+      local hard = random(least, math.tointeger(most))
+      result[name] = one_of(hard, { soft = random(least, hard), hard = hard })
     end
   end
   return next(result) and result or nil

@@ -22,8 +22,8 @@ function machine.public()
     public = os.tmpname()
     os.remove(public)
     local version = _VERSION:match("%d%.%d")
-    local line = "mkdir -m 755 %s && cp -r lua examples spec proof %s && mkdir %s/build && cp -r build/%s %s/build && chmod -R a+rX %s"
-    assert(os.execute(line:format(public, public, public, version, public, public)))
+    local line = "mkdir -m 755 %s && cp -r lua examples spec proof %s && mkdir %s/build && cp -r build/%s %s/build"
+    assert(os.execute((line .. " && chmod -R a+rX %s"):format(public, public, public, version, public, public)))
   end
   return public
 end
