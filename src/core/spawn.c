@@ -1,15 +1,12 @@
 /* Makes the new process and puts the launcher into it. Knows no Lua.
  *
- * The child shares our memory until it executes the launcher, a dozen lines later: it runs on a stack of its own, with all
- * signals blocked, and makes raw system calls alone. We do not wait for that exec, as vfork does: to sleep and be woken
- * costs more than all that the child does. Where the launcher may not be executed from a memfd, the child is a copy of us
+ * The child shares our memory until it executes the launcher, a dozen lines later (child.c). We do not wait for that exec, as
+ * vfork does: to sleep and be woken costs more than all that the child does. Where the launcher may not be executed from a memfd, the child is a copy of us
  * and plays the plan itself: slower, otherwise the same. */
 #include "core.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <linux/prctl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +19,7 @@
 
 #include "../launcher/launcher.h"
 #include "../launcher/sys.h"
+#include "child.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u
@@ -39,15 +37,6 @@ __asm__(".pushsection .rodata\n"
         "ns_launcher_end: .byte 0\n"
         ".popsection\n");
 extern const char ns_launcher_image[], ns_launcher_end[];
-
-/* What the child needs until it has executed the launcher: in memory of its own, as we go on meanwhile. */
-struct boarding {
-    int socket, launcher;
-    uint64_t clone_flags;
-    size_t count;
-    int kept[12000];
-    _Alignas(16) char stack[16384];
-};
 
 /* Moves a descriptor out of the way of 0, 1 and 2, where a host that has closed them gets its new ones. */
 int ns_above_stdio(int fd) {
@@ -95,45 +84,7 @@ static bool have_launcher(struct launcher *l) {
     return true;
 }
 
-/* ---- the child ---- */
-
-/* In a user namespace without maps our id is nobody's, and exec would take all capabilities from it: unless they are
- * ambient. The launcher drops them again. */
-static long keep_capabilities(void) {
-    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct sets[2];
-    long r = sys(__NR_capget, &head, sets);
-    if (FAILED(r)) return r;
-    for (int i = 0; i < 2; i++) sets[i].inheritable = sets[i].permitted;
-    r = sys(__NR_capset, &head, sets);
-    if (FAILED(r)) return r;
-    for (int cap = 0; cap < 64; cap++)
-        if (sets[cap / 32].permitted >> (cap % 32) & 1)
-            sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
-    return 0;
-}
-
-static long board(const struct boarding *b) {
-    char digits[12], *number = digits + sizeof digits - 1;
-    *number = 0;
-    for (int n = b->socket; n > 0; n /= 10) *--number = (char)('0' + n % 10);
-    char *argv[] = {(char[]){"ns"}, number, NULL}, *env[] = {NULL};
-    sys(__NR_fcntl, b->socket, F_SETFD, 0);
-    for (size_t i = 0; i < b->count; i++) sys(__NR_fcntl, b->kept[i], F_SETFD, 0);
-    long r = b->clone_flags & CLONE_NEWUSER ? keep_capabilities() : 0;
-    return r < 0 ? r : sys(__NR_execveat, b->launcher, "", argv, env, AT_EMPTY_PATH);
-}
-
-/* Runs in our memory, on a stack of its own. */
-static int child(void *argument) {
-    const struct boarding *b = argument;
-    struct record r = {0, (int32_t)-board(b)};
-    sys(__NR_sendto, b->socket, &r, sizeof r, MSG_NOSIGNAL);
-    sys(__NR_exit_group, 127);
-    return 0;
-}
-
-/* ---- the host ---- */
+/* ---- the clone ---- */
 
 static struct boarding *take_boarding(struct launcher *l) {
     struct boarding *b = l->spare;
@@ -167,7 +118,7 @@ static int sleep_meanwhile(void) {
 /* An executing child in our memory. */
 static long clone_shared(struct spawned *s, struct boarding *b) {
     int flags = (int)b->clone_flags | CLONE_VM | CLONE_PIDFD | SIGCHLD | sleep_meanwhile();
-    long pid = clone(child, b->stack + sizeof b->stack, flags, b, &s->pidfd);
+    long pid = clone(ns_child, b->stack + sizeof b->stack, flags, b, &s->pidfd);
     return pid < 0 ? -errno : pid;
 }
 

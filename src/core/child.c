@@ -1,0 +1,47 @@
+/* The life of the new process until it executes the launcher. It runs in the host's memory, on a stack of its own, while the
+ * host goes on: raw system calls alone, all signals blocked, nothing written but that stack. */
+#include "child.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/prctl.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+#include "../launcher/sys.h"
+#include "../plan.h"
+
+/* In a user namespace without maps our id is nobody's, and exec would take all capabilities from it: unless they are
+ * ambient. The launcher drops them again. */
+static long keep_capabilities(void) {
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct sets[2];
+    long r = sys(__NR_capget, &head, sets);
+    if (FAILED(r)) return r;
+    for (int i = 0; i < 2; i++) sets[i].inheritable = sets[i].permitted;
+    r = sys(__NR_capset, &head, sets);
+    if (FAILED(r)) return r;
+    for (int cap = 0; cap < 64; cap++)
+        if (sets[cap / 32].permitted >> (cap % 32) & 1)
+            sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+    return 0;
+}
+
+static long board(const struct boarding *b) {
+    char digits[12], *number = digits + sizeof digits - 1;
+    *number = 0;
+    for (int n = b->socket; n > 0; n /= 10) *--number = (char)('0' + n % 10);
+    char *argv[] = {(char[]){"ns"}, number, NULL}, *env[] = {NULL};
+    sys(__NR_fcntl, b->socket, F_SETFD, 0);
+    for (size_t i = 0; i < b->count; i++) sys(__NR_fcntl, b->kept[i], F_SETFD, 0);
+    long r = b->clone_flags & CLONE_NEWUSER ? keep_capabilities() : 0;
+    return r < 0 ? r : sys(__NR_execveat, b->launcher, "", argv, env, AT_EMPTY_PATH);
+}
+
+int ns_child(void *argument) {
+    const struct boarding *b = argument;
+    struct record r = {0, (int32_t)-board(b)};
+    sys(__NR_sendto, b->socket, &r, sizeof r, MSG_NOSIGNAL);
+    sys(__NR_exit_group, 127);
+    return 0;
+}

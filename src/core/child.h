@@ -1,0 +1,19 @@
+#ifndef NS_CHILD_H
+#define NS_CHILD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the child needs until it has executed the launcher: in memory of its own, as the host goes on meanwhile. */
+struct boarding {
+    int socket, launcher;
+    uint64_t clone_flags;
+    size_t count;
+    int kept[12000];
+    _Alignas(16) char stack[16384];
+};
+
+/* For clone(2). Returns only by exec or exit; a refusal is reported as step 0. */
+int ns_child(void *boarding);
+
+#endif
