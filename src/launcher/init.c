@@ -70,9 +70,10 @@ _Noreturn static void serve(struct player *p, long program) {
 long op_init(struct player *p, const struct step *s) {
     (void)s;
     uint32_t step = p->plan->current;
+    /* What it holds is not for the program, which may have the same id. Before there is one: that gets its flag by exec. */
+    sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
     long program = sys(__NR_clone, CLONE_VFORK | SIGNAL_CHLD, 0, 0, 0, 0);
     if (program <= 0) return program;
-    sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0); /* what it holds is not for the program, which may have the same id */
     sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
     if (sys(__NR_dup3, p->socket, 3, O_CLOEXEC) == 3) p->socket = 3;
     close_all_but(p->socket);
