@@ -1,6 +1,7 @@
 --- What this machine allows to this user, found out by trying. To add a feature: a row in `rows`.
 -- @module ns.features
 local core = require "ns.core"
+local ids = require "ns.ids"
 local namespaces = require "ns.namespaces"
 
 local features = {}
@@ -36,9 +37,9 @@ local function overlay()
 end
 
 local function idmap()
-  if core.ids().euid ~= 0 then return nil, "only root can map the ids of a tree of the host" end
+  if not ids.is_root(core.ids()) then return nil, "only root can map the ids of a tree of the host" end
   return try { flags = { "user", "mount" }, map = "range", root = "empty", mounts = {
-    { type = "bind", source = "/etc", target = "/etc", idmap = true }, { type = "bind", source = "/proc" } } }
+    { type = "bind", source = "/etc", target = "/etc", idmap = true }, { type = "bind", source = "/proc", ro = true } } }
 end
 
 local function memfd()

@@ -103,6 +103,7 @@ end
 --- op, errno, what to look at.
 local rows = {
   { "idmap", "EINVAL", not_mappable },
+  { "open_tree", "EPERM", function() return "only a root with CAP_SYS_ADMIN can map ids: ro = true, or idmap = false" end },
   { "clone", "EPERM", clone_refused },
   { "clone", "EACCES", clone_refused },
   { "clone", "ENOSPC", no_more_namespaces },

@@ -79,16 +79,37 @@ local function automatic(own, file, uid)
   return map
 end
 
+--- The ids that this host has itself, as in a container: a list of {first, outside, count}.
+local function machine_map(kind)
+  local lines, f = {}, io.open("/proc/self/" .. kind .. "_map")
+  if not f then return lines end
+  for line in f:lines() do
+    local first, outside, count = line:match("(%d+)%s+(%d+)%s+(%d+)")
+    lines[#lines + 1] = { tonumber(first), tonumber(outside), tonumber(count) }
+  end
+  f:close()
+  return lines
+end
+
 --- 65536 ids that belong to nobody on this host: root's in /etc/subuid, else those from 100000 up; where the host has not so
 -- many ids itself, as in a container, the one of nobody.
 local function unprivileged(host, kind)
   local own = subordinate(host["sub" .. kind] or "/etc/sub" .. kind, 0, "root")[1]
   if own and own[2] >= 65536 then return { { 0, own[1], 65536 } } end
-  for line in io.lines("/proc/self/" .. kind .. "_map") do
-    local first, _, count = line:match("(%d+)%s+(%d+)%s+(%d+)")
-    if tonumber(first) <= 100000 and first + count >= 165536 then return { { 0, 100000, 65536 } } end
+  for _, r in ipairs(machine_map(kind)) do
+    if r[1] <= 100000 and r[1] + r[3] >= 165536 then return { { 0, 100000, 65536 } } end
   end
   return { { 0, 65534, 1 } }
+end
+
+--- Is the caller root over more than the one id that it has? Who is root in a user namespace of its own (unshare -Ur) can do
+-- no more than an ordinary user.
+function ids.is_root(host)
+  if host.root == nil then
+    local lines = host.euid == 0 and machine_map("uid") or {}
+    host.root = host.euid == 0 and not (#lines == 1 and lines[1][3] == 1)
+  end
+  return host.root
 end
 
 local function find_maps(spec, host)
@@ -96,7 +117,7 @@ local function find_maps(spec, host)
   local uid, gid
   if word == "root" then
     uid, gid = { { 0, host.euid, 1 } }, { { 0, host.egid, 1 } }
-  elseif word == "range" and host.euid == 0 then
+  elseif word == "range" and ids.is_root(host) then
     uid, gid = unprivileged(host, "uid"), unprivileged(host, "gid")
   elseif word == "range" then
     uid, gid = { { 0, host.euid, 1 } }, { { 0, host.egid, 1 } }
@@ -123,14 +144,14 @@ end
 --- Who may write the maps of a spec: "host" (root can write any), "launcher" (anybody can map the own id, from inside),
 -- "newuidmap" (the set-uid helpers, for ranges of /etc/subuid).
 function ids.writer(spec, host)
-  if host.euid == 0 then return "host" end
+  if ids.is_root(host) then return "host" end
   local uid, gid = ids.maps(spec, host)
   return own_only(uid, host.euid) and own_only(gid, host.egid) and "launcher" or "newuidmap"
 end
 
 --- Is setgroups(2) allowed inside? Who is root may do it, and in a user namespace only if its maps were written by root.
 function ids.may_set_groups(spec, host)
-  if not spec.flags.user then return host.euid == 0 end
+  if not spec.flags.user then return ids.is_root(host) end
   return spec.setgroups ~= "deny" and ids.writer(spec, host) == "host"
 end
 

@@ -1,6 +1,7 @@
 --- Words -> steps, in pure Lua: no system call, no process. `check` finds the caller's mistakes, `lower` makes the steps.
 -- @module ns.plan
 local check = require "ns.check"
+local ids = require "ns.ids"
 local options = require "ns.options"
 local privileges = require "ns.privileges"
 
@@ -49,7 +50,7 @@ local function check_together(spec, host)
   if spec.pty and (spec.tty or spec.session == false) then check.fail("pty", "has a session of its own: not with tty") end
   if spec.tty and spec.session then check.fail("tty", "a new session has no terminal: not with session") end
   if spec.map and (spec.uid_map or spec.gid_map) then check.fail("map", "given beside uid_map or gid_map") end
-  if spec.setgroups == "allow" and host.euid ~= 0 then
+  if spec.setgroups == "allow" and not ids.is_root(host) then
     check.fail("setgroups", "the kernel lets an ordinary user write a map only after 'deny'")
   end
   if spec.input and spec.stdin and spec.stdin.kind ~= "pipe" then check.fail("input", "needs 'pipe' as stdin") end

@@ -8,21 +8,22 @@ local core = require "ns.core"
 local ids = require "ns.ids"
 local mounts = require "ns.mounts"
 
-local ENOENT, EINVAL = core.constants.errno.ENOENT, core.constants.errno.EINVAL
+local errno_of = core.constants.errno
+local ENOENT, EINVAL, EPERM = errno_of.ENOENT, errno_of.EINVAL, errno_of.EPERM
 
 local trees = {}
 
 --- How the ids of a tree are mapped, if they are. Where the ids inside are nobody's on the host, a tree that is given to be
 -- written would be out of reach: there its owner is the program, unless the mount says otherwise.
 local function idmap_of(m, spec, host)
-  if m.idmap ~= nil or spec.map ~= "range" or host.euid ~= 0 or m.ro then return m.idmap or nil end
+  if m.idmap ~= nil or spec.map ~= "range" or not ids.is_root(host) or m.ro then return m.idmap or nil end
   if m.part then return spec.root ~= "/" or nil end -- a root directory has many owners; the host's own is not given away
   if m.type == "bind" or not m.upper and #m.lower == 1 then return "owner" end
 end
 
 local function wants(m, idmap, spec, host)
   if m.type == "overlay" then return idmap ~= nil end
-  return m.type == "bind" and (idmap or type(m.source) == "number" or host.euid == 0 and spec.flags.user)
+  return m.type == "bind" and (idmap or type(m.source) == "number" or spec.flags.user and ids.is_root(host))
 end
 
 --- The id of the host that `id` inside stands for, and how many follow it in its range; nil where it is not mapped.
@@ -54,7 +55,8 @@ local function disk_maps(m, from, idmap, spec, host)
   return nil, { op = "idmap", path = m.target, word = "mounts" }, EINVAL
 end
 
---- The tree of one mount: its descriptor, false for one that is only tried and missing; or nil, step, errno.
+--- The tree of one mount: its descriptor, false for one that is only tried and missing, nil for one that the launcher takes
+-- by its path; or nil, step, errno.
 local function open_one(m, idmap, spec, host, bag, make_user)
   local from, user = m.source or m.lower[1], nil
   if idmap then
@@ -70,6 +72,8 @@ local function open_one(m, idmap, spec, host, bag, make_user)
   local fd, what, errno = bag:tree(from, mounts.flags_of(m), user)
   if fd then return fd end
   if m.try and errno == ENOENT then return false end
+  -- A root without CAP_SYS_ADMIN, as containers have it: the launcher has it inside, and gets as far as nobody does.
+  if errno == EPERM and not idmap and type(m.source) == "string" then return nil end
   return nil, { op = what == "idmap" and "idmap" or "open_tree", path = from, word = "mounts" }, errno
 end
 
@@ -81,7 +85,7 @@ function trees.open(list, spec, host, bag, make_user)
     local idmap = (m.type == "bind" or m.type == "overlay") and idmap_of(m, spec, host) or nil
     if wants(m, idmap, spec, host) then
       local fd, step, errno = open_one(m, idmap, spec, host, bag, make_user)
-      if fd == nil then return nil, step, errno end
+      if errno then return nil, step, errno end
       opened[m] = fd
     end
   end
