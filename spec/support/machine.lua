@@ -28,6 +28,23 @@ function machine.public()
   return public
 end
 
+--- The program that is built from spec/support/NAME.c, where every user can run it.
+function machine.program(name)
+  local path = machine.public() .. "/" .. name
+  if not require("lfs").attributes(path) then
+    local r = ns.run { "gcc", "-O1", "-D_GNU_SOURCE", "-o", path, ("spec/support/%s.c"):format(name) }
+    if not (r and r.ok) then error(r and r.stderr or "gcc does not start", 2) end
+  end
+  return path
+end
+
+--- The command that runs another for which these system calls fail: for `under` of machine.host.
+function machine.refuse(errno, ...)
+  local argv = { machine.program("refuse"), errno, ... }
+  argv[#argv + 1] = "--"
+  return argv
+end
+
 function machine.remove_public()
   if public then os.execute("rm -rf " .. public) end
   public = nil
