@@ -1,4 +1,5 @@
 --- The launcher: small, without a C library, and nothing of the host in it; and what serves where it may not run.
+local core = require "ns.core"
 local lfs = require "lfs"
 local machine = require "support.machine"
 local ns = require "ns"
@@ -43,6 +44,67 @@ describe("the launcher", function()
     if r.stdout == "not here\n" then return pending("this kernel has no vm.memfd_noexec") end
     local once = "1 box 0\n0\n1\n2\n3\n"
     assert.matches("^" .. once .. once .. "nil\texec '/nope': No such file", r.stdout .. r.stderr)
+  end)
+
+  describe("with a plan", function()
+    -- sends the bytes to a launcher; its record, or "", and its end
+    local PEER = [[
+      use Socket; use Fcntl;
+      socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, 0) or die;
+      my $pid = fork;
+      if (!$pid) { close $a; fcntl($b, F_SETFD, 0); exec {"build/launcher"} "ns", fileno $b }
+      close $b;
+      local $/; syswrite $a, scalar <STDIN>; shutdown $a, 1;
+      sysread $a, my $record, 8; waitpid $pid, 0;
+      print join(" ", unpack("l*", $record // ""), "end", $? >> 8, $? & 127)]]
+
+    local function play(bytes)
+      local r = ns.run { "perl", "-e", PEER, stdin = bytes }
+      return r.stdout .. r.stderr
+    end
+
+    local function plan(options)
+      return core.encode({ { op = "fs", type = "none", path = "/nope", options = options } }):bytes()
+    end
+
+    --- The bytes with the 32-bit number at an offset changed.
+    local function poke(bytes, offset, number)
+      local four = ""
+      for i = 0, 3 do four = four .. string.char(math.floor(number / 256 ^ i) % 256) end
+      return bytes:sub(1, offset) .. four .. bytes:sub(offset + 5)
+    end
+
+    it("that is sound plays it", function()
+      assert.matches("^1 %d+ end 127 0$", play(plan { "a=b" }))
+    end)
+
+    it("whose offsets lead out of it, or that does not end, ends without a step", function()
+      local bytes = plan { "a=b" }
+      local size, steps = #bytes, 24
+      local broken = {
+        ["the magic"] = poke(bytes, 0, 1), ["a size below the head's"] = poke(bytes, 4, 8),
+        ["steps beyond the end"] = poke(bytes, 8, size), ["steps in the head"] = poke(bytes, 8, 8),
+        ["steps off their alignment"] = poke(bytes, 8, 25), ["too many steps"] = poke(bytes, 12, 2 ^ 26),
+        ["no zero at the end"] = bytes:sub(1, -2) .. "x", ["an op that is none"] = poke(bytes, steps, 1000),
+        ["a path beyond the end"] = poke(bytes, steps + 8, size), ["a path among the steps"] = poke(bytes, steps + 8, 24),
+        ["data beyond the end"] = poke(poke(bytes, steps + 20, size - 4), steps + 24, 8),
+        ["a list off its alignment"] = poke(bytes, steps + 28, size - 7),
+        ["a list without an end"] = poke(bytes, steps + 40, size - 4),
+      }
+      for what, wrong in pairs(broken) do
+        assert.not_equal(bytes, wrong)
+        assert.equal("end 127 0", play(wrong), what)
+      end
+    end)
+  end)
+
+  it("mounts with its options where the calls of the new mount API are missing", function()
+    local r = machine.host([[
+      local r = assert(require("ns").run { "grep", " /tmp ", "/proc/self/mounts", flags = { "user", "mount" },
+        mounts = { { type = "tmpfs", target = "/tmp", size = "64k", mode = 448 } } })
+      io.write(r.stdout, r.stderr)
+    ]], { under = { "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsopen", "-e", "inject=fsopen:error=ENOSYS" } })
+    assert.matches("^tmpfs /tmp tmpfs rw,nosuid,nodev,relatime,size=64k,mode=700[, ]", r.stdout .. r.stderr)
   end)
 
   it("is made anew when the host has closed its descriptor and opened another file under its number", function()

@@ -18,12 +18,12 @@ struct builder {
     int at; /* stack index of the userdata that holds the bytes, once they do not fit into `local` any more */
     char *bytes;
     size_t used, room;
-    _Alignas(uintptr_t) char local[16384];
+    _Alignas(uint64_t) char local[16384];
 };
 
-/* Returns the offset of `size` new bytes, zeroed and aligned for a pointer. */
+/* Returns the offset of `size` new bytes, zeroed and aligned for what a step or a list has in it. */
 static uint32_t reserve(struct builder *b, size_t size) {
-    size_t offset = (b->used + sizeof(uintptr_t) - 1) & ~(sizeof(uintptr_t) - 1);
+    size_t offset = (b->used + sizeof(uint64_t) - 1) & ~(sizeof(uint64_t) - 1);
     if (size > PLAN_MAX || offset + size > PLAN_MAX) luaL_error(b->L, "the plan exceeds %d MiB", PLAN_MAX >> 20);
     if (offset + size > b->room) {
         size_t room = (offset + size) * 2;

@@ -34,6 +34,34 @@ static void read_all(int fd, char *to, uint32_t size) {
     }
 }
 
+static int is_inside(const struct plan *p, uint64_t offset, uint64_t size) {
+    return !offset || (offset >= p->steps + p->count * (uint64_t)sizeof(struct step) && offset + size < p->size);
+}
+
+static int is_list(const struct plan *p, uint32_t offset) {
+    const uintptr_t *entry = (const uintptr_t *)((const char *)p + offset);
+    if (offset % sizeof *entry || !is_inside(p, offset, 0)) return 0;
+    for (; offset && offset + sizeof *entry <= p->size; offset += (uint32_t)sizeof *entry, entry++) {
+        if (!*entry) return 1;
+        if (!is_inside(p, *entry, 0)) return 0;
+    }
+    return !offset;
+}
+
+/* Whatever the bytes are, no offset leads out of them, or to what is no data. */
+static int is_sound(const struct plan *p) {
+    const struct step *s = (const struct step *)((const char *)p + p->steps);
+    uint64_t end = p->steps + p->count * (uint64_t)sizeof *s;
+    if (p->steps < sizeof *p || p->steps % sizeof(uint64_t) || end >= p->size || ((const char *)p)[p->size - 1])
+        return 0;
+    for (; s < (const struct step *)((const char *)p + end); s++)
+        if (s->op >= ns_op_count || !is_inside(p, s->path, 0) || !is_inside(p, s->source, 0) ||
+            !is_inside(p, s->type, 0) || !is_inside(p, s->data, s->size) || !is_list(p, s->paths) ||
+            !is_list(p, s->argv) || !is_list(p, s->env) || !is_list(p, s->options))
+            return 0;
+    return 1;
+}
+
 static struct plan *read_plan(int fd) {
     struct plan head;
     read_all(fd, (char *)&head, sizeof head);
@@ -43,13 +71,16 @@ static struct plan *read_plan(int fd) {
     struct plan *plan = (struct plan *)at;
     *plan = head;
     read_all(fd, (char *)plan + sizeof head, head.size - (uint32_t)sizeof head);
+    if (!is_sound(plan)) leave();
     return plan;
 }
 
+/* A list may be asked for again: what is above the plan's size is a pointer already. */
 char **ns_list(const struct player *p, uint32_t offset) {
     if (!offset) return 0;
     uintptr_t *list = (uintptr_t *)((char *)p->plan + offset);
-    for (uintptr_t *entry = list; *entry; entry++) *entry += (uintptr_t)p->plan;
+    for (uintptr_t *entry = list; *entry; entry++)
+        if (*entry < p->plan->size) *entry += (uintptr_t)p->plan;
     return (char **)list;
 }
 
@@ -71,7 +102,7 @@ _Noreturn void ns_launch(int socket) {
     for (uint32_t i = 0; i < p.plan->count; i++) {
         const struct step *s = &steps[i];
         p.plan->current = i + 1;
-        long r = s->op < ns_op_count ? ns_ops[s->op].run(&p, s) : -ENOSYS;
+        long r = ns_ops[s->op].run(&p, s);
         if (r < 0 && (uint32_t)-r != s->ignore) {
             ns_report(&p, -r);
             break;

@@ -37,14 +37,13 @@ static long old_bind(struct player *p, const char *source, const char *path, uin
 static long old_fs(struct player *p, const struct step *s, const char *path) {
     char name[32], data[4096];
     size_t n = 0;
-    for (char **o = ns_list(p, s->options); o && *o; o++) {
-        if (n > 0) data[n++] = ',';
-        for (const char *c = *o; *c; c++) {
-            if (n > sizeof data - 2) return -E2BIG;
-            data[n++] = *c;
+    for (char **o = ns_list(p, s->options); o && *o; o++)
+        for (const char *c = *o, *end = 0; !end; c++) {
+            if (n == sizeof data) return -E2BIG;
+            if (!*c) end = c;
+            data[n++] = end ? ',' : *c;
         }
-    }
-    data[n] = 0;
+    data[n > 0 ? n - 1 : 0] = 0;
     long to = place(p, path, A_DIRECTORY, 0755);
     if (FAILED(to)) return to;
     const char *type = plan_string(p, s->type);

@@ -154,7 +154,7 @@ static long op_exec(struct player *p, const struct step *s) {
     long r = -ENOENT, denied = 0;
     sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, 0, sizeof none);
     ns_report(p, 0);
-    for (; *paths; paths++) {
+    for (; paths && *paths; paths++) {
         r = sys(__NR_execve, *paths, argv, env);
         if (r == -EACCES) denied = r;
         if (!next_candidate(r)) return r;
@@ -166,7 +166,7 @@ static long op_exec(struct player *p, const struct step *s) {
 static long op_tryexec(struct player *p, const struct step *s) {
     char **paths = ns_list(p, s->paths);
     long r = -ENOENT, denied = 0;
-    for (; *paths; paths++) {
+    for (; paths && *paths; paths++) {
         r = sys(__NR_faccessat, AT_FDCWD, *paths, 1 /* X_OK */);
         if (r == 0) break;
         if (r == -EACCES) denied = r;

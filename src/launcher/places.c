@@ -99,6 +99,7 @@ static char *split(char *path) {
 
 /* Opens the directory above a place, in which something new may be made; `above` has room for a path, `name` is in it. */
 long parent_of(struct player *p, const char *path, char *above, char **name) {
+    if (!path || *path != '/') return -EINVAL;
     copy_path(above, path);
     *name = split(above);
     long fd = above[0] ? place(p, above, A_DIRECTORY, 0755) : open_place(p, "/", O_DIRECTORY);

@@ -91,7 +91,7 @@ long op_scheduler(struct player *p, const struct step *s) {
 /* which: the class; value: the level */
 long op_ioprio(struct player *p, const struct step *s) {
     (void)p;
-    return sys(__NR_ioprio_set, 1, 0, s->which << 13 | (int)s->value);
+    return sys(__NR_ioprio_set, 1, 0, (long)((uint64_t)s->which << 13 | (uint64_t)s->value));
 }
 
 /* flags: the persona */
