@@ -9,47 +9,137 @@ local SEED = "^ %- %[ *%d+%] Current namespace, Parent PID : %d+\n"
   .. "%$ hostname\nnamespace\n%$ ps %-aef\nUID[^\n]+\nroot +1 +0 [^\n]+/bin/bash\nroot +%d+ +1 [^\n]+ps %-aef\n"
   .. "%$ pstree %-p\nbash%(1%)%-%-%-pstree%(%d+%)\n%$ mount\nproc on /proc type proc [^\n]+\n$"
 
+local BUILD = "^cc +%-c %-o main%.o main%.c\ncc +%-c %-o greet%.o greet%.c\ncc %-o hello main%.o greet%.o\n"
+  .. "built hello: %d%d%d%d+ bytes; the sources are untouched\nhello, world\n$"
+local VERDICTS = "^ann: OK\nbob: WA %(test 3%)\ncyd: TLE %(test 1%)\ndan: MLE %(test 1%)\neve: RE %(test 1, SEGV%)\n$"
+local ROOTFS = "^rootfs, 0, hello\ntools: %d+, the shell is /bin/busybox\nof the host: 0 files\nit stays as it is\n"
+  .. "in the directory: bin, etc\n$"
+local SHELL = "^# id %-un\nroot\n# pwd\n/root\n# rm [^\n]+\n# mkdir [^\n]+\ntmpfs\n# hostname [^\n]+\nelsewhere\n"
+  .. "# ps [^\n]+\n[^\n]+\n +1 ns%-init\n +%d+ sh\n +%d+ ps\nThe shell has ended, and with it all that it has changed%.\n$"
+
+local HOSTILE = {}
+for _, line in ipairs {
+  { "read a secret of the environment", "no such variable" },
+  { "read the keys of the user", "No such file or directory" },
+  { "read the host's own files", "No such file or directory" },
+  { "leave a back door in the system", "Permission denied" },
+  { "replace a program", "Read-only file system" },
+  { "make the system writable", "permission denied." },
+  { "make a device of the disk", "Operation not permitted" },
+  { "get at the kernel", "Permission denied" },
+  { "send the loot away", "Network is unreachable" },
+  { "kill a process of the host", "No such process" },
+  { "see other programs", "only its own are there" },
+  { "rename the machine", "you must be root to change the host name" },
+  { "get a mount namespace", "Operation not permitted" },
+  { "never end", "stopped after 1 s" },
+  { "fill the memory", "memory exhausted" },
+  { "start a thousand processes", "Cannot fork" },
+  { "stay behind as a daemon", "killed by KILL" },
+  { "what is left of it", "nothing" },
+} do
+  HOSTILE[#HOSTILE + 1] = ("%-34s %s\n"):format(line[1], line[2])
+end
+HOSTILE = "^" .. table.concat(HOSTILE):gsub("%p", "%%%0") .. "$"
+
 local EXPECTED = {
+  ["hostile.lua"] = HOSTILE,
+  ["judge.lua"] = VERDICTS,
   ["newns.lua"] = SEED,
   ["loop_cqueues.lua"] = "^" .. LOOP .. "$",
   ["loop_luv.lua"] = "^" .. LOOP .. "$",
   ["loop_socket.lua"] = "^" .. LOOP .. "$",
+  ["offline_build.lua"] = BUILD,
+  ["root_shell.lua"] = SHELL,
+  ["rootfs.lua"] = ROOTFS,
 }
 
-local function run(name, nobody)
-  return machine.host(("arg = {[0] = '%s'} dofile('%s/examples/%s')"):format(name, machine.public(), name),
+local function run(name, nobody, ...)
+  local words = ""
+  for i = 1, select("#", ...) do words = words .. (", %q"):format((select(i, ...))) end
+  return machine.host(("arg = {[0] = '%s'%s} dofile('%s/examples/%s')"):format(name, words, machine.public(), name),
     { nobody = nobody })
+end
+
+--- What `keys` show on a terminal, typed one after the other into a shell line.
+local function typed(line, keys)
+  local feed = ""
+  for _, key in ipairs(keys) do
+    feed = feed .. ("sleep 0.4; printf '%%s' '%s'; "):format(#key == 1 and key or key .. "\n")
+  end
+  return ns.run { "sh", "-c", ('( %s sleep 0.5 ) | script -qec "%s" /dev/null'):format(feed, line),
+    env = machine.paths(machine.public()), timeout = 30 }.stdout
 end
 
 describe("the example", function()
   for name in lfs.dir("examples") do
     if name:find("%.lua$") then
+      local expected = assert(EXPECTED[name], "no expectation for " .. name)
+
       it(name .. " runs", function()
         local r = run(name)
         assert.truthy(r.ok, tostring(r))
-        assert.matches(assert(EXPECTED[name], "no expectation for it"), r.stdout)
+        assert.matches(expected, r.stdout)
+      end)
+
+      machine.it("user")(name .. " runs for an ordinary user", function()
+        assert.matches(expected, run(name, true).stdout)
       end)
     end
   end
 
-  machine.it("user")("newns.lua runs for an ordinary user", function()
-    assert.matches(SEED, run("newns.lua", true).stdout)
+  it("root_shell.lua takes directories, and they are as before in the end", function()
+    for _, nobody in ipairs { false, true } do
+      local directory, remove = machine.directory()
+      machine.file(directory .. "/precious", "kept\n")
+      if machine.root then os.execute("chown -R 65534:65534 " .. directory) end
+      local r = run("root_shell.lua", nobody, directory)
+      local text = machine.read(directory .. "/precious")
+      remove()
+      assert.equal("", r.stderr)
+      assert.matches("\n# pwd\n" .. directory .. "\n# rm [^\n]+\n# mkdir", r.stdout)
+      assert.equal("kept\n", text)
+    end
+  end)
+
+  it("root_shell.lua -i gives a shell with job control", function()
+    local line = ("%s %s/examples/root_shell.lua -i; echo after \\$?"):format(machine.lua, machine.public())
+    local shown = typed(line, { "hostname", "id -un", "sleep 50", "\26", "jobs", "kill -9 %1", "touch /usr/x /y", "exit 7" })
+    assert.matches("[\r\n]throwaway\r\n", shown)
+    assert.matches("[\r\n]root\r\n", shown)
+    assert.matches("Stopped +sleep 50", shown)
+    assert.matches("after 7\r\n", shown)
+    assert.is_nil(lfs.symlinkattributes("/y"))
+    assert.is_nil(lfs.symlinkattributes("/usr/x"))
+  end)
+
+  it("rootfs.lua takes a directory and a program", function()
+    local directory, remove = machine.directory()
+    os.execute(("mkdir %s/bin && cp $(command -v busybox) %s/bin/busybox"):format(directory, directory))
+    local r = run("rootfs.lua", false, directory, "/bin/busybox", "sh", "-c", "hostname; exit 7")
+    remove()
+    assert.equal("rootfs\n", r.stdout)
+    assert.equal(7, r.code)
+  end)
+
+  it("offline_build.lua takes a directory and a program", function()
+    local directory, remove = machine.directory()
+    machine.file(directory .. "/Makefile", "name:\n\techo result >name; cut -d: -f1 /proc/net/dev >&2\n")
+    local r = run("offline_build.lua", false, directory, "name")
+    local made = lfs.attributes(directory .. "/name", "size")
+    remove()
+    assert.matches("\n +lo\nbuilt name: 7 bytes; the sources are untouched\n$", r.stdout)
+    assert.is_nil(made)
   end)
 
   it("newns.lua -i gives a shell with job control, and the terminal whole afterwards", function()
-    local keys = { "hostname", "sleep 100", "\3", "echo rc $?", "sleep 50", "\26", "jobs", "kill -9 %1", "exit 7",
-      "stty -a; exit" }
-    local feed = ""
-    for _, key in ipairs(keys) do
-      feed = feed .. ("sleep 0.4; printf '%%s' '%s'; "):format(#key == 1 and key or key .. "\n")
-    end
     local line = ("%s %s/examples/newns.lua -i; echo after \\$?; bash --norc"):format(machine.lua, machine.public())
-    local r = ns.run { "sh", "-c", ('( %s sleep 0.5 ) | script -qec "%s" /dev/null'):format(feed, line),
-      env = machine.paths(machine.public()), timeout = 30 }
-    assert.matches("[\r\n]namespace\r\n", r.stdout)
-    assert.matches("rc 130", r.stdout)
-    assert.matches("Stopped +sleep 50", r.stdout)
-    assert.matches("after 7\r\n", r.stdout)
-    assert.matches("[^-]isig icanon", r.stdout)
+    local shown = typed(line, { "hostname", "sleep 100", "\3", "echo rc $?", "sleep 50", "\26", "jobs", "kill -9 %1",
+      "exit 7", "stty -a; exit" })
+    assert.matches("[\r\n]namespace\r\n", shown)
+    assert.matches("rc 130", shown)
+    assert.matches("Stopped +sleep 50", shown)
+    assert.matches("after 7\r\n", shown)
+    assert.matches("[^-]isig icanon", shown)
   end)
 end)
