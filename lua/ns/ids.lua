@@ -155,6 +155,13 @@ function ids.may_set_groups(spec, host)
   return spec.setgroups ~= "deny" and ids.writer(spec, host) == "host"
 end
 
+--- The id of the host that `id` inside stands for, and how many follow it in its range; nil where it is not mapped.
+function ids.outer(map, id)
+  for _, r in ipairs(map) do
+    if id >= r[1] and id < r[1] + r[3] then return r[2] + id - r[1], r[1] + r[3] - id end
+  end
+end
+
 --- The id that the launcher takes: 0 if there is one, else the first that is mapped.
 function ids.first(map)
   local least = map[1][1]
@@ -162,6 +169,14 @@ function ids.first(map)
     if r[1] == 0 then return 0 end
   end
   return least
+end
+
+--- The user and the group of the host that the program will be.
+function ids.program(spec, host)
+  local uid, gid = spec.user and spec.user.id, spec.group and spec.group.id or spec.user and spec.user.gid
+  if not spec.flags.user then return uid or host.euid, gid or host.egid end
+  local uids, gids = ids.maps(spec, host)
+  return ids.outer(uids, uid or ids.first(uids)), ids.outer(gids, gid or ids.first(gids))
 end
 
 return ids

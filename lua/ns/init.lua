@@ -40,10 +40,10 @@ local function run_words(spec, level)
   local words = {}
   for key, value in next, spec do words[key] = value end
   if stdio.is_input(words.stdin) then words.input, words.stdin = words.stdin, nil end
-  local default = words.pty and {} or { stdin = "null", stdout = "pipe", stderr = "pipe" }
-  words.stdin = words.stdin or words.input and "pipe" or default.stdin
-  words.stdout = words.stdout or default.stdout
-  words.stderr = words.stderr or default.stderr
+  if words.pty then return words end
+  words.stdin = words.stdin or words.input and "pipe" or "null"
+  words.stdout = words.stdout or "pipe"
+  words.stderr = words.stderr or "pipe"
   return words
 end
 

@@ -54,13 +54,8 @@ local function enter_time(_, spec, add)
   if #lines > 0 then add { op = "write", path = "/proc/self/timens_offsets", data = table.concat(lines), word = "time" } end
 end
 
---- The program itself leads its session and has the terminal, not the init that stays in a session of its own.
-local function lead_session(_, spec, add)
-  if spec.init and (spec.session or spec.pty) then add { op = "setsid", word = spec.pty and "pty" or "session" } end
-  if spec.pty then add { op = "controlling", fd = 0, word = "pty" } end
-end
-
 local function check_pty(value, where)
+  if value == false then return false end
   if value == true then return { rows = 24, cols = 80 } end
   local size = check.record({ rows = check.integer(1, 65535), cols = check.integer(1, 65535) })(value, where)
   return { rows = size.rows or 24, cols = size.cols or 80 }
@@ -182,7 +177,11 @@ return {
   { word = "session", check = check.boolean, steps = function(value, spec, add)
     if value and not spec.pty then add { op = "setsid", word = "session" } end
   end },
-  { word = "pty", check = check_pty, steps = function(_, _, add) add { op = "setsid", word = "pty" } end },
+  { word = "pty", check = check_pty, steps = function(value, _, add, host)
+    if not value then return end
+    add { op = "setsid", word = "pty" }
+    add { op = "controlling", fd = host.slave, word = "pty" }
+  end },
   { word = "keyring", check = check.choice("own", "inherit") },
   { steps = own_keyring },
   -- The first mount call of all: on a host with shared mounts every later one would reach the host.
@@ -262,7 +261,6 @@ return {
   { word = "init", check = check.boolean, needs = { "pid" }, steps = function(value, _, add)
     if value then add { op = "init", word = "init" } end
   end },
-  { steps = lead_session },
   { word = "env", check = check_env },
   { word = "clear_env", check = check.boolean },
   { word = "argv0", check = argument },

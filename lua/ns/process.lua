@@ -141,8 +141,11 @@ end
 -- @tparam integer cols
 -- @return true; or nil, message, errno
 function Process:resize(rows, cols)
-  for i, n in ipairs { rows, cols } do
-    if type(n) ~= "number" or n < 1 or n > 65535 then error(("bad argument #%d to 'resize' (1 to 65535)"):format(i), 2) end
+  for i = 1, 2 do
+    local n = ({ rows, cols })[i]
+    if type(n) ~= "number" or not (n >= 1 and n <= 65535 and n == math.floor(n)) then
+      error(("bad argument #%d to 'resize' (1 to 65535 expected, got %s)"):format(i, tostring(n)), 2)
+    end
   end
   if not self.pty then return nil, "the program has no terminal of its own", core.constants.errno.ENOTTY end
   return self.pty:resize(rows, cols)
@@ -163,6 +166,19 @@ end
 --- What lines() and the like have read further than they have given.
 local function read_ahead(file)
   return output_fd(file) and core.buffered(file) or ""
+end
+
+--- Where communicate feeds to, a descriptor, and what it reads from, a file and its descriptor: the terminal, if the
+-- program has one of its own, in place of what is no pipe.
+local function streams(self)
+  local open = self.pty and io.type(self.pty.output) == "file"
+  local into = open and self.pty.fd or nil
+  if self.stdin and io.type(self.stdin) == "file" then
+    self.stdin:flush()
+    into = self.stdin_fd
+  end
+  if self.stdout or not self.pty then return into, self.stdout, output_fd(self.stdout) end
+  return into, self.pty.output, open and self.pty.fd or nil
 end
 
 --- Reads until both outputs have ended, or the program has and LINGER is over; stops it at the deadline.
@@ -186,18 +202,17 @@ local function collect(self, capture)
 end
 
 --- Feeds `input` (or what the spec has under that word) to stdin, reads stdout and stderr to their ends, as far as they
--- are pipes, waits and closes.
+-- are pipes, waits and closes. Where the program has a terminal of its own, `input` is typed there, and what it shows is
+-- the stdout: a program that reads to the end wants "\4" as the last key.
 -- @tparam[opt] string input
 -- @treturn Result the table that `ns.run` returns; or nil, message, errno when the status is lost
 function Process:communicate(input)
   if input ~= nil and type(input) ~= "string" then
     error(("bad argument #1 to 'communicate' (string expected, got %s)"):format(type(input)), 2)
   end
-  local into = self.stdin and io.type(self.stdin) == "file" and self.stdin_fd or nil
-  if into then self.stdin:flush() end
-  local out = self.stdout or self.pty and self.pty.output
-  local ahead = { stdout = read_ahead(out), stderr = read_ahead(self.stderr) }
-  local capture = core.capture(into, input or self.input, output_fd(out), output_fd(self.stderr), self.max_output)
+  local into, out, from = streams(self)
+  local ahead = { stdout = from and core.buffered(out) or "", stderr = read_ahead(self.stderr) }
+  local capture = core.capture(into, input or self.input, from, output_fd(self.stderr), self.max_output)
   local ok, problem = pcall(collect, self, capture)
   if not ok then
     capture:close()

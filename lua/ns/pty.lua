@@ -12,7 +12,7 @@ function pty.new(bag, master)
   if not other then return nil, message, errno end
   local input, output
   input, message, errno = bag:file(other, "w")
-  if input then output, message, errno = bag:file(master, "r") end
+  if input then output, message, errno = bag:file(master, "t") end
   if not output then return nil, message, errno end
   input:setvbuf("no")
   return setmetatable({ input = input, output = output, fd = master }, Pty)

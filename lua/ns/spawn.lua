@@ -106,7 +106,7 @@ local function launch(spec, host, opened, deadline, keep, steps, bytes)
   local writer = spec.flags.user and ids.writer(spec, host) or "launcher"
   local early = writer == "launcher" and bytes or nil
   local flags = namespaces.clone_flags(spec.flags)
-  local handle, pid, errno = core.launch(flags, stdio.kept(opened.ends, opened.trees), spec.detach, early)
+  local handle, pid, errno = core.launch(flags, stdio.kept(opened), spec.detach, early)
   if not handle then return errors.refused({ op = pid, namespaces = spec.flags }, errno) end
   keep.handle, keep.pid = handle, pid
   if writer ~= "launcher" then
@@ -164,7 +164,8 @@ local function prepare(spec, host, bag, keep)
   if not opened then return nil, step, errno end
   opened.trees, step, errno = survey(spec, host, bag, keep)
   if not opened.trees then return nil, step, errno end
-  host.ends, host.trees, host.console = opened.ends, opened.trees, opened.console
+  if opened.slave and host.euid == 0 then core.give_terminal(opened.slave, ids.program(spec, host)) end
+  host.ends, host.trees, host.slave, host.console = opened.ends, opened.trees, opened.slave, opened.console
   return plan.lower(spec, host), opened
 end
 

@@ -110,10 +110,10 @@ function stdio.open(bag, spec)
   if spec.pty then
     local master, slave, path = bag:pty(spec.pty.rows, spec.pty.cols)
     if not master then return nil, { op = "pty", path = slave, word = "pty" }, path end
-    opened.pty, opened.console, default = master, path, { fd = slave }
+    opened.pty, opened.slave, opened.console, default = master, slave, path, { fd = slave }
   end
   for _, name in ipairs { "stdin", "stdout", "stderr" } do
-    local want = spec[name] or name == "stdin" and spec.input and { kind = "pipe" } or default
+    local want = spec[name] or name == "stdin" and spec.input and not spec.pty and { kind = "pipe" } or default
     if want.kind == "stdout" then
       opened.ends[2] = opened.ends[1]
     else
@@ -137,10 +137,11 @@ local function sorted_keys(t)
 end
 
 --- The host's descriptors that must live on into the launcher: a sorted list.
-function stdio.kept(ends, trees)
+function stdio.kept(opened)
   local set = {}
-  for _, fd in pairs(ends) do set[fd] = true end
-  for _, fd in pairs(trees or {}) do
+  for _, fd in pairs(opened.ends) do set[fd] = true end
+  if opened.slave then set[opened.slave] = true end
+  for _, fd in pairs(opened.trees) do
     if fd then set[fd] = true end
   end
   return sorted_keys(set)

@@ -26,19 +26,12 @@ local function wants(m, idmap, spec, host)
   return m.type == "bind" and (idmap or type(m.source) == "number" or spec.flags.user and ids.is_root(host))
 end
 
---- The id of the host that `id` inside stands for, and how many follow it in its range; nil where it is not mapped.
-local function outer(map, id)
-  for _, r in ipairs(map) do
-    if id >= r[1] and id < r[1] + r[3] then return r[2] + id - r[1], r[1] + r[3] - id end
-  end
-end
-
 --- The ranges for an idmapped mount: from ids on disk to ids of the host. nil: some of them are not mapped
 local function disk_map(idmap, map, owner, program)
   if idmap == true then return map end
   local result = {}
   for i, r in ipairs(idmap == "owner" and { { owner, program, 1 } } or idmap) do
-    local id, room = outer(map, r[2])
+    local id, room = ids.outer(map, r[2])
     if not id or room < r[3] then return nil end
     result[i] = { r[1], id, r[3] }
   end

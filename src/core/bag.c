@@ -76,7 +76,7 @@ static int bag_open(lua_State *L) {
     return nsL_number(L, fd);
 }
 
-/* bag:file(fd, "r"|"w") -> file | nil, message, errno. The descriptor is the file's from now on. */
+/* bag:file(fd, "r"|"w"|"t") -> file | nil, message, errno. The descriptor is the file's from now on. */
 static int bag_file(lua_State *L) {
     struct bag *bag = check_bag(L);
     int fd = (int)luaL_checkinteger(L, 2);

@@ -35,11 +35,19 @@ static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
     return n < 0 ? 0 : n;
 }
 
+/* When its program has ended, a terminal says EIO: to a Lua file that is an error, which costs what was read before it. */
+static ssize_t read_cookie(void *cookie, char *s, size_t size) {
+    ssize_t n = read((int)(intptr_t)cookie, s, size);
+    return n < 0 && errno == EIO ? 0 : n;
+}
+
 static int close_cookie(void *cookie) { return close((int)(intptr_t)cookie); }
 
+/* mode: "r", "w", or "t" to read from a terminal */
 static FILE *open_stream(int fd, const char *mode) {
-    cookie_io_functions_t writer = {.write = write_cookie, .close = close_cookie};
-    return mode[0] == 'w' ? fopencookie((void *)(intptr_t)fd, mode, writer) : fdopen(fd, mode);
+    cookie_io_functions_t cookie = {.read = read_cookie, .write = write_cookie, .close = close_cookie};
+    if (mode[0] == 'r') return fdopen(fd, mode);
+    return fopencookie((void *)(intptr_t)fd, mode[0] == 't' ? "r" : mode, cookie);
 }
 
 /* ---- Lua's file handle, which each Lua makes in its own way ---- */

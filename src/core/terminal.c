@@ -1,4 +1,4 @@
-/* The terminal: the size of a window, and the host's own, which is lent to a program and taken back. */
+/* The terminal: its window and owner, and the host's own, which is lent to a program and taken back. */
 #include "core.h"
 
 #include <errno.h>
@@ -14,6 +14,13 @@ static int terminal_resize(lua_State *L) {
     struct winsize size = {.ws_row = (unsigned short)luaL_checkinteger(L, 2),
                            .ws_col = (unsigned short)luaL_checkinteger(L, 3)};
     return nsL_done(L, ioctl((int)luaL_checkinteger(L, 1), TIOCSWINSZ, &size) < 0 ? -errno : 0);
+}
+
+/* give(fd of a terminal, uid, gid) -> true | nil, message, errno */
+static int terminal_give(lua_State *L) {
+    uid_t uid = (uid_t)luaL_checknumber(L, 2);
+    gid_t gid = (gid_t)luaL_checknumber(L, 3);
+    return nsL_done(L, fchown((int)luaL_checkinteger(L, 1), uid, gid) < 0 ? -errno : 0);
 }
 
 struct terminal {
@@ -45,6 +52,7 @@ static int terminal_restore(lua_State *L) {
 
 const luaL_Reg ns_terminal_functions[] = {
     {"resize", terminal_resize},
+    {"give_terminal", terminal_give},
     {"terminal", terminal_keep},
     {"restore_terminal", terminal_restore},
     {NULL, NULL},

@@ -1,0 +1,167 @@
+--- A terminal of the program's own.
+local machine = require "support.machine"
+local ns = require "ns"
+
+--- Runs a shell line in `spec` with a terminal, and returns what it shows, without the carriage returns.
+local function shown(line, spec)
+  local words = { "sh", "-c", line, pty = true, timeout = 10 }
+  for word, value in pairs(spec or {}) do words[word] = value end
+  local r = assert(ns.run(words))
+  assert(not r.timed_out, r.stdout)
+  return (r.stdout:gsub("\r", "")), r
+end
+
+--- Starts a shell line and waits for its first line, "ready".
+local function ready(line, spec)
+  local words = { "sh", "-c", line, pty = true, timeout = 10 }
+  for word, value in pairs(spec or {}) do words[word] = value end
+  local p = assert(ns.spawn(words))
+  assert.equal("ready\r", p.pty:read())
+  return p
+end
+
+local NEW_PID = machine.root and { "pid" } or { "user", "pid" }
+
+describe("a terminal of its own", function()
+  it("is the controlling one, in a session that the program leads", function()
+    local text = shown("tty; ps -o pid=,sid=,pgid=,tpgid= -p $$; [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo all </dev/tty")
+    local name, pid, sid, pgid, tpgid = text:match("^(/dev/pts/%d+)\n%s*(%d+)%s+(%d+)%s+(%d+)%s+(%d+)\nall\n$")
+    assert.truthy(name, text)
+    assert.same({ pid, pid, pid }, { sid, pgid, tpgid })
+  end)
+
+  it("is there beside other streams, too", function()
+    local r = assert(ns.run { "sh", "-c", "read line </dev/tty; echo $line; echo to the terminal >/dev/tty", pty = true,
+      stdin = "typed\n", stdout = "pipe", timeout = 10 })
+    assert.equal("typed\n", r.stdout)
+    assert.equal("no tty\n", shown("tty -s || echo no tty; exec <&- </dev/tty", { stdin = "null" }))
+  end)
+
+  it("is none with pty = false", function()
+    assert.equal("not a tty\n", ns.run({ "tty", pty = false }).stdout)
+  end)
+
+  it("carries what is typed to the program, and what it shows back", function()
+    local p = ready("stty -echo; echo ready; read word; echo got $word")
+    assert.truthy(p.pty:write("wo", "rd\n"))
+    assert.equal("got word\r", p.pty:read())
+    assert.same({ true, "exit", 0 }, { p:wait() })
+    p:close()
+  end)
+
+  it("ends as a file does: all that was shown, then nil", function()
+    for _, init in ipairs { false, true } do
+      local p = assert(ns.spawn { "sh", "-c", "echo one; printf two; exit 3", pty = true, flags = NEW_PID, init = init })
+      assert.equal("one\r", p.pty:read())
+      assert.equal("two", p.pty:read("*a"))
+      assert.same({ n = 1 }, { n = select("#", p.pty:read()), p.pty:read() })
+      assert.same({ nil, "exit", 3 }, { p:wait() })
+      p:close()
+    end
+    local p, lines = assert(ns.spawn { "printf", "one\\ntwo", pty = true }), {}
+    for line in p.pty:lines() do lines[#lines + 1] = line end
+    assert.same({ "one\r", "two" }, lines)
+    p:close()
+    assert.equal("closed file", io.type(p.pty.output))
+  end)
+
+  it("has the size that was asked for, and the program sees it change", function()
+    assert.equal("24 80\n", shown("stty size"))
+    assert.equal("7 132\n", shown("stty size", { pty = { rows = 7, cols = 132 } }))
+    local p = ready("trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.02; done")
+    assert.is_true(p:resize(40, 100))
+    assert.equal("40 100\r", p.pty:read())
+    p:close()
+  end)
+
+  it("has a size that makes sense, or the call is a mistake", function()
+    local p = ready("echo ready; sleep 9")
+    for _, size in ipairs { { 0, 80 }, { 24, 65536 }, { "24", 80 }, { 24 }, { 24.5, 80 }, { 0 / 0, 80 }, {} } do
+      assert.has_error(function() p:resize(size[1], size[2]) end)
+    end
+    p:close()
+    local plain = assert(ns.spawn { "true" })
+    assert.same({ nil, "the program has no terminal of its own", 25 }, { plain:resize(24, 80) })
+    plain:close()
+  end)
+
+  it("turns Ctrl-C into a signal for the program, with and without an init", function()
+    for _, spec in ipairs { {}, { flags = NEW_PID, init = true } } do
+      local p = ready("echo ready; exec sleep 20", spec)
+      p.pty:write("\3")
+      assert.same({ nil, "signal", 2 }, { p:wait(5) })
+      p:close()
+    end
+    local p = ready("trap 'echo caught; exit 4' INT; echo ready; while :; do sleep 0.02; done", { flags = NEW_PID, init = true })
+    p.pty:write("\3")
+    assert.matches("caught\r\n$", p.pty:read("*a"))
+    assert.same({ nil, "exit", 4 }, { p:wait(5) })
+    p:close()
+  end)
+
+  it("has a shell with job control inside", function()
+    for _, spec in ipairs { {}, { flags = NEW_PID, init = true } } do
+      spec[1], spec[2], spec[3], spec.pty, spec.timeout = "bash", "--norc", "-i", true, 20
+      local p = assert(ns.spawn(spec))
+      local text = ""
+      local function expect(pattern)
+        while not text:find(pattern) do text = text .. assert(p.pty:read(1), text) end
+        text = ""
+      end
+      p.pty:write("set +m; set -m; PS1=; echo be''gin; sleep 60\n")
+      expect("begin")
+      ns.run { "sleep", "0.3" }
+      p.pty:write("\26")
+      expect("Stopped")
+      p.pty:write("jobs; kill -9 %1; wait; fg; exit 7\n")
+      expect("Stopped +sleep 60")
+      assert.same({ nil, "exit", 7 }, { p:wait() })
+      p:close()
+    end
+  end)
+
+  it("is hung up and its program killed when it is closed", function()
+    local mark = "4" .. os.time() % 100000 .. ".5"
+    local p = ready(("trap '' HUP; echo ready; sleep %s"):format(mark))
+    p:close()
+    machine.eventually(function() return machine.processes(mark) == 0 end)
+  end)
+
+  it("is filled and fed by communicate: what is shown is the stdout", function()
+    local text, r = shown("stty -echo; echo ready; cat; exit 5", { stdin = "one\ntwo\n\4" })
+    assert.matches("ready\n.*one\ntwo\n$", text)
+    assert.same({ 5, nil }, { r.code, r.stderr })
+    local p = ready("stty -echo; echo ready; cat")
+    assert.equal("three\r\n", p:communicate("three\n\4").stdout)
+  end)
+
+  it("carries 300 kB at once", function()
+    local _, r = shown("head -c 300000 /dev/zero")
+    assert.equal(300000, #r.stdout)
+  end)
+
+  machine.root_it("belongs to the user that the program is, so that it may open it again", function()
+    assert.equal("again\n", shown("echo again >$(tty)", { user = "nobody" }))
+    assert.equal("again\n", shown("echo again >$(tty)", { user = 1000, group = 1000, flags = "user", map = "range" }))
+  end)
+
+  it("is the console of the sandbox", function()
+    local line = "tty; test -c /dev/console && echo hello >/dev/console; stty size </dev/console"
+    local code = ([[
+      local r = assert(require("ns").sandbox():pty(true):timeout(10):run("sh", "-c", %q))
+      io.write((r.stdout:gsub("\r", "")))
+    ]]):format(line)
+    assert.equal("/dev/console\nhello\n24 80\n", machine.host(code).stdout)
+    assert.equal("/dev/console\nhello\n24 80\n", machine.host(code, { nobody = true }).stdout)
+  end)
+
+  it("is opened through its other end, not by its name (row 20)", function()
+    local trace = os.tmpname()
+    finally(function() os.remove(trace) end)
+    machine.host([[require("ns").run { "true", pty = true }]],
+      { under = { "strace", "-f", "-qq", "-o", trace, "-e", "trace=open,openat,ioctl" } })
+    local calls = machine.read(trace)
+    assert.matches("TIOCGPTPEER", calls)
+    assert.is_nil(calls:find('"/dev/pts/', 1, true))
+  end)
+end)
