@@ -125,12 +125,18 @@ static int process_wait(lua_State *L) {
     return push_status(L, p);
 }
 
+/* Where a filter or a tool knows no pidfd_send_signal, the pid must do: it is not reaped, so it is still nobody else's. */
+long ns_signal(pid_t pid, int pidfd, int signal) {
+    long r = sys(__NR_pidfd_send_signal, pidfd, signal, NULL, 0);
+    return r == -ENOSYS ? sys(__NR_kill, pid, signal) : r;
+}
+
 /* h:kill(signal, [the whole tree]) -> true | nil, "kill", errno */
 static int process_kill(lua_State *L) {
     struct process *p = check_open(L);
     reap(p);
     if (p->state == RUNNING && p->alone && lua_toboolean(L, 3)) ns_kill_descendants(p->s.pid, p->s.pidfd);
-    long r = p->state != RUNNING ? -ESRCH : sys(__NR_pidfd_send_signal, p->s.pidfd, luaL_checkinteger(L, 2), NULL, 0);
+    long r = p->state != RUNNING ? -ESRCH : ns_signal(p->s.pid, p->s.pidfd, (int)luaL_checkinteger(L, 2));
     if (FAILED(r)) return nsL_refused(L, "kill", (int)-r);
     lua_pushboolean(L, 1);
     return 1;
@@ -220,7 +226,7 @@ static uint32_t current_step(const struct process *p) {
 /* The launcher was not executed: the next one will be a copy of the host, if that helps. */
 static int push_boarding_error(lua_State *L, struct process *p) {
     int error = p->last.error;
-    bool denied = error == EACCES || error == EPERM || error == ENOSYS;
+    bool denied = error == EACCES || error == EPERM || error == ENOSYS || error == ENOENT /* valgrind */;
     if (denied && !p->launcher->refused) {
         p->launcher->refused = true;
         return nsL_refused(L, "refused", error);
@@ -292,7 +298,7 @@ static void finish(struct process *p) {
         struct pollfd poll = {p->s.pidfd, POLLIN, 0};
         struct timespec limit = {5, 0};
         if (p->alone) ns_kill_descendants(p->s.pid, p->s.pidfd);
-        sys(__NR_pidfd_send_signal, p->s.pidfd, SIGKILL, NULL, 0);
+        ns_signal(p->s.pid, p->s.pidfd, SIGKILL);
         while (ppoll(&poll, 1, &limit, NULL) < 0 && errno == EINTR) continue;
         reap(p);
     }

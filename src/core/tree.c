@@ -35,7 +35,7 @@ static void add(struct tree *t, pid_t pid) {
     }
     int pidfd = (int)sys(__NR_pidfd_open, pid, 0);
     if (FAILED(pidfd)) return;
-    if (t->stop) sys(__NR_pidfd_send_signal, pidfd, SIGSTOP, NULL, 0);
+    if (t->stop) ns_signal(pid, pidfd, SIGSTOP);
     t->members[t->count++] = (struct member){pid, pidfd};
 }
 
@@ -71,13 +71,13 @@ static void forget(struct tree *t) {
 }
 
 static void kill_all(const struct tree *t) {
-    for (size_t i = t->count; i-- > 0;) sys(__NR_pidfd_send_signal, t->members[i].pidfd, SIGKILL, NULL, 0);
+    for (size_t i = t->count; i-- > 0;) ns_signal(t->members[i].pid, t->members[i].pidfd, SIGKILL);
 }
 
 /* Kills the descendants of a child of ours, which is stopped; the child itself is left to the caller. */
 void ns_kill_descendants(pid_t pid, int pidfd) {
     struct tree t = {.stop = true};
-    sys(__NR_pidfd_send_signal, pidfd, SIGSTOP, NULL, 0);
+    ns_signal(pid, pidfd, SIGSTOP);
     find(&t, pid);
     kill_all(&t);
     forget(&t);
