@@ -6,7 +6,7 @@ set -eu
 demo="gcc libc6-dev make lua5.4 liblua5.4-dev procps psmisc mount util-linux hostname bash busybox-static"
 test="$demo lua5.1 lua5.2 lua5.3 luajit liblua5.1-0-dev liblua5.2-dev liblua5.3-dev lua-busted lua-luv lua-cqueues lua-socket
   luarocks strace uidmap util-linux binutils iproute2 perl zip unzip"
-proof="gcc libc6-dev util-linux"
+proof="gcc libc6-dev util-linux valgrind bubblewrap"
 lint="gcc libc6-dev lua-check cppcheck clang-format liblua5.4-dev liblua5.1-0-dev"
 docs="lua-ldoc lua-discount"
 bench="$demo bubblewrap lua-luv util-linux"
