@@ -186,6 +186,16 @@ describe("a host", function()
     os.execute("kill " .. pid)
   end)
 
+  it("reaps detached programs that it has closed while they ran", function()
+    local p = assert(ns.spawn { "sleep", "0.05", detach = true })
+    p:close()
+    assert.same({ nil, "attempt to wait for a closed process" }, { p:wait() })
+    machine.eventually(function()
+      assert(ns.run { "true" })
+      return not machine.read(("/proc/%d/stat"):format(p.pid))
+    end)
+  end)
+
   it("reaps detached programs that it has dropped, at its next spawn", function()
     local pid = assert(ns.spawn { "true", detach = true }).pid
     machine.eventually(function()

@@ -12,6 +12,9 @@ Process.__index = Process
 local LINGER = 0.5
 local GRACE = 2
 
+-- The handle of a detached program that was closed while it ran: the real one waits with `ns.spawn`, which reaps it.
+local CLOSED = { isclosed = function() return true end, getfd = function() error("attempt to use a closed process", 3) end }
+
 --- Wraps the core's handle. `fields`: pid, stdin, stdout, stderr, deadline, terminal, started.
 function process.new(handle, fields)
   fields.handle = handle
@@ -126,7 +129,11 @@ function Process:close()
       self.handle:kill(signals.number("KILL"), true)
       wait_until(self, core.clock() + 5)
     end
-    self.handle:close()
+    if self.detached and not self.status then
+      self.handle = CLOSED
+    else
+      self.handle:close()
+    end
     if self.terminal then core.restore_terminal(self.terminal) end
     self.terminal = nil
   end

@@ -19,7 +19,8 @@ local orphans = {}
 
 local function reap_orphans()
   for handle in pairs(orphans) do
-    local _, how = handle:wait(0)
+    local _, how
+    if not handle:isclosed() then _, how = handle:wait(0) end
     if how ~= "timeout" and how ~= "again" then
       handle:close()
       orphans[handle] = nil
