@@ -20,66 +20,63 @@ local function read(path)
   return text
 end
 
---- The flags for a kind of namespace: an ordinary user needs a user namespace around it.
-local function flags_for(...)
-  local flags, root = { ... }, core.ids().euid == 0
-  if not root and flags[1] ~= "user" then table.insert(flags, 1, "user") end
-  return flags
+--- A kind of namespace: root's own, or in a user namespace.
+local function namespace(name)
+  return function()
+    if core.ids().euid == 0 and try { flags = { name } } then return true end
+    return try { flags = { "user", name ~= "user" and name or nil } }
+  end
 end
 
+--- Is the call there, and not refused by a filter?
 local function syscall(name)
   return function() return core.syscall_works(name) end
 end
 
-local function overlay()
-  return try { flags = { "user", "mount" }, mounts = {
-    { type = "overlay", lower = "/etc", target = "/etc" } } }
+--- Mounts in a user namespace, so that an ordinary user may.
+local function mounts(m)
+  return function() return try { flags = { "user", "mount" }, mounts = { m } } end
 end
 
 local function idmap()
   if not ids.is_root(core.ids()) then return nil, "only root can map the ids of a tree of the host" end
-  return try { flags = { "user", "mount" }, map = "range", root = "empty", mounts = {
-    { type = "bind", source = "/etc", target = "/etc", idmap = true }, { type = "bind", source = "/proc", ro = true } } }
+  return try { flags = { "user", "mount" }, map = "range", mounts = { { type = "bind", source = "/etc", idmap = true } } }
 end
 
 local function memfd()
   local mode = tonumber((read("/proc/sys/vm/memfd_noexec") or "0"):match("%d+"))
-  if mode == 2 then return nil, "vm.memfd_noexec is 2: the host is copied instead" end
-  return core.syscall_works("memfd_create")
+  local ok, reason = try {}
+  if not core.copies() then return ok, reason end
+  return nil, (mode == 2 and "vm.memfd_noexec is 2" or "the system refuses it") .. ": the host is copied instead"
 end
 
 local function controllers()
   local list = read("/sys/fs/cgroup/cgroup.controllers")
   if not list then return nil, "no cgroup v2 at /sys/fs/cgroup" end
   if not list:find("%a") then return nil, "cgroup v2 has no controllers" end
-  return true, list:gsub("%s+$", "")
+  return true
 end
 
-local function landlock()
-  return core.syscall_works("landlock_create_ruleset")
-end
-
-local function seccomp()
-  if read("/proc/sys/kernel/seccomp/actions_avail") then return true end
-  return nil, "the kernel has no seccomp filters"
+local function installed(name)
+  for dir in (os.getenv("PATH") or "/usr/bin"):gmatch("[^:]+") do
+    if core.access(dir .. "/" .. name, 1) then return true end
+  end
 end
 
 local function newuidmap()
-  for dir in (os.getenv("PATH") or "/usr/bin"):gmatch("[^:]+") do
-    if core.access(dir .. "/newuidmap", 1) then
-      local ranges = read("/etc/subuid")
-      if ranges and ranges:find("%d") then return true end
-      return nil, "/etc/subuid gives no ranges"
-    end
-  end
-  return nil, "not installed: apt-get install uidmap"
+  local host = core.ids()
+  if not installed "newuidmap" then return nil, "not installed: apt-get install uidmap" end
+  if ids.is_root(host) then return true end -- who can do without
+  local uid, gid = ids.maps({ map = "auto" }, host)
+  if #uid == 1 or #gid == 1 then return nil, "/etc/subuid or /etc/subgid gives no ranges to this user" end
+  return try { flags = "user", map = "auto" }
 end
 
 --- What is asked, and how: true, or nil and the reason.
 local rows = {
-  { "overlay", overlay },
+  { "overlay", mounts { type = "overlay", lower = "/etc", target = "/etc" } },
   { "idmapped_mounts", idmap },
-  { "mount_api", syscall "fsopen" },
+  { "mount_api", mounts { type = "mask", target = "/etc" } }, -- a mount that has no older way
   { "mount_setattr", syscall "mount_setattr" },
   { "openat2", syscall "openat2" },
   { "close_range", syscall "close_range" },
@@ -89,13 +86,11 @@ local rows = {
   { "pidfd_info", function() return core.pidfd_info() end },
   { "keyring", syscall "keyctl" },
   { "cgroup_controllers", controllers },
-  { "seccomp", seccomp },
-  { "landlock", landlock },
+  { "seccomp", syscall "seccomp" },
+  { "landlock", syscall "landlock" },
   { "newuidmap", newuidmap },
 }
-for i, row in ipairs(namespaces.list) do
-  table.insert(rows, i, { row.name, function() return try { flags = flags_for(row.name) } end })
-end
+for i, row in ipairs(namespaces.list) do table.insert(rows, i, { row.name, namespace(row.name) }) end
 
 --- {[name] = {ok = true} or {ok = false, reason = "..."}}
 function features.all()

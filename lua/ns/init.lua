@@ -134,7 +134,7 @@ function ns.explain(spec)
   return explain_at(spec, 2)
 end
 
---- What this machine allows to this user: {[name] = true, or {ok = false, reason = "..."}}.
+--- What this machine allows to this user: {[name] = {ok = true}}, or with ok = false and a reason.
 -- @function ns.features
 -- @treturn table one entry for each feature: `ok`, and `reason` where it is false
 ns.features = features.all

@@ -54,6 +54,7 @@ struct plan *nsL_checkplan(lua_State *L, int arg);
 long ns_signal(pid_t pid, int pidfd, int signal);
 void nsL_open_process(lua_State *L);
 int nsL_launch(lua_State *L);
+int nsL_copies(lua_State *L);
 
 /* bag.c */
 int nsL_bag(lua_State *L);

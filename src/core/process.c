@@ -182,6 +182,12 @@ static struct launcher *get_launcher(lua_State *L) {
     return l;
 }
 
+/* copies() -> does every launch copy the host, as the launcher was not executed before? */
+int nsL_copies(lua_State *L) {
+    lua_pushboolean(L, get_launcher(L)->refused);
+    return 1;
+}
+
 /* launch(clone flags, kept descriptors, detached, [plan]) -> handle, pid | nil, step, errno
  * The plan is given here when nothing has to happen between the clone and the plan. */
 int nsL_launch(lua_State *L) {
