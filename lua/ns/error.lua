@@ -25,7 +25,9 @@ local READS = {
   setuid = function(s) return ("setuid %.0f"):format(s.value) end,
   setgid = function(s) return ("setgid %.0f"):format(s.value) end,
   setgroups = function() return "setgroups" end,
-  dup = function(s) return ("connect %s to descriptor %d"):format(s.word, s.fd) end,
+  dup = function(s)
+    return ("connect %s to %s"):format(s.word, type(s.fd) == "number" and ("descriptor %d"):format(s.fd) or s.fd)
+  end,
   exec = function(s) return ("exec '%s'"):format(s.data) end,
   clone = function(s)
     local names = table.concat(namespaces.names(s.namespaces), ", ")
@@ -55,7 +57,6 @@ local READS = {
   symlink = function(s) return ("link %s to %s"):format(s.path, s.data) end,
   umask = function(s) return s.value < 0 and "umask of the host" or ("umask %03o"):format(s.value) end,
   init = function() return "leave an init behind" end,
-  tryexec = function(s) return ("exec '%s'"):format(s.data) end,
   execveat = function() return "execute the launcher" end,
 }
 

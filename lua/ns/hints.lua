@@ -116,8 +116,6 @@ local rows = {
   { "write", "EPERM", map_refused },
   { "write", "EACCES", map_refused },
   { "newuidmap", "ENOENT", function() return "install it: apt-get install uidmap" end },
-  { "tryexec", "ENOENT", not_found },
-  { "tryexec", "EACCES", not_executable },
   { "exec", "ENOENT", not_found },
   { "exec", "EACCES", not_executable },
   { "exec", "ENOEXEC", function() return "no program: a script needs '#!' and its interpreter in the first line" end },

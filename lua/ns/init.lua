@@ -5,7 +5,7 @@
 -- @module ns
 local box = require "ns.box"
 local core = require "ns.core"
-local errors = require "ns.error"
+local explain = require "ns.explain"
 local features = require "ns.features"
 local plan = require "ns.plan"
 local process = require "ns.process"
@@ -107,6 +107,7 @@ local function check_at(spec, level)
   host.trial = true
   local p, message, errno, detail = spawn.start(checked, host)
   if not p then return nil, message, errno, detail end
+  p:wait()
   p:close()
   return true
 end
@@ -120,16 +121,12 @@ end
 
 local function explain_at(spec, level)
   local checked, host = check(spec, "explain", level + 1)
-  local steps, message, errno, detail = spawn.plan(checked, host)
-  if not steps then return nil, message, errno, detail end
-  local lines = { errors.describe({ op = "clone", namespaces = checked.flags }) }
-  for i, step in ipairs(steps) do lines[i + 1] = errors.describe(step) end
-  return table.concat(lines, "\n") .. "\n"
+  return explain.text(checked, host)
 end
 
 --- The steps that would be played for a spec, in words, one a line, without playing them.
 -- @tparam table|Box spec
--- @treturn string the text; or nil, message, errno, detail when something that it needs cannot be opened
+-- @treturn string the text; or nil, message, errno, detail when the root cannot be read
 function ns.explain(spec)
   return explain_at(spec, 2)
 end

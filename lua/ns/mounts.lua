@@ -82,7 +82,7 @@ local function bind(m, add, host)
     add { op = "tree", fd = tree, path = m.target, word = "mounts" }
   else
     add { op = "tree", source = m.source, path = m.target, flags = attributes(m), ignore = m.try and ENOENT or nil,
-      word = "mounts" }
+      note = host.notes and host.notes[m], word = "mounts" }
   end
 end
 
@@ -150,7 +150,8 @@ local function overlay(m, add, host)
     options[#options + 1] = "workdir=" .. m.work
   end
   add { op = "overlay", path = m.target, options = options, fd = tree or nil, flags = attributes(m),
-    value = not m.upper and not m.ro and 1 or nil, source = m.lower[1], word = "mounts" }
+    value = not m.upper and not m.ro and 1 or nil, source = m.lower[1], note = host.notes and host.notes[m],
+    word = "mounts" }
 end
 
 local place = { target = mounts.check_place }

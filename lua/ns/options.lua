@@ -149,7 +149,7 @@ local function execute(argv, spec, add, host)
   local list, vector = environment(spec, host), {}
   for i, argument in ipairs(argv) do vector[i] = argument end
   vector[1] = spec.argv0 or argv[1]
-  add { op = host.trial and "tryexec" or "exec", paths = candidates(argv[1], list, host), argv = vector, env = list,
+  add { op = "exec", value = host.trial and 1 or nil, paths = candidates(argv[1], list, host), argv = vector, env = list,
     data = argv[1], word = "argv" }
 end
 

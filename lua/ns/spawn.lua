@@ -161,7 +161,7 @@ end
 
 --- The plan for a checked spec, with all that it needs opened: steps, opened; or nil, step, errno.
 local function prepare(spec, host, bag, keep)
-  local opened, step, errno = stdio.open(bag, spec)
+  local opened, step, errno = stdio.open(bag, spec, host.trial)
   if not opened then return nil, step, errno end
   opened.trees, step, errno = survey(spec, host, bag, keep)
   if not opened.trees then return nil, step, errno end
@@ -183,17 +183,6 @@ local function start(spec, host, bag, keep)
   end
   if not ok then return nil, message, code, detail end
   return adopt(spec, bag, opened, keep, started)
-end
-
---- The steps that would be played, without playing them: a list; or nil, message, errno, detail.
-function spawn.plan(spec, host)
-  local bag, keep = core.bag(), {}
-  local ok, steps, step, errno = pcall(prepare, spec, host, bag, keep)
-  bag:close()
-  if keep.holder then keep.holder:close() end
-  if not ok then error(steps, 0) end
-  if not steps then return errors.refused(step, errno) end
-  return steps
 end
 
 --- Starts a spec that was checked for `host`. A process; or nil, message, errno, detail. Errors of any kind, a Ctrl-C among

@@ -3,7 +3,7 @@
 -- @module ns.stdio
 local check = require "ns.check"
 local core = require "ns.core"
-local open = core.constants.open
+local open, ENOENT = core.constants.open, core.constants.errno.ENOENT
 
 local stdio = {}
 
@@ -89,9 +89,20 @@ local function open_flags(name, file)
   return open.WRONLY + open.CREAT + (file.append and open.APPEND or open.TRUNC)
 end
 
+--- A file for output as it is, where it is only tried: nothing is made, and nothing is cut off.
+local function try_file(bag, path)
+  local fd, message, errno = bag:open(path, open.WRONLY)
+  if fd or errno ~= ENOENT then return fd, message, errno end
+  local ok
+  ok, message, errno = core.access(path:match("^.*/") or ".", 3) -- W_OK and X_OK
+  if not ok then return nil, message, errno end
+  return bag:open("/dev/null", open.RDWR)
+end
+
 --- Opens one word in the `bag`. Returns the program's end and, for a pipe, ours.
-local function open_one(bag, name, want)
+local function open_one(bag, name, want, trial)
   if want.fd then return want.fd end
+  if want.path and trial and name ~= "stdin" then return try_file(bag, want.path) end
   if want.path then return bag:open(want.path, open_flags(name, want)) end
   if want.kind == "pipe" then
     local r, w, errno = bag:pipe()
@@ -104,8 +115,8 @@ local function open_one(bag, name, want)
 end
 
 --- Opens what the checked spec asks for. Returns {ends = {[0..] = descriptor}, ours = {stdin=, ...}}, or nil, the step that
--- was refused, errno.
-function stdio.open(bag, spec)
+-- was refused, errno. `trial`: no file is made.
+function stdio.open(bag, spec, trial)
   local opened, default = { ends = {}, ours = {} }, { kind = "inherit" }
   if spec.pty then
     local master, slave, path = bag:pty(spec.pty.rows, spec.pty.cols)
@@ -117,7 +128,7 @@ function stdio.open(bag, spec)
     if want.kind == "stdout" then
       opened.ends[2] = opened.ends[1]
     else
-      local theirs, ours, errno = open_one(bag, name, want)
+      local theirs, ours, errno = open_one(bag, name, want, trial)
       if not theirs then
         return nil, { op = want.path and "open" or "pipe", path = want.path, word = name }, errno
       end
@@ -127,6 +138,18 @@ function stdio.open(bag, spec)
   end
   for number, fd in pairs(spec.fds or {}) do opened.ends[number] = fd end
   return opened
+end
+
+--- The names of what `stdio.open` would open, in the place of descriptors.
+function stdio.names(spec)
+  local ends, kinds = {}, { null = "/dev/null", pipe = "a pipe" }
+  for name, number in pairs(NUMBER) do
+    local want = spec[name] or name == "stdin" and spec.input and { kind = "pipe" } or {}
+    ends[number] = want.fd or want.path or kinds[want.kind] or spec.pty and "the new terminal" or number
+  end
+  if spec.stderr and spec.stderr.kind == "stdout" then ends[2] = ends[1] end
+  for number, fd in pairs(spec.fds or {}) do ends[number] = fd end
+  return ends
 end
 
 local function sorted_keys(t)

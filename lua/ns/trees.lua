@@ -26,6 +26,14 @@ local function wants(m, idmap, spec, host)
   return m.type == "bind" and (idmap or type(m.source) == "number" or spec.flags.user and ids.is_root(host))
 end
 
+--- What `ns.explain` says of a mount that the host opens: nil where there is nothing to say.
+function trees.note(m, spec, host)
+  if m.type ~= "bind" and m.type ~= "overlay" then return nil end
+  local idmap = idmap_of(m, spec, host)
+  if idmap == "owner" then return "what its owner has is the program's" end
+  return idmap and "ids mapped" or nil
+end
+
 --- The ranges for an idmapped mount: from ids on disk to ids of the host. nil: some of them are not mapped
 local function disk_map(idmap, map, owner, program)
   if idmap == true then return map end

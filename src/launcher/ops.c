@@ -8,6 +8,7 @@
 #include <linux/fcntl.h>
 #include <linux/if.h>
 #include <linux/prctl.h>
+#include <linux/sched.h>
 #include <linux/socket.h>
 #include <linux/sockios.h>
 #include <stddef.h>
@@ -147,13 +148,10 @@ static int next_candidate(long error) {
            error == -ETIMEDOUT;
 }
 
-/* paths: the candidates; argv, env. Returns only if none of them can be executed: EACCES is more telling than ENOENT. */
-static long op_exec(struct player *p, const struct step *s) {
+/* Returns only if none of the candidates can be executed: EACCES is more telling than ENOENT. */
+static long execute(struct player *p, const struct step *s) {
     char **paths = ns_list(p, s->paths), **argv = ns_list(p, s->argv), **env = ns_list(p, s->env);
-    uint64_t none = 0;
     long r = -ENOENT, denied = 0;
-    sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, 0, sizeof none);
-    ns_report(p, 0);
     for (; paths && *paths; paths++) {
         r = sys(__NR_execve, *paths, argv, env);
         if (r == -EACCES) denied = r;
@@ -162,18 +160,44 @@ static long op_exec(struct player *p, const struct step *s) {
     return denied ? denied : r;
 }
 
-/* path, source: as exec looks for the program, and no further. Leaves in the same way, but does not run it. */
-static long op_tryexec(struct player *p, const struct step *s) {
-    char **paths = ns_list(p, s->paths);
-    long r = -ENOENT, denied = 0;
-    for (; paths && *paths; paths++) {
+static void unmask(void) {
+    uint64_t none = 0;
+    sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, 0, sizeof none);
+}
+
+enum { UNTRACED = 255 };
+
+/* A child that executes the program, traced: it stops before the first instruction of it. Else it exits with the errno. */
+static long traced(struct player *p, const struct step *s) {
+    long child = sys(__NR_clone, CLONE_VFORK | 17 /* SIGCHLD */, 0, 0, 0, 0);
+    if (child != 0) return child;
+    unmask();
+    long r = sys(__NR_prctl, PR_SET_PDEATHSIG, 9); /* or it would run on when we are killed */
+    if (FAILED(r) || FAILED(sys(__NR_ptrace, 0 /* PTRACE_TRACEME */, 0, 0, 0))) sys(__NR_exit_group, UNTRACED);
+    r = execute(p, s);
+    for (;;) sys(__NR_exit_group, -r);
+}
+
+/* Would exec work? Where nothing can be traced, it is only looked whether there is a program. */
+static long try_exec(struct player *p, const struct step *s) {
+    int status = UNTRACED << 8;
+    long child = traced(p, s), r = -ENOENT;
+    while (child > 0 && sys(__NR_wait4, child, &status, 0x40000000 /* __WALL */, 0) == -EINTR) continue;
+    if (child > 0) sys(__NR_kill, child, 9);
+    if (status != UNTRACED << 8) return status & 0x7f ? 0 : -(status >> 8 & 0xff);
+    for (char **paths = ns_list(p, s->paths); paths && *paths && next_candidate(r); paths++)
         r = sys(__NR_faccessat, AT_FDCWD, *paths, 1 /* X_OK */);
-        if (r == 0) break;
-        if (r == -EACCES) denied = r;
-    }
-    if (FAILED(r)) return denied ? denied : r;
+    return r;
+}
+
+/* paths: the candidates; argv, env. value: it is only tried, and leaves in the same way */
+static long op_exec(struct player *p, const struct step *s) {
+    long r = s->value ? try_exec(p, s) : 0;
+    if (FAILED(r)) return r;
+    unmask();
     ns_report(p, 0);
-    for (;;) sys(__NR_exit_group, 0);
+    if (s->value) sys(__NR_exit_group, 0);
+    return execute(p, s);
 }
 
 const struct op ns_ops[] = {
@@ -216,7 +240,6 @@ const struct op ns_ops[] = {
     {"personality", op_personality},
     {"keyring", op_keyring},
     {"init", op_init},
-    {"tryexec", op_tryexec},
     {"exec", op_exec},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];
