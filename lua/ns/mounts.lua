@@ -47,13 +47,15 @@ local function paths(value, where)
   return check.list(host_path, 1)(value, where)
 end
 
---- Bytes: a number, or "64k", "64m", "2g", "50%".
+local MOST = { [""] = 2 ^ 53, k = 2 ^ 43, m = 2 ^ 33, g = 2 ^ 23, ["%"] = 100 }
+
+--- Bytes: a number, or "64k", "64m", "2g", "50%". Not 0, which is no limit to the kernel, and nothing that it would wrap.
 function mounts.check_size(value, where)
-  if type(value) == "number" then return ("%.0f"):format(check.integer(0, 9007199254740992)(value, where)) end
-  check.text(value, where)
-  if not value:match("^%d+[kKmMgG%%]?$") or #value > 16 then
-    check.fail(where, "bytes, '64k', '64m', '2g' or '50%%' expected, got '%s'", value)
-  end
+  if type(value) == "number" then return ("%.0f"):format(check.integer(1, MOST[""])(value, where)) end
+  local digits, unit = check.text(value, where):match("^(%d+)([kKmMgG%%]?)$")
+  if not digits then check.fail(where, "bytes, '64k', '64m', '2g' or '50%%' expected, got '%s'", value) end
+  local number = tonumber(digits)
+  if number < 1 or number > MOST[unit:lower()] then check.fail(where, "'%s' is out of range", value) end
   return value
 end
 

@@ -98,15 +98,18 @@ local function proc_path(value, where)
   return value
 end
 
+--- The kernel takes 128 KiB in one argument or variable, its zero included (execve(2)).
+local argument = check.sized(0, 131071)
+
 local function check_env(value, where)
   if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
   local result = {}
   for name, v in next, value do
     local at = ("%s.%s"):format(where, tostring(name))
     if type(name) ~= "string" then check.fail(where, "{NAME=value} expected, got the key %s", tostring(name)) end
-    check.text(name, at)
+    check.text(name, where)
     if name == "" or name:find("=", 1, true) then check.fail(at, "'%s' cannot be a name", name) end
-    if v ~= false then check.text(v, at) end
+    if v ~= false then argument(name .. "=" .. check.text(v, at), at) end
     result[name] = v
   end
   return result
@@ -147,14 +150,11 @@ end
 
 local function execute(argv, spec, add, host)
   local list, vector = environment(spec, host), {}
-  for i, argument in ipairs(argv) do vector[i] = argument end
+  for i = 1, #argv do vector[i] = argv[i] end
   vector[1] = spec.argv0 or argv[1]
   add { op = "exec", value = host.trial and 1 or nil, paths = candidates(argv[1], list, host), argv = vector, env = list,
     data = argv[1], word = "argv" }
 end
-
---- The kernel takes 128 KiB in one argument or variable, its zero included (execve(2)).
-local argument = check.sized(0, 131071)
 
 local function check_argv(value, where)
   local argv = check.list(argument, 1)(value, where)
