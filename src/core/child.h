@@ -9,7 +9,7 @@ struct boarding {
     int socket, launcher;
     uint64_t clone_flags;
     size_t count;
-    int kept[12000];
+    int kept[12000]; /* in rising order, the socket among them */
     _Alignas(16) char stack[16384];
 };
 

@@ -122,14 +122,32 @@ static long clone_shared(struct spawned *s, struct boarding *b) {
     return pid < 0 ? -errno : pid;
 }
 
+/* Nothing is executed here that would close them. */
+static void close_unkept(const struct boarding *b) {
+    int first = 3;
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->kept[i] < first) continue;
+        if (b->kept[i] > first) sys(__NR_close_range, first, b->kept[i] - 1, 0);
+        first = b->kept[i] + 1;
+    }
+    sys(__NR_close_range, first, ~0u, 0);
+}
+
 /* A child with a copy of our memory, which plays the plan itself. */
 static long clone_copy(struct spawned *s, struct boarding *b) {
     long pid = sys(__NR_clone, b->clone_flags | CLONE_PIDFD | SIGCHLD, 0, &s->pidfd, 0, 0);
     if (pid == 0) {
-        sys(__NR_close, s->socket); /* or the launcher would not see the host end */
+        sys(__NR_close, s->socket); /* or the launcher would not see the host end, where close_range is missing */
+        close_unkept(b);
         ns_launch(b->socket);
     }
     return pid;
+}
+
+static void keep(struct boarding *b, int fd) {
+    size_t i = b->count++;
+    for (; i > 0 && b->kept[i - 1] > fd; i--) b->kept[i] = b->kept[i - 1];
+    b->kept[i] = fd;
 }
 
 static long clone_any(struct spawned *s, struct launcher *l, int socket, const int *kept, size_t count,
@@ -140,8 +158,9 @@ static long clone_any(struct spawned *s, struct launcher *l, int socket, const i
     b->socket = socket;
     b->clone_flags = flags;
     b->count = count;
-    if (count > sizeof b->kept / sizeof b->kept[0]) return -EMFILE;
+    if (count >= sizeof b->kept / sizeof b->kept[0]) return -EMFILE;
     if (count > 0) memcpy(b->kept, kept, count * sizeof *kept);
+    keep(b, socket);
     if (!have_launcher(l)) return clone_copy(s, b);
     b->launcher = l->fd;
     return clone_shared(s, b);
