@@ -38,8 +38,8 @@ end
 
 local offset = check.seconds(-1e9, 1e9)
 
---- A time namespace holds for what is executed or forked after it was unshared; until then its clocks can be set
--- (time_namespaces(7)).
+--- A time namespace is for children at first; until somebody enters it, its clocks can be set (time_namespaces(7)). From
+-- Linux 6.2 on exec enters it; setns does on all.
 local function enter_time(_, spec, add)
   if not spec.flags.time then return end
   add { op = "unshare", flags = constants.clone.NEWTIME, word = "flags" }
@@ -52,6 +52,7 @@ local function enter_time(_, spec, add)
     end
   end
   if #lines > 0 then add { op = "write", path = "/proc/self/timens_offsets", data = table.concat(lines), word = "time" } end
+  add { op = "setns", path = "/proc/self/ns/time_for_children", flags = constants.clone.NEWTIME, word = "flags" }
 end
 
 local function check_pty(value, where)

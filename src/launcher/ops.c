@@ -53,6 +53,15 @@ static long op_unshare(struct player *p, const struct step *s) {
     return sys(__NR_unshare, s->flags);
 }
 
+/* path: of a namespace. flags: its CLONE_NEW* */
+static long op_setns(struct player *p, const struct step *s) {
+    long fd = sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_RDONLY | O_CLOEXEC);
+    if (FAILED(fd)) return fd;
+    long r = sys(__NR_setns, fd, s->flags);
+    sys(__NR_close, fd);
+    return r;
+}
+
 static long op_setsid(struct player *p, const struct step *s) {
     (void)p, (void)s;
     return FAILED(sys(__NR_setsid)) ? -EPERM : 0;
@@ -206,6 +215,7 @@ const struct op ns_ops[] = {
     {"sethostname", op_sethostname},
     {"setdomainname", op_setdomainname},
     {"unshare", op_unshare},
+    {"setns", op_setns},
     {"setsid", op_setsid},
     {"pdeathsig", op_pdeathsig},
     {"umask", op_umask},
