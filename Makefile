@@ -66,6 +66,14 @@ proof:
 	@$(MAKE) --no-print-directory versions
 	@sh proof/run.sh long $(PART)
 
+# on other kernels, in a virtual machine
+KERNELS = linux-image-6.12-cloud-amd64 linux-image-cloud-amd64
+
+vm-test:
+	@$(NEED) test vm
+	@$(MAKE) --no-print-directory versions
+	@set -e; for kernel in $(KERNELS); do bash proof/vm.sh $$kernel sh tools/test.sh lua5.4 $(or $(SPEC),spec); done
+
 bench:
 	@$(NEED) bench
 	@$(MAKE) --no-print-directory -s LUA_VERSION=5.4
@@ -92,4 +100,4 @@ docs:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all versions install demo test proof bench lint docs clean
+.PHONY: all versions install demo test proof vm-test bench lint docs clean

@@ -11,6 +11,12 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0 skipped=0
 
+# what the virtual machine needs is fetched now: in that layer there is no network
+case $(id -u):" $* " in 0:*" vm "*)
+  sh tools/need.sh vm
+  for kernel in linux-image-6.12-cloud-amd64 linux-image-cloud-amd64; do bash proof/vm.sh --fetch $kernel; done ;;
+esac
+
 # in a layer of its own: a case that fails shall not reach this machine
 outer="unshare --mount --pid --ipc --uts --net --propagation private --fork --kill-child --mount-proc"
 $outer true 2>/dev/null || outer=

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Sees to it that the programs of some groups are there: installs their Debian packages as root, names them to anybody else.
-# usage: sh tools/need.sh demo|test|proof|lint|docs|bench ...
+# usage: sh tools/need.sh demo|test|proof|vm|lint|docs|bench ...
 set -eu
 
 demo="gcc libc6-dev make lua5.4 liblua5.4-dev procps psmisc mount util-linux hostname bash busybox-static"
 test="$demo lua5.1 lua5.2 lua5.3 luajit liblua5.1-0-dev liblua5.2-dev liblua5.3-dev lua-busted lua-luv lua-cqueues lua-socket
   luarocks strace uidmap util-linux binutils iproute2 perl zip unzip"
 proof="gcc libc6-dev util-linux valgrind bubblewrap"
+vm="qemu-system-x86 qemu-system-common kmod busybox-static xz-utils"
 lint="gcc libc6-dev lua-check cppcheck clang-format liblua5.4-dev liblua5.1-0-dev"
 docs="lua-ldoc lua-discount"
 bench="$demo bubblewrap lua-luv util-linux"
