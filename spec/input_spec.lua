@@ -108,8 +108,8 @@ describe("a method of a process refuses", function()
     { "to wait for a string", function() p:wait("1") end, "to 'wait' (seconds expected, got 1)" },
     { "a grace of -1", function() p:stop(-1) end, "to 'stop' (seconds expected, got -1)" },
     { "input that is a number", function() p:communicate(5) end, "to 'communicate' (string expected, got number)" },
-    { "0 rows", function() p:resize(0, 80) end, "#1 to 'resize' (1 to 65535)" },
-    { "65536 columns", function() p:resize(24, 65536) end, "#2 to 'resize' (1 to 65535)" },
+    { "0 rows", function() p:resize(0, 80) end, "#1 to 'resize' (1 to 65535 expected, got 0)" },
+    { "65536 columns", function() p:resize(24, 65536) end, "#2 to 'resize' (1 to 65535 expected, got 65536)" },
     { "to be waited for when it is none", function() ns.wait("p") end, "to 'wait' (ns.Process expected, got string)" },
   }
   for _, row in ipairs(ROWS) do

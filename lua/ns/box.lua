@@ -3,6 +3,7 @@
 -- @module ns.box
 local check = require "ns.check"
 local mounts = require "ns.mounts"
+local namespaces = require "ns.namespaces"
 local plan = require "ns.plan"
 local stdio = require "ns.stdio"
 
@@ -11,16 +12,32 @@ Box.__index = Box
 
 local box = {}
 
+--- A copy of a value all through, but for what is an object.
 local function copy(value)
-  if type(value) ~= "table" or getmetatable(value) then return value end
+  if type(value) ~= "table" or getmetatable(value) or rawget(value, "getfd") or rawget(value, "fileno") then return value end
   local result = {}
   for k, v in next, value do result[k] = copy(v) end
   return result
 end
 
-local function checked(word, value, level)
-  local ok, problem = pcall(plan.words[word].check, value, word)
-  if not ok then error(check.mistake(problem) or problem, level + 1) end
+--- Calls a check and gives what it returns; a mistake is raised at the caller's line, in the words of `text`.
+local function checked(text, test, ...)
+  local ok, result = pcall(test, ...)
+  if ok then return result end
+  local mistake = check.mistake(result)
+  if not mistake then error(result, 0) end
+  check.raise(text, mistake)
+end
+
+--- The words of a spec, each of them checked. A string to be fed to stdin is input.
+local function read(spec)
+  local words, result = plan.read(spec), {}
+  if stdio.is_input(words.stdin) and not words.input then words.input, words.stdin = words.stdin, nil end
+  for word, value in pairs(words) do
+    plan.words[word].check(value, word)
+    result[word] = copy(value)
+  end
+  return result
 end
 
 --- Is it a box?
@@ -30,22 +47,13 @@ end
 
 --- A new box, empty or starting from a spec or another box. An array part becomes argv.
 function box.new(spec)
-  if spec ~= nil and type(spec) ~= "table" then
-    error(("bad argument #1 to 'box' (spec: table expected, got %s)"):format(type(spec)), 3)
-  end
-  local words = copy(box.is(spec) and spec.words or spec or {})
-  for key, argument in pairs(words) do
-    if type(key) == "number" then
-      words.argv = words.argv or {}
-      words.argv[key], words[key] = argument, nil
-    end
-  end
-  return setmetatable({ words = words }, Box)
+  if box.is(spec) then spec = spec.words end
+  return setmetatable({ words = spec == nil and {} or checked("bad argument #1 to 'box' (%s)", read, spec) }, Box)
 end
 
 local function set(self, word, value)
   if value == nil then value = true end
-  checked(word, value, 3)
+  checked("%s", plan.words[word].check, value, word)
   self.words[word] = copy(value)
   return self
 end
@@ -56,7 +64,7 @@ end
 
 --- Adds namespaces: box:unshare("pid", "mount").
 function Box:unshare(...)
-  local flags = copy(self.words.flags or {})
+  local flags = self.words.flags and namespaces.names(namespaces.check(self.words.flags, "flags")) or {}
   for i = 1, select("#", ...) do flags[#flags + 1] = (select(i, ...)) end
   return set(self, "flags", flags)
 end
@@ -64,9 +72,11 @@ end
 -- ---- mounts, one after the other; each takes a table of further fields (`ns.mounts`) last ----
 
 local function add_mount(self, m, options)
-  for key, value in pairs(options or {}) do m[key] = value end
-  local ok, problem = pcall(mounts.check_one, m, m.type)
-  if not ok then error(check.mistake(problem) or problem, 3) end
+  if options ~= nil and type(options) ~= "table" then
+    check.raise("%s: table of options expected, got %s", m.type, type(options))
+  end
+  for key, value in next, options or {} do m[key] = value end
+  checked("%s", mounts.check_one, m, m.type)
   local list = self.words.mounts or {}
   list[#list + 1] = copy(m)
   self.words.mounts = list
@@ -121,9 +131,9 @@ end
 function Box:env(name, value)
   local add = name
   if type(name) == "string" then add = { [name] = value == nil and "" or value } end
-  checked("env", add, 2)
+  checked("%s", plan.words.env.check, add, "env")
   local env = copy(self.words.env or {})
-  for k, v in pairs(add) do env[k] = v end
+  for k, v in next, add do env[k] = v end
   self.words.env = env
   return self
 end
@@ -140,7 +150,7 @@ end
 
 --- An independent copy.
 function Box:clone()
-  return box.new(self.words)
+  return setmetatable({ words = copy(self.words) }, Box)
 end
 
 --- The box as a plain spec.
@@ -157,22 +167,22 @@ end
 
 --- The steps that would be played, in words, one a line; nothing is run.
 function Box:explain(...)
-  return box.explain(with_argv(self, ...), 3)
+  return box.explain(with_argv(self, ...))
 end
 
 --- Would this start here? As `ns.check`.
 function Box:check(...)
-  return box.check(with_argv(self, ...), 3)
+  return box.check(with_argv(self, ...))
 end
 
 --- Starts the program given here, or that of the box: as `ns.spawn`.
 function Box:spawn(...)
-  return box.spawn(with_argv(self, ...), 3)
+  return box.spawn(with_argv(self, ...))
 end
 
 --- Runs the program given here, or that of the box, to its end: as `ns.run`.
 function Box:run(...)
-  return box.run(with_argv(self, ...), 3)
+  return box.run(with_argv(self, ...))
 end
 
 return box

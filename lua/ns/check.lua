@@ -11,6 +11,20 @@ function check.fail(where, text, ...)
   error(setmetatable({ text = ("%s: %s"):format(where, text) }, Mistake), 0)
 end
 
+local here = debug.getinfo(1, "S").source:match("^.*/")
+
+--- Raises an error at the caller's line: the first that is not in this module, however many calls there are between. Counted
+-- levels would be wrong where a call is a tail call.
+function check.raise(text, ...)
+  local level = 2
+  local info = debug.getinfo(level, "Sl")
+  while info and (info.currentline < 0 or info.source:match("^.*/") == here) do
+    level = level + 1
+    info = debug.getinfo(level, "Sl")
+  end
+  error(text:format(...), info and level or 0)
+end
+
 local kept = {}
 
 --- "argv[3]" for ("argv", 3). Kept, as every check of a list asks for it.
@@ -21,7 +35,7 @@ function check.at(where, i)
     kept[where] = known
   end
   local name = known[i] or ("%s[%s]"):format(where, tostring(i))
-  if i == i and i < 64 then known[i] = name end
+  if type(i) == "number" and i < 64 then known[i] = name end
   return name
 end
 
@@ -145,7 +159,7 @@ end
 function check.nearest(word, words)
   local best, least = nil, 3
   for candidate in pairs(words) do
-    local far = distance(word:lower(), candidate)
+    local far = math.abs(#word - #candidate) > 3 and math.huge or distance(word:lower(), candidate)
     if far < least or (far == least and best and candidate < best) then best, least = candidate, far end
   end
   return best and (" (did you mean '%s'?)"):format(best) or ""

@@ -9,6 +9,7 @@ local explain = require "ns.explain"
 local features = require "ns.features"
 local plan = require "ns.plan"
 local process = require "ns.process"
+local raise = require("ns.check").raise
 local sandbox = require "ns.sandbox"
 local spawn = require "ns.spawn"
 local stdio = require "ns.stdio"
@@ -18,28 +19,22 @@ local ns = { _VERSION = "ns 0.1.0" }
 -- The flags of clone(2), to be added up: ns.CLONE_NEWPID + ns.CLONE_NEWNS.
 for name, number in pairs(core.constants.clone) do ns["CLONE_" .. name] = number end
 
---- The spec in its normal form; a mistake is raised at `level`.
-local function check(spec, name, level)
+--- The spec in its normal form; a mistake is raised as one of the function `name`.
+local function check(spec, name)
   local host = spawn.host()
-  if host.secure then error("ns refuses to work in a set-uid program", level + 1) end
+  if host.secure then raise "ns refuses to work in a set-uid program" end
   local checked, mistake = plan.check(box.is(spec) and spec:spec() or spec, host)
-  if not checked then error(("bad argument #1 to '%s' (%s)"):format(name, mistake), level + 1) end
+  if not checked then raise("bad argument #1 to '%s' (%s)", name, mistake) end
   return checked, host
 end
 
-local function spawn_at(spec, level)
-  return spawn.start(check(spec, "spawn", level + 1))
-end
-
 --- A copy of the spec in which outputs are collected, and a string as stdin is fed.
-local function run_words(spec, level)
+local function run_words(spec)
   if box.is(spec) then spec = spec:spec() end
-  if type(spec) ~= "table" then
-    error(("bad argument #1 to 'run' (spec: table expected, got %s)"):format(type(spec)), level + 1)
-  end
+  if type(spec) ~= "table" then raise("bad argument #1 to 'run' (spec: table expected, got %s)", type(spec)) end
   local words = {}
   for key, value in next, spec do words[key] = value end
-  if stdio.is_input(words.stdin) then words.input, words.stdin = words.stdin, nil end
+  if stdio.is_input(words.stdin) and not words.input then words.input, words.stdin = words.stdin, nil end
   if words.pty then return words end
   words.stdin = words.stdin or words.input and "pipe" or "null"
   words.stdout = words.stdout or "pipe"
@@ -47,24 +42,12 @@ local function run_words(spec, level)
   return words
 end
 
-local function run_at(spec, level)
-  local words = run_words(spec, level + 1)
-  local p, message, errno, detail = spawn.start(check(words, "run", level + 1))
-  if not p then return nil, message, errno, detail end
-  local ok, r, why, code = pcall(p.communicate, p)
-  if not ok then
-    p:close()
-    error(r, 0)
-  end
-  return r, why, code
-end
-
 --- Starts a program.
 -- @tparam table|Box spec its words; the array part is argv
 -- @treturn Process the running program; or nil, message, errno, detail
 -- @see clone(2)
 function ns.spawn(spec)
-  return spawn_at(spec, 2)
+  return spawn.start(check(spec, "spawn"))
 end
 
 --- Runs a program to its end and collects what it writes.
@@ -76,7 +59,14 @@ end
 -- @treturn Result ok, how, code, signal, signame, stdout, stderr, truncated, timed_out, wall, usage; or nil, message, errno,
 -- detail when it did not start
 function ns.run(spec)
-  return run_at(spec, 2)
+  local p, message, errno, detail = spawn.start(check(run_words(spec), "run"))
+  if not p then return nil, message, errno, detail end
+  local ok, r, why, code = pcall(p.communicate, p)
+  if not ok then
+    p:close()
+    error(r, 0)
+  end
+  return r, why, code
 end
 
 --- Waits for a process: `p:wait(seconds)`.
@@ -84,7 +74,7 @@ end
 -- @tparam[opt] number seconds
 -- @return true or nil, "exit" or "signal", code; nil, "timeout"
 function ns.wait(p, seconds)
-  if not process.is(p) then error(("bad argument #1 to 'wait' (ns.Process expected, got %s)"):format(type(p)), 2) end
+  if not process.is(p) then raise("bad argument #1 to 'wait' (ns.Process expected, got %s)", type(p)) end
   return p:wait(seconds)
 end
 
@@ -101,9 +91,11 @@ function ns.sandbox()
   return box.new(sandbox.spec())
 end
 
---- Sets everything up in a throw-away process, up to the point of exec.
-local function check_at(spec, level)
-  local checked, host = check(spec, "check", level + 1)
+--- Would this start here? Sets everything up in a throw-away process, looks for the program, and stops there.
+-- @tparam table|Box spec
+-- @return true; or nil, message, errno, detail: what `spawn` would return
+function ns.check(spec)
+  local checked, host = check(spec, "check")
   host.trial = true
   local p, message, errno, detail = spawn.start(checked, host)
   if not p then return nil, message, errno, detail end
@@ -112,23 +104,11 @@ local function check_at(spec, level)
   return true
 end
 
---- Would this start here? Sets everything up in a throw-away process, looks for the program, and stops there.
--- @tparam table|Box spec
--- @return true; or nil, message, errno, detail: what `spawn` would return
-function ns.check(spec)
-  return check_at(spec, 2)
-end
-
-local function explain_at(spec, level)
-  local checked, host = check(spec, "explain", level + 1)
-  return explain.text(checked, host)
-end
-
 --- The steps that would be played for a spec, in words, one a line, without playing them.
 -- @tparam table|Box spec
 -- @treturn string the text; or nil, message, errno, detail when the root cannot be read
 function ns.explain(spec)
-  return explain_at(spec, 2)
+  return explain.text(check(spec, "explain"))
 end
 
 --- What this machine allows to this user: {[name] = {ok = true}}, or with ok = false and a reason.
@@ -136,7 +116,7 @@ end
 -- @treturn table one entry for each feature: `ok`, and `reason` where it is false
 ns.features = features.all
 
-box.spawn, box.run, box.check, box.explain = spawn_at, run_at, check_at, explain_at
+box.spawn, box.run, box.check, box.explain = ns.spawn, ns.run, ns.check, ns.explain
 features.check = ns.check
 
 return ns

@@ -13,7 +13,7 @@ for _, row in ipairs(options) do
 end
 
 --- A plain copy of the words and of the array part, read without metamethods.
-local function copy(spec)
+function plan.read(spec)
   if type(spec) ~= "table" then check.fail("spec", "table expected, got %s", type(spec)) end
   local words, argv = {}, {}
   for key, value in next, spec do
@@ -42,10 +42,21 @@ local function check_needs(spec)
   end
 end
 
+--- In a root of its own the program is not where its caller is.
+local function check_places(spec)
+  local name = spec.argv[1]
+  if spec.cwd and spec.cwd:sub(1, 1) ~= "/" then
+    check.fail("cwd", "absolute path expected where there is a 'root', got '%s'", spec.cwd)
+  elseif not spec.cwd and name:find("/", 1, true) and name:sub(1, 1) ~= "/" then
+    check.fail("argv[1]", "relative path '%s' needs 'cwd' where there is a 'root'", name)
+  end
+end
+
 --- What only some users may ask for, or only together.
 local function check_together(spec, host)
   privileges.check_mapped(spec, host)
   if spec.system and not spec.root then spec.root = "empty" end
+  if spec.root then check_places(spec) end
   if spec.read_only ~= nil and not spec.root then check.fail("read_only", "needs 'root' or 'system'") end
   if spec.pty and (spec.tty or spec.session == false) then check.fail("pty", "has a session of its own: not with tty") end
   if spec.tty and spec.session then check.fail("tty", "a new session has no terminal: not with session") end
@@ -63,7 +74,7 @@ local function check_together(spec, host)
 end
 
 local function check_words(spec, host)
-  local words, checked = copy(spec), { flags = {} }
+  local words, checked = plan.read(spec), { flags = {} }
   if words.argv == nil then check.fail("argv", "missing") end
   for word, value in pairs(words) do checked[word] = plan.words[word].check(value, word) end
   check_needs(checked)

@@ -1,6 +1,7 @@
 --- A running program. Made by `ns.spawn`; dropping or closing it ends the program, unless it is detached.
 -- @module ns.process
 local core = require "ns.core"
+local raise = require("ns.check").raise
 local result = require "ns.result"
 local signals = require "ns.signals"
 
@@ -13,7 +14,7 @@ local LINGER = 0.5
 local GRACE = 2
 
 -- The handle of a detached program that was closed while it ran: the real one waits with `ns.spawn`, which reaps it.
-local CLOSED = { isclosed = function() return true end, getfd = function() error("attempt to use a closed process", 3) end }
+local CLOSED = { isclosed = function() return true end, getfd = function() raise "attempt to use a closed process" end }
 
 --- Wraps the core's handle. `fields`: pid, stdin, stdout, stderr, deadline, terminal, started.
 function process.new(handle, fields)
@@ -60,7 +61,7 @@ end
 
 local function check_seconds(value, name)
   if value ~= nil and (type(value) ~= "number" or not (value >= 0)) then
-    error(("bad argument #1 to '%s' (seconds expected, got %s)"):format(name, tostring(value)), 3)
+    raise("bad argument #1 to '%s' (seconds expected, got %s)", name, tostring(value))
   end
 end
 
@@ -103,7 +104,7 @@ end
 -- @see pidfd_send_signal(2)
 function Process:kill(signal)
   local number = signals.number(signal or "TERM")
-  if not number then error(("bad argument #1 to 'kill' (unknown signal '%s')"):format(tostring(signal)), 2) end
+  if not number then raise("bad argument #1 to 'kill' (unknown signal '%s')", tostring(signal)) end
   if self.handle:isclosed() then return nil, core.strerror(core.constants.errno.ESRCH), core.constants.errno.ESRCH end
   local ok, _, errno = self.handle:kill(number)
   if ok then return true end
@@ -151,7 +152,7 @@ function Process:resize(rows, cols)
   for i = 1, 2 do
     local n = ({ rows, cols })[i]
     if type(n) ~= "number" or not (n >= 1 and n <= 65535 and n == math.floor(n)) then
-      error(("bad argument #%d to 'resize' (1 to 65535 expected, got %s)"):format(i, tostring(n)), 2)
+      raise("bad argument #%d to 'resize' (1 to 65535 expected, got %s)", i, tostring(n))
     end
   end
   if not self.pty then return nil, "the program has no terminal of its own", core.constants.errno.ENOTTY end
@@ -215,7 +216,7 @@ end
 -- @treturn Result the table that `ns.run` returns; or nil, message, errno when the status is lost
 function Process:communicate(input)
   if input ~= nil and type(input) ~= "string" then
-    error(("bad argument #1 to 'communicate' (string expected, got %s)"):format(type(input)), 2)
+    raise("bad argument #1 to 'communicate' (string expected, got %s)", type(input))
   end
   local into, out, from = streams(self)
   local ahead = { stdout = from and core.buffered(out) or "", stderr = read_ahead(self.stderr) }

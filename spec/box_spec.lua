@@ -1,0 +1,260 @@
+--- The builder: a spec that is put together word by word, and used again and again.
+local core = require "ns.core"
+local machine = require "support.machine"
+local ns = require "ns"
+local plan = require "ns.plan"
+
+--- The error that f raises, without its place, which must be this file.
+local function mistake(f)
+  local ok, message = pcall(f)
+  assert.is_false(ok)
+  local rest = message:match("^[^\n]*box_spec%.lua:%d+: (.*)")
+  return assert(rest, message)
+end
+
+local EXAMPLES = {
+  argv = { "true" }, argv0 = "x", flags = { "user", "mount", "pid", "uts", "time" }, detach = true, timeout = 1, grace = 1,
+  max_output = 1, map = "self", uid_map = { { 0, 0, 1 } }, gid_map = { { 0, 0, 1 } }, setgroups = "deny", session = true,
+  pty = true, keyring = "own", propagation = "slave", time = { boottime = 1 }, oom_score_adj = 1, disable_userns = true,
+  root = "/", system = true, read_only = true, mounts = { { type = "dev" } }, mount_proc = true, hostname = "x",
+  domainname = "x", input = "x", stdin = "pipe", stdout = "pipe", stderr = "pipe", fds = { [3] = 0 }, tty = true,
+  rlimits = { core = 0 }, nice = 1, ioprio = "idle", scheduler = "batch", affinity = { 0 }, personality = { "linux32" },
+  caps = {}, securebits = { "noroot" }, umask = 18, user = 0, group = 0, groups = { 0 }, cwd = "/", no_new_privs = true,
+  init = true, env = { A = "1" }, clear_env = true,
+}
+
+describe("a box", function()
+  it("has every word of a spec as a method, which returns the box and keeps the value", function()
+    for word in pairs(plan.words) do
+      local value = EXAMPLES[word]
+      assert.truthy(value ~= nil, "no example for " .. word)
+      local b = ns.box()
+      assert.equal(b, b[word](b, value))
+      assert.same({ [word] = value }, b:spec())
+    end
+  end)
+
+  it("takes a word without an argument as true", function()
+    assert.same({ clear_env = true, session = true, init = true }, ns.box():clear_env():session():init():spec())
+  end)
+
+  it("starts from a spec, whose array part is its argv, or from another box", function()
+    local spec = { "echo", "hi", env = { A = "1" } }
+    local b = ns.box(spec)
+    assert.same({ argv = { "echo", "hi" }, env = { A = "1" } }, b:spec())
+    assert.same(b:spec(), ns.box(b):spec())
+    assert.same({ "echo", "hi", env = { A = "1" } }, spec)
+    assert.equal("hi\n", b:run().stdout)
+  end)
+
+  it("gives a plain table, which shares nothing with it", function()
+    local b = ns.box():env("A", "1"):tmpfs("/tmp"):unshare("mount")
+    local spec = b:spec()
+    assert.is_nil(getmetatable(spec))
+    spec.env.A, spec.mounts[1].target, spec.flags[1] = "2", "/x", "pid"
+    assert.same({ env = { A = "1" }, mounts = { { type = "tmpfs", target = "/tmp" } }, flags = { "mount" } }, b:spec())
+  end)
+
+  it("keeps a copy of what it is given", function()
+    local env, list = { A = "1" }, { "true" }
+    local b = ns.box():env(env):argv(list)
+    env.A, list[1] = "2", "false"
+    assert.same({ env = { A = "1" }, argv = { "true" } }, b:spec())
+  end)
+
+  it("has independent clones", function()
+    local a = ns.box():env("A", "1"):tmpfs("/tmp"):unshare("mount")
+    local b = a:clone():env("B", "2"):tmpfs("/mnt"):unshare("pid")
+    a:env("A", "3")
+    assert.same({ env = { A = "3" }, mounts = { { type = "tmpfs", target = "/tmp" } }, flags = { "mount" } }, a:spec())
+    assert.same({ A = "1", B = "2" }, b:spec().env)
+    assert.equal(2, #b:spec().mounts)
+    assert.same({ "mount", "pid" }, b:spec().flags)
+  end)
+
+  it("adds namespaces to those that are there, in whatever way they were given", function()
+    local sum = ns.CLONE_NEWUTS + ns.CLONE_NEWIPC
+    for _, flags in ipairs { sum, "ipc,uts", "CLONE_NEWUTS newipc" } do
+      assert.same({ "ipc", "uts", "pid" }, ns.box():flags(flags):unshare("pid"):spec().flags)
+    end
+  end)
+
+  it("adds variables, and removes the host's with false", function()
+    local b = ns.box():env { A = "1", HOME = false }:env("B", "2"):env "C"
+    assert.same({ A = "1", B = "2", C = "", HOME = false }, b:spec().env)
+    assert.equal("12", b:run("sh", "-c", "printf %s \"$A$B$C$HOME\"").stdout)
+  end)
+
+  it("takes what is no kind of stdin as what is to be fed", function()
+    assert.equal("some text", ns.box():stdin("some text"):run("cat").stdout)
+    assert.equal("some text", ns.box({ stdin = "some text" }):run("cat").stdout)
+    assert.same({ stdin = "null" }, ns.box():stdin("null"):spec())
+  end)
+
+  it("keeps an object with getfd as it is", function()
+    local path = os.tmpname()
+    finally(function() os.remove(path) end)
+    local object = { file = assert(io.open(path, "w")) }
+    object.self, object.getfd = object, function(self) return core.fileno(self.file) end
+    local b = ns.box():stdout(object)
+    assert.equal(object, b:spec().stdout)
+    b:spawn("echo", "hi"):wait()
+    object.file:close()
+    assert.equal("hi\n", machine.read(path))
+  end)
+
+  it("runs again and again, with its own program or another", function()
+    local b = ns.box():argv("echo", "own"):env("A", "1")
+    for _ = 1, 2 do assert.equal("own\n", b:run().stdout) end
+    assert.equal("other\n", b:run("echo", "other").stdout)
+    assert.equal("own\n", b:run().stdout)
+  end)
+
+  it("is taken by ns.spawn, ns.run, ns.check and ns.explain", function()
+    local b = ns.box():argv("sh", "-c", "exit 3")
+    assert.same({ nil, "exit", 3 }, { assert(ns.spawn(b)):wait() })
+    assert.same({ nil, "exit", 3 }, { assert(b:spawn()):wait() })
+    assert.equal(3, ns.run(b).code)
+    assert.is_true(ns.check(b))
+    assert.equal(b:explain(), ns.explain(b))
+  end)
+
+  it("says whether it would start, without running anything", function()
+    local path = os.tmpname()
+    os.remove(path)
+    assert.is_true(ns.box():check("touch", path))
+    assert.is_nil(machine.read(path))
+    local ok, message, errno, detail = ns.box():check("/nope")
+    assert.same({ nil, "exec '/nope': No such file or directory (ENOENT)", 2, "argv" }, { ok, message, errno, detail.word })
+    ok, message = ns.box():cwd("/nope"):check("true")
+    assert.same({ nil, "chdir /nope: No such file or directory (ENOENT)" }, { ok, message })
+  end)
+
+  it("explains the steps that it would play, in words", function()
+    local text = ns.box():unshare("uts", "ipc", "pid", "mount"):hostname("namespace"):mount_proc():rlimits { core = 0 }
+      :explain("/bin/bash")
+    assert.equal([[
+clone (mount, pid, ipc, uts)
+ask for a signal at the host's end
+join a new session keyring
+make all mounts private
+mount proc on /proc
+sethostname 'namespace'
+connect stdin to descriptor 0
+connect stdout to descriptor 1
+connect stderr to descriptor 2
+rlimit core 0:0
+umask of the host
+drop inheritable capabilities
+close all other descriptors
+exec '/bin/bash'
+]], text)
+  end)
+
+  it("explains mounts by what they bind, make and link", function()
+    local b = ns.box():unshare("mount"):root("empty"):bind("/usr"):ro_bind("/etc", "/conf"):tmpfs("/tmp")
+      :file("/motd", "hi"):symlink("/bin", "usr/bin"):dir("/srv"):overlay("/opt"):mask("/conf/shadow")
+    local text = "\n" .. b:explain("true"):gsub(" %([^\n]*", "")
+    for _, line in ipairs { "make the new root", "bind /usr on /usr", "bind /etc on /conf", "mount tmpfs on /tmp",
+      "file /motd", "link /bin to usr/bin", "mkdir /srv", "mount overlay of /opt on /opt", "mask /conf/shadow",
+      "pivot_root" } do
+      assert.truthy(text:find("\n" .. line .. "\n", 1, true), line)
+    end
+  end)
+end)
+
+describe("the mount methods of a box", function()
+  local ROWS = {
+    { "bind", { "/usr" }, { type = "bind", source = "/usr" } },
+    { "bind", { "/usr", "/u" }, { type = "bind", source = "/usr", target = "/u" } },
+    { "bind", { "/usr", { try = true } }, { type = "bind", source = "/usr", try = true } },
+    { "bind", { 0, "/in" }, { type = "bind", source = 0, target = "/in" } },
+    { "bind", { "/usr", "/u", { dev = true } }, { type = "bind", source = "/usr", target = "/u", dev = true } },
+    { "ro_bind", { "/usr" }, { type = "bind", source = "/usr", ro = true } },
+    { "ro_bind", { "/usr", "/u", { exec = false } },
+      { type = "bind", source = "/usr", target = "/u", ro = true, exec = false } },
+    { "tmpfs", { "/tmp" }, { type = "tmpfs", target = "/tmp" } },
+    { "tmpfs", { "/tmp", { size = "64m", mode = 511 } }, { type = "tmpfs", target = "/tmp", size = "64m", mode = 511 } },
+    { "proc", {}, { type = "proc" } },
+    { "proc", { { hidepid = "invisible" } }, { type = "proc", hidepid = "invisible" } },
+    { "dev", { "/d" }, { type = "dev", target = "/d" } },
+    { "sys", {}, { type = "sys" } },
+    { "mqueue", {}, { type = "mqueue" } },
+    { "dir", { "/x", { mode = 448 } }, { type = "dir", target = "/x", mode = 448 } },
+    { "remount", { "/x", { ro = true } }, { type = "remount", target = "/x", ro = true } },
+    { "file", { "/f", "data" }, { type = "file", target = "/f", data = "data" } },
+    { "file", { "/f", "", { mode = 256 } }, { type = "file", target = "/f", data = "", mode = 256 } },
+    { "symlink", { "/l", "to" }, { type = "symlink", target = "/l", to = "to" } },
+    { "mask", { "/a" }, { type = "mask", target = "/a" } },
+    { "overlay", { "/src" }, { type = "overlay", lower = "/src", target = "/src" } },
+    { "overlay", { { "/a", "/b" }, "/m" }, { type = "overlay", lower = { "/a", "/b" }, target = "/m" } },
+    { "overlay", { "/a", "/m", { upper = "/u", work = "/w" } },
+      { type = "overlay", lower = "/a", target = "/m", upper = "/u", work = "/w" } },
+  }
+
+  local unpack = table.unpack or unpack -- luacheck: ignore
+
+  it("add one mount after the other", function()
+    local b, expected = ns.box(), {}
+    for i, row in ipairs(ROWS) do
+      assert.equal(b, b[row[1]](b, unpack(row[2])))
+      expected[i] = row[3]
+    end
+    assert.same({ mounts = expected }, b:spec())
+  end)
+
+  it("follow what the word mounts has set", function()
+    local b = ns.box():mounts({ { type = "dev" } }):mask("/a", "/b")
+    assert.same({ { type = "dev" }, { type = "mask", target = "/a" }, { type = "mask", target = "/b" } }, b:spec().mounts)
+  end)
+
+  it("leave the box as it was when they are refused", function()
+    local b = ns.box():tmpfs("/tmp")
+    assert.is_false(pcall(b.tmpfs, b, "tmp"))
+    assert.is_false(pcall(b.tmpfs, b, "/tmp", "64m"))
+    assert.same({ { type = "tmpfs", target = "/tmp" } }, b:spec().mounts)
+  end)
+end)
+
+describe("a mistake in a box is an error at the caller's line:", function()
+  local ROWS = {
+    { "a spec that is none", function() ns.box(3) end, "bad argument #1 to 'box' (spec: table expected, got number)" },
+    { "an unknown word", function() ns.box { hostnam = "x" } end,
+      "bad argument #1 to 'box' (hostnam: unknown word (did you mean 'hostname'?))" },
+    { "a wrong value in a spec", function() ns.box { umask = -1 } end,
+      "bad argument #1 to 'box' (umask: -1 is out of range, 0 to 511)" },
+    { "a wrong value", function() ns.box():hostname("") end, "hostname: empty string" },
+    { "no value", function() ns.box():cwd() end, "cwd: string expected, got boolean" },
+    { "an unknown namespace", function() ns.box():unshare("uts", "pit") end,
+      "flags[2]: unknown namespace 'pit' (did you mean 'pid'?)" },
+    { "the same namespace again", function() ns.box():unshare("uts"):unshare("uts") end, "flags[2]: 'uts' is given twice" },
+    { "a wrong variable", function() ns.box():env("A=", "x") end, "env.A=: 'A=' cannot be a name" },
+    { "variables that are no table", function() ns.box():env(1) end, "env: table expected, got number" },
+    { "a wrong argument", function() ns.box():argv("a", 1) end, "argv[2]: string expected, got number" },
+    { "no argument", function() ns.box():argv() end, "argv: empty list" },
+    { "a wrong stdin", function() ns.box():stdin(-1) end, "stdin: -1 is out of range, 0 to 2147483647" },
+    { "a relative source", function() ns.box():bind("x") end, "bind.source: absolute path expected, got 'x'" },
+    { "a relative target", function() ns.box():tmpfs("x") end, "tmpfs.target: absolute path expected, got 'x'" },
+    { "an unknown option", function() ns.box():tmpfs("/x", { siz = 1 }) end,
+      "tmpfs: unknown field 'siz' (did you mean 'size'?)" },
+    { "options that are no table", function() ns.box():tmpfs("/x", "64m") end,
+      "tmpfs: table of options expected, got string" },
+    { "a mask of nothing", function() ns.box():mask("/a", "b") end, "mask.target: absolute path expected, got 'b'" },
+    { "a word that needs another, at the start", function() ns.box():hostname("x"):spawn("true") end,
+      "bad argument #1 to 'spawn' (hostname: needs 'uts' in flags)" },
+    { "a hole in the arguments", function() ns.box():run("a", nil, "b") end, "bad argument #1 to 'run' (argv[2]: missing)" },
+    { "a number to check", function() ns.box():check(1) end,
+      "bad argument #1 to 'check' (argv[1]: string expected, got number)" },
+    { "nothing to explain", function() ns.box():explain() end, "bad argument #1 to 'explain' (argv: missing)" },
+  }
+  for _, row in ipairs(ROWS) do
+    it(row[1], function() assert.equal(row[3], mistake(row[2])) end)
+  end
+
+  it("an error of the caller's own object comes through as it is", function()
+    local own = {}
+    local object = { getfd = function() error(own) end }
+    local ok, e = pcall(function() ns.box():stdin(object) end)
+    assert.same({ false, true }, { ok, rawequal(e, own) })
+  end)
+end)
