@@ -1,0 +1,73 @@
+--- Plans as data, for hosts that are made up: no privilege, no system call, no process.
+local errors = require "ns.error"
+local mounts = require "ns.mounts"
+local ids = require "ns.ids"
+local plan = require "ns.plan"
+
+local plans = {}
+
+local ROOT = { etc = false, usr = false, srv = false, proc = false, bin = "usr/bin", lib = "usr/lib" }
+
+--- A host: root's, unless `more` says otherwise.
+function plans.host(more)
+  local host = { euid = 0, egid = 0, ends = { [0] = 0, 1, 2 }, slave = 9, subuid = "/dev/null", subgid = "/dev/null" }
+  function host.environ() return { "PATH=/usr/bin:/bin", "HOME=/root", "LANG=C" } end
+  function host.arg_max() return 2097152 end
+  function host.entries()
+    local list = {}
+    for name, link in pairs(ROOT) do list[#list + 1] = { name = name, link = link or nil } end
+    return list
+  end
+  for k, v in pairs(more or {}) do host[k] = v end
+  host.root = host.euid == 0
+  return host
+end
+
+plans.ordinary = { euid = 1000, egid = 1000 }
+
+--- The spec in its normal form; a mistake is an error.
+function plans.check(spec, more)
+  local checked, mistake = plan.check(spec, plans.host(more))
+  if not checked then error(mistake, 2) end
+  return checked
+end
+
+--- The steps for a spec, as ns.spawn makes them.
+function plans.steps(spec, more)
+  local host = plans.host(more)
+  local checked = plans.check(spec, more)
+  if checked.flags.user then host.uid_map, host.gid_map = ids.maps(checked, host) end
+  if host.privileged == nil then host.privileged = mounts.privileged(checked, host, host.uid_map) end
+  if checked.root then checked.parts = assert(mounts.parts(checked, host)) end
+  return plan.lower(checked, host)
+end
+
+--- The steps in words.
+function plans.words(spec, more)
+  local words = {}
+  for i, step in ipairs(plans.steps(spec, more)) do words[i] = errors.describe(step) end
+  return words
+end
+
+--- The steps with one of the ops, in their order.
+function plans.only(steps, ...)
+  local wanted, found = {}, {}
+  for _, op in ipairs { ... } do wanted[op] = true end
+  for _, step in ipairs(steps) do
+    if wanted[step.op] then found[#found + 1] = step end
+  end
+  return found
+end
+
+--- The place of the first step that has all of `fields`; from the end with `last`.
+function plans.find(steps, fields, last)
+  local from, to, by = 1, #steps, 1
+  if last then from, to, by = to, from, -1 end
+  for i = from, to, by do
+    local same = true
+    for k, v in pairs(fields) do same = same and steps[i][k] == v end
+    if same then return i end
+  end
+end
+
+return plans
