@@ -40,7 +40,7 @@ local READS = {
   foreground = function() return "take the terminal's foreground" end,
   cloexec = function() return "close all other descriptors" end,
   fs = function(s) return ("mount %s on %s"):format(s.type, s.path) end,
-  tree = function(s) return ("bind %s on %s"):format(s.source or ("descriptor %d"):format(s.fd), s.path) end,
+  tree = function(s) return ("bind %s on %s"):format(s.source or s.from or ("descriptor %d"):format(s.fd), s.path) end,
   overlay = function(s) return ("mount overlay of %s on %s"):format(s.source, s.path) end,
   newroot = function() return "make the new root" end,
   pivot = function() return "pivot_root" end,
@@ -69,12 +69,13 @@ function errors.describe(step)
 end
 
 local function detail(step, errno, code, hint)
-  return { step = step.op, path = step.path, word = step.word, errno = errno, code = code, hint = hint }
+  local path = step.path or step.op == "exec" and step.data or nil
+  return { step = step.op, path = path, word = step.word, errno = errno, code = code, hint = hint }
 end
 
---- nil, message, errno, detail for a step that the system refused.
-function errors.refused(step, errno)
-  local code, hint = errors.code(errno), hints.find(step, errno)
+--- nil, message, errno, detail for a step that the system refused; `steps`: the plan that it is in.
+function errors.refused(step, errno, steps)
+  local code, hint = errors.code(errno), hints.find(step, errno, steps)
   local message = ("%s: %s (%s)"):format(errors.describe(step), core.strerror(errno), code)
   if hint then message = message .. "; " .. hint end
   return nil, message, errno, detail(step, errno, code, hint)

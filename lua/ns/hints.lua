@@ -1,11 +1,13 @@
 --- Why the system may have refused a step, and what helps. A hint is given only when its cause is seen on this machine.
 -- @module ns.hints
 local core = require "ns.core"
+local outside = require "ns.outside"
 local errno = core.constants.errno
 
 local hints = {}
 
-local function read(path)
+--- The beginning of a file, or nil. Specs put others in its place.
+function hints.read(path)
   local f = io.open(path, "rb")
   if not f then return nil end
   local text = f:read(4096)
@@ -14,8 +16,19 @@ local function read(path)
 end
 
 local function sysctl(name)
-  local text = read("/proc/sys/" .. name)
+  local text = hints.read("/proc/sys/" .. name)
   return text and tonumber((text:match("^%s*(-?%d+)")))
+end
+
+--- Is there a seccomp filter on us? Then it may be what refuses.
+local function filtered()
+  return (hints.read("/proc/self/status") or ""):match("Seccomp:%s*2") ~= nil
+end
+
+--- Do we have CAP_SYS_ADMIN, number 21?
+local function is_admin()
+  local low = (hints.read("/proc/self/status") or ""):match("CapEff:%s*%x*(%x%x%x%x%x%x%x%x)%s")
+  return low and math.floor(tonumber(low, 16) / 2 ^ 21) % 2 == 1
 end
 
 local function user_namespaces_refused()
@@ -25,8 +38,7 @@ local function user_namespaces_refused()
     return "AppArmor restricts user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, "
       .. "or a profile with 'userns' for this program"
   end
-  local status = read("/proc/self/status") or ""
-  if status:match("Seccomp:%s*2") then
+  if filtered() then
     return "a seccomp filter of this container may forbid user namespaces (docker: --security-opt seccomp=unconfined)"
   end
   return "a process in a chroot may not make a user namespace; nor may one whose own ids are not mapped"
@@ -34,10 +46,12 @@ end
 
 local function clone_refused(step)
   if step.namespaces.user then return user_namespaces_refused() end
-  if next(step.namespaces) and core.ids().euid ~= 0 then
+  if next(step.namespaces) and not is_admin() and core.ids().euid ~= 0 then
     return "an ordinary user needs 'user' among the flags"
-  elseif next(step.namespaces) then
+  elseif next(step.namespaces) and not is_admin() then
     return "this root lacks CAP_SYS_ADMIN: add 'user' to the flags, or give the container the capability"
+  elseif filtered() then
+    return "a seccomp filter of this container may forbid it (docker: --security-opt seccomp=unconfined)"
   end
 end
 
@@ -50,7 +64,8 @@ local function no_more_namespaces(step)
   return "a limit of user.max_*_namespaces is reached, or 32 levels of nesting"
 end
 
-local function proc_refused(step)
+local function fs_refused(step)
+  if step.type == "sysfs" then return "a new /sys in a user namespace needs 'net' among the flags" end
   if step.type ~= "proc" then return nil end
   return "the /proc of this machine is partly covered, as containers do it; the kernel then refuses a new one in a user "
     .. "namespace (docker, podman: --security-opt unmask=ALL)"
@@ -62,35 +77,42 @@ end
 
 --- The interpreter that an ELF program or a script names in its head.
 local function interpreter(path)
-  local head = read(path)
+  local head = hints.read(path)
   if not head then return nil end
-  if head:sub(1, 2) == "#!" then return head:match("^#!%s*(%S+)"), "#!" end
+  if head:sub(1, 2) == "#!" then return head:match("^#![ \t]*([^ \t\n]+)"), "#!" end
   if head:sub(1, 4) ~= "\127ELF" then return nil end
   for name in head:gmatch("(/[%w%._/+-]+)%z") do
     if name:find("ld%-") or name:find("/ld") then return name, "ELF" end
   end
 end
 
+--- Is there something at a place of the host, which may be none? mode as in access(2).
+local function has(place, mode)
+  return place and core.access(place, mode)
+end
+
 --- ENOENT, but the program is there: what it wants to be run by is not.
-local function not_found(step)
+local function not_found(step, steps)
   for _, path in ipairs(step.paths) do
-    if core.access(path, 0) then
-      local name, kind = interpreter(path)
-      if name and not core.access(name, 0) then
-        return ("%s is there, but its %s interpreter %s is not"):format(path, kind, name)
-      end
+    local place = outside.path(steps, path)
+    local name, kind
+    if has(place, 0) then name, kind = interpreter(place) end
+    if name and not has(outside.path(steps, name), 0) then
+      if name:find("\r$") then return path .. " has lines that end as on Windows: its #! interpreter is not found" end
+      return ("%s is there, but its %s interpreter %s is not"):format(path, kind, name)
     end
   end
 end
 
-local function not_executable(step)
+local function not_executable(step, steps)
   for _, path in ipairs(step.paths) do
-    if core.access(path, 0) then
-      if core.access(path .. "/.", 0) then return path .. " is a directory" end
-      if not core.access(path, 1) then return path .. " is not executable: chmod +x" end
-      local name = interpreter(path)
-      if name and not core.access(name, 1) then return ("its interpreter %s is not executable"):format(name) end
-      return "its file system may be mounted noexec"
+    local place = outside.path(steps, path)
+    if has(place, 0) then
+      if has(place .. "/.", 0) then return path .. " is a directory" end
+      if not has(place, 1) then return path .. " is not executable: chmod +x" end
+      local name = interpreter(place)
+      if name and not has(outside.path(steps, name), 1) then return ("its interpreter %s is not executable"):format(name) end
+      return "its file system may be mounted noexec, or a directory above it closed to the ids inside"
     end
   end
 end
@@ -99,6 +121,8 @@ local function not_mappable(step)
   return ("the file system of %s, this kernel (before 5.12) or the ranges do not allow it: idmap = false, or ro = true")
     :format(tostring(step.path))
 end
+
+local function install_uidmap() return "install it: apt-get install uidmap" end
 
 --- op, errno, what to look at.
 local rows = {
@@ -112,21 +136,26 @@ local rows = {
   { "clone", "EAGAIN", function() return "RLIMIT_NPROC or a pids limit of the cgroup is reached" end },
   { "clone", "EINVAL", function() return "this kernel lacks one of these kinds of namespace" end },
   { "unshare", "EPERM", function() return "needs CAP_SYS_ADMIN: add 'user' to the flags" end },
-  { "mount", "EPERM", proc_refused },
+  { "mount", "EPERM", fs_refused },
+  { "fs", "EPERM", fs_refused },
   { "write", "EPERM", map_refused },
   { "write", "EACCES", map_refused },
-  { "newuidmap", "ENOENT", function() return "install it: apt-get install uidmap" end },
+  { "newgidmap", "ENOENT", install_uidmap },
+  { "newuidmap", "ENOENT", install_uidmap },
   { "exec", "ENOENT", not_found },
   { "exec", "EACCES", not_executable },
   { "exec", "ENOEXEC", function() return "no program: a script needs '#!' and its interpreter in the first line" end },
   { "exec", "E2BIG", function() return "argv and env together are longer than the system takes" end },
+  { "tree", "EINVAL", function() return "a directory goes onto a directory, a file onto a file" end },
+  { "chdir", "EXDEV", function() return "it leads out of the program's root" end },
+  { "rlimit", "EPERM", function() return "only CAP_SYS_RESOURCE can raise a hard limit" end },
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
 
---- The hint for a refused step, or nil.
-function hints.find(step, number)
+--- The hint for a refused step of `steps`, or nil.
+function hints.find(step, number, steps)
   for _, row in ipairs(rows) do
-    if row[1] == step.op and errno[row[2]] == number then return row[3](step) end
+    if row[1] == step.op and errno[row[2]] == number then return row[3](step, steps) end
   end
 end
 

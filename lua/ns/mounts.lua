@@ -81,7 +81,7 @@ local function bind(m, add, host)
   local tree = host.trees and host.trees[m]
   if tree == false then return end -- to be tried, and not there
   if tree then
-    add { op = "tree", fd = tree, path = m.target, word = "mounts" }
+    add { op = "tree", fd = tree, from = type(m.source) == "string" and m.source or nil, path = m.target, word = "mounts" }
   else
     add { op = "tree", source = m.source, path = m.target, flags = attributes(m), ignore = m.try and ENOENT or nil,
       note = host.notes and host.notes[m], word = "mounts" }

@@ -95,7 +95,7 @@ local function play(handle, bytes, steps, deadline)
   while true do
     local ok, what, errno, more = handle:play(bytes, deadline and math.max(0, deadline - core.clock()) or -1, init)
     if ok then return true end
-    if what == "step" then return errors.refused(steps[more], errno) end
+    if what == "step" then return errors.refused(steps[more], errno, steps) end
     if what == "refused" then return nil, "refused" end
     if what == "boarding" then return errors.refused({ op = "execveat" }, errno) end
     if what == "died" then return errors.died(more, errno) end

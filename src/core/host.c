@@ -141,6 +141,15 @@ static int host_access(lua_State *L) {
     return nsL_done(L, r < 0 ? -errno : 0);
 }
 
+/* readlink(path) -> what the link says | nothing, if it is no link */
+static int host_readlink(lua_State *L) {
+    char link[4096];
+    ssize_t n = readlink(luaL_checkstring(L, 1), link, sizeof link);
+    if (n < 0) return 0;
+    lua_pushlstring(L, link, (size_t)n);
+    return 1;
+}
+
 /* arg_max() -> bytes that argv and env may have together */
 static int host_arg_max(lua_State *L) {
     lua_pushnumber(L, (lua_Number)sysconf(_SC_ARG_MAX));
@@ -148,19 +157,13 @@ static int host_arg_max(lua_State *L) {
 }
 
 const luaL_Reg ns_host_functions[] = {
-    {"environ", host_environ},
-    {"ids", host_ids},
-    {"strerror", host_strerror},
-    {"clock", host_clock},
-    {"owner", host_owner},
-    {"entries", host_entries},
-    {"user", host_user},
-    {"group", host_group},
-    {"write", host_write},
-    {"isopen", host_isopen},
-    {"access", host_access},
-    {"arg_max", host_arg_max},
-    {NULL, NULL},
+    {"environ", host_environ},   {"ids", host_ids},
+    {"strerror", host_strerror}, {"clock", host_clock},
+    {"owner", host_owner},       {"entries", host_entries},
+    {"user", host_user},         {"group", host_group},
+    {"write", host_write},       {"isopen", host_isopen},
+    {"access", host_access},     {"arg_max", host_arg_max},
+    {"readlink", host_readlink}, {NULL, NULL},
 };
 
 void nsL_open_host(lua_State *L) {

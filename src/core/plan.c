@@ -114,6 +114,7 @@ static const struct field {
     {"flags", BITS, offsetof(struct step, flags)},
     {"value", INT64, offsetof(struct step, value)},
     {"word", NOTE, 0}, /* the user's word for it; of use on the way back only */
+    {"from", NOTE, 0}, /* likewise, the host's path of a tree that is a descriptor */
 };
 
 /* Names are looked up in two tables of the registry, made at the first call: name -> number from 1. */

@@ -1,0 +1,297 @@
+--- Hints: why the system has refused, where it can be found out, and what helps. Each is provoked for real where this
+-- machine can; where it cannot, the files that tell are made up.
+local errno = require("ns.core").constants.errno
+local hints = require "ns.hints"
+local machine = require "support.machine"
+local ns = require "ns"
+local outside = require "ns.outside"
+
+local root_it, user_it = machine.root_it, machine.it("user")
+
+--- What ns.spawn says of a spec, written as Lua, in another host: code and hint. `options` as for machine.host.
+local function hint_of(spec, options)
+  local code = ([[
+    local ns = require "ns"
+    %s
+    local p, message, _, detail = ns.spawn(%s)
+    if p then print("it runs") else print(detail.code, detail.hint or message) end
+  ]]):format(options.before or "", spec)
+  local r = machine.host(code, options)
+  return (r.stdout .. r.stderr):gsub("\n$", "")
+end
+
+local NOBODY = 'setpriv --reuid=65534 --regid=65534 --clear-groups "$@"'
+
+--- A command that does `line` in a mount namespace of its own, and then the rest.
+local function after(line)
+  return { "unshare", "--mount", "--propagation", "private", "sh", "-ec", line .. '; exec "$@"', "sh" }
+end
+
+describe("exec says", function()
+  local T, remove, FLAGS = nil, nil, machine.root and "mount" or "user,mount"
+
+  setup(function()
+    T, remove = machine.directory()
+    os.execute(("mkdir -p %s/root/usr/bin && ln -s usr/bin %s/root/bin && cp /bin/true %s/root/usr/bin/app"):format(T, T, T))
+    machine.file(T .. "/root/usr/bin/script", "#!/opt/nothing -x\n", "755")
+    machine.file(T .. "/script", "#! /bin/true\n", "755")
+    machine.file(T .. "/foreign", ("#!%s/nothing\n"):format(T), "755")
+    machine.file(T .. "/windows", "#!/bin/sh\r\necho\r\n", "755")
+    machine.file(T .. "/plain", "#!/bin/sh\n", "644")
+    machine.file(T .. "/chain", ("#!%s/plain\n"):format(T), "755")
+    machine.file(T .. "/text", "echo hi\n", "755")
+  end)
+  teardown(function() remove() end)
+
+  local function hint(spec)
+    local p, message, _, detail = ns.spawn(spec)
+    assert.is_nil(p)
+    return detail.hint or message
+  end
+
+  for _, flags in ipairs { FLAGS, "user,mount" } do
+    user_it("that a program's ELF interpreter is not in the new root, with flags " .. flags, function()
+      for _, name in ipairs { "/bin/app", "/usr/bin/app", "../bin/app" } do
+        assert.matches("^" .. name:gsub("%.", "%%.") .. " is there, but its ELF interpreter /[%w/._-]+ is not$",
+          hint { name, flags = flags, root = T .. "/root", cwd = "/usr" })
+      end
+      assert.matches("^/usr/bin/app is there, but its ELF", hint { "app", flags = flags, root = T .. "/root",
+        env = { PATH = "/sbin:/usr/bin" } })
+    end)
+
+    user_it("that a script's interpreter is not in the new root, with flags " .. flags, function()
+      assert.equal("/bin/script is there, but its #! interpreter /opt/nothing is not",
+        hint { "/bin/script", flags = flags, root = T .. "/root" })
+    end)
+  end
+
+  user_it("that an interpreter is not in the new root, though the host has it", function()
+    assert.equal("/s is there, but its #! interpreter /bin/true is not",
+      hint { "/s", flags = FLAGS, root = "empty", mounts = { { type = "bind", source = T .. "/script", target = "/s" } } })
+  end)
+
+  it("that a script's interpreter is not on the host", function()
+    assert.equal(("%s/foreign is there, but its #! interpreter %s/nothing is not"):format(T, T), hint { T .. "/foreign" })
+  end)
+
+  it("that a script has been written on Windows", function()
+    assert.matches("/windows has lines that end as on Windows", hint { T .. "/windows" })
+  end)
+
+  it("that an interpreter is not executable", function()
+    if machine.root then assert.equal(("its interpreter %s/plain is not executable"):format(T), hint { T .. "/chain" }) end
+    assert.equal(T .. "/plain is not executable: chmod +x", hint { T .. "/plain" })
+  end)
+
+  it("that it is a directory", function() assert.equal(T .. " is a directory", hint { T }) end)
+
+  it("that a text needs #!, as no shell is tried", function()
+    assert.matches("a script needs '#!'", hint { T .. "/text" })
+  end)
+
+  user_it("that the mount may not have programs", function()
+    assert.matches("mounted noexec", hint { "/tmp/script", flags = FLAGS, root = "/", mounts = {
+      { type = "bind", source = T, target = "/tmp", exec = false } } })
+  end)
+
+  it("that argv and env are longer than this program's stack allows", function()
+    local spec = { "true", rlimits = { stack = 1048576 } }
+    for i = 2, 5 do spec[i] = ("x"):rep(100000) end
+    assert.equal("argv and env together are longer than the system takes", hint(spec))
+  end)
+
+  it("nothing where the program is just not there", function()
+    assert.equal("exec '/nope': No such file or directory (ENOENT)", hint { "/nope" })
+  end)
+end)
+
+describe("a refused clone says", function()
+  it("that an ordinary user needs a user namespace", function()
+    assert.equal("EPERM\tan ordinary user needs 'user' among the flags",
+      hint_of('{ "true", flags = "net" }', { nobody = true }))
+    assert.equal("EPERM\tneeds CAP_SYS_ADMIN: add 'user' to the flags",
+      hint_of('{ "true", flags = "time" }', { nobody = true }))
+  end)
+
+  root_it("that this root lacks CAP_SYS_ADMIN", function()
+    assert.matches("^EPERM\tthis root lacks CAP_SYS_ADMIN: ",
+      hint_of('{ "true", flags = "net" }', { under = { "setpriv", "--bounding-set=-sys_admin" } }))
+  end)
+
+  user_it("that user namespaces are set to 0, and which setting it is", function()
+    local line = 'echo 0 >/proc/sys/user/max_user_namespaces; exec "$@"'
+    assert.equal("ENOSPC\tuser.max_user_namespaces is 0: sysctl user.max_user_namespaces=10000",
+      hint_of('{ "true", flags = "user" }', { nobody = true, under = { "unshare", "-Ur", "sh", "-ec", line, "sh" } }))
+    line = line:gsub("user_", "mnt_")
+    assert.matches("^ENOSPC\tuser.max_mnt_namespaces is 0",
+      hint_of('{ "true", flags = "mount" }', { nobody = true, under = { "unshare", "-Ur", "sh", "-ec", line, "sh" } }))
+  end)
+
+  user_it("that namespaces are nested too deep", function()
+    local under = {}
+    for _ = 1, 33 do
+      under[#under + 1] = "unshare"
+      under[#under + 1] = "-Ur"
+    end
+    assert.matches("^ENOSPC\ta limit of .- is reached, or 32 levels of nesting$",
+      hint_of('{ "true", flags = "user" }', { nobody = true, under = under }))
+  end)
+
+  it("that a seccomp filter is in the way", function()
+    local under = machine.refuse("EPERM", "clone", "clone3")
+    assert.matches("^EPERM\ta seccomp filter of this container may forbid user namespaces",
+      hint_of('{ "true", flags = "user" }', { under = under }))
+    if machine.root then
+      assert.matches("^EPERM\ta seccomp filter of this container may forbid it",
+        hint_of('{ "true", flags = "net" }', { under = under }))
+    end
+    assert.equal("EINVAL\tthis kernel lacks one of these kinds of namespace",
+      hint_of('{ "true", flags = "user" }', { under = machine.refuse("EINVAL", "clone", "clone3") }))
+  end)
+
+  root_it("that a process in a chroot may not make a user namespace", function()
+    local T, remove = machine.directory()
+    finally(remove)
+    assert.matches("^EPERM\ta process in a chroot may not", hint_of('{ "true", flags = "user" }', {
+      under = after(('mount --rbind / %s; set -- chroot %s "$@"'):format(T, T)) }))
+  end)
+
+  root_it("that the init of the pid namespace has died", function()
+    assert.matches("^ENOMEM\tout of memory, or the init of this pid namespace has died$",
+      hint_of('{ "true" }', { before = 'ns.run { "true" }', under = { "unshare", "--pid" } }))
+  end)
+
+  root_it("that a limit of processes is reached", function()
+    assert.matches("^EAGAIN\tRLIMIT_NPROC or a pids limit",
+      hint_of('{ "true" }', { nobody = true, under = { "prlimit", "--nproc=1" } }))
+  end)
+end)
+
+describe("a refused mount says", function()
+  root_it("that a covered /proc is the cause", function()
+    local under = after("mount --bind /dev/null /proc/version; set -- " .. NOBODY)
+    for _, spec in ipairs { '{ "true", flags = "user,pid,mount", mount_proc = true }',
+      '{ "true", flags = "user,pid,mount", root = "empty", mounts = { { type = "proc" } } }' } do
+      assert.matches("^EPERM\tthe /proc of this machine is partly covered", hint_of(spec, { under = under }))
+    end
+  end)
+
+  user_it("that a new /sys needs a net namespace", function()
+    local _, _, _, detail = ns.spawn { "true", flags = "user,mount", root = "/", mounts = { { type = "sys" } } }
+    assert.equal("a new /sys in a user namespace needs 'net' among the flags", detail.hint)
+  end)
+
+  user_it("that a file does not go onto a directory", function()
+    local _, _, _, detail = ns.spawn { "true", flags = "user,mount", root = "/", mounts = {
+      { type = "bind", source = "/etc/passwd", target = "/srv" } } }
+    assert.equal("a directory goes onto a directory, a file onto a file", detail.hint)
+  end)
+
+  root_it("that a tree cannot have its ids mapped", function()
+    local _, _, _, detail = ns.spawn { "true", flags = "user,mount", map = "range", root = "/", mounts = {
+      { type = "bind", source = "/proc", target = "/srv", idmap = true } } }
+    assert.matches("^the file system of /proc, this kernel .- idmap = false, or ro = true", detail.hint)
+    local spec = '{ "true", flags = "user,mount", map = "range", root = "/", mounts = {'
+      .. '{ type = "bind", source = "/etc", target = "/srv", idmap = true } } }'
+    assert.matches("^EPERM\tonly a root with CAP_SYS_ADMIN can map ids",
+      hint_of(spec, { under = { "setpriv", "--bounding-set=-sys_admin" } }))
+  end)
+end)
+
+describe("a refusal says", function()
+  root_it("that newuidmap is not installed", function()
+    local T, remove = machine.directory()
+    finally(remove)
+    -- a /usr/bin of links, all but those two
+    local line = ("mkdir -p %s/bin %s/all; mount --bind /usr/bin %s/all; ln -sf %s/all/* %s/bin; rm -f %s/bin/new?idmap; "
+      .. "mount --bind %s/bin /usr/bin"):gsub("%%s", T)
+    for _, map in ipairs { "uid_map", "gid_map" } do
+      assert.equal("ENOENT\tinstall it: apt-get install uidmap", hint_of(('{ "true", flags = "user", %s = { { 0, 5, 1 } } }')
+        :format(map), { under = after(line .. "; set -- " .. NOBODY) }))
+    end
+  end)
+
+  it("that a terminal is none", function()
+    local _, _, _, detail = ns.spawn { "true", tty = true, stdin = "null" }
+    assert.equal("stdin is no terminal of this session", detail.hint)
+  end)
+
+  it("that a hard limit cannot be raised", function()
+    assert.equal("EPERM\tonly CAP_SYS_RESOURCE can raise a hard limit", hint_of('{ "true", rlimits = { nofile = 200 } }',
+      { nobody = true, under = { "prlimit", "--nofile=100:100" } }))
+  end)
+
+  user_it("that a directory leads out of the root", function()
+    local f = assert(io.open("/usr"))
+    local _, message, _, detail = ns.spawn { "true", flags = "user,mount,pid", root = "/", mount_proc = true,
+      fds = { [5] = f }, cwd = "/proc/self/fd/5" }
+    f:close()
+    assert.equal("EXDEV", detail.code, message)
+    assert.equal("it leads out of the program's root", detail.hint)
+  end)
+end)
+
+describe("the hints for a machine that is made up", function()
+  local real = hints.read
+  after_each(function() hints.read = real end)
+
+  --- The hint where the files of /proc/sys have these values.
+  local function hint(files, step, code)
+    function hints.read(path) return files[path:gsub("^/proc/sys/", "")] end
+    return hints.find(step, errno[code]) or "none"
+  end
+
+  local CLONE, WRITE = { op = "clone", namespaces = { user = true } }, { op = "write", path = "/proc/self/uid_map" }
+  local APPARMOR = { ["kernel/apparmor_restrict_unprivileged_userns"] = "1\n" }
+
+  it("name AppArmor's restriction, at the clone and at the maps", function()
+    assert.matches("^AppArmor restricts user namespaces: sysctl kernel%.apparmor", hint(APPARMOR, CLONE, "EPERM"))
+    assert.matches("^AppArmor restricts user namespaces", hint(APPARMOR, CLONE, "EACCES"))
+    assert.matches("^AppArmor restricts user namespaces", hint(APPARMOR, WRITE, "EPERM"))
+    assert.matches("^AppArmor restricts user namespaces", hint(APPARMOR, WRITE, "EACCES"))
+    assert.equal("none", hint({ ["kernel/apparmor_restrict_unprivileged_userns"] = "0\n" }, WRITE, "EPERM"))
+  end)
+
+  it("name Debian's switch", function()
+    assert.matches("sysctl kernel%.unprivileged_userns_clone=1$",
+      hint({ ["kernel/unprivileged_userns_clone"] = "0\n" }, CLONE, "EPERM"))
+  end)
+
+  it("name a limit of 0 under its own name", function()
+    assert.matches("^user%.max_net_namespaces is 0: ",
+      hint({ ["user/max_net_namespaces"] = "0\n" }, { op = "clone", namespaces = { net = true } }, "ENOSPC"))
+    assert.matches("^a limit of user%.max_%*_namespaces is reached", hint({}, CLONE, "EUSERS"))
+  end)
+
+  it("say nothing of what they do not know", function()
+    assert.equal("none", hint({}, { op = "sethostname" }, "EPERM"))
+    assert.equal("none", hint({}, { op = "mount", type = "tmpfs" }, "EPERM"))
+  end)
+end)
+
+describe("the place outside of a path inside", function()
+  local STEPS = { { op = "newroot" }, { op = "tree", fd = 7, from = "/srv/root/usr", path = "/usr" },
+    { op = "symlink", path = "/bin", data = "usr/bin" }, { op = "symlink", path = "/loop", data = "loop" },
+    { op = "symlink", path = "/abs", data = "/usr/lib" }, { op = "tree", source = "/opt/a", path = "/usr/local" },
+    { op = "fs", type = "tmpfs", path = "/usr/tmp" }, { op = "tree", source = "/opt/b", path = "/usr/tmp/b" },
+    { op = "overlay", source = "/lower", path = "/work" }, { op = "file", path = "/work/f" },
+    { op = "chdir", path = "/usr" }, { op = "symlink", path = "/usr/away", data = "/work/deep" },
+    { op = "tree", source = "/proc/sys", path = "/proc/sys", value = 1 } }
+  local ROWS = {
+    ["/usr/bin/x"] = "/srv/root/usr/bin/x", ["/bin/x"] = "/srv/root/usr/bin/x", ["//usr//bin/./x"] = "/srv/root/usr/bin/x",
+    ["/bin/../local/x"] = "/opt/a/x", ["/usr/local/x"] = "/opt/a/x", ["/usr/tmp/x"] = false, ["/usr/tmp/b/x"] = "/opt/b/x",
+    ["/work/x"] = "/lower/x", ["/work/f"] = false, ["/etc/passwd"] = false, ["/abs/x"] = "/srv/root/usr/lib/x",
+    ["bin/x"] = "/srv/root/usr/bin/x", ["../../usr/x"] = "/srv/root/usr/x", ["/loop"] = false, ["/proc/sys/x"] = false,
+    ["/usr/away/x"] = "/lower/deep/x",
+  }
+  it("follows mounts and links, the later over the earlier", function()
+    for path, place in pairs(ROWS) do assert.equal(place, outside.path(STEPS, path) or false, path) end
+  end)
+
+  it("is the same path where the root is the host's", function()
+    for path, place in pairs { ["/usr/x"] = "/usr/x", ["x"] = "./x", ["/mnt/x"] = "/opt/x" } do
+      assert.equal(place, outside.path({ { op = "tree", source = "/opt", path = "/mnt" } }, path))
+    end
+    assert.equal("/usr/x", outside.path({ { op = "chdir", path = "/usr" } }, "x"))
+  end)
+end)
