@@ -1,5 +1,8 @@
---- The builder: a spec that is put together word by word, and used again and again. Its methods are the words of
--- `ns.options`; each returns the box, so that calls can be chained.
+--- The builder: a spec that is put together word by word, and used again and again.
+--
+-- Each word of a spec is a method: `box:hostname("web")`, `box:rlimits{nofile = 64}`; without an argument it sets `true`.
+-- These and all others that set something return the box, so that calls can be chained, and raise a mistake at your line.
+-- The words are listed in README.md.
 -- @module ns.box
 local check = require "ns.check"
 local mounts = require "ns.mounts"
@@ -63,13 +66,16 @@ for word in pairs(plan.words) do
 end
 
 --- Adds namespaces: box:unshare("pid", "mount").
+-- @tparam string ... names: user, mount, pid, net, ipc, uts, cgroup, time
+-- @treturn Box itself
+-- @see namespaces(7)
 function Box:unshare(...)
   local flags = self.words.flags and namespaces.names(namespaces.check(self.words.flags, "flags")) or {}
   for i = 1, select("#", ...) do flags[#flags + 1] = (select(i, ...)) end
   return set(self, "flags", flags)
 end
 
--- ---- mounts, one after the other; each takes a table of further fields (`ns.mounts`) last ----
+-- ---- mounts, one after the other; each takes a table of further fields (`ns.mounts`, README.md) last ----
 
 local function add_mount(self, m, options)
   if options ~= nil and type(options) ~= "table" then
@@ -84,29 +90,51 @@ local function add_mount(self, m, options)
 end
 
 --- Binds a part of the host's tree, writable: box:bind("/src"), box:bind("/src", "/work", {idmap = true}).
+-- @tparam string|integer source an absolute path on the host, or an open descriptor of it
+-- @tparam[opt] string target an absolute path inside; else the same path
+-- @tparam[opt] table options ro, dev, suid, exec, try, idmap
+-- @treturn Box itself
+-- @see mount_setattr(2)
 function Box:bind(source, target, options)
   if type(target) == "table" then target, options = nil, target end
   return add_mount(self, { type = "bind", source = source, target = target }, options)
 end
 
 --- Binds a part of the host's tree, read-only with all that is mounted below it.
+-- @tparam string|integer source an absolute path on the host, or an open descriptor of it
+-- @tparam[opt] string target an absolute path inside; else the same path
+-- @tparam[opt] table options dev, suid, exec, try, idmap
+-- @treturn Box itself
+-- @see mount_setattr(2)
 function Box:ro_bind(source, target, options)
   if type(target) == "table" then target, options = nil, target end
   return add_mount(self, { type = "bind", source = source, target = target, ro = true }, options)
 end
 
 --- A file with the given bytes: box:file("/etc/motd", "hello\n", {mode = 420}).
+-- @tparam string target an absolute path inside
+-- @tparam string data any bytes
+-- @tparam[opt] table options mode (420, octal 0644), ro
+-- @treturn Box itself
 function Box:file(target, data, options)
   return add_mount(self, { type = "file", target = target, data = data }, options)
 end
 
 --- A symbolic link: box:symlink("/lib64", "usr/lib64").
+-- @tparam string target an absolute path inside: the link
+-- @tparam string to what it says
+-- @treturn Box itself
+-- @see symlink(7)
 function Box:symlink(target, to)
   return add_mount(self, { type = "symlink", target = target, to = to })
 end
 
 --- An overlay of a directory, or of several, on `target` (default: the directory itself); what is written is thrown away,
 -- unless the options have `upper` and `work`.
+-- @tparam string|table lower an absolute path on the host, or a list of them, the uppermost first
+-- @tparam[opt] string target an absolute path inside
+-- @tparam[opt] table options upper, work, idmap, ro, dev, suid, exec
+-- @treturn Box itself
 function Box:overlay(lower, target, options)
   if type(target) == "table" then target, options = nil, target end
   return add_mount(self, { type = "overlay", lower = lower, target = target or type(lower) == "string" and lower or nil },
@@ -114,12 +142,57 @@ function Box:overlay(lower, target, options)
 end
 
 --- Hides paths under empty files and directories.
+-- @tparam string ... absolute paths inside; one that is missing is passed over
+-- @treturn Box itself
 function Box:mask(...)
   for i = 1, select("#", ...) do add_mount(self, { type = "mask", target = (select(i, ...)) }) end
   return self
 end
 
---- tmpfs, dir, remount: box:tmpfs("/tmp", {size = "64m"}); proc, dev, sys, mqueue: box:proc(), box:dev("/dev").
+--- An empty file system in memory: box:tmpfs("/tmp", {size = "64m"}).
+-- @function Box:tmpfs
+-- @tparam string target an absolute path inside
+-- @tparam[opt] table options size (bytes, "64m", "50%"), inodes, mode (493, octal 0755; for .../tmp 01777), dev, suid, exec
+-- @treturn Box itself
+
+--- A directory, in a file system of the box's own: box:dir("/work", {mode = 448}).
+-- @function Box:dir
+-- @tparam string target an absolute path inside
+-- @tparam[opt] table options mode (493, octal 0755)
+-- @treturn Box itself
+
+--- New attributes for a mount that is there: box:remount("/usr", {ro = true, recursive = true}).
+-- @function Box:remount
+-- @tparam string target an absolute path inside
+-- @tparam table options ro, dev, suid, exec: true or false, or as they are; recursive
+-- @treturn Box itself
+-- @see mount_setattr(2)
+
+--- A new /proc; needs "pid".
+-- @function Box:proc
+-- @tparam[opt="/proc"] string target
+-- @tparam[opt] table options hidepid, subset, ro, protect
+-- @treturn Box itself
+-- @see proc(5)
+
+--- A small /dev: null, zero, full, random, urandom, tty, pts, shm, and the links to the standard streams.
+-- @function Box:dev
+-- @tparam[opt="/dev"] string target
+-- @treturn Box itself
+
+--- A new /sys, read-only; needs "net".
+-- @function Box:sys
+-- @tparam[opt="/sys"] string target
+-- @tparam[opt] table options ro: false for one that can be written
+-- @treturn Box itself
+-- @see sysfs(5)
+
+--- The POSIX message queues of the box; needs "ipc".
+-- @function Box:mqueue
+-- @tparam[opt="/dev/mqueue"] string target
+-- @treturn Box itself
+-- @see mq_overview(7)
+
 for _, kind in ipairs { "tmpfs", "dir", "remount", "proc", "dev", "sys", "mqueue" } do
   Box[kind] = function(self, target, options)
     if type(target) == "table" then target, options = nil, target end
@@ -128,6 +201,10 @@ for _, kind in ipairs { "tmpfs", "dir", "remount", "proc", "dev", "sys", "mqueue
 end
 
 --- Adds a variable, box:env("LANG", "C"), or several, box:env{LANG = "C"}; false removes the host's.
+-- @tparam string|table name
+-- @tparam[opt=""] string|boolean value
+-- @treturn Box itself
+-- @see environ(7)
 function Box:env(name, value)
   local add = name
   if type(name) == "string" then add = { [name] = value == nil and "" or value } end
@@ -139,21 +216,28 @@ function Box:env(name, value)
 end
 
 --- The program and its arguments: box:argv("ls", "-l") or box:argv{"ls", "-l"}.
+-- @tparam string|table first the program, or a list
+-- @tparam[opt] string ... its arguments
+-- @treturn Box itself
 function Box:argv(first, ...)
   return set(self, "argv", type(first) == "table" and first or { first, ... })
 end
 
 --- Where stdin comes from; a string that names no kind is fed to the program.
+-- @param value "inherit", "null", "pipe", a file, a descriptor, {path=...}, or what is to be fed
+-- @treturn Box itself
 function Box:stdin(value)
   return set(self, stdio.is_input(value) and "input" or "stdin", value)
 end
 
 --- An independent copy.
+-- @treturn Box
 function Box:clone()
   return setmetatable({ words = copy(self.words) }, Box)
 end
 
 --- The box as a plain spec.
+-- @treturn table a copy
 function Box:spec()
   return copy(self.words)
 end
@@ -165,22 +249,30 @@ local function with_argv(self, ...)
   return spec
 end
 
---- The steps that would be played, in words, one a line; nothing is run.
+--- The steps that would be played, in words, one a line; nothing is run. As `ns.explain`.
+-- @tparam[opt] string ... a program and its arguments, in place of the box's own
+-- @treturn string the text; or nil, message, errno, detail
 function Box:explain(...)
   return box.explain(with_argv(self, ...))
 end
 
 --- Would this start here? As `ns.check`.
+-- @tparam[opt] string ... a program and its arguments, in place of the box's own
+-- @return true; or nil, message, errno, detail
 function Box:check(...)
   return box.check(with_argv(self, ...))
 end
 
 --- Starts the program given here, or that of the box: as `ns.spawn`.
+-- @tparam[opt] string ... a program and its arguments
+-- @treturn Process the running program; or nil, message, errno, detail
 function Box:spawn(...)
   return box.spawn(with_argv(self, ...))
 end
 
 --- Runs the program given here, or that of the box, to its end: as `ns.run`.
+-- @tparam[opt] string ... a program and its arguments
+-- @treturn Result what it has come to; or nil, message, errno, detail
 function Box:run(...)
   return box.run(with_argv(self, ...))
 end

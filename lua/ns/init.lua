@@ -1,7 +1,8 @@
 --- Programs in Linux namespaces.
 --
 -- What the caller got wrong raises an error at the caller's line, with the name of the field. What the system refuses is
--- returned: nil, message, errno, detail; `detail` has step, path, word, errno, code, hint.
+-- returned: nil, message, errno, detail; `detail` has step, path, word, errno, code, hint. Times are in seconds, with
+-- fractions; sizes in bytes. The words of a spec and the kinds of mounts are listed in README.md.
 -- @module ns
 local box = require "ns.box"
 local core = require "ns.core"
@@ -45,7 +46,9 @@ end
 --- Starts a program.
 -- @tparam table|Box spec its words; the array part is argv
 -- @treturn Process the running program; or nil, message, errno, detail
+-- @raise a mistake in the spec, with the name of the field
 -- @see clone(2)
+-- @see namespaces(7)
 function ns.spawn(spec)
   return spawn.start(check(spec, "spawn"))
 end
@@ -55,9 +58,11 @@ end
 -- As `spawn`, but stdin is "null", stdout and stderr are "pipe" where nothing is said; any other string as stdin is fed to
 -- the program. `timeout` stops the program and all it has started; `max_output` bounds what is kept of each output, in
 -- bytes. Output of grandchildren is awaited for half a second after the program's end.
--- @tparam table|Box spec
+-- @tparam table|Box spec its words; the array part is argv
 -- @treturn Result ok, how, code, signal, signame, stdout, stderr, truncated, timed_out, wall, usage; or nil, message, errno,
 -- detail when it did not start
+-- @raise a mistake in the spec, with the name of the field
+-- @see ns.result
 function ns.run(spec)
   local p, message, errno, detail = spawn.start(check(run_words(spec), "run"))
   if not p then return nil, message, errno, detail end
@@ -71,29 +76,36 @@ end
 
 --- Waits for a process: `p:wait(seconds)`.
 -- @tparam Process p
--- @tparam[opt] number seconds
--- @return true or nil, "exit" or "signal", code; nil, "timeout"
+-- @tparam[opt] number seconds at the most; without, for ever
+-- @return true or nil, "exit" or "signal", code; nil, "timeout" while it runs; nil, message, errno when the status is lost
+-- @raise if p is no process, or seconds no number from 0 up
+-- @see waitid(2)
 function ns.wait(p, seconds)
   if not process.is(p) then raise("bad argument #1 to 'wait' (ns.Process expected, got %s)", type(p)) end
   return p:wait(seconds)
 end
 
 --- A builder that starts from nothing, or from a spec.
--- @tparam[opt] table spec
+-- @tparam[opt] table|Box spec which is copied
 -- @treturn Box
+-- @raise if the spec is no table
+-- @see ns.box
 function ns.box(spec)
   return box.new(spec)
 end
 
---- A builder that starts from safe defaults: see `ns.sandbox` in the README.
+--- A builder that starts from safe defaults: every namespace, ids that are nobody's on the host, a read-only system, /proc,
+-- /dev and /tmp of its own, no capabilities, no new privileges, an init, a clean environment (README.md).
 -- @treturn Box
+-- @see user_namespaces(7)
 function ns.sandbox()
   return box.new(sandbox.spec())
 end
 
 --- Would this start here? Sets everything up in a throw-away process, looks for the program, and stops there.
--- @tparam table|Box spec
+-- @tparam table|Box spec as for `spawn`
 -- @return true; or nil, message, errno, detail: what `spawn` would return
+-- @raise a mistake in the spec, with the name of the field
 function ns.check(spec)
   local checked, host = check(spec, "check")
   host.trial = true
@@ -105,15 +117,16 @@ function ns.check(spec)
 end
 
 --- The steps that would be played for a spec, in words, one a line, without playing them.
--- @tparam table|Box spec
+-- @tparam table|Box spec as for `spawn`
 -- @treturn string the text; or nil, message, errno, detail when the root cannot be read
+-- @raise a mistake in the spec, with the name of the field
 function ns.explain(spec)
   return explain.text(check(spec, "explain"))
 end
 
---- What this machine allows to this user: {[name] = {ok = true}}, or with ok = false and a reason.
+--- What this machine allows to this user, found out by trying: {user = {ok = true}, overlay = {ok = false, reason = "..."}}.
 -- @function ns.features
--- @treturn table one entry for each feature: `ok`, and `reason` where it is false
+-- @treturn table by name, each with `ok`, and with `reason` where it is false; the names stand in README.md
 ns.features = features.all
 
 box.spawn, box.run, box.check, box.explain = ns.spawn, ns.run, ns.check, ns.explain

@@ -7,7 +7,7 @@ local core = require "ns.core"
 
 local mounts = {}
 
---- MOUNT_ATTR_* of mount_setattr(2).
+-- MOUNT_ATTR_* of mount_setattr(2)
 local RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
 local ENOENT = core.constants.errno.ENOENT
 

@@ -58,6 +58,7 @@ local function pack(entries)
 end
 
 --- Groups before gid before uid: each needs a right that the next one takes away.
+-- @see credentials(7)
 function privileges.set_ids(_, spec, add, host)
   local user, group, groups = spec.user, spec.group, spec.groups
   if not (user or group or groups) then return end
@@ -97,6 +98,8 @@ function privileges.check_caps(value, where)
   return mask
 end
 
+--- What the bounding set keeps.
+-- @see capabilities(7)
 function privileges.bound(mask, _, add)
   add { op = "bound", flags = mask, word = "caps" }
 end
@@ -129,12 +132,17 @@ local function bits(known, what)
   end
 end
 
+--- Names of securebits, or one.
 privileges.check_securebits = bits(SECUREBITS, "bit")
 
+--- The securebits, locked or not.
+-- @see capabilities(7)
 function privileges.securebits(sum, _, add)
   add { op = "prctl", which = SET_SECUREBITS, value = sum, word = "securebits" }
 end
 
+--- No program gets more rights by exec from here on: not by set-user-ID, not by file capabilities.
+-- @see prctl(2)
 function privileges.no_new_privs(value, _, add)
   if value then add { op = "prctl", which = SET_NO_NEW_PRIVS, value = 1, word = "no_new_privs" } end
 end
@@ -164,6 +172,8 @@ end
 --- {nofile = 64, cpu = {soft = 1, hard = 2}, core = "unlimited"}: both limits, or each.
 privileges.check_rlimits = check.record(LIMITS)
 
+--- Limits, in the order of their names.
+-- @see setrlimit(2)
 function privileges.rlimits(value, _, add)
   local names = {}
   for name in pairs(value) do names[#names + 1] = name end
@@ -182,6 +192,8 @@ function privileges.check_affinity(value, where)
   return check.list(check.integer(0, 8191), 1)(type(value) == "number" and { value } or value, where)
 end
 
+--- The processors as the kernel's mask of bits, in whole words of 64.
+-- @see sched_setaffinity(2)
 function privileges.affinity(cpus, _, add)
   local bytes, last = {}, 0
   for _, cpu in ipairs(cpus) do
@@ -207,6 +219,8 @@ function privileges.check_scheduler(value, where)
   return s
 end
 
+--- The policy and its priority.
+-- @see sched(7)
 function privileges.scheduler(s, _, add)
   add { op = "scheduler", which = POLICIES[s.policy], value = s.priority or 0, data = s.policy, word = "scheduler" }
 end
@@ -220,6 +234,8 @@ function privileges.check_ioprio(value, where)
   return p
 end
 
+--- The class and the level of input and output.
+-- @see ioprio_set(2)
 function privileges.ioprio(p, _, add)
   add { op = "ioprio", which = IO_CLASSES[p.class], value = p.level or 0, data = p.class, word = "ioprio" }
 end

@@ -1,4 +1,7 @@
 --- A running program. Made by `ns.spawn`; dropping or closing it ends the program, unless it is detached.
+--
+-- Its fields: `pid`, as seen outside; `stdin`, `stdout`, `stderr`, Lua files where the spec says "pipe"; `pty`, where it
+-- says so (`ns.pty`); after the end `wall` (seconds) and `timed_out` (true if the timeout has ended it).
 -- @module ns.process
 local core = require "ns.core"
 local raise = require("ns.check").raise
@@ -83,7 +86,9 @@ end
 --- Waits for the end of the program, `seconds` at the most (without: for ever). The `timeout` of the spec counts too: when
 -- it is over, the program is stopped. May be called again.
 -- @tparam[opt] number seconds
--- @return true or nil, "exit" or "signal", exit status or signal; nil, "timeout" while it runs; nil, message, errno
+-- @return true or nil, "exit" or "signal", exit status or signal; nil, "timeout" while it runs; nil, message, errno when the
+-- status is lost
+-- @raise if seconds is no number from 0 up
 -- @see waitid(2)
 function Process:wait(seconds)
   check_seconds(seconds, "wait")
@@ -99,8 +104,10 @@ function Process:wait(seconds)
 end
 
 --- Sends a signal (default TERM) to the program.
--- @tparam[opt="TERM"] string|number signal
+-- @tparam[opt="TERM"] string|number signal "TERM", "SIGTERM" or 15
 -- @return true; or nil, message, errno (ESRCH after its end)
+-- @raise if there is no such signal
+-- @see signal(7)
 -- @see pidfd_send_signal(2)
 function Process:kill(signal)
   local number = signals.number(signal or "TERM")
@@ -114,6 +121,7 @@ end
 --- Ends the program: SIGTERM, then, after `grace` seconds, SIGKILL for it and all it has started.
 -- @tparam[opt] number grace seconds; else the spec's `grace`, else 2
 -- @return as wait
+-- @raise if grace is no number from 0 up
 function Process:stop(grace)
   check_seconds(grace, "stop")
   return stop(self, grace or self.grace or GRACE)
@@ -145,9 +153,11 @@ function Process:close()
 end
 
 --- Tells a program with a terminal of its own (`pty`) the size of its window.
--- @tparam integer rows
--- @tparam integer cols
--- @return true; or nil, message, errno
+-- @tparam integer rows 1 to 65535 lines of text
+-- @tparam integer cols 1 to 65535 characters
+-- @return true; or nil, message, errno (ENOTTY without `pty`)
+-- @raise if a number is out of range
+-- @see ioctl_tty(2)
 function Process:resize(rows, cols)
   for i = 1, 2 do
     local n = ({ rows, cols })[i]
@@ -160,7 +170,9 @@ function Process:resize(rows, cols)
 end
 
 --- What the program has used, once it has ended: utime, stime (seconds), maxrss (KiB), minflt, majflt, inblock, oublock,
--- nvcsw, nivcsw; nil while it runs, or where somebody else has reaped it.
+-- nvcsw, nivcsw; nil while it runs, or where somebody else has reaped it. With an init, the program and all that it has
+-- waited for count together.
+-- @treturn table
 -- @see getrusage(2)
 function Process:usage()
   if not self.status or not (self.status[2] == "exit" or self.status[2] == "signal") then return nil end
@@ -214,6 +226,7 @@ end
 -- the stdout: a program that reads to the end wants "\4" as the last key.
 -- @tparam[opt] string input
 -- @treturn Result the table that `ns.run` returns; or nil, message, errno when the status is lost
+-- @raise if input is no string
 function Process:communicate(input)
   if input ~= nil and type(input) ~= "string" then
     raise("bad argument #1 to 'communicate' (string expected, got %s)", type(input))
@@ -242,26 +255,32 @@ function Process:communicate(input)
 end
 
 --- The pidfd: readable when the program has ended. LuaSocket's select, and luv's new_poll, take it.
+-- @treturn integer a descriptor, which stays the process's own
+-- @see pidfd_open(2)
 function Process:getfd()
   return self.handle:getfd()
 end
 
 --- For LuaSocket's select: is the end known already?
+-- @treturn boolean
 function Process:dirty()
   return self.status ~= nil
 end
 
 --- For cqueues: the descriptor to poll.
+-- @treturn integer
 function Process:pollfd()
   return self.handle:getfd()
 end
 
 --- For cqueues: what to poll it for.
+-- @treturn string "r"
 function Process:events() -- luacheck: ignore self
   return "r"
 end
 
 --- For cqueues: no timeout of its own.
+-- @treturn nil
 function Process:timeout() -- luacheck: ignore self
   return nil
 end

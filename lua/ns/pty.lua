@@ -1,4 +1,4 @@
---- Our side of a program's own terminal.
+--- Our side of a program's own terminal: the field `pty` of a process whose spec has that word.
 -- @module ns.pty
 local core = require "ns.core"
 
@@ -18,28 +18,37 @@ function pty.new(bag, master)
   return setmetatable({ input = input, output = output, fd = master }, Pty)
 end
 
---- Types into the terminal. As file:write.
+--- Types into the terminal. As file:write, without a buffer.
+-- @param ... strings and numbers
+-- @return what file:write returns
+-- @see pty(7)
 function Pty:write(...)
   return self.input:write(...)
 end
 
 --- Reads what the program shows. As file:read; at the program's end nil.
+-- @param ... formats: "*l", "*a", a number of bytes
+-- @return what file:read returns
 function Pty:read(...)
   return self.output:read(...)
 end
 
 --- Iterates over the lines that the program shows. As file:lines.
+-- @treturn function an iterator
 function Pty:lines()
   return function() return self:read("*l") end
 end
 
---- Tells the program the size of its window.
+--- Tells the program the size of its window. As `p:resize`.
+-- @tparam integer rows lines of text
+-- @tparam integer cols characters
 -- @return true; or nil, message, errno
+-- @see ioctl_tty(2)
 function Pty:resize(rows, cols)
   return core.resize(self.fd, rows, cols)
 end
 
---- Hangs up.
+--- Hangs up: the program gets a SIGHUP.
 function Pty:close()
   for _, file in ipairs { self.input, self.output } do
     if io.type(file) == "file" then file:close() end
