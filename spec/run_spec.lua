@@ -162,6 +162,10 @@ describe("a signal to the host", function()
         assert(r.stdout == "x" .. i .. "\n")
         assert(ns.spawn({ "sleep", "0.003" }):wait())
       end
+      local p = assert(ns.spawn { "sh", "-c", "sleep 0.02; test $(wc -c) = 1000000", stdin = "pipe" })
+      assert(p.stdin:write(("x"):rep(1000000)))
+      assert(p.stdin:close())
+      assert(p:wait())
       print "fine"
     ]], { under = { "env", "LD_PRELOAD=" .. storm } })
     assert.equal("fine\nstorm: many, 0 elsewhere\n", r.stdout .. r.stderr)

@@ -72,7 +72,7 @@ end
 --- A user namespace with these maps, in a process that does nothing: the path of it, for as long as `keep.holder` lives.
 local function make_user(keep)
   return function(uid, gid)
-    local holder, pid, errno = core.launch(constants.clone.NEWUSER, {}, false)
+    local holder, pid, errno = core.launch(constants.clone.NEWUSER, {})
     if not holder then return nil, { op = pid, namespaces = { user = true } }, errno end
     if keep.holder then keep.holder:close() end
     keep.holder = holder
@@ -107,7 +107,7 @@ local function launch(spec, host, opened, deadline, keep, steps, bytes)
   local writer = spec.flags.user and ids.writer(spec, host) or "launcher"
   local early = writer == "launcher" and bytes or nil
   local flags = namespaces.clone_flags(spec.flags)
-  local handle, pid, errno = core.launch(flags, stdio.kept(opened), spec.detach, early)
+  local handle, pid, errno = core.launch(flags, stdio.kept(opened), early)
   if not handle then return errors.refused({ op = pid, namespaces = spec.flags }, errno) end
   keep.handle, keep.pid = handle, pid
   if writer ~= "launcher" then
@@ -125,19 +125,23 @@ local function adopt(spec, bag, opened, keep, started)
   fields.max_output, fields.input, fields.grace = spec.max_output, spec.input, spec.grace
   fields.deadline = spec.timeout and started + spec.timeout
   for name, fd in pairs(opened.ours) do
-    local file, message, errno = bag:file(fd, name == "stdin" and "w" or "r")
-    if not file then return nil, message, errno end
+    local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r")
+    if not file then return errors.refused({ op = "fdopen", word = name }, errno) end
     fields[name] = file
     if name == "stdin" then fields.stdin_fd = fd end
   end
   if opened.pty then
-    local terminal, message, errno = pty.new(bag, opened.pty)
-    if not terminal then return nil, message, errno end
+    local terminal, _, errno = pty.new(bag, opened.pty)
+    if not terminal then return errors.refused({ op = "fdopen", word = "pty" }, errno) end
     fields.pty = terminal
   end
   fields.terminal = keep.terminal
-  if spec.detach then orphans[keep.handle] = true end
-  return process.new(keep.handle, fields)
+  local p = process.new(keep.handle, fields)
+  if spec.detach then
+    orphans[keep.handle] = true
+    keep.handle:detach()
+  end
+  return p
 end
 
 --- Everything that the steps depend on and that only the machine can say: maps, parts of the root, opened trees.

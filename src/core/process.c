@@ -188,19 +188,18 @@ int nsL_copies(lua_State *L) {
     return 1;
 }
 
-/* launch(clone flags, kept descriptors, detached, [plan]) -> handle, pid | nil, step, errno
+/* launch(clone flags, kept descriptors, [plan]) -> handle, pid | nil, step, errno
  * The plan is given here when nothing has to happen between the clone and the plan. */
 int nsL_launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
-    const struct plan *early = lua_isnoneornil(L, 4) ? NULL : nsL_checkplan(L, 4);
+    const struct plan *early = lua_isnoneornil(L, 3) ? NULL : nsL_checkplan(L, 3);
     int *kept = check_descriptors(L, 2, &count);
     struct launcher *launcher = get_launcher(L);
     struct process *p = lua_newuserdata(L, sizeof *p);
     memset(p, 0, sizeof *p);
     p->s.pidfd = p->s.socket = -1;
     p->launcher = launcher;
-    p->detached = lua_toboolean(L, 3);
     p->alone = !(flags & CLONE_NEWPID);
     nsL_setclass(L, PROCESS);
     if (ns_spawn(&p->s, launcher, flags, kept, count, early) < 0) return nsL_refused(L, p->s.step, p->s.error);
@@ -317,6 +316,12 @@ static int process_close(lua_State *L) {
     return 0;
 }
 
+/* h:detach(): from now on it outlives its handle. Until then even a program that is to be detached is ours to end. */
+static int process_detach(lua_State *L) {
+    check(L)->detached = true;
+    return 0;
+}
+
 static int process_getfd(lua_State *L) {
     lua_pushinteger(L, check_open(L)->s.pidfd);
     return 1;
@@ -352,9 +357,11 @@ static int process_usage(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"play", process_play},         {"wait", process_wait},   {"kill", process_kill},
-    {"close", process_close},       {"getfd", process_getfd}, {"usage", process_usage},
-    {"isclosed", process_isclosed}, {"__gc", process_close},  {NULL, NULL},
+    {"play", process_play},         {"wait", process_wait},
+    {"kill", process_kill},         {"close", process_close},
+    {"getfd", process_getfd},       {"usage", process_usage},
+    {"isclosed", process_isclosed}, {"detach", process_detach},
+    {"__gc", process_close},        {NULL, NULL},
 };
 
 void nsL_open_process(lua_State *L) {

@@ -29,10 +29,16 @@ ssize_t ns_write_quietly(int fd, const char *s, size_t size) {
     return n;
 }
 
-/* fopencookie(3)'s writer says 0 for an error */
+/* fopencookie(3)'s writer: less than asked for is an error to stdio, which then gives up the rest. So it goes on where a
+ * signal has interrupted it, as it would by itself in a host whose handlers have SA_RESTART. */
 static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
-    ssize_t n = ns_write_quietly((int)(intptr_t)cookie, s, size);
-    return n < 0 ? 0 : n;
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = ns_write_quietly((int)(intptr_t)cookie, s + done, size - done);
+        if (n < 0 && errno != EINTR) break;
+        if (n > 0) done += (size_t)n;
+    }
+    return (ssize_t)done;
 }
 
 /* When its program has ended, a terminal says EIO: to a Lua file that is an error, which costs what was read before it. */
