@@ -1,15 +1,36 @@
 /* A host whose memory runs out: runs a script again and again, each time with one more allocation granted, until it comes
- * through. After each failure there must be neither a child nor a descriptor left.
- * usage: alloc script.lua */
+ * through. After each failure the same state must do it when it has memory again, and at its end there must be neither a
+ * child nor a descriptor left, nor a signal blocked.
+ * usage: alloc script.lua [lua|heap] [on|once] [stride]
+ *   lua   what Lua allocates; heap: what the module asks of the C library, if it was built with proof/heap.h
+ *   on    nothing is granted any more; once: one allocation fails, for which Lua collects and tries again
+ *   stride  how many allocations more are granted each time */
 #include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
-static long granted;
+#define MANY (1L << 40)
+
+static long lua_granted = MANY, heap_granted = MANY, *granted = &lua_granted;
+static int once;
+static long refused;
+
+__attribute__((visibility("default"))) int starve(void);
+
+static int is_refused(long *count) {
+    if (count != granted || (*count)-- > 0) return 0;
+    if (once) *count = MANY;
+    return (int)++refused;
+}
+
+/* proof/heap.h asks this before each allocation of the module's C code. */
+int starve(void) { return is_refused(&heap_granted); }
 
 static void *allocate(void *unused, void *old, size_t old_size, size_t size) {
     (void)unused;
@@ -17,7 +38,7 @@ static void *allocate(void *unused, void *old, size_t old_size, size_t size) {
         free(old);
         return NULL;
     }
-    if ((!old || size > old_size) && granted-- <= 0) return NULL;
+    if ((!old || size > old_size) && is_refused(&lua_granted)) return NULL;
     return realloc(old, size);
 }
 
@@ -29,6 +50,14 @@ static int descriptors(void) {
     return count;
 }
 
+static int blocked(void) {
+    sigset_t mask;
+    int count = 0;
+    sigprocmask(SIG_BLOCK, NULL, &mask);
+    for (int signal = 1; signal < 64; signal++) count += sigismember(&mask, signal) == 1;
+    return count;
+}
+
 /* Everything that may fail is done inside a protected call, opening the libraries too. */
 static int prepare(lua_State *L) {
     luaL_openlibs(L);
@@ -37,33 +66,45 @@ static int prepare(lua_State *L) {
     return 1;
 }
 
-/* The script returns the function to be tried; only that one runs short of memory. */
+static void must(lua_State *L, int failed, const char *what, long n) {
+    if (!failed) return;
+    printf("%s at %ld: %s\n", what, n, lua_tostring(L, -1));
+    exit(1);
+}
+
+/* The script returns the function to be tried; only that one runs short of memory. Has it? */
 static int attempt(const char *script, long n) {
-    granted = 1L << 40;
     lua_State *L = lua_newstate(allocate, NULL);
     lua_pushcfunction(L, prepare);
     lua_pushlightuserdata(L, (void *)script);
-    if (lua_pcall(L, 1, 1, 0)) {
-        fprintf(stderr, "%s\n", lua_tostring(L, -1));
-        exit(2);
-    }
-    lua_gc(L, LUA_GCSTOP, 0);
-    granted = n;
+    must(L, lua_pcall(L, 1, 1, 0), "not prepared", n);
+    if (!once) lua_gc(L, LUA_GCSTOP, 0);
+    refused = 0;
+    *granted = n;
+    lua_pushvalue(L, 1);
     int failed = lua_pcall(L, 0, 0, 0);
-    granted = 1L << 40;
+    *granted = MANY;
+    if (!refused) must(L, failed, "failed with memory", n);
+    lua_settop(L, 1);
+    lua_gc(L, LUA_GCRESTART, 0);
     lua_gc(L, LUA_GCCOLLECT, 0);
+    if (refused) must(L, lua_pcall(L, 0, 0, 0), "failed again, with memory,", n);
     lua_close(L);
-    return failed;
+    return refused > 0;
 }
 
 int main(int argc, char **argv) {
-    long n = 0;
-    int before = descriptors();
-    if (argc != 2) return 2;
-    while (attempt(argv[1], n++)) {
+    long n = 0, tried = 0;
+    if (argc < 2) return 2;
+    if (argc > 2 && strcmp(argv[2], "heap") == 0) granted = &heap_granted;
+    once = argc > 3 && strcmp(argv[3], "once") == 0;
+    long stride = argc > 4 ? atol(argv[4]) : 1;
+    int before = descriptors(), mask = blocked();
+    for (; attempt(argv[1], n); n += stride, tried++) {
         if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD) return printf("a child is left at %ld\n", n), 1;
         if (descriptors() != before) return printf("a descriptor is left at %ld\n", n), 1;
+        if (blocked() != mask) return printf("a signal is blocked at %ld\n", n), 1;
     }
-    printf("%s\n", n > 50 ? "clean" : "too few");
+    printf("%ld allocations refused: clean\n", tried);
     return 0;
 }
