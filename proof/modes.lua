@@ -9,6 +9,7 @@ local modes = {
   { name = "pid namespace", spec = { flags = { "pid", "mount" }, mount_proc = true } },
   { name = "seed's set", spec = { flags = "uts,ipc,pid,mount", hostname = "namespace", mount_proc = true } },
   { name = "user and all others", spec = { flags = ALL, map = "root" } },
+  { name = "user and pid and mount", spec = { flags = { "user", "pid", "mount" }, mount_proc = true } },
   { name = "range", spec = { flags = { "user", "mount" }, uid_map = { { 0, 100000, 65536 } },
     gid_map = { { 0, 100000, 65536 } } } },
   { name = "init", spec = { flags = { "pid", "mount" }, mount_proc = true, init = true } },

@@ -1,0 +1,137 @@
+--- A host that spawns for a long time stays as it is: descriptors, memory, children; and the kernel gets its namespaces back.
+local machine = require "support.machine"
+local modes = require "modes"
+local proof = require "proof"
+
+local WARM, MANY = proof.size(50, 1000), proof.size(150, 20000)
+local BATCH = 50
+local KIB = 256 -- of growth after the warm-up
+
+modes.publish()
+
+--- What is done again and again: the mode, and how it goes.
+local PLANS = {}
+for _, mode in ipairs(modes) do
+  PLANS[#PLANS + 1] = { mode = mode.name, nobody = mode.nobody, code = [[
+    local p = assert(ns.spawn(spec))
+    assert(p:wait())
+    p:close()]] }
+end
+PLANS[#PLANS + 1] = { mode = "no namespace", title = "run with capture", code = [[
+  spec.argv, spec.stdin = { "sh", "-c", "cat; echo err >&2" }, "in"
+  local r = assert(ns.run(spec))
+  assert(r.stdout == "in" and r.stderr == "err\n")]] }
+PLANS[#PLANS + 1] = { mode = "no namespace", title = "timeouts", few = true, code = [[
+  spec.argv, spec.timeout, spec.grace = { "sleep", "5" }, 0.002, 0
+  local r = ns.run(spec) -- or the start itself takes longer
+  assert(not r or r.timed_out)]] }
+for _, mode in ipairs { "no namespace", "user and all others", "init", "sandbox", "idmapped", "pty" } do
+  PLANS[#PLANS + 1] = { mode = mode, title = "refused, " .. mode, code = [[
+    local refused = { { argv = { "/nope" } }, { cwd = "/nope" }, { stdin = { path = "/nope" } },
+      { fds = { [9] = 0 }, stdout = "pipe", argv = { "/etc" } } }
+    for word, value in pairs(refused[i % #refused + 1]) do spec[word] = value end
+    assert(not ns.spawn(spec))]] }
+end
+
+local LOOP = [[
+  local lfs, ns, modes = require "lfs", require "ns", require "modes"
+  local function descriptors()
+    local n = 0
+    for _ in lfs.dir("/proc/self/fd") do n = n + 1 end
+    return n
+  end
+  local function memory()
+    for line in io.lines("/proc/self/status") do
+      local kib = line:match("RssAnon:%%s*(%%d+)")
+      if kib then return kib - 0 end
+    end
+  end
+  local function children()
+    local f = io.open(("/proc/self/task/%%d/children"):format(require("ns.core").ids().pid))
+    local text = f:read("a")
+    f:close()
+    return text
+  end
+  local function once(i)
+    local spec = modes.spec(%q, { argv = { "true" } })
+    %s
+  end
+  local most, least = 0, math.huge
+  local function batch(first)
+    collectgarbage("stop")
+    for i = first, first + %d - 1 do once(i) end
+    most, least = math.max(most, descriptors()), math.min(least, descriptors())
+    assert(children() == "", "a child is left")
+    collectgarbage("restart")
+    collectgarbage()
+    collectgarbage()
+  end
+  for i = 1, %d, %d do batch(i) end
+  most, least = 0, math.huge
+  local before = memory()
+  for i = 1, %d, %d do batch(i) end
+  print(most - least, memory() - before)
+]]
+
+-- newuidmap believes /etc/subuid: in a mount namespace it is one of ours
+local directory, remove = machine.directory()
+machine.file(directory .. "/sub", "nobody:200000:65536\n", "644")
+local AS_NOBODY = { "unshare", "-m", "--propagation", "private", "sh", "-c",
+  ("mount --bind %s/sub /etc/subuid && mount --bind %s/sub /etc/subgid && exec setpriv --reuid=65534 "
+  .. "--regid=65534 --clear-groups \"$@\""):format(directory, directory), "sh" }
+
+for _, plan in ipairs(PLANS) do
+  local title, many = plan.title or plan.mode, plan.few and MANY // 20 or MANY
+  local r = machine.host(LOOP:format(plan.mode, plan.code, BATCH, WARM, BATCH, many, BATCH),
+    { timeout = 3000, under = plan.nobody and AS_NOBODY or nil })
+  local more, kib = r.stdout:match("^(%-?%d+)\t(%-?%d+)\n$")
+  if proof.check(more, "%s: %s %s", title, r.stdout, tostring(r)) then
+    proof.check(more == "0", "%s: %s more descriptors", title, more)
+    proof.check(tonumber(kib) < KIB, "%s: %s KiB more memory", title, kib)
+    proof.figure("growth, " .. title, "%s KiB after %d spawns", kib, many)
+  end
+end
+
+-- ---- the kernel's namespaces: a user namespace that may have only so many of them ----
+
+local LIMIT, ROUNDS = 60, proof.size(60, 1500)
+
+local LIMITED = [[
+  local core, ns, modes = require "ns.core", require "ns", require "modes"
+  local limit, rounds, waits = %d, %d, 0
+  for _, kind in ipairs { "mnt", "pid", "net", "ipc", "uts", "cgroup", "time", "user" } do
+    local f = assert(io.open(("/proc/sys/user/max_%%s_namespaces"):format(kind), "w"))
+    assert(f:write(limit))
+    assert(f:close())
+  end
+  -- the kernel takes its time to dismantle one: up to 10 seconds
+  local function start(spec)
+    local deadline = core.clock() + 10
+    while true do
+      local p, message, errno = ns.spawn(spec)
+      if p or errno ~= 28 or core.clock() > deadline then return assert(p, message) end
+      waits = waits + 1
+      assert(ns.run { "sleep", "0.05" })
+    end
+  end
+  for i = 1, rounds do
+    for _, name in ipairs { "seed's set", "user and all others", "init", "sandbox" } do
+      local p = start(modes.spec(name, { argv = { "true" } }))
+      assert(p:wait())
+      p:close()
+      p = ns.spawn(modes.spec(name, { argv = { "/nope" } }))
+      assert(not p)
+    end
+  end
+  io.write("fine, ", waits)
+]]
+
+local all = { { 0, 0, 4294967294 } }
+local r = machine.host(LIMITED:format(LIMIT, ROUNDS), { timeout = 3000, spec = { flags = "user,mount,pid,net",
+  uid_map = all, gid_map = all, mount_proc = true } })
+proof.check(r.stdout:find("^fine"), "namespaces, of which there may be %d: %s %s", LIMIT, r.stdout, tostring(r))
+proof.figure("namespaces", "%d spawns where %d of a kind may be there at a time; %s waits for the kernel", ROUNDS * 8, LIMIT,
+  r.stdout:match("%d+") or "?")
+
+remove()
+proof.finish()
