@@ -58,11 +58,11 @@ local ACTIONS = {
     local r = assert(p:communicate())
     assert(r.ok and r.stdout:find("11 21\r\ntyped\r\n"), r.stdout)]],
   sandbox = [[
-    assert(ns.sandbox():run("true").ok)]],
+    assert(assert(ns.sandbox():run("true")).ok)]],
   words = [[
     local box = ns.sandbox():overlay("/usr/lib", "/work", { idmap = true }):file("/etc/motd", "hello"):umask(63)
       :rlimits({ nofile = 64 }):user(0):hostname("web"):cwd("/work")
-    assert(box:clone():run("cat", "/etc/motd").stdout == "hello")]],
+    assert(assert(box:clone():run("cat", "/etc/motd")).stdout == "hello")]],
   refusal = [[
     local r, message, errno, detail = ns.run { "/nope" }
     assert(not r and message:find("No such file") and errno == 2 and detail.step == "exec")]],

@@ -86,6 +86,19 @@ describe("a user namespace", function()
     assert.matches("^0 0 0 65534 1 1 200000 65536 0 65534 1 1 200000 65536\n", r.stdout .. r.stderr)
   end)
 
+  it("names the file with the ids that it cannot read, and takes no others", function()
+    local r = machine.host([[
+      local files, ns = {}, require "ns"
+      repeat files[#files + 1] = io.open("/dev/null") until #files < 1 or not io.open("/dev/null")
+      for _, spec in ipairs { { "true", flags = "user", map = "auto" }, ns.sandbox():argv("true") } do
+        local p, message, errno, detail = ns.spawn(spec)
+        print(p, message, errno, detail.step, detail.word)
+      end
+    ]], { spec = { rlimits = { nofile = 40 } } })
+    local line = "nil\topen /[%w/_]+: Too many open files %(EMFILE%)\t24\topen\tmap\n"
+    assert.matches("^" .. (machine.root and line .. line or line), r.stdout .. r.stderr)
+  end)
+
   needs_user("falls back to the one own id with map = 'auto' where no ranges are given", function()
     assert.equal("0 0 0 65534 1 0 65534 1", as_nobody('{ flags = "user", map = "auto" }', IDS))
   end)

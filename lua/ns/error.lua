@@ -81,6 +81,12 @@ function errors.refused(step, errno, steps)
   return nil, message, errno, detail(step, errno, code, hint)
 end
 
+--- A step that was raised because the host itself was refused it (`ids`): nil, message, errno, detail. Any other error goes on.
+function errors.caught(problem)
+  if type(problem) == "table" and problem.refused then return errors.refused(problem, problem.refused) end
+  error(problem, 0)
+end
+
 --- nil, message, errno, detail for a launcher that ended without a word.
 function errors.died(how, code)
   local hint = "a resource limit, the out-of-memory killer or a seccomp filter of the host may be the cause"

@@ -63,6 +63,7 @@ end
 
 --- The text for a checked spec, one step a line; or nil, message, errno, detail when the root cannot be read.
 function explain.text(spec, host)
+  if not spec then return errors.caught(host) end
   local ok, path, errno = survey(spec, host)
   if not ok then return errors.refused({ op = "open", path = path, word = "root" }, errno) end
   local lines = {}

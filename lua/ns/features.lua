@@ -1,6 +1,7 @@
 --- What this machine allows to this user, found out by trying. To add a feature: a row in `rows`.
 -- @module ns.features
 local core = require "ns.core"
+local errors = require "ns.error"
 local ids = require "ns.ids"
 local namespaces = require "ns.namespaces"
 
@@ -96,7 +97,8 @@ for i, row in ipairs(namespaces.list) do table.insert(rows, i, { row.name, names
 function features.all()
   local result = {}
   for _, row in ipairs(rows) do
-    local ok, reason = row[2]()
+    local answered, ok, reason = pcall(row[2])
+    if not answered then ok, reason = errors.caught(ok) end
     result[row[1]] = { ok = ok and true or false, reason = not ok and reason or nil }
   end
   return result

@@ -1,6 +1,7 @@
 --- The ids of a user namespace: which maps, and who writes them (user_namespaces(7)).
 -- @module ns.ids
 local check = require "ns.check"
+local core = require "ns.core"
 
 local ids = {}
 
@@ -45,28 +46,34 @@ function ids.check_map(value, where)
   return map
 end
 
+--- The lines of a file; none if it is not there. One that cannot be read is a refusal, for `ids.maps` to catch: other ids
+-- than those that were asked for would be worse.
+local function lines_of(path)
+  local list, f, _, errno = {}, io.open(path)
+  if not f and errno == core.constants.errno.ENOENT then return list end
+  if not f then error({ op = "open", path = path, word = "map", refused = errno }, 0) end
+  for line in f:lines() do list[#list + 1] = line end
+  f:close()
+  return list
+end
+
 --- The ranges that `file` (/etc/subuid) gives to the user: a list of {start, count}.
 local function subordinate(file, uid, name)
-  local ranges, f = {}, io.open(file)
-  if not f then return ranges end
-  for line in f:lines() do
+  local ranges = {}
+  for _, line in ipairs(lines_of(file)) do
     local owner, start, count = line:match("^([^:]+):(%d+):(%d+)%s*$")
     if owner and (owner == name or owner == ("%.0f"):format(uid)) then
       ranges[#ranges + 1] = { tonumber(start), tonumber(count) }
     end
   end
-  f:close()
   return ranges
 end
 
 local function user_name(uid)
-  local f = io.open("/etc/passwd")
-  if not f then return nil end
-  for line in f:lines() do
+  for _, line in ipairs(lines_of("/etc/passwd")) do
     local name, id = line:match("^([^:]+):[^:]*:(%d+):")
-    if id and tonumber(id) == uid then f:close() return name end
+    if id and tonumber(id) == uid then return name end
   end
-  f:close()
 end
 
 --- The own id as 0, and the subordinate ids from 1 up.
@@ -81,14 +88,12 @@ end
 
 --- The ids that this host has itself, as in a container: a list of {first, outside, count}.
 local function machine_map(kind)
-  local lines, f = {}, io.open("/proc/self/" .. kind .. "_map")
-  if not f then return lines end
-  for line in f:lines() do
+  local map = {}
+  for i, line in ipairs(lines_of("/proc/self/" .. kind .. "_map")) do
     local first, outside, count = line:match("(%d+)%s+(%d+)%s+(%d+)")
-    lines[#lines + 1] = { tonumber(first), tonumber(outside), tonumber(count) }
+    map[i] = { tonumber(first), tonumber(outside), tonumber(count) }
   end
-  f:close()
-  return lines
+  return map
 end
 
 --- 65536 ids that belong to nobody on this host: root's in /etc/subuid, else those from 100000 up; where the host has not so

@@ -20,11 +20,13 @@ local ns = { _VERSION = "ns 0.1.0" }
 -- The flags of clone(2), to be added up: ns.CLONE_NEWPID + ns.CLONE_NEWNS.
 for name, number in pairs(core.constants.clone) do ns["CLONE_" .. name] = number end
 
---- The spec in its normal form; a mistake is raised as one of the function `name`.
+--- The spec in its normal form, and the host; or nil, the step that was refused. A mistake is raised as one of the function
+-- `name`.
 local function check(spec, name)
   local host = spawn.host()
   if host.secure then raise "ns refuses to work in a set-uid program" end
-  local checked, mistake = plan.check(box.is(spec) and spec:spec() or spec, host)
+  local checked, mistake, refused = plan.check(box.is(spec) and spec:spec() or spec, host)
+  if refused then return nil, refused end
   if not checked then raise("bad argument #1 to '%s' (%s)", name, mistake) end
   return checked, host
 end

@@ -189,9 +189,10 @@ local function start(spec, host, bag, keep)
   return adopt(spec, bag, opened, keep, started)
 end
 
---- Starts a spec that was checked for `host`. A process; or nil, message, errno, detail. Errors of any kind, a Ctrl-C among
--- them, leave neither process nor descriptor.
+--- Starts a spec that was checked for `host`; nil stands for one whose check was refused, with the step. A process; or nil,
+-- message, errno, detail. Errors of any kind, a Ctrl-C among them, leave neither process nor descriptor.
 function spawn.start(spec, host)
+  if not spec then return errors.caught(host) end
   reap_orphans()
   local bag, keep = core.bag(), {}
   local ok, p, message, errno, detail = pcall(start, spec, host, bag, keep)
@@ -203,7 +204,7 @@ function spawn.start(spec, host)
     orphans[keep.handle] = nil
     if keep.terminal then core.restore_terminal(keep.terminal) end
   end
-  if not ok then error(p, 0) end
+  if not ok then return errors.caught(p) end
   return p, message, errno, detail
 end
 
