@@ -140,6 +140,7 @@ local rows = {
   { "fs", "EPERM", fs_refused },
   { "write", "EPERM", map_refused },
   { "write", "EACCES", map_refused },
+  { "keyring", "EDQUOT", function() return "this user may have no more keys: sysctl kernel.keys.maxkeys=2000" end },
   { "newgidmap", "ENOENT", install_uidmap },
   { "newuidmap", "ENOENT", install_uidmap },
   { "exec", "ENOENT", not_found },

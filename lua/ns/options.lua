@@ -170,6 +170,9 @@ return {
   { word = "grace", check = check.seconds(0, 1e9) },
   { word = "max_output", check = check.integer(0, 9007199254740992) },
   { steps = die_with_host },
+  -- Before the ids: it is counted against the quota of the host's user, not against that of ids which all sandboxes share.
+  { word = "keyring", check = check.choice("own", "inherit") },
+  { steps = own_keyring },
   { word = "map", check = check.choice("root", "self", "auto", "range"), needs = { "user" } },
   { word = "uid_map", check = ids.check_map, needs = { "user" } },
   { word = "gid_map", check = ids.check_map, needs = { "user" } },
@@ -183,8 +186,6 @@ return {
     add { op = "setsid", word = "pty" }
     add { op = "controlling", fd = host.slave, word = "pty" }
   end },
-  { word = "keyring", check = check.choice("own", "inherit") },
-  { steps = own_keyring },
   -- The first mount call of all: on a host with shared mounts every later one would reach the host.
   { word = "propagation", check = check.choice("private", "slave"), needs = { "mount" } },
   { steps = leave_propagation },
