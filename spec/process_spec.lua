@@ -172,6 +172,17 @@ describe("a host", function()
     p:close()
   end)
 
+  it("that is killed while it kills a launcher without a plan leaves none that is stopped", function()
+    local r = machine.host([[
+      local core = require "ns.core"
+      local handle, pid = core.launch(0, {})
+      print(pid)
+      io.stdout:flush()
+      handle:kill(9, true)
+    ]], { under = { "strace", "-qq", "-o", "/dev/null", "-e", "inject=pidfd_send_signal:signal=SIGKILL:when=2" } })
+    machine.eventually(function() return machine.read("/proc/" .. r.stdout:match("%d+") .. "/comm") == nil end)
+  end)
+
   it("that ends leaves a detached program alone", function()
     local r = machine.host([[
       local ns = require "ns"

@@ -131,11 +131,15 @@ long ns_signal(pid_t pid, int pidfd, int signal) {
     return r == -ENOSYS ? sys(__NR_kill, pid, signal) : r;
 }
 
+/* Has it a tree to be ended with it? What has had no plan has started nothing; and a launcher that is stopped, while its tree
+ * is looked for, must have been told to die with a host that is killed just then. */
+static bool has_tree(const struct process *p) { return p->alone && p->s.sent > 0; }
+
 /* h:kill(signal, [the whole tree]) -> true | nil, "kill", errno */
 static int process_kill(lua_State *L) {
     struct process *p = check_open(L);
     reap(p);
-    if (p->state == RUNNING && p->alone && lua_toboolean(L, 3)) ns_kill_descendants(p->s.pid, p->s.pidfd);
+    if (p->state == RUNNING && has_tree(p) && lua_toboolean(L, 3)) ns_kill_descendants(p->s.pid, p->s.pidfd);
     long r = p->state != RUNNING ? -ESRCH : ns_signal(p->s.pid, p->s.pidfd, (int)luaL_checkinteger(L, 2));
     if (FAILED(r)) return nsL_refused(L, "kill", (int)-r);
     lua_pushboolean(L, 1);
@@ -302,7 +306,7 @@ static void finish(struct process *p) {
     if (p->state == RUNNING && !p->detached) {
         struct pollfd poll = {p->s.pidfd, POLLIN, 0};
         struct timespec limit = {5, 0};
-        if (p->alone) ns_kill_descendants(p->s.pid, p->s.pidfd);
+        if (has_tree(p)) ns_kill_descendants(p->s.pid, p->s.pidfd);
         ns_signal(p->s.pid, p->s.pidfd, SIGKILL);
         while (ppoll(&poll, 1, &limit, NULL) < 0 && errno == EINTR) continue;
         reap(p);
