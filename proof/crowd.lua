@@ -30,7 +30,8 @@ local CROWD = SHARED .. [[
   assert(ns.run(modes.spec(name, { argv = { "true" } })).ok)
   local before, crowd = descriptors(), {}
   for i = 1, many do
-    local p = assert(ns.spawn(modes.spec(name, { argv = { "sh", "-c", ("read x; exit %d"):format(i % 256) }, stdin = "pipe" })))
+    local argv = { "sh", "-c", ("read x; exit %d"):format(i % 256) }
+    local p = assert(ns.spawn(modes.spec(name, { argv = argv, stdin = "pipe" })))
     crowd[i] = { p = p, code = i % 256 }
   end
   assert(children() == many, "not all are there")
@@ -143,7 +144,8 @@ for _, mode in ipairs(modes) do
       proof.figure("256 descriptors, " .. mode.name, "%s programs with two pipes each", r.stdout:match("%d+") or "?")
     end
     for title, streams in pairs(mode.name == "pty" and { none = STREAMS.none } or STREAMS) do
-      local r = host(("few descriptors, %s, %s"):format(mode.name, title), SHORT, { NAME = mode.name, STREAMS = streams }, 64)
+      local values = { NAME = mode.name, STREAMS = streams }
+      local r = host(("few descriptors, %s, %s"):format(mode.name, title), SHORT, values, 64)
       total = total + (r.stdout:match("%d+") or 0)
     end
   end

@@ -1,4 +1,5 @@
---- A host that spawns for a long time stays as it is: descriptors, memory, children; and the kernel gets its namespaces back.
+--- A host that spawns for a long time stays as it is: descriptors, memory, children; and the kernel gets its namespaces
+-- back.
 local machine = require "support.machine"
 local modes = require "modes"
 local proof = require "proof"

@@ -1,4 +1,5 @@
---- Hosts that are killed at a random moment while they spawn: two seconds later nothing of them is alive, mounted or on disk.
+--- Hosts that are killed at a random moment while they spawn: two seconds later nothing of them is alive, mounted or on
+-- disk.
 --
 -- Each mode has a world: a pid namespace with its own /proc, in which nothing else lives. There a warden starts one host
 -- after the other, and kills each up to 30 ms after it has begun to spawn.
@@ -42,7 +43,8 @@ local WARDEN = [[
   end
   local mounts = read("/proc/self/mountinfo")
   for round = 1, ROUNDS do
-    local host = assert(ns.spawn { argv = { WHO "lua5.4", "-e", HOST }, stdout = "pipe", stderr = { path = "ERRORS", append = true } })
+    local host = assert(ns.spawn { argv = { WHO "lua5.4", "-e", HOST }, stdout = "pipe",
+      stderr = { path = "ERRORS", append = true } })
     assert(host.stdout:read(1), read("ERRORS"))
     local _, how = host:wait(math.random() * 0.03)
     if how == "timeout" then killed = killed + 1 end

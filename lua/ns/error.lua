@@ -81,7 +81,8 @@ function errors.refused(step, errno, steps)
   return nil, message, errno, detail(step, errno, code, hint)
 end
 
---- A step that was raised because the host itself was refused it (`ids`): nil, message, errno, detail. Any other error goes on.
+--- A step that was raised because the host itself was refused it (`ids`): nil, message, errno, detail. Any other error goes
+-- on.
 function errors.caught(problem)
   if type(problem) == "table" and problem.refused then return errors.refused(problem, problem.refused) end
   error(problem, 0)

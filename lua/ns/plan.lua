@@ -82,8 +82,8 @@ local function check_words(spec, host)
   return checked
 end
 
---- The words of `spec` in their normal form: a new table. Mistakes are returned: nil, message; and what the system refused to
--- tell: nil, nil, step. `host` says who asks:
+--- The words of `spec` in their normal form: a new table. Mistakes are returned: nil, message; and what the system
+-- refused to tell: nil, nil, step. `host` says who asks:
 -- euid, egid, and environ() and arg_max() for what is seldom asked.
 function plan.check(spec, host)
   local ok, result = pcall(check_words, spec, host)
