@@ -1,6 +1,6 @@
-/* A host whose memory runs out: runs a script again and again, each time with one more allocation granted, until it comes
- * through. After each failure the same state must do it when it has memory again, and at its end there must be neither a
- * child nor a descriptor left, nor a signal blocked.
+/* A host whose memory runs out: runs a script again and again, each time in a new copy of itself and with one more
+ * allocation granted, until it comes through. After each failure the same state must do it when it has memory again, and at
+ * its end there must be neither a child nor a descriptor left, nor a signal blocked.
  * usage: alloc script.lua [lua|heap] [on|once] [stride]
  *   lua   what Lua allocates; heap: what the module asks of the C library, if it was built with proof/heap.h
  *   on    nothing is granted any more; once: one allocation fails, for which Lua collects and tries again
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define MANY (1L << 40)
 
@@ -72,14 +73,12 @@ static void must(lua_State *L, int failed, const char *what, long n) {
     exit(1);
 }
 
-/* The script returns the function to be tried; only that one runs short of memory. Has it? */
-static int attempt(const char *script, long n) {
-    lua_State *L = lua_newstate(allocate, NULL);
-    lua_pushcfunction(L, prepare);
-    lua_pushlightuserdata(L, (void *)script);
-    must(L, lua_pcall(L, 1, 1, 0), "not prepared", n);
+enum { CLEAN, BROKEN, UNHARMED };
+
+/* The life of a copy of the host that has loaded the script, which returned the function to be tried. */
+static int attempt(lua_State *L, long n) {
+    int before = descriptors(), mask = blocked();
     if (!once) lua_gc(L, LUA_GCSTOP, 0);
-    refused = 0;
     *granted = n;
     lua_pushvalue(L, 1);
     int failed = lua_pcall(L, 0, 0, 0);
@@ -90,21 +89,30 @@ static int attempt(const char *script, long n) {
     lua_gc(L, LUA_GCCOLLECT, 0);
     if (refused) must(L, lua_pcall(L, 0, 0, 0), "failed again, with memory,", n);
     lua_close(L);
-    return refused > 0;
+    if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD) return printf("a child is left at %ld\n", n), BROKEN;
+    if (descriptors() != before) return printf("a descriptor is left at %ld\n", n), BROKEN;
+    if (blocked() != mask) return printf("a signal is blocked at %ld\n", n), BROKEN;
+    return refused ? CLEAN : UNHARMED;
 }
 
 int main(int argc, char **argv) {
     long n = 0, tried = 0;
+    int status = 0;
     if (argc < 2) return 2;
     if (argc > 2 && strcmp(argv[2], "heap") == 0) granted = &heap_granted;
     once = argc > 3 && strcmp(argv[3], "once") == 0;
     long stride = argc > 4 ? atol(argv[4]) : 1;
-    int before = descriptors(), mask = blocked();
-    for (; attempt(argv[1], n); n += stride, tried++) {
-        if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD) return printf("a child is left at %ld\n", n), 1;
-        if (descriptors() != before) return printf("a descriptor is left at %ld\n", n), 1;
-        if (blocked() != mask) return printf("a signal is blocked at %ld\n", n), 1;
+    lua_State *L = lua_newstate(allocate, NULL);
+    lua_pushcfunction(L, prepare);
+    lua_pushlightuserdata(L, argv[1]);
+    must(L, lua_pcall(L, 1, 1, 0), "not prepared", 0);
+    for (;; n += stride, tried++) {
+        pid_t copy = fork();
+        if (copy == 0) exit(attempt(L, n));
+        if (copy < 0 || waitpid(copy, &status, 0) < 0 || status != W_EXITCODE(CLEAN, 0)) break;
     }
+    lua_close(L);
+    if (status != W_EXITCODE(UNHARMED, 0)) return printf("ended with %#x at %ld\n", (unsigned)status, n), 1;
     printf("%ld allocations refused: clean\n", tried);
     return 0;
 }
