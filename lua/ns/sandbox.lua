@@ -3,7 +3,7 @@
 local sandbox = {}
 
 --- A new spec: every namespace, ids that are nobody's on the host, a read-only system, /tmp, /dev and /proc of its own, no
--- capabilities, no way to new privileges, an own session, an init, and an environment that says nothing of the host.
+-- capabilities, no way to new ones, an own session, an init, and an environment that says nothing of the host.
 function sandbox.spec()
   return {
     flags = { "user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time" },
@@ -15,6 +15,7 @@ function sandbox.spec()
     keyring = "own",
     caps = {},
     no_new_privs = true,
+    disable_userns = true, -- in one of its own it would have all capabilities, and could mount the control group it shares
     init = true,
     clear_env = true,
     env = { PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", HOME = "/tmp", LANG = "C.UTF-8" },
