@@ -24,14 +24,20 @@ local LOOK = [[
   show init sh -c 'cat /proc/1/comm; tr "\0" " " </proc/1/cmdline; grep VmRSS /proc/1/status'
 ]]
 
+-- A host with a key, groups, an ignored signal, a mask of 077 and files without close-on-exec.
+local HOST = [[
+  require "syscall.ph";
+  my ($type, $name, $key) = ("user", "host", "secret"); syscall(&SYS_add_key, $type, $name, $key, 6, -3) > 0 or die $!;
+  $) = "$) 4 24" if $> == 0; $SIG{PIPE} = $SIG{HUP} = "IGNORE"; exec @ARGV]]
+
 local function look(nobody)
   local r = machine.host(([[
     local ns = require "ns"
     local shared = {}
-    for i = 1, 20 do shared[i] = assert(io.open("/etc/passwd")) end -- without close-on-exec
+    for i = 1, 20 do shared[i] = assert(io.open("/etc/passwd")) end
     local r = assert(ns.sandbox():stdin("null"):timeout(20):run("sh", "-c", %q))
     io.write(r.stdout)
-  ]]):format(LOOK), { nobody = nobody, spec = { env = machine.paths(machine.public()) } })
+  ]]):format(LOOK), { nobody = nobody, under = { "perl", "-e", HOST }, spec = { umask = 63 } })
   local seen, name = {}, nil
   for line in r.stdout:gmatch("[^\n]*\n?") do
     local next_name = line:match("^%[(%a+)%]\n$")
