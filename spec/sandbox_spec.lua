@@ -67,7 +67,8 @@ local function of(title, nobody)
     end)
 
     it("gives the program the id 0 inside, and no group of the host", function()
-      assert.matches("^0 0 0", seen.ids)
+      -- an ordinary user may not drop its groups; they are nobody's inside
+      assert.equal("0 0 0\n", machine.root and seen.ids or seen.ids:gsub(" 65534", ""))
     end)
 
     it("maps no id of the host's root", function()
