@@ -2,7 +2,8 @@
 local machine = require "support.machine"
 
 local function under(injection, code)
-  local strace = { "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=chdir", "-e", "inject=" .. injection }
+  local strace = { "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" .. injection:match("^[^:]+"), "-e",
+    "inject=" .. injection }
   return machine.host(code, { under = strace }).stdout
 end
 
@@ -23,6 +24,33 @@ describe("a start", function()
     assert.matches("^nil\tkilled by signal 9 before exec; .-\tDIED\n$", said)
   end)
 
+  it("that is stopped ends at the timeout, too, and nothing is left of it (row 67)", function()
+    local said = under("chdir:signal=SIGSTOP", [[
+      local ns = require "ns"
+      for _, init in ipairs { false, true } do
+        local p, message = ns.spawn { "true", cwd = "/usr", timeout = 0.3, flags = "user,pid", init = init }
+        print(p, message, io.open("/proc/thread-self/children"):read("*a"))
+      end
+    ]])
+    assert.equal(("nil\ttimeout in: chdir /usr\t\n"):rep(2), said)
+  end)
+
+  it("that is stopped while it is still in the host's memory ends at the timeout", function()
+    local said = under("execveat:signal=SIGSTOP", [[
+      local ns = require "ns"
+      for _ = 1, 3 do print(ns.spawn { "true", cwd = "/usr", timeout = 0.3 }) end
+      print(io.open("/proc/thread-self/children"):read("*a"))
+    ]])
+    assert.matches("^" .. ("nil\ttimeout before the program ran\t110\ttable: [^\n]+\n"):rep(3) .. "\n$", said)
+  end)
+
+  it("that hangs in exec behind an init says exec", function()
+    local said = under("execve:delay_enter=700000", [[
+      print(select(2, require("ns").spawn { "/bin/true", flags = "user,pid", init = true, timeout = 0.3 }))
+    ]])
+    assert.equal("timeout in: exec '/bin/true'\t110\ttable: ", said:match("^[^\n]-table: "))
+  end)
+
   it("may be repeated after that", function()
     local said = under("chdir:error=EIO:when=1", [[
       local ns = require "ns"
@@ -31,4 +59,18 @@ describe("a start", function()
     ]])
     assert.matches("^nil\tchdir /usr: Input/output error %(EIO%)\t5\ttable: [^\n]+\ntrue\n$", said)
   end)
+end)
+
+describe("a launcher that is killed", function()
+  local STEPS = "setsid keyctl unshare fsopen openat2 move_mount pivot_root umount2 sethostname setresgid setresuid capset"
+
+  for call in STEPS:gmatch("%S+") do
+    machine.it("user")("at its first " .. call .. " is an error like any other, and leaves nothing (row 13)", function()
+      local said = under(call .. ":signal=SIGKILL:when=1", [[
+        local p, message, errno, detail = require("ns").sandbox():spawn("true")
+        print(p, message:match("^[^;]*"), errno, detail.code, io.open("/proc/thread-self/children"):read("*a"))
+      ]])
+      assert.equal("nil\tkilled by signal 9 before exec\t10\tDIED\t\n", said)
+    end)
+  end
 end)

@@ -6,14 +6,8 @@ local errno = core.constants.errno
 
 local hints = {}
 
---- The beginning of a file, or nil. Specs put others in its place.
-function hints.read(path)
-  local f = io.open(path, "rb")
-  if not f then return nil end
-  local text = f:read(4096)
-  f:close()
-  return text
-end
+--- The beginning of a file, or nil; a FIFO or a device is not waited for. Specs put others in its place.
+hints.read = core.head
 
 local function sysctl(name)
   local text = hints.read("/proc/sys/" .. name)
@@ -109,9 +103,13 @@ local function not_executable(step, steps)
     local place = outside.path(steps, path)
     if has(place, 0) then
       if has(place .. "/.", 0) then return path .. " is a directory" end
+      if not core.isfile(place) then return path .. " is no regular file" end
       if not has(place, 1) then return path .. " is not executable: chmod +x" end
       local name = interpreter(place)
-      if name and not has(outside.path(steps, name), 1) then return ("its interpreter %s is not executable"):format(name) end
+      local program = name and outside.path(steps, name)
+      if name and not (core.isfile(program) and has(program, 1)) then
+        return ("its interpreter %s is not executable"):format(name)
+      end
       return "its file system may be mounted noexec, or a directory above it closed to the ids inside"
     end
   end
@@ -146,6 +144,8 @@ local rows = {
   { "exec", "ENOENT", not_found },
   { "exec", "EACCES", not_executable },
   { "exec", "ENOEXEC", function() return "no program: a script needs '#!' and its interpreter in the first line" end },
+  { "init", "EAGAIN", function() return "RLIMIT_NPROC is reached: the init counts, too" end },
+  { "bound", "EPERM", function() return "needs CAP_SETPCAP: add 'user' to the flags" end },
   { "exec", "E2BIG", function() return "argv and env together are longer than the system takes" end },
   { "tree", "EINVAL", function() return "a directory goes onto a directory, a file onto a file" end },
   { "chdir", "EXDEV", function() return "it leads out of the program's root" end },

@@ -129,6 +129,28 @@ static int host_write(lua_State *L) {
     return nsL_done(L, FAILED(n) || n == (long)size ? n : -EIO);
 }
 
+/* isfile(path): does it lead to a regular file? */
+static int host_isfile(lua_State *L) {
+    struct stat s;
+    lua_pushboolean(L, stat(luaL_checkstring(L, 1), &s) == 0 && S_ISREG(s.st_mode));
+    return 1;
+}
+
+/* head(path) -> the first 4096 bytes of a regular file | nothing. A FIFO or a device is not even opened for them: that could
+ * block, or do something. */
+static int host_head(lua_State *L) {
+    char bytes[4096];
+    const char *path = luaL_checkstring(L, 1);
+    struct stat s;
+    if (stat(path, &s) < 0 || !S_ISREG(s.st_mode)) return 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof bytes);
+    if (fd >= 0) close(fd);
+    if (n < 0) return 0;
+    lua_pushlstring(L, bytes, (size_t)n);
+    return 1;
+}
+
 /* isopen(fd) */
 static int host_isopen(lua_State *L) {
     lua_pushboolean(L, fcntl((int)luaL_checkinteger(L, 1), F_GETFD) >= 0);
@@ -157,13 +179,10 @@ static int host_arg_max(lua_State *L) {
 }
 
 const luaL_Reg ns_host_functions[] = {
-    {"environ", host_environ},   {"ids", host_ids},
-    {"strerror", host_strerror}, {"clock", host_clock},
-    {"owner", host_owner},       {"entries", host_entries},
-    {"user", host_user},         {"group", host_group},
-    {"write", host_write},       {"isopen", host_isopen},
-    {"access", host_access},     {"arg_max", host_arg_max},
-    {"readlink", host_readlink}, {NULL, NULL},
+    {"environ", host_environ}, {"ids", host_ids},         {"strerror", host_strerror}, {"clock", host_clock},
+    {"owner", host_owner},     {"entries", host_entries}, {"user", host_user},         {"group", host_group},
+    {"write", host_write},     {"isfile", host_isfile},   {"head", host_head},         {"isopen", host_isopen},
+    {"access", host_access},   {"arg_max", host_arg_max}, {"readlink", host_readlink}, {NULL, NULL},
 };
 
 void nsL_open_host(lua_State *L) {

@@ -151,10 +151,10 @@ static long op_cloexec(struct player *p, const struct step *s) {
     return r == -ENOSYS || r == -EINVAL || r == -EPERM ? mark_each(s->fd, (unsigned)s->to) : r;
 }
 
-/* An error that lets the search through PATH go on, as execvp(3) does it. */
+/* An error that lets the search through PATH go on, as execvp(3) does it. It leaves out what is too long for a path. */
 static int next_candidate(long error) {
     return error == -ENOENT || error == -ENOTDIR || error == -EACCES || error == -ESTALE || error == -ENODEV ||
-           error == -ETIMEDOUT;
+           error == -ETIMEDOUT || error == -ENAMETOOLONG;
 }
 
 /* Returns only if none of the candidates can be executed: EACCES is more telling than ENOENT. */
