@@ -63,7 +63,8 @@ describe("a path that may block", function()
 
   it("as the program, even when the reason is looked for", function()
     local list, text = outcomes(directory, "{ path }", THINGS .. " script")
-    assert.equal("fifo EACCES, socket EACCES, device EACCES, directory EACCES, loop ELOOP, dangling ENOENT, script EACCES", list)
+    assert.equal("fifo EACCES, socket EACCES, device EACCES, directory EACCES, loop ELOOP, dangling ENOENT, "
+      .. "script EACCES", list)
     assert.matches("/fifo is no regular file\n", text)
     assert.matches("/device is no regular file\n", text)
     assert.matches("its interpreter %S+/fifo is not executable\n", text)

@@ -130,7 +130,7 @@ long op_fs(struct player *p, const struct step *s) {
  * all mounts in it; value: source is beneath the new root */
 long op_tree(struct player *p, const struct step *s) {
     const char *source = plan_string(p, s->source), *path = plan_string(p, s->path);
-    if (!source) return attach(p, sys(__NR_fcntl, s->fd, F_DUPFD_CLOEXEC, 3), path);
+    if (!source) return attach(p, s->fd, path);
     long from = s->value ? open_place(p, source, 0) : AT_FDCWD;
     if (s->value && FAILED(from)) return from;
     unsigned how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH;
@@ -215,8 +215,10 @@ long op_overlay(struct player *p, const struct step *s) {
     if (s->value && s->fd > 0) {
         long l = sys(__NR_openat, directory, "l", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (FAILED(l)) return l;
-        l = sys(__NR_move_mount, s->fd, "", l, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-        if (FAILED(l)) return l;
+        long r = sys(__NR_move_mount, s->fd, "", l, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+        sys(__NR_close, s->fd);
+        sys(__NR_close, l);
+        if (FAILED(r)) return r;
         join(options[n++] = lower, "lowerdir=", base, "/l");
     }
     long fs = new_fs("overlay", options, s->flags);
