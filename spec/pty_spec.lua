@@ -92,7 +92,8 @@ describe("a terminal of its own", function()
       assert.same({ nil, "signal", 2 }, { p:wait(5) })
       p:close()
     end
-    local p = ready("trap 'echo caught; exit 4' INT; echo ready; while :; do sleep 0.02; done", { flags = NEW_PID, init = true })
+    local p = ready("trap 'echo caught; exit 4' INT; echo ready; while :; do sleep 0.02; done",
+      { flags = NEW_PID, init = true })
     p.pty:write("\3")
     assert.matches("caught\r\n$", p.pty:read("*a"))
     assert.same({ nil, "exit", 4 }, { p:wait(5) })
