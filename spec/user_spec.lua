@@ -1,4 +1,5 @@
 --- Ids inside a user namespace: maps of one id, of ranges, from /etc/subuid.
+local ids = require "ns.ids"
 local machine = require "support.machine"
 local sh = machine.sh
 local needs_user = machine.it("user")
@@ -102,6 +103,18 @@ describe("a user namespace", function()
     ]], { spec = { rlimits = { nofile = 40 } } })
     local line = "nil\topen /[%w/_]+: Too many open files %(EMFILE%)\t24\topen\tmap\n"
     assert.matches("^" .. (machine.root and line .. line or line), r.stdout .. r.stderr)
+  end)
+
+  it("passes over what the kernel would not take of /etc/subuid: no ids, too many, those that are mapped already", function()
+    local directory, remove = machine.directory()
+    finally(remove)
+    local lines = { "1000:200000:0", "1000:4294967295:1", "1000:99999999999999999999:5", "1000:5", "1000:900:200",
+      "1000:200000:10", "1000:200005:10", "1000:0x10:1", "1000:300000:4294967290", "1000:300000:7" }
+    local file = machine.file(directory .. "/sub", table.concat(lines, "\n") .. "\n")
+    local spec = { map = "auto", flags = { user = true } }
+    local uid, gid = ids.maps(spec, { euid = 1000, egid = 1000, subuid = file, subgid = file })
+    assert.equal("0 1000 1\n1 200000 10\n11 300000 7\n", ids.format(uid))
+    assert.equal(ids.format(uid), ids.format(gid))
   end)
 
   needs_user("falls back to the one own id with map = 'auto' where no ranges are given", function()

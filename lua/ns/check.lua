@@ -35,7 +35,7 @@ function check.at(where, i)
     kept[where] = known
   end
   local name = known[i] or ("%s[%s]"):format(where, tostring(i))
-  if type(i) == "number" and i < 64 then known[i] = name end
+  if type(i) == "number" and i > 0 and i < 64 then known[i] = name end
   return name
 end
 
@@ -158,6 +158,7 @@ end
 --- " (did you mean 'hostname'?)" for a word near one of `words`, a table that has them as keys; else "".
 function check.nearest(word, words)
   local best, least = nil, 3
+  if #word > 64 then return "" end
   for candidate in pairs(words) do
     local far = math.abs(#word - #candidate) > 3 and math.huge or distance(word:lower(), candidate)
     if far < least or (far == least and best and candidate < best) then best, least = candidate, far end

@@ -57,14 +57,14 @@ local function lines_of(path)
   return list
 end
 
---- The ranges that `file` (/etc/subuid) gives to the user: a list of {start, count}.
+--- The ranges that `file` (/etc/subuid) gives to the user: a list of {start, count}. Lines that give no ids are passed over.
 local function subordinate(file, uid, name)
   local ranges = {}
   for _, line in ipairs(lines_of(file)) do
     local owner, start, count = line:match("^([^:]+):(%d+):(%d+)%s*$")
-    if owner and (owner == name or owner == ("%.0f"):format(uid)) then
-      ranges[#ranges + 1] = { tonumber(start), tonumber(count) }
-    end
+    start, count = tonumber(start), tonumber(count)
+    local wanted = owner and (owner == name or owner == ("%.0f"):format(uid))
+    if wanted and count > 0 and start + count <= 4294967295 then ranges[#ranges + 1] = { start, count } end
   end
   return ranges
 end
@@ -76,12 +76,13 @@ local function user_name(uid)
   end
 end
 
---- The own id as 0, and the subordinate ids from 1 up.
+--- The own id as 0, and the subordinate ids from 1 up, as far as the kernel takes them together.
 local function automatic(own, file, uid)
   local map, inside = { { 0, own, 1 } }, 1
   for _, r in ipairs(subordinate(file, uid, user_name(uid))) do
     map[#map + 1] = { inside, r[1], r[2] }
-    inside = inside + r[2]
+    local fits = pcall(ids.check_map, map, "map")
+    if fits then inside = inside + r[2] else map[#map] = nil end
   end
   return map
 end

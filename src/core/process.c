@@ -343,18 +343,18 @@ static int process_usage(lua_State *L) {
     const struct rusage *u = &check(L)->usage;
     const struct {
         const char *name;
-        double value;
+        long value;
     } rows[] = {
-        {"utime", seconds(u->ru_utime)},    {"stime", seconds(u->ru_stime)},  {"maxrss", (double)u->ru_maxrss},
-        {"minflt", (double)u->ru_minflt},   {"majflt", (double)u->ru_majflt}, {"inblock", (double)u->ru_inblock},
-        {"oublock", (double)u->ru_oublock}, {"nvcsw", (double)u->ru_nvcsw},   {"nivcsw", (double)u->ru_nivcsw},
+        {"maxrss", u->ru_maxrss},   {"minflt", u->ru_minflt}, {"majflt", u->ru_majflt}, {"inblock", u->ru_inblock},
+        {"oublock", u->ru_oublock}, {"nvcsw", u->ru_nvcsw},   {"nivcsw", u->ru_nivcsw},
     };
-    lua_createtable(L, 0, sizeof rows / sizeof rows[0]);
+    lua_createtable(L, 0, 2 + sizeof rows / sizeof rows[0]);
+    lua_pushnumber(L, seconds(u->ru_utime));
+    lua_setfield(L, -2, "utime");
+    lua_pushnumber(L, seconds(u->ru_stime));
+    lua_setfield(L, -2, "stime");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (i < 2)
-            lua_pushnumber(L, rows[i].value);
-        else
-            lua_pushinteger(L, (lua_Integer)rows[i].value);
+        lua_pushinteger(L, rows[i].value);
         lua_setfield(L, -2, rows[i].name);
     }
     return 1;

@@ -68,7 +68,7 @@ static long enter(struct player *p, long parent, const char *way, const char *na
 long place(struct player *p, const char *path, enum what what, long mode) {
     char way[PATH_MAX], *end = way;
     long fd = open_place(p, path, 0);
-    if (fd != -ENOENT) return fd;
+    if (fd != -ENOENT || !path) return fd;
     copy_path(way, path);
     fd = open_place(p, "/", O_DIRECTORY);
     while (*end && !FAILED(fd)) {
