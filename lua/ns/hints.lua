@@ -122,8 +122,26 @@ end
 
 local function install_uidmap() return "install it: apt-get install uidmap" end
 
+local function not_ours(step)
+  return ("%s is not there, and is not made: only in what this spec mounts itself (a tmpfs, a root's top) are places made")
+    :format(step.path)
+end
+
+--- What needs a place in the new root.
+local function no_openat2()
+  if not core.syscall_works("openat2") then return "this kernel (before 5.6), or a filter, lacks openat2(2)" end
+end
+
 --- op, errno, what to look at.
 local rows = {
+  { "tree", "EROFS", not_ours },
+  { "fs", "EROFS", not_ours },
+  { "overlay", "EROFS", not_ours },
+  { "mkdir", "EROFS", not_ours },
+  { "file", "EROFS", not_ours },
+  { "symlink", "EROFS", not_ours },
+  { "tree", "ENOSYS", no_openat2 },
+  { "fs", "ENOSYS", no_openat2 },
   { "idmap", "EINVAL", not_mappable },
   { "open_tree", "EPERM", function() return "only a root with CAP_SYS_ADMIN can map ids: ro = true, or idmap = false" end },
   { "clone", "EPERM", clone_refused },

@@ -20,11 +20,22 @@ end
 
 mounts.flags_of = attributes
 
---- A place inside: absolute, without "..".
+--- A place inside: absolute, without "..". In its shortest form, so that "is beneath" can be told from the text.
 function mounts.check_place(value, where)
   check.path(value, where)
   if value:sub(1, 1) ~= "/" then check.fail(where, "absolute path expected, got '%s'", value) end
-  if ("/" .. value .. "/"):find("/../", 1, true) then check.fail(where, "'..' in '%s'", value) end
+  local parts = {}
+  for part in value:gmatch("[^/]+") do
+    if part == ".." then check.fail(where, "'..' in '%s'", value) end
+    if part ~= "." then parts[#parts + 1] = part end
+  end
+  return "/" .. table.concat(parts, "/")
+end
+
+--- A place for something new: not the root itself, which would be the lowest of the mounts on it.
+local function check_target(value, where)
+  value = mounts.check_place(value, where)
+  if value == "/" then check.fail(where, "'/' is what the word root makes") end
   return value
 end
 
@@ -73,19 +84,25 @@ local function idmap(value, where)
   end, 1)(value, where)
 end
 
-local bind_fields = { source = source, target = mounts.check_place, ro = check.boolean, dev = check.boolean,
+local bind_fields = { source = source, target = check_target, nofollow = check.boolean,
+  ro = check.boolean, dev = check.boolean,
   suid = check.boolean, exec = check.boolean, try = check.boolean, idmap = idmap }
 
---- The tree is the host's own descriptor if it had to open it; else the launcher takes it by its path.
+--- The tree is the host's own descriptor if it had to open it; else the launcher takes it by its path. At the path of a
+-- descriptor somebody may have put something else: then the launcher refuses it.
 local function bind(m, add, host)
   local tree = host.trees and host.trees[m]
   if tree == false then return end -- to be tried, and not there
-  if tree then
-    add { op = "tree", fd = tree, from = type(m.source) == "string" and m.source or nil, path = m.target, word = "mounts" }
+  local step = { op = "tree", path = m.target, flags = attributes(m), word = "mounts" }
+  if type(m.source) == "number" and tree == m.source then
+    step.source, step.fd, step.to = core.readlink(("/proc/self/fd/%d"):format(tree)), tree, 1
+  elseif tree then
+    step.fd, step.from = tree, type(m.source) == "string" and m.source or nil
   else
-    add { op = "tree", source = m.source, path = m.target, flags = attributes(m), ignore = m.try and ENOENT or nil,
-      note = host.notes and host.notes[m], word = "mounts" }
+    step.source, step.which, step.ignore = m.source, m.nofollow and 1 or nil, m.try and ENOENT or nil
+    step.note = host.notes and host.notes[m]
   end
+  add(step)
 end
 
 local function fs(type, m, options, flags, own)
@@ -126,9 +143,10 @@ local LINKS = { fd = "/proc/self/fd", stdin = "/proc/self/fd/0", stdout = "/proc
 
 local function dev(m, add, host)
   local at = m.target .. "/"
+  add { op = "hold", path = "/dev", word = "mounts" } -- it may be just what is going to be covered
   add(fs("tmpfs", m, { "mode=0755" }, NOSUID + NOEXEC, true))
   for _, name in ipairs(DEVICES) do
-    add { op = "tree", source = "/dev/" .. name, path = at .. name, flags = NOSUID + NOEXEC, word = "mounts" }
+    add { op = "tree", source = name, path = at .. name, flags = NOSUID + NOEXEC, word = "mounts" }
   end
   for _, name in ipairs { "core", "fd", "ptmx", "stderr", "stdin", "stdout" } do
     add { op = "symlink", path = at .. name, data = LINKS[name], word = "mounts" }
@@ -136,7 +154,8 @@ local function dev(m, add, host)
   add(fs("tmpfs", { target = at .. "shm" }, { "mode=1777" }, NOSUID + NODEV, true))
   add(fs("devpts", { target = at .. "pts" }, { "mode=0620", "ptmxmode=0666" }, NOSUID + NOEXEC))
   if host.console then
-    add { op = "tree", source = host.console, path = at .. "console", flags = NOSUID + NOEXEC, word = "mounts" }
+    add { op = "tree", source = host.console:match("^/dev/(.+)") or host.console, path = at .. "console",
+      flags = NOSUID + NOEXEC, word = "mounts" }
   end
 end
 
@@ -156,7 +175,8 @@ local function overlay(m, add, host)
     word = "mounts" }
 end
 
-local place = { target = mounts.check_place }
+local place = { target = check_target }
+local any_place = { target = mounts.check_place }
 
 local function with(fields, more)
   local result = {}
@@ -195,7 +215,7 @@ mounts.kinds = {
   symlink = { requires = { "to" }, fields = with(place, { to = check.path }), steps = function(m, add)
     add { op = "symlink", path = m.target, data = m.to, word = "mounts" }
   end },
-  remount = { fields = with(with(place, flags), { recursive = check.boolean }), steps = function(m, add)
+  remount = { fields = with(with(any_place, flags), { recursive = check.boolean }), steps = function(m, add)
     local set, clear = 0, 0
     for field, bit in pairs { ro = RDONLY, suid = -NOSUID, dev = -NODEV, exec = -NOEXEC } do
       if m[field] ~= nil and m[field] == (bit > 0) then set = set + math.abs(bit) end
@@ -206,15 +226,15 @@ mounts.kinds = {
   mask = { fields = place, steps = function(m, add)
     add { op = "mask", path = m.target, flags = RDONLY + NOSUID + NODEV + NOEXEC, ignore = ENOENT, word = "mounts" }
   end },
-  propagation = { requires = { "mode" }, fields = with(place, { recursive = check.boolean,
+  propagation = { requires = { "mode" }, fields = with(any_place, { recursive = check.boolean,
     mode = check.choice("private", "slave", "shared", "unbindable") }), steps = function(m, add)
     local bits = ({ private = 262144, slave = 524288, shared = 1048576, unbindable = 131072 })[m.mode]
-    add { op = "propagation", path = m.target, flags = bits + (m.recursive and 16384 or 0), word = "mounts" }
+    add { op = "propagation", path = m.target, flags = bits, to = m.recursive and 1 or nil, word = "mounts" }
   end },
 }
 
 local function check_kind(m, kind, where)
-  m.target = m.target or kind.target or type(m.source) == "string" and m.source or nil
+  m.target = m.target or kind.target or type(m.source) == "string" and check_target(m.source, where .. ".target") or nil
   if not m.target then check.fail(where .. ".target", "missing") end
   for _, field in ipairs(kind.requires or {}) do
     if m[field] == nil then check.fail(("%s.%s"):format(where, field), "missing") end
@@ -247,7 +267,7 @@ mounts.check = check.list(mounts.check_one)
 local function is_covered(list, i)
   local target = list[i].target .. "/"
   for j = i + 1, #list do
-    if target:sub(1, #list[j].target + 1) == list[j].target:gsub("/*$", "/") then return true end
+    if target:sub(1, #list[j].target + 1) == list[j].target .. "/" then return true end
   end
 end
 
@@ -272,7 +292,11 @@ end
 local SYSTEM = { bin = true, etc = true, lib = true, lib32 = true, lib64 = true, libx32 = true, sbin = true, usr = true }
 
 --- Adds the parts of a directory whose names are `wanted` to the list, as mounts: links are made anew, all else is bound.
+-- What lies in the directory is not trusted: a part that has become a link since is refused.
 local function add_parts(list, directory, wanted, more, host)
+  local real, _, why = host.realpath(directory)
+  if not real then return nil, directory, why end
+  directory = real
   local prefix = directory == "/" and "/" or directory .. "/"
   local entries, _, errno = host.entries(directory)
   if not entries then return nil, directory, errno end
@@ -282,7 +306,7 @@ local function add_parts(list, directory, wanted, more, host)
     if wanted(entry.name) and entry.link then
       list[#list + 1] = { type = "symlink", target = target, to = entry.link }
     elseif wanted(entry.name) then
-      local m = { type = "bind", source = prefix .. entry.name, target = target, part = true }
+      local m = { type = "bind", source = prefix .. entry.name, target = target, part = true, nofollow = true }
       for key, value in pairs(more) do m[key] = value end
       list[#list + 1] = m
     end
@@ -296,7 +320,7 @@ function mounts.parts(spec, host)
   local list, path, errno = {}, nil, nil
   if spec.root ~= "empty" then
     local function wanted(name) return not (spec.system and SYSTEM[name]) end
-    list, path, errno = add_parts(list, spec.root, wanted, { ro = spec.read_only ~= false, dev = true }, host)
+    list, path, errno = add_parts(list, spec.root, wanted, { ro = spec.read_only ~= false, dev = spec.root == "/" }, host)
   end
   if list and spec.system then
     list, path, errno = add_parts(list, "/", function(name) return SYSTEM[name] end, { ro = true }, host)

@@ -92,11 +92,8 @@ local function set_umask(_, spec, add)
 end
 
 local function proc_path(value, where)
-  if value == true then return "/proc" end
-  if value == false then return false end
-  check.path(value, where)
-  if value:sub(1, 1) ~= "/" then check.fail(where, "absolute path expected, got '%s'", value) end
-  return value
+  if type(value) == "boolean" then return value and "/proc" end
+  return mounts.check_place(value, where)
 end
 
 --- The kernel takes 128 KiB in one argument or variable, its zero included (execve(2)).

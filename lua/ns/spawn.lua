@@ -31,7 +31,7 @@ end
 --- What a plan depends on besides the spec: who asks, and functions for what is seldom asked.
 function spawn.host()
   local host = core.ids()
-  host.environ, host.arg_max, host.entries = core.environ, core.arg_max, core.entries
+  host.environ, host.arg_max, host.entries, host.realpath = core.environ, core.arg_max, core.entries, core.realpath
   return host
 end
 

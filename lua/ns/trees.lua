@@ -2,14 +2,14 @@
 -- whose ids are mapped (mount_setattr(2), MOUNT_ATTR_IDMAP).
 --
 -- A launcher in a user namespace that root has made is nobody on the host's file systems. So root opens the trees for it,
--- detached and with their attributes. An ordinary user is the same user inside: there the launcher goes by the path.
+-- detached. An ordinary user is the same user inside: there the launcher goes by the path.
 -- @module ns.trees
 local core = require "ns.core"
 local ids = require "ns.ids"
-local mounts = require "ns.mounts"
 
 local errno_of = core.constants.errno
 local ENOENT, EINVAL, EPERM = errno_of.ENOENT, errno_of.EINVAL, errno_of.EPERM
+local ENOSYS = errno_of.ENOSYS
 
 local trees = {}
 
@@ -46,36 +46,38 @@ local function disk_map(idmap, map, owner, program)
   return result
 end
 
---- The maps of both kinds for one mount, or nil, step, errno.
-local function disk_maps(m, from, idmap, spec, host)
-  local uid, gid, errno = core.owner(from)
-  if not uid then return nil, { op = "open_tree", path = from, word = "mounts" }, errno end
+--- Maps the ids of a tree: true; or nil, step, errno.
+local function map_ids(tree, idmap, spec, host, make_user)
+  local uid, gid = core.owner(tree)
   local uids = disk_map(idmap, host.uid_map, uid, spec.user and spec.user.id or ids.first(host.uid_map))
   local gids = disk_map(idmap, host.gid_map, gid, spec.group and spec.group.id or ids.first(host.gid_map))
-  if uids and gids then return uids, gids end
-  return nil, { op = "idmap", path = m.target, word = "mounts" }, EINVAL
+  if not (uids and gids) then return nil, { op = "idmap" }, EINVAL end
+  local user, step, errno = make_user(uids, gids)
+  if not user then return nil, step, errno end
+  local ok, _, why = core.idmap(tree, user)
+  return ok, { op = "idmap" }, why
 end
 
---- The tree of one mount: its descriptor, false for one that is only tried and missing, nil for one that the launcher takes
--- by its path; or nil, step, errno.
+local function path_of(source)
+  return type(source) == "number" and core.readlink(("/proc/self/fd/%d"):format(source)) or source
+end
+
+--- The tree of one mount: its descriptor, false for one that is only tried and missing, nil (or the source, if that is a
+-- descriptor) for one that the launcher takes by its path; or nil, step, errno.
 local function open_one(m, idmap, spec, host, bag, make_user)
-  local from, user = m.source or m.lower[1], nil
-  if idmap then
-    local uids, gids, errno = disk_maps(m, from, idmap, spec, host)
-    if not uids then
-      if m.try and errno == ENOENT then return false end
-      return nil, gids, errno
-    end
-    local step
-    user, step, errno = make_user(uids, gids)
-    if not user then return nil, step, errno end
+  local from = m.source or m.lower[1]
+  local fd, _, errno = bag:tree(from, m.nofollow)
+  if not fd then
+    if m.try and errno == ENOENT then return false end
+    -- Ordinary users, and a root without CAP_SYS_ADMIN: the launcher has it inside, and gets as far as these ids do.
+    if not idmap and (errno == EPERM or errno == ENOSYS) then return type(from) == "number" and from or nil end
+    return nil, { op = "open_tree", path = path_of(from), word = "mounts" }, errno
   end
-  local fd, what, errno = bag:tree(from, mounts.flags_of(m), user)
-  if fd then return fd end
-  if m.try and errno == ENOENT then return false end
-  -- A root without CAP_SYS_ADMIN, as containers have it: the launcher has it inside, and gets as far as nobody does.
-  if errno == EPERM and not idmap and type(m.source) == "string" then return nil end
-  return nil, { op = what == "idmap" and "idmap" or "open_tree", path = from, word = "mounts" }, errno
+  if not idmap then return fd end
+  local ok, step, why = map_ids(fd, idmap, spec, host, make_user)
+  if ok then return fd end
+  step.path, step.word = step.path or path_of(from), step.word or "mounts"
+  return nil, step, why
 end
 
 --- Opens what the checked spec wants in the `bag`: {[mount] = descriptor, or false for one that is only tried and missing};

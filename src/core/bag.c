@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -137,38 +138,26 @@ static int bag_dup(lua_State *L) {
     return nsL_number(L, put(check_bag(L), fcntl((int)luaL_checkinteger(L, 2), F_DUPFD_CLOEXEC, 3)));
 }
 
-/* Gives a detached tree its attributes and, with a user namespace, its ids. */
-static const char *set_tree(int tree, uint64_t flags, const char *user) {
-    struct {
-        uint64_t set, clear, propagation, userns;
-    } attr = {flags, 0, 0, 0};
-    if (flags && sys(__NR_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0)
-        return "attributes";
-    if (!user) return NULL;
-    int fd = open(user, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return "idmap";
-    attr.set = 0x100000 /* MOUNT_ATTR_IDMAP */;
-    attr.userns = (uint64_t)fd;
-    long r = sys(__NR_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr);
-    close(fd);
-    errno = FAILED(r) ? (int)-r : 0;
-    return FAILED(r) ? "idmap" : NULL;
+static long clone_tree(long from, const char *path) {
+    return sys(__NR_open_tree, from, path, 1u /* OPEN_TREE_CLONE */ | O_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
 }
 
-/* bag:tree(path or fd, attributes, [path of a user namespace]) -> fd of a detached tree | nil, what, errno */
+/* bag:tree(path or fd, nofollow) -> fd of a detached tree | nil, message, errno. nofollow: there is no link in the path. */
 static int bag_tree(lua_State *L) {
     struct bag *bag = check_bag(L);
-    const char *path = lua_type(L, 2) == LUA_TNUMBER ? "" : luaL_checkstring(L, 2), *what = "open_tree";
-    long from = lua_type(L, 2) == LUA_TNUMBER ? (long)lua_tointeger(L, 2) : AT_FDCWD;
-    unsigned how = 1u /* OPEN_TREE_CLONE */ | O_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH;
-    long tree = sys(__NR_open_tree, from, path, how);
-    if (FAILED(tree)) errno = (int)-tree;
-    int fd = put(bag, FAILED(tree) ? -1 : ns_above_stdio((int)tree));
-    if (fd >= 0) {
-        what = set_tree(fd, (uint64_t)luaL_checknumber(L, 3), luaL_optstring(L, 4, NULL));
-        if (!what) return nsL_number(L, fd);
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+    long from = AT_FDCWD, tree;
+    if (lua_type(L, 2) == LUA_TNUMBER) {
+        tree = clone_tree((long)lua_tointeger(L, 2), "");
+    } else if (lua_toboolean(L, 3)) {
+        from = sys(__NR_openat2, AT_FDCWD, luaL_checkstring(L, 2), &how, sizeof how);
+        tree = FAILED(from) ? from : clone_tree(from, "");
+        if (!FAILED(from)) sys(__NR_close, from);
+    } else {
+        tree = clone_tree(AT_FDCWD, luaL_checkstring(L, 2));
     }
-    return nsL_refused(L, what, errno);
+    if (FAILED(tree)) return nsL_failed(L, (int)-tree);
+    return nsL_number(L, put(bag, ns_above_stdio((int)tree)));
 }
 
 static const luaL_Reg methods[] = {{"pipe", bag_pipe},   {"open", bag_open},  {"file", bag_file},

@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
+#include <linux/mount.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
@@ -65,6 +68,26 @@ static int host_owner(lua_State *L) {
     lua_pushnumber(L, s.st_uid);
     lua_pushnumber(L, s.st_gid);
     return 2;
+}
+
+/* idmap(tree, path of a user namespace) -> true | nil, message, errno: for all mounts of a detached tree */
+static int host_idmap(lua_State *L) {
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
+    long tree = (long)luaL_checkinteger(L, 1);
+    long user = sys(__NR_openat, AT_FDCWD, luaL_checkstring(L, 2), O_RDONLY | O_CLOEXEC);
+    if (FAILED(user)) return nsL_done(L, user);
+    attr.userns_fd = (uint64_t)user;
+    long r = sys(__NR_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr);
+    sys(__NR_close, user);
+    return nsL_done(L, r);
+}
+
+/* realpath(path) -> the same without links | nil, message, errno */
+static int host_realpath(lua_State *L) {
+    char path[PATH_MAX];
+    if (!realpath(luaL_checkstring(L, 1), path)) return nsL_done(L, -errno);
+    lua_pushstring(L, path);
+    return 1;
 }
 
 /* entries(directory) -> {{name=, [link=]}, ...} sorted by nothing | nil, message, errno */
@@ -179,10 +202,12 @@ static int host_arg_max(lua_State *L) {
 }
 
 const luaL_Reg ns_host_functions[] = {
-    {"environ", host_environ}, {"ids", host_ids},         {"strerror", host_strerror}, {"clock", host_clock},
-    {"owner", host_owner},     {"entries", host_entries}, {"user", host_user},         {"group", host_group},
-    {"write", host_write},     {"isfile", host_isfile},   {"head", host_head},         {"isopen", host_isopen},
-    {"access", host_access},   {"arg_max", host_arg_max}, {"readlink", host_readlink}, {NULL, NULL},
+    {"environ", host_environ}, {"ids", host_ids},           {"strerror", host_strerror},
+    {"clock", host_clock},     {"owner", host_owner},       {"entries", host_entries},
+    {"idmap", host_idmap},     {"readlink", host_readlink}, {"realpath", host_realpath},
+    {"user", host_user},       {"group", host_group},       {"write", host_write},
+    {"isfile", host_isfile},   {"head", host_head},         {"isopen", host_isopen},
+    {"access", host_access},   {"arg_max", host_arg_max},   {NULL, NULL},
 };
 
 void nsL_open_host(lua_State *L) {

@@ -2,12 +2,17 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
-#include <linux/mount.h>
 #include <stddef.h>
 
 #include "ops.h"
 #include "places.h"
 #include "sys.h"
+#include "trees.h"
+
+#define MS_UNBINDABLE (1 << 17)
+#define MS_PRIVATE (1 << 18)
+#define NOSUID 2
+#define NODEV 4
 
 /* path: a directory. mode */
 long op_mkdir(struct player *p, const struct step *s) {
@@ -34,17 +39,40 @@ static long write_file(int directory, const char *name, const char *data, uint32
     return FAILED(r) ? r : 0;
 }
 
-/* A file of ours over one that is there: made in the new root, taken as a mount, and its name removed again. */
-long cover_file(struct player *p, const char *path, const struct step *s, long mode) {
+/* A file of ours over path: made in `directory`, and taken from there as a mount. */
+static long cover(struct player *p, long directory, const char *path, const struct step *s, long mode) {
     const char *name = ".ns";
-    if (!is_own(p, (int)root_of(p))) return -EROFS;
-    long r = write_file(p->root, name, plan_string(p, s->data), s->size, mode);
+    long r = write_file((int)directory, name, plan_string(p, s->data), s->size, mode);
     if (FAILED(r)) return r;
-    long tree = sys(__NR_open_tree, p->root, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-    r = FAILED(tree) ? tree : set_attributes((int)tree, s->flags, 0, 0);
-    if (!FAILED(r)) r = attach(p, tree, path);
-    sys(__NR_unlinkat, p->root, name, 0);
+    long from = sys(__NR_openat, directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (FAILED(from)) return from;
+    long tree = clone_tree(from, s->flags);
+    sys(__NR_close, from);
+    if (FAILED(tree)) return tree;
+    r = attach(p, tree, path);
+    sys(__NR_close, tree);
     return r;
+}
+
+/* The new root has room for it, and is bindable for that moment. */
+static long cover_from_root(struct player *p, const char *path, const struct step *s, long mode) {
+    long r = set_propagation(p->root, MS_PRIVATE, 0);
+    if (!FAILED(r)) r = cover(p, p->root, path, s, mode);
+    if (!FAILED(r)) r = sys(__NR_unlinkat, p->root, ".ns", 0);
+    return FAILED(r) ? r : set_propagation(p->root, MS_UNBINDABLE, 0);
+}
+
+/* A tmpfs that is there for that moment. */
+static long cover_from_tmpfs(struct player *p, const char *path, const struct step *s, long mode) {
+    long directory = old_fs("tmpfs", 0, NOSUID | NODEV);
+    if (FAILED(directory)) return directory;
+    long r = cover(p, directory, path, s, mode);
+    sys(__NR_close, directory);
+    return FAILED(r) ? r : old_close();
+}
+
+long cover_file(struct player *p, const char *path, const struct step *s, long mode) {
+    return is_own(p, root_of(p)) ? cover_from_root(p, path, s, mode) : cover_from_tmpfs(p, path, s, mode);
 }
 
 /* path: a file with the bytes data. mode; flags: MOUNT_ATTR_*, if it covers another */

@@ -6,6 +6,7 @@
 #include "launcher.h"
 
 #include <linux/errno.h>
+#include <linux/fcntl.h>
 #include <linux/mman.h>
 #include <linux/socket.h>
 #include <stddef.h>
@@ -96,7 +97,9 @@ static void reset_signals(void) {
 }
 
 _Noreturn void ns_launch(int socket) {
-    struct player p = {.plan = read_plan(socket), .socket = socket, .root = -1, .umask = sys(__NR_umask, 0)};
+    struct player p;
+    p.plan = read_plan(socket), p.socket = socket, p.root = -1, p.held = AT_FDCWD, p.umask = sys(__NR_umask, 0);
+    p.owned = p.pinned = 0;
     reset_signals();
     const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
     for (uint32_t i = 0; i < p.plan->count; i++) {

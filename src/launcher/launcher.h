@@ -6,16 +6,24 @@
 
 #include "../plan.h"
 
-enum { OWNED_MAX = 64 };
+enum { OWNED_MAX = 256, PINS_MAX = 1024 };
+
+/* A directory that this plan has mounted: the path that it was given, and itself; -1 if nobody can change the way to it. */
+struct pin {
+    const char *path;
+    int fd;
+};
 
 /* A plan being played. */
 struct player {
     struct plan *plan;
-    int socket;              /* to the host: the plan came from it, records go into it */
-    int root;                /* the root that places are looked up beneath; -1: the one we have */
-    long umask;              /* the host's */
-    int owned;               /* file systems that this plan has mounted, and may make places in */
+    int socket;        /* to the host: the plan came from it, records go into it */
+    int root;          /* the root that places are looked up beneath; -1: the one we have */
+    int held;          /* the directory that relative sources are looked up from */
+    long umask;        /* the host's */
+    int owned, pinned; /* file systems that this plan has made, and may make places in; mounts to be found again */
     uint64_t own[OWNED_MAX]; /* their devices */
+    struct pin pins[PINS_MAX];
 };
 
 /* An op carries out one step and returns 0 or -errno. */

@@ -226,6 +226,7 @@ const struct op ns_ops[] = {
     {"dup", op_dup},
     {"cloexec", op_cloexec},
     {"newroot", op_newroot},
+    {"hold", op_hold},
     {"fs", op_fs},
     {"tree", op_tree},
     {"overlay", op_overlay},

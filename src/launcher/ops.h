@@ -6,6 +6,7 @@
 
 /* mounts.c */
 long op_newroot(struct player *, const struct step *);
+long op_hold(struct player *, const struct step *);
 long op_fs(struct player *, const struct step *);
 long op_tree(struct player *, const struct step *);
 long op_overlay(struct player *, const struct step *);

@@ -15,40 +15,113 @@
 
 int is_directory(const struct statx *s) { return (s->stx_mode & FORMAT) == DIRECTORY; }
 
-long look(int fd, struct statx *s) { return sys(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, s); }
+long look(long fd, struct statx *s) { return sys(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO, s); }
+
+static uint64_t device(const struct statx *s) { return (uint64_t)s->stx_dev_major << 32 | s->stx_dev_minor; }
+
+int is_same(long a, long b) {
+    struct statx s, t;
+    return !FAILED(look(a, &s)) && !FAILED(look(b, &t)) && device(&s) == device(&t) && s.stx_ino == t.stx_ino;
+}
 
 long root_of(struct player *p) {
     if (p->root < 0) p->root = (int)sys(__NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return p->root;
 }
 
-long open_place(struct player *p, const char *path, uint64_t flags) {
-    struct open_how how = {flags | O_PATH | O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    long root = root_of(p);
-    return FAILED(root) ? root : sys(__NR_openat2, root, path, &how, sizeof how);
+/* EAGAIN: a ".." in a link, while something was renamed or mounted anywhere on this machine. */
+static long resolve(long base, const char *path, uint64_t flags, uint64_t scope) {
+    struct open_how how = {flags | O_PATH | O_CLOEXEC, 0, scope | RESOLVE_NO_MAGICLINKS};
+    long fd = -EAGAIN;
+    for (int i = 0; i < 10000 && fd == -EAGAIN; i++) fd = sys(__NR_openat2, base, path, &how, sizeof how);
+    return fd;
 }
 
-/* Notes that the file system behind a descriptor is of our making. */
-void own(struct player *p, int fd) {
-    struct statx s;
-    if (p->owned == OWNED_MAX || FAILED(look(fd, &s))) return;
-    p->own[p->owned++] = (uint64_t)s.stx_dev_major << 32 | s.stx_dev_minor;
+/* ---- mounts that later places are looked up beneath ---- */
+
+/* What of path lies beneath mount; NULL if it does not. */
+static const char *beneath(const char *mount, const char *path) {
+    for (; *mount; mount++, path++)
+        if (*mount != *path) return 0;
+    return !*path || *path == '/' ? path : 0;
 }
 
-int is_own(const struct player *p, int fd) {
-    struct statx s;
-    if (FAILED(look(fd, &s))) return 0;
-    for (int i = 0; i < p->owned; i++)
-        if (p->own[i] == ((uint64_t)s.stx_dev_major << 32 | s.stx_dev_minor)) return 1;
+/* The last mount above a path, if the way to it is not fixed. `covered`: a later one may hide it, if a link leads there. */
+static const struct pin *pin_above(const struct player *p, const char *path, int *covered) {
+    int i = p->pinned;
+    while (--i >= 0)
+        if (beneath(p->pins[i].path, path)) break;
+    *covered = 0;
+    for (int j = i + 1; i >= 0 && j < p->pinned; j++)
+        if (!beneath(p->pins[i].path, p->pins[j].path)) *covered = 1;
+    return i < 0 || p->pins[i].fd < 0 ? 0 : &p->pins[i];
+}
+
+/* Does the way to a place lead through our own root alone? Nobody else can change it then. Asked before the mount. */
+int is_fixed(struct player *p, const char *path) {
+    if (!is_own(p, root_of(p))) return 0;
+    long fd = resolve(p->root, path, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+    return !FAILED(fd) && !FAILED(sys(__NR_close, fd));
+}
+
+/* From now on, what lies beneath path is looked up in this mount, wherever the way to it leads by then. */
+long pin(struct player *p, const char *path, long mount, int fixed) {
+    if (p->pinned == PINS_MAX) return -EMFILE;
+    long fd = fixed ? -1 : sys(__NR_fcntl, mount, F_DUPFD_CLOEXEC, 3);
+    if (FAILED(fd) && !fixed) return fd;
+    p->pins[p->pinned++] = (struct pin){path, (int)fd};
     return 0;
 }
 
-static long make(struct player *p, int parent, const char *name, enum what what, long mode) {
-    if (!is_own(p, parent)) return -ENOENT;
+static long open_in_root(struct player *p, const char *path, uint64_t flags) {
+    long root = root_of(p);
+    return FAILED(root) ? root : resolve(root, path, flags, RESOLVE_IN_ROOT);
+}
+
+/* A file system with links can be changed by others while we look: a mount of ours is not looked for a second time. */
+long open_place(struct player *p, const char *path, uint64_t flags) {
+    int covered;
+    if (!path) return -EINVAL;
+    const struct pin *mount = pin_above(p, path, &covered);
+    if (!mount) return open_in_root(p, path, flags);
+    const char *rest = beneath(mount->path, path);
+    while (*rest == '/') rest++;
+    long fd = resolve(mount->fd, *rest ? rest : ".", flags, RESOLVE_BENEATH);
+    if (fd == -EXDEV) return open_in_root(p, path, flags); /* by a link of that mount itself */
+    if (FAILED(fd) || !covered) return fd;
+    long seen = open_in_root(p, path, flags);
+    int same = !FAILED(seen) && is_same(seen, fd);
+    if (!FAILED(seen)) sys(__NR_close, seen);
+    if (same) return fd;
+    sys(__NR_close, fd);
+    return -ESTALE;
+}
+
+/* ---- file systems of our making ---- */
+
+long own(struct player *p, long fd) {
+    struct statx s;
+    long r = p->owned == OWNED_MAX ? -EMFILE : look(fd, &s);
+    if (!FAILED(r)) p->own[p->owned++] = device(&s);
+    return r;
+}
+
+int is_own(const struct player *p, long fd) {
+    struct statx s;
+    if (FAILED(look(fd, &s))) return 0;
+    for (int i = 0; i < p->owned; i++)
+        if (p->own[i] == device(&s)) return 1;
+    return 0;
+}
+
+static long make(struct player *p, long parent, const char *name, enum what what, long mode) {
+    if (!is_own(p, parent)) return -EROFS;
     if (what == A_DIRECTORY) return sys(__NR_mkdirat, parent, name, mode);
     long fd = sys(__NR_openat, parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode);
     return FAILED(fd) ? fd : sys(__NR_close, fd);
 }
+
+/* ---- places that may be missing ---- */
 
 static void copy_path(char *to, const char *path) {
     size_t n = 0;
@@ -60,14 +133,14 @@ static void copy_path(char *to, const char *path) {
 static long enter(struct player *p, long parent, const char *way, const char *name, enum what what, long mode) {
     long fd = open_place(p, way, 0);
     if (fd != -ENOENT) return fd;
-    long r = make(p, (int)parent, name, what, mode);
+    long r = make(p, parent, name, what, mode);
     return FAILED(r) ? r : open_place(p, way, 0);
 }
 
 /* Opens the place, and makes it, with the directories above it, where it is missing. */
 long place(struct player *p, const char *path, enum what what, long mode) {
     char way[PATH_MAX], *end = way;
-    long fd = open_place(p, path, 0);
+    long fd = open_place(p, path, what == A_DIRECTORY ? O_DIRECTORY : 0);
     if (fd != -ENOENT || !path) return fd;
     copy_path(way, path);
     fd = open_place(p, "/", O_DIRECTORY);
@@ -87,7 +160,7 @@ long place(struct player *p, const char *path, enum what what, long mode) {
     return fd;
 }
 
-/* Splits a path: its last name; the rest stays in `path`, which is "/" at least. */
+/* Splits a path: its last name; the rest stays in `path`, which is empty for the root. */
 static char *split(char *path) {
     char *slash = path, *end = path;
     for (; *end; end++)
@@ -103,7 +176,7 @@ long parent_of(struct player *p, const char *path, char *above, char **name) {
     copy_path(above, path);
     *name = split(above);
     long fd = above[0] ? place(p, above, A_DIRECTORY, 0755) : open_place(p, "/", O_DIRECTORY);
-    if (!FAILED(fd) && !is_own(p, (int)fd)) {
+    if (!FAILED(fd) && !is_own(p, fd)) {
         sys(__NR_close, fd);
         return -EROFS;
     }

@@ -17,18 +17,19 @@ long place(struct player *, const char *path, enum what, long mode);
 long parent_of(struct player *, const char *path, char *above, char **name);
 
 /* File systems of our making. */
-void own(struct player *, int fd);
-int is_own(const struct player *, int fd);
+long own(struct player *, long fd);
+int is_own(const struct player *, long fd);
 
-long look(int fd, struct statx *);
-int is_directory(const struct statx *);
-const char *path_of(long fd, char *to);
-
-/* mounts.c: a detached mount gets its attributes, and its place; attach closes it. */
-long set_attributes(int fd, uint64_t set, uint64_t clear, int recursive);
-long attach(struct player *, long tree, const char *path);
+/* Mounts that later places are looked up beneath. */
+int is_fixed(struct player *, const char *path);
+long pin(struct player *, const char *path, long mount, int fixed);
 
 /* files.c */
 long cover_file(struct player *, const char *path, const struct step *, long mode);
+
+long look(long fd, struct statx *);
+int is_directory(const struct statx *);
+int is_same(long a, long b);
+const char *path_of(long fd, char *to);
 
 #endif

@@ -1,0 +1,246 @@
+/* mount(2), where the newer calls are missing.
+ *
+ * It knows no detached mounts. So a mount is made over "/", or a file over one that every /proc has: our own "/" lies
+ * below and is not seen through it, and nobody else is in this mount namespace. From there it is moved to its place. */
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+#include <linux/stat.h>
+#include <stddef.h>
+
+#include "places.h"
+#include "sys.h"
+#include "trees.h"
+
+#define MS_REMOUNT 32
+#define MS_BIND 4096
+#define MS_MOVE 8192
+#define MS_REC 16384
+#define MNT_DETACH 2
+
+#define STAGE "/"
+#define STAGED "/.."
+#define FILE_STAGE "/proc/version"
+
+static long open_path(const char *path) { return sys(__NR_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC); }
+
+static long add_text(char *to, size_t room, size_t *n, const char *text) {
+    for (; *text; text++) {
+        if (*n + 1 >= room) return -E2BIG;
+        to[(*n)++] = *text;
+    }
+    to[*n] = 0;
+    return 0;
+}
+
+long old_fs(const char *type, char **options, uint64_t flags) {
+    char data[4096] = "";
+    size_t n = 0;
+    long r = 0;
+    for (char **o = options; !FAILED(r) && o && *o; o++) {
+        if (n > 0) r = add_text(data, sizeof data, &n, ",");
+        if (!FAILED(r)) r = add_text(data, sizeof data, &n, *o);
+    }
+    if (!FAILED(r)) r = sys(__NR_mount, type, STAGE, type, flags, data);
+    return FAILED(r) ? r : open_path(STAGED);
+}
+
+static int is_file(long fd) {
+    struct statx s;
+    return !FAILED(look(fd, &s)) && !is_directory(&s);
+}
+
+long old_clone(long from) {
+    char name[32];
+    int file = is_file(from);
+    long r = sys(__NR_mount, path_of(from, name), file ? FILE_STAGE : STAGE, 0, MS_BIND | MS_REC, 0);
+    return FAILED(r) ? r : open_path(file ? FILE_STAGE : STAGED);
+}
+
+long old_move(long tree, long to) {
+    char a[32], b[32];
+    return sys(__NR_mount, path_of(tree, a), path_of(to, b), 0, MS_MOVE, 0);
+}
+
+/* Takes away what lies over "/". */
+long old_close(void) { return sys(__NR_umount2, STAGED, MNT_DETACH); }
+
+long old_propagation(long tree, uint64_t kind, int recursive) {
+    char name[32];
+    return sys(__NR_mount, 0, path_of(tree, name), 0, kind | (recursive ? MS_REC : 0), 0);
+}
+
+/* ---- attributes: a remount wants all flags of a mount, and knows no mounts below it; mountinfo tells both ---- */
+
+enum { TEXT_MAX = 4 << 20, IDS_MAX = 1 << 16 };
+
+struct table {
+    char text[TEXT_MAX];
+    long ids[IDS_MAX]; /* of the mounts found */
+    size_t count;
+};
+
+static long read_text(const char *path, char *to, size_t room) {
+    long fd = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), r = 0;
+    if (FAILED(fd)) return fd;
+    size_t n = 0;
+    while (n + 1 < room && !FAILED(r = sys(__NR_read, fd, to + n, room - 1 - n)) && r > 0) n += (size_t)r;
+    sys(__NR_close, fd);
+    to[n] = 0;
+    return FAILED(r) ? r : r > 0 ? -E2BIG : 0;
+}
+
+static long number_at(const char *s) {
+    long n = 0;
+    while (*s == ' ' || *s == '\t') s++;
+    for (; *s >= '0' && *s <= '9'; s++) n = n * 10 + (*s - '0');
+    return n;
+}
+
+/* The n-th field of a line, from 1. */
+static const char *field(const char *line, int n) {
+    while (--n > 0) {
+        while (*line && *line != ' ' && *line != '\n') line++;
+        if (*line == ' ') line++;
+    }
+    return line;
+}
+
+static int starts_with(const char *s, const char *with) {
+    for (; *with; s++, with++)
+        if (*s != *with) return 0;
+    return 1;
+}
+
+/* What the kernel calls the mount behind a descriptor. */
+static long mount_id(long fd) {
+    char name[32], path[64], text[512];
+    size_t n = 0;
+    path_of(fd, name);
+    add_text(path, sizeof path, &n, "/proc/self/fdinfo/");
+    add_text(path, sizeof path, &n, name + sizeof "/proc/self/fd/" - 1);
+    long r = read_text(path, text, sizeof text);
+    for (char *line = text; !FAILED(r) && *line; line++)
+        if ((line == text || line[-1] == '\n') && starts_with(line, "mnt_id:")) return number_at(line + 7);
+    return FAILED(r) ? r : -EINVAL;
+}
+
+/* The flags of mount(2) in "rw,nosuid,relatime". A remount keeps those of the access time by itself. */
+static uint64_t flags_in(const char *options) {
+    static const struct {
+        const char *name;
+        uint64_t flag;
+    } rows[] = {{"ro", 1}, {"nosuid", 2}, {"nodev", 4}, {"noexec", 8}, {"nosymfollow", 256}};
+    uint64_t flags = 0;
+    for (; *options && *options != ' '; options++) {
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+            if (starts_with(options, rows[i].name)) flags |= rows[i].flag;
+        while (options[1] && options[1] != ',' && options[1] != ' ') options++;
+        if (options[1] == ',') options++;
+    }
+    return flags;
+}
+
+/* Copies a path as mountinfo writes it: "\040" is a blank. */
+static long add_path(char *to, size_t room, size_t *n, const char *path) {
+    for (; *path && *path != ' '; path++) {
+        if (*n + 1 >= room) return -E2BIG;
+        if (*path == '\\' && path[1] && path[2] && path[3]) {
+            to[(*n)++] = (char)((path[1] - '0') << 6 | (path[2] - '0') << 3 | (path[3] - '0'));
+            path += 3;
+        } else {
+            to[(*n)++] = *path;
+        }
+    }
+    to[*n] = 0;
+    return 0;
+}
+
+/* What a line of mountinfo tells of, reached from the tree itself: `at` is where that lies. */
+static long open_line(long tree, const char *at, const char *line) {
+    char path[4300], name[32];
+    const char *place = field(line, 5);
+    size_t n = 0;
+    add_text(path, sizeof path, &n, path_of(tree, name));
+    if (!(at[0] == '/' && at[1] == ' '))
+        while (*at && *at != ' ' && *at == *place) at++, place++;
+    long r = add_path(path, sizeof path, &n, place);
+    return FAILED(r) ? r : open_path(path);
+}
+
+/* A mount that is covered by another cannot be reached: not by the program either. */
+static long remount(long tree, const char *at, const char *line, uint64_t set, uint64_t clear) {
+    char name[32];
+    long fd = open_line(tree, at, line);
+    if (fd == -ENOENT || fd == -ENOTDIR) return 0;
+    if (FAILED(fd)) return fd;
+    uint64_t flags = MS_REMOUNT | MS_BIND | (flags_in(field(line, 6)) & ~clear) | set;
+    long r = mount_id(fd) == number_at(line) ? sys(__NR_mount, 0, path_of(fd, name), 0, flags, 0) : 0;
+    sys(__NR_close, fd);
+    return r;
+}
+
+static int is_in(const struct table *t, long id) {
+    for (size_t i = 0; i < t->count; i++)
+        if (t->ids[i] == id) return 1;
+    return 0;
+}
+
+static const char *next_line(const char *line) {
+    while (*line && *line != '\n') line++;
+    return *line ? line + 1 : line;
+}
+
+static const char *find_line(const struct table *t, long id) {
+    for (const char *line = t->text; *line; line = next_line(line))
+        if (number_at(line) == id) return line;
+    return 0;
+}
+
+/* All mounts below the first: until a look through all lines finds no more. */
+static long remount_below(struct table *t, long tree, const char *at, uint64_t set, uint64_t clear) {
+    for (size_t before = 0; before != t->count;) {
+        before = t->count;
+        for (const char *line = t->text; *line; line = next_line(line)) {
+            if (is_in(t, number_at(line)) || !is_in(t, number_at(field(line, 2)))) continue;
+            if (t->count == IDS_MAX) return -E2BIG;
+            t->ids[t->count++] = number_at(line);
+            long r = remount(tree, at, line, set, clear);
+            if (FAILED(r)) return r;
+        }
+    }
+    return 0;
+}
+
+/* A detached tree, which is in no mountinfo, is put over "/" first: there nothing but a mount can be found. */
+static long staged_line(struct table *t, long tree, const char **line) {
+    long id = mount_id(tree), r = read_text("/proc/self/mountinfo", t->text, sizeof t->text);
+    if (FAILED(id) || FAILED(r)) return FAILED(id) ? id : r;
+    *line = find_line(t, id);
+    if (*line) return id;
+    long stage = open_path(is_file(tree) ? FILE_STAGE : STAGE);
+    if (FAILED(stage)) return stage;
+    r = sys(__NR_move_mount, tree, "", stage, "", 4 | 0x40 /* MOVE_MOUNT_F_EMPTY_PATH, T_EMPTY_PATH */);
+    if (r == -ENOSYS) r = old_move(tree, stage);
+    sys(__NR_close, stage);
+    if (!FAILED(r)) r = read_text("/proc/self/mountinfo", t->text, sizeof t->text);
+    if (FAILED(r)) return r;
+    *line = find_line(t, id);
+    return *line ? id : -EINVAL;
+}
+
+long old_attributes(long tree, uint64_t set, uint64_t clear, int recursive) {
+    long size = (long)sizeof(struct table), at;
+    at = sys(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (FAILED(at)) return at;
+    struct table *t = (struct table *)at;
+    const char *line = 0;
+    long r = staged_line(t, tree, &line);
+    if (!FAILED(r)) {
+        t->ids[t->count++] = r;
+        r = remount(tree, field(line, 5), line, set, clear);
+    }
+    if (!FAILED(r) && recursive) r = remount_below(t, tree, field(line, 5), set, clear);
+    sys(__NR_munmap, at, size);
+    return r;
+}

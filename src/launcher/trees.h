@@ -1,0 +1,26 @@
+/* Mounts before they have their place: made, and given their attributes, where nobody sees them yet. */
+#ifndef NS_TREES_H
+#define NS_TREES_H
+
+#include "launcher.h"
+
+/* Each returns a descriptor, or -errno. flags: MOUNT_ATTR_*, which are MS_* of the same value. */
+long new_fs(const char *type, char **options, uint64_t flags);
+long clone_tree(long from, uint64_t flags);
+
+long set_attributes(long tree, uint64_t set, uint64_t clear, int recursive);
+long set_propagation(long tree, uint64_t kind, int recursive);
+
+/* Puts it on a directory or a file, or on its place; its descriptor stays with the caller. */
+long move_tree(long tree, long to);
+long attach(struct player *, long tree, const char *path);
+
+/* old.c: the same with mount(2) */
+long old_fs(const char *type, char **options, uint64_t flags);
+long old_clone(long from);
+long old_move(long tree, long to);
+long old_attributes(long tree, uint64_t set, uint64_t clear, int recursive);
+long old_propagation(long tree, uint64_t kind, int recursive);
+long old_close(void);
+
+#endif
