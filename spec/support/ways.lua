@@ -1,0 +1,81 @@
+--- The three ways to a root of one's own: as the host's root, as root with a user namespace in which the ids are nobody's,
+-- and as an ordinary user. What a spec says of mounts holds for all three.
+local machine = require "support.machine"
+local ns = require "ns"
+
+local ways = {}
+
+local function literal(value)
+  if type(value) == "string" then return ("%q"):format(value):gsub("\r", "\\r"):gsub("%z", "\\0") end
+  if type(value) ~= "table" then return tostring(value) end
+  local parts = {}
+  for k, v in pairs(value) do parts[#parts + 1] = ("[%s]=%s"):format(literal(k), literal(v)) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+local CODE = [[
+  local r, message = require("ns").run(%s)
+  io.write(r and r.stdout .. r.stderr or "refused: " .. message)
+]]
+
+--- A copy of the spec with the program and, added to its own, the flags of this way.
+local function complete(way, spec, line)
+  local copy = {}
+  for k, v in pairs(spec) do copy[k] = v end
+  copy.flags = { "mount", "pid" }
+  for _, name in ipairs(spec.flags or {}) do copy.flags[#copy.flags + 1] = name end
+  if way.user then copy.flags[#copy.flags + 1] = "user" end
+  copy.map = spec.map or way.map
+  copy.argv = { "sh", "-c", line }
+  copy.timeout = spec.timeout or 30
+  return copy
+end
+
+--- Runs a shell line inside and returns what it writes, or "refused: " and the message, without a newline at the end. With
+-- `setup`, a shell line that makes mounts or descriptors on the host first, all happens in a mount namespace for it.
+function ways.run(way, spec, line, setup)
+  local words = complete(way, spec, line)
+  if not setup and not way.nobody then
+    local r, message = ns.run(words)
+    return ((r and r.stdout .. r.stderr or "refused: " .. message):gsub("\n$", ""))
+  end
+  local drop = way.nobody and machine.root and "setpriv --reuid=65534 --regid=65534 --clear-groups" or ""
+  local under = { "unshare", "-m", "--propagation", "private", "sh", "-c",
+    ("%s\nexec %s \"$@\""):format(setup or "", drop), "sh" }
+  local code = CODE:format(literal(words))
+  local r = setup and machine.host(code, { under = under }) or machine.host(code, { nobody = true })
+  return ((r.stdout .. r.stderr):gsub("\n$", ""))
+end
+
+ways.root = { name = "as root" }
+ways.range = { name = "as root in a user namespace", user = true, map = "range" }
+ways.user = { name = "as an ordinary user", user = true, nobody = true }
+
+ways.list = machine.root and machine.can.user and { ways.root, ways.range, ways.user } or { ways.user }
+
+--- A root with /usr and so on, /proc, and the given mounts.
+function ways.with(mounts, more)
+  local spec = { root = "empty", system = true, mounts = { { type = "proc" } } }
+  for _, m in ipairs(mounts) do spec.mounts[#spec.mounts + 1] = m end
+  for k, v in pairs(more or {}) do spec[k] = v end
+  return spec
+end
+
+--- A directory that the program of this way may write to, as far as the host is concerned; and what removes it.
+function ways.directory(way)
+  local path, remove = machine.directory()
+  if way.nobody and machine.root then os.execute("chown 65534:65534 " .. path) end
+  return path, remove
+end
+
+--- The options of the last mount on a place, as mountinfo inside tells them, without those of the access time and of ids.
+function ways.flags(way, spec, place, setup)
+  local said = ways.run(way, spec, "cat /proc/self/mountinfo", setup)
+  local found
+  for at, options in said:gmatch("%d+ %d+ [%d:]+ %S+ (%S+) (%S+)") do
+    if at == place then found = options:gsub(",relatime", ""):gsub(",idmapped", "") end
+  end
+  return found or said
+end
+
+return ways
