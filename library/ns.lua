@@ -16,6 +16,45 @@
 ---A number, "TERM", "SIGTERM" or "sigterm".
 ---@alias ns.Signal integer|string
 
+---A user or group: the number inside, or a name of this machine.
+---@alias ns.Id integer|string
+
+---Bytes, or "64k", "64m", "2g", "50%" (of the memory).
+---@alias ns.Size integer|string
+
+---"net_bind_service", "CAP_NET_BIND_SERVICE", or "all" alone.
+---@alias ns.Capability string
+
+---@alias ns.Securebit
+---| "noroot"
+---| "noroot_locked"
+---| "no_setuid_fixup"
+---| "no_setuid_fixup_locked"
+---| "keep_caps"
+---| "keep_caps_locked"
+---| "no_cap_ambient_raise"
+---| "no_cap_ambient_raise_locked"
+
+---@alias ns.Persona
+---| "addr_no_randomize"
+---| "mmap_page_zero"
+---| "addr_compat_layout"
+---| "read_implies_exec"
+---| "addr_limit_32bit"
+---| "linux32"
+---| "whole_seconds"
+---| "sticky_timeouts"
+---| "addr_limit_3gb"
+---| "uname26"
+
+---@alias ns.Policy "other"|"batch"|"idle"|"fifo"|"rr"
+
+---@alias ns.IoClass "none"|"realtime"|"best-effort"|"idle"
+
+---How the ids of a tree look inside. true: as the map of the user namespace has them. "owner": the owner of the source is
+---the program's user. Ranges: {on disk, inside, count}. false: as they are.
+---@alias ns.IdMapping boolean|"owner"|ns.IdRange[]
+
 ---@class ns.InputFile
 ---@field path string
 
@@ -26,6 +65,157 @@
 ---@class ns.TimeOffsets
 ---@field monotonic? number seconds, from -1e9 to 1e9
 ---@field boottime? number seconds, from -1e9 to 1e9
+
+---@class ns.WindowSize
+---@field rows? integer 24 where nothing is said
+---@field cols? integer 80 where nothing is said
+
+---@class ns.Limit
+---@field soft integer|"unlimited"
+---@field hard integer|"unlimited"
+
+---One number stands for both limits. Bytes, seconds or a count, as setrlimit(2) has it.
+---@alias ns.LimitValue integer|"unlimited"|ns.Limit
+
+---@class ns.Limits
+---@field as? ns.LimitValue bytes of address space
+---@field core? ns.LimitValue bytes of a core file
+---@field cpu? ns.LimitValue seconds of processor time
+---@field data? ns.LimitValue bytes of data
+---@field fsize? ns.LimitValue bytes of a file that is written
+---@field locks? ns.LimitValue
+---@field memlock? ns.LimitValue bytes
+---@field msgqueue? ns.LimitValue bytes
+---@field nice? ns.LimitValue 20 - the lowest niceness
+---@field nofile? ns.LimitValue the highest descriptor, and one
+---@field nproc? ns.LimitValue processes of the user
+---@field rss? ns.LimitValue without effect
+---@field rtprio? ns.LimitValue
+---@field rttime? ns.LimitValue microseconds
+---@field sigpending? ns.LimitValue
+---@field stack? ns.LimitValue bytes
+
+---@class ns.Scheduler
+---@field policy ns.Policy
+---@field priority? integer 1 to 99 for "fifo" and "rr"
+
+---@class ns.Ioprio
+---@field class ns.IoClass
+---@field level? integer 0 to 7, 0 is the first
+
+---A part of the host's tree, with all that is mounted below it.
+---@class ns.Mount.bind
+---@field type "bind"
+---@field source string|integer an absolute path on the host, or a descriptor
+---@field target? string an absolute path inside; the source where nothing is said
+---@field ro? boolean read-only, with all that is mounted below it
+---@field dev? boolean devices work
+---@field suid? boolean set-user-ID programs work
+---@field exec? boolean false: no programs
+---@field try? boolean passed over when the source is missing
+---@field idmap? ns.IdMapping
+
+---An empty file system in memory.
+---@class ns.Mount.tmpfs
+---@field type "tmpfs"
+---@field target string
+---@field size? ns.Size half of the memory where nothing is said
+---@field inodes? integer
+---@field mode? integer 493 (0755), 1023 (01777) for .../tmp
+---@field ro? boolean
+---@field dev? boolean
+---@field suid? boolean
+---@field exec? boolean
+
+---@class ns.Mount.proc
+---@field type "proc"
+---@field target? string "/proc" where nothing is said
+---@field hidepid? "off"|"noaccess"|"invisible"|"ptraceable"
+---@field subset? "pid"
+---@field ro? boolean
+---@field protect? boolean false: what belongs to the machine is not guarded, where the program is root on the host
+
+---null, zero, full, random, urandom, tty, pts, shm, the links of the standard streams.
+---@class ns.Mount.dev
+---@field type "dev"
+---@field target? string "/dev" where nothing is said
+
+---Needs "net".
+---@class ns.Mount.sys
+---@field type "sys"
+---@field target? string "/sys" where nothing is said
+---@field ro? boolean true where nothing is said
+
+---Needs "ipc".
+---@class ns.Mount.mqueue
+---@field type "mqueue"
+---@field target? string "/dev/mqueue" where nothing is said
+
+---One or more directories, and what is written above them: thrown away, unless there are upper and work.
+---@class ns.Mount.overlay
+---@field type "overlay"
+---@field lower string|string[] absolute paths on the host, the uppermost first
+---@field target string
+---@field upper? string where changes are kept; needs work
+---@field work? string an empty directory in the file system of upper
+---@field ro? boolean
+---@field dev? boolean
+---@field suid? boolean
+---@field exec? boolean
+---@field idmap? ns.IdMapping for one lower that is thrown away
+
+---@class ns.Mount.file
+---@field type "file"
+---@field target string
+---@field data string any bytes
+---@field mode? integer 420 (0644) where nothing is said
+---@field ro? boolean where it covers another file; true where nothing is said
+
+---@class ns.Mount.dir
+---@field type "dir"
+---@field target string
+---@field mode? integer 493 (0755) where nothing is said
+
+---@class ns.Mount.symlink
+---@field type "symlink"
+---@field target string the link
+---@field to string what it says
+
+---New attributes for a mount that is there; what is not said stays.
+---@class ns.Mount.remount
+---@field type "remount"
+---@field target string
+---@field ro? boolean
+---@field dev? boolean
+---@field suid? boolean
+---@field exec? boolean
+---@field recursive? boolean with all that is mounted below it
+
+---Hidden under an empty file or directory; a path that is missing is passed over.
+---@class ns.Mount.mask
+---@field type "mask"
+---@field target string
+
+---@class ns.Mount.propagation
+---@field type "propagation"
+---@field target string
+---@field mode "private"|"slave"|"shared"|"unbindable"
+---@field recursive? boolean
+
+---@alias ns.Mount
+---| ns.Mount.bind
+---| ns.Mount.tmpfs
+---| ns.Mount.proc
+---| ns.Mount.dev
+---| ns.Mount.sys
+---| ns.Mount.mqueue
+---| ns.Mount.overlay
+---| ns.Mount.file
+---| ns.Mount.dir
+---| ns.Mount.symlink
+---| ns.Mount.remount
+---| ns.Mount.mask
+---| ns.Mount.propagation
 
 ---What to run, and in what. The array part is the program and its arguments. Read without metamethods.
 ---@class ns.Spec
@@ -38,10 +228,32 @@
 ---@field input? string what run and communicate feed to stdin
 ---@field grace? number seconds between SIGTERM and SIGKILL, 2 where nothing is said
 ---@field max_output? integer bytes of each output that are kept; the rest is read and dropped
----@field map? "root"|"self"|"auto" ids in the new user namespace, "root" if nothing is said; needs "user"
+---@field map? "root"|"self"|"auto"|"range" ids in the new user namespace, "root" if nothing is said; needs "user"
 ---@field uid_map? ns.IdRange[] needs "user"
 ---@field gid_map? ns.IdRange[] needs "user"
 ---@field setgroups? "allow"|"deny" needs "user"
+---@field user? ns.Id who the program is
+---@field group? ns.Id the user's own where nothing is said
+---@field groups? ns.Id[] the further groups; none beside user or group where nothing is said
+---@field caps? ns.Capability[] the capabilities it has; all others are dropped from every set
+---@field securebits? ns.Securebit|ns.Securebit[]
+---@field no_new_privs? boolean no program gets more rights by exec
+---@field disable_userns? boolean no further user namespaces inside; needs "user"
+---@field rlimits? ns.Limits
+---@field nice? integer -20 to 19
+---@field ioprio? ns.IoClass|ns.Ioprio
+---@field scheduler? ns.Policy|ns.Scheduler
+---@field affinity? integer|integer[] numbers of processors
+---@field oom_score_adj? integer -1000 to 1000
+---@field personality? ns.Persona|ns.Persona[]
+---@field keyring? "own"|"inherit" the session keyring; "own" where nothing is said
+---@field root? "/"|"empty"|string a root of its own, with the parts of the host's or of a directory; needs "mount"
+---@field system? boolean /usr, /etc, /bin, /sbin and /lib* of the host in that root; needs "mount"
+---@field read_only? boolean the root is read-only, true where nothing is said; needs root or system
+---@field mounts? ns.Mount[] in this order; needs "mount"
+---@field propagation? "private"|"slave" of the mounts that are there; "private" where nothing is said; needs "mount"
+---@field init? boolean a small init stays as process 1; needs "pid"
+---@field pty? boolean|ns.WindowSize a terminal of its own
 ---@field session? boolean a session of its own: setsid(2)
 ---@field time? ns.TimeOffsets shifted clocks; needs "time"
 ---@field mount_proc? boolean|string a new /proc, or one at this place; needs "pid" and "mount"
@@ -98,6 +310,7 @@
 ---@field stdin? file* where the spec says "pipe"
 ---@field stdout? file* where the spec says "pipe"
 ---@field stderr? file* where the spec says "pipe"
+---@field pty? ns.Pty where the spec says so
 ---@field wall? number seconds from the start to the end, once it has ended
 ---@field timed_out? boolean the timeout of the spec has ended it
 local Process = {}
@@ -125,6 +338,14 @@ function Process:stop(grace) end
 
 ---Ends the program if it runs (SIGKILL), reaps it, closes its files. May be called again.
 function Process:close() end
+
+---Tells a program with a terminal of its own the size of its window.
+---@param rows integer
+---@param cols integer
+---@return true|nil ok
+---@return string? message
+---@return integer? errno
+function Process:resize(rows, cols) end
 
 ---What the program has used, once it has ended.
 ---@return ns.Usage?
@@ -157,6 +378,37 @@ function Process:events() end
 ---@return nil
 function Process:timeout() end
 
+---The host's side of a program's own terminal.
+---@class ns.Pty
+local Pty = {}
+
+---Types: as file:write.
+---@param ... string|number
+---@return file*|true|nil ok
+---@return string? message
+---@return integer? errno
+function Pty:write(...) end
+
+---What the program shows: as file:read. nil at its end.
+---@param ... string|integer
+---@return string|number|nil
+function Pty:read(...) end
+
+---The lines that the program shows: as file:lines.
+---@return fun(): string?
+function Pty:lines() end
+
+---As Process:resize.
+---@param rows integer
+---@param cols integer
+---@return true|nil ok
+---@return string? message
+---@return integer? errno
+function Pty:resize(rows, cols) end
+
+---Hangs up.
+function Pty:close() end
+
 ---A spec that is put together word by word. Each word of ns.Spec is a method, and returns the box.
 ---@class ns.Box
 ---@field argv0 fun(self: ns.Box, value: string): ns.Box
@@ -166,10 +418,32 @@ function Process:timeout() end
 ---@field input fun(self: ns.Box, value: string): ns.Box
 ---@field grace fun(self: ns.Box, value: number): ns.Box
 ---@field max_output fun(self: ns.Box, value: integer): ns.Box
----@field map fun(self: ns.Box, value: "root"|"self"|"auto"): ns.Box
+---@field map fun(self: ns.Box, value: "root"|"self"|"auto"|"range"): ns.Box
 ---@field uid_map fun(self: ns.Box, value: ns.IdRange[]): ns.Box
 ---@field gid_map fun(self: ns.Box, value: ns.IdRange[]): ns.Box
 ---@field setgroups fun(self: ns.Box, value: "allow"|"deny"): ns.Box
+---@field user fun(self: ns.Box, value: ns.Id): ns.Box
+---@field group fun(self: ns.Box, value: ns.Id): ns.Box
+---@field groups fun(self: ns.Box, value: ns.Id[]): ns.Box
+---@field caps fun(self: ns.Box, value: ns.Capability[]): ns.Box
+---@field securebits fun(self: ns.Box, value: ns.Securebit|ns.Securebit[]): ns.Box
+---@field no_new_privs fun(self: ns.Box, value?: boolean): ns.Box
+---@field disable_userns fun(self: ns.Box, value?: boolean): ns.Box
+---@field rlimits fun(self: ns.Box, value: ns.Limits): ns.Box
+---@field nice fun(self: ns.Box, value: integer): ns.Box
+---@field ioprio fun(self: ns.Box, value: ns.IoClass|ns.Ioprio): ns.Box
+---@field scheduler fun(self: ns.Box, value: ns.Policy|ns.Scheduler): ns.Box
+---@field affinity fun(self: ns.Box, value: integer|integer[]): ns.Box
+---@field oom_score_adj fun(self: ns.Box, value: integer): ns.Box
+---@field personality fun(self: ns.Box, value: ns.Persona|ns.Persona[]): ns.Box
+---@field keyring fun(self: ns.Box, value: "own"|"inherit"): ns.Box
+---@field root fun(self: ns.Box, value: "/"|"empty"|string): ns.Box
+---@field system fun(self: ns.Box, value?: boolean): ns.Box
+---@field read_only fun(self: ns.Box, value?: boolean): ns.Box
+---@field mounts fun(self: ns.Box, value: ns.Mount[]): ns.Box
+---@field propagation fun(self: ns.Box, value: "private"|"slave"): ns.Box
+---@field init fun(self: ns.Box, value?: boolean): ns.Box
+---@field pty fun(self: ns.Box, value?: boolean|ns.WindowSize): ns.Box
 ---@field session fun(self: ns.Box, value?: boolean): ns.Box
 ---@field time fun(self: ns.Box, value: ns.TimeOffsets): ns.Box
 ---@field mount_proc fun(self: ns.Box, value?: boolean|string): ns.Box
@@ -190,6 +464,87 @@ local Box = {}
 ---@return ns.Box
 function Box:unshare(...) end
 
+---Binds a part of the host's tree, writable. The options are further fields of ns.Mount.bind.
+---@param source string|integer
+---@param target? string|table the source where nothing is said
+---@param options? table
+---@return ns.Box
+function Box:bind(source, target, options) end
+
+---Binds a part of the host's tree, read-only with all that is mounted below it.
+---@param source string|integer
+---@param target? string|table the source where nothing is said
+---@param options? table
+---@return ns.Box
+function Box:ro_bind(source, target, options) end
+
+---A file with these bytes. The options are further fields of ns.Mount.file.
+---@param target string
+---@param data string
+---@param options? table
+---@return ns.Box
+function Box:file(target, data, options) end
+
+---A symbolic link.
+---@param target string
+---@param to string
+---@return ns.Box
+function Box:symlink(target, to) end
+
+---An overlay. The options are further fields of ns.Mount.overlay.
+---@param lower string|string[]
+---@param target? string|table a single lower where nothing is said
+---@param options? table
+---@return ns.Box
+function Box:overlay(lower, target, options) end
+
+---Hides paths.
+---@param ... string
+---@return ns.Box
+function Box:mask(...) end
+
+---An empty file system in memory. The options are further fields of ns.Mount.tmpfs.
+---@param target string
+---@param options? table
+---@return ns.Box
+function Box:tmpfs(target, options) end
+
+---A directory. The options are further fields of ns.Mount.dir.
+---@param target string
+---@param options? table
+---@return ns.Box
+function Box:dir(target, options) end
+
+---New attributes for a mount that is there. The options are further fields of ns.Mount.remount.
+---@param target string
+---@param options? table
+---@return ns.Box
+function Box:remount(target, options) end
+
+---A new /proc. The options are further fields of ns.Mount.proc.
+---@param target? string|table
+---@param options? table
+---@return ns.Box
+function Box:proc(target, options) end
+
+---A small /dev. The options are further fields of ns.Mount.dev.
+---@param target? string|table
+---@param options? table
+---@return ns.Box
+function Box:dev(target, options) end
+
+---A new /sys. The options are further fields of ns.Mount.sys.
+---@param target? string|table
+---@param options? table
+---@return ns.Box
+function Box:sys(target, options) end
+
+---The POSIX message queues. The options are further fields of ns.Mount.mqueue.
+---@param target? string|table
+---@param options? table
+---@return ns.Box
+function Box:mqueue(target, options) end
+
 ---Adds a variable, or several: box:env{LANG = "C"}. false removes one.
 ---@param name string|table<string, string|false>
 ---@param value? string|false
@@ -209,6 +564,22 @@ function Box:clone() end
 ---The box as a plain spec.
 ---@return ns.Spec
 function Box:spec() end
+
+---Would it start here? As ns.check.
+---@param ... string
+---@return true|nil ok
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Box:check(...) end
+
+---The steps, in words: as ns.explain.
+---@param ... string
+---@return string? text
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Box:explain(...) end
 
 ---Starts the program given here, or that of the box: as ns.spawn.
 ---@param ... string
@@ -263,8 +634,36 @@ function ns.run(spec) end
 function ns.wait(p, seconds) end
 
 ---A builder that starts from nothing, or from a spec.
----@param spec? ns.Spec
+---@param spec? ns.Spec|ns.Box
 ---@return ns.Box
 function ns.box(spec) end
+
+---A builder that starts from safe defaults.
+---@return ns.Box
+function ns.sandbox() end
+
+---Would this start here? Sets everything up in a throw-away process, and stops before the program.
+---@param spec ns.Spec|ns.Box
+---@return true|nil ok
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function ns.check(spec) end
+
+---The steps that would be played, in words, one a line.
+---@param spec ns.Spec|ns.Box
+---@return string? text
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function ns.explain(spec) end
+
+---@class ns.Feature
+---@field ok boolean
+---@field reason? string why not
+
+---What this machine allows to this user.
+---@return table<string, ns.Feature>
+function ns.features() end
 
 return ns

@@ -1,6 +1,8 @@
 --- library/ns.lua, the types for editors, names what is there: all of it and nothing else. README.md names all words.
 local box = require "ns.box"
+local constants = require("ns.core").constants
 local machine = require "support.machine"
+local mounts = require "ns.mounts"
 local ns = require "ns"
 local plan = require "ns.plan"
 local process = require "ns.process"
@@ -9,7 +11,7 @@ local LIBRARY = "library/ns.lua"
 
 --- Adds what one line declares. `at` remembers the class that is open, and which local stands for which class.
 local function read_line(line, classes, at)
-  local class = line:match("^%-%-%-@class ([%w%.]+)")
+  local class = line:match("^%-%-%-@class ([%w%._]+)")
   if class then
     classes[class], at.class = {}, class
   end
@@ -63,7 +65,8 @@ describe("the types for editors", function()
   it("name the methods of a box", function() compare("ns.Box", keys(getmetatable(box.new()).__index)) end)
 
   it("name the methods and fields of a process", function()
-    local p = assert(ns.spawn { "sleep", "60", stdin = "pipe", stdout = "pipe", stderr = "pipe", timeout = 0.01 })
+    local p = assert(ns.spawn { "sleep", "60", pty = true, stdin = "pipe", stdout = "pipe", stderr = "pipe",
+      timeout = 0.01 })
     p:wait()
     local fields = {}
     for name in pairs(classes["ns.Process"]) do
@@ -71,6 +74,31 @@ describe("the types for editors", function()
     end
     p:close()
     compare("ns.Process", keys(process.methods, fields))
+  end)
+
+  it("name the methods of a terminal", function()
+    local p = assert(ns.spawn { "true", pty = true })
+    compare("ns.Pty", keys(getmetatable(p.pty).__index))
+    p:close()
+  end)
+
+  for kind, entry in pairs(mounts.kinds) do
+    it("name the fields of the mount " .. kind, function()
+      compare("ns.Mount." .. kind, keys(entry.fields, { type = kind }))
+    end)
+  end
+
+  it("name the kinds of mounts", function()
+    local named = {}
+    for kind in machine.read(LIBRARY):gmatch("\n%-%-%-| ns%.Mount%.(%w+)") do named[kind] = true end
+    assert.equal("", missing(named, mounts.kinds))
+    assert.equal("", missing(mounts.kinds, named))
+  end)
+
+  it("name the resource limits", function()
+    local names = {}
+    for name in pairs(constants.rlimit) do names[name:lower()] = true end
+    compare("ns.Limits", names)
   end)
 
   it("name the fields of a result", function()
@@ -85,11 +113,39 @@ describe("the types for editors", function()
     compare("ns.Detail", keys(detail { "/etc" }, detail { "true", stdout = { path = "/nowhere/file" } }))
   end)
 
-  it("stand in README.md, as far as they are words", function()
-    local listed = {}
-    for names in machine.read("README.md"):gmatch("\n|([^|]+)|") do
-      for name in names:gmatch("`([%w_]+)`") do listed[name] = true end
+  --- What stands between backquotes in the cells of a column: {[name in the first column] = {[name] = true}}.
+  local function cells(column)
+    local found = {}
+    for row in machine.read("README.md"):gmatch("\n(|[^\n]+)") do
+      local first, i = nil, 0
+      for cell in row:gmatch("|([^|]*)") do
+        i = i + 1
+        for name in cell:gmatch("`([%w_]+)`") do
+          if i == 1 then
+            first = found[name] or {}
+            found[name] = first
+          elseif i == column and first then
+            first[name] = true
+          end
+        end
+      end
     end
-    assert.equal("", missing(listed, plan.words), "not in the table of words")
+    return found
+  end
+
+  it("stand in README.md, as far as they are words", function()
+    assert.equal("", missing(cells(1), plan.words), "not in the table of words")
+  end)
+
+  it("stand in README.md, as far as they are fields of mounts", function()
+    local listed = cells(2)
+    for kind, entry in pairs(mounts.kinds) do
+      assert.equal("", missing(listed[kind] or {}, entry.fields), "not in the table of mounts: " .. kind)
+    end
+  end)
+
+  it("stand in README.md, as far as they are features", function()
+    local said = machine.read("README.md")
+    for name in pairs(ns.features()) do assert.truthy(said:find("`" .. name .. "`", 1, true), name) end
   end)
 end)
