@@ -7,8 +7,9 @@ source = {
 description = {
   summary = "Run programs in Linux namespaces",
   detailed = [[
-ns starts programs in namespaces of their own (user, mount, pid, net, ipc, uts, cgroup, time), with the host name,
-/proc, id maps, standard streams and environment that one Lua table asks for. A failure names the step that failed.]],
+ns starts programs in namespaces of their own (user, mount, pid, net, ipc, uts, cgroup, time), with the root file system,
+ids, capabilities, limits, streams and terminal that one Lua table asks for; or in a sandbox with safe defaults, as root
+and as an ordinary user. A failure names the step that failed, and leaves nothing.]],
   homepage = "https://github.com/ns-lua/ns",
   issues_url = "https://github.com/ns-lua/ns/issues",
   license = "MIT",
