@@ -26,13 +26,13 @@ local ATTEMPTS = {
 local marker = os.tmpname()
 local host_pid = assert(io.open("/proc/self/stat")):read("*n")
 local number = ("1%09d"):format(host_pid) -- seconds of sleep, by which processes are known that were left
-local box = ns.sandbox():timeout(1):grace(0.2):max_output(4096)
-  :rlimits { as = 256 * 1024 * 1024, nproc = 100, core = 0, fsize = 1024 * 1024 }
+local box = ns.sandbox():timeout(2):grace(0.2):max_output(4096)
+  :rlimits { as = 64 * 1024 * 1024, nproc = 100, core = 0, fsize = 1024 * 1024 }
   :env { MARKER = marker, HOST_PID = ("%d"):format(host_pid), NUMBER = number }
 
 local function came_of(r)
   if r.ok then return "DONE" end
-  if r.timed_out then return ("stopped after %.0f s"):format(r.wall) end
+  if r.timed_out then return "stopped by the timeout" end
   if r.how == "signal" then return "killed by " .. r.signame end
   return (r.stderr:match("[^\n]*"):match("[^:]*$"):gsub("^ ", ""))
 end

@@ -32,7 +32,7 @@ for _, line in ipairs {
   { "see other programs", "only its own are there" },
   { "rename the machine", "you must be root to change the host name" },
   { "get a mount namespace", "Operation not permitted" },
-  { "never end", "stopped after 1 s" },
+  { "never end", "stopped by the timeout" },
   { "fill the memory", "memory exhausted" },
   { "start a thousand processes", "Cannot fork" },
   { "stay behind as a daemon", "killed by KILL" },

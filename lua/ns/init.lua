@@ -104,7 +104,7 @@ function ns.sandbox()
   return box.new(sandbox.spec())
 end
 
---- Would this start here? Sets everything up in a throw-away process, looks for the program, and stops there.
+--- Would this start here? Sets everything up in a throw-away process, and stops before the first instruction of the program.
 -- @tparam table|Box spec as for `spawn`
 -- @return true; or nil, message, errno, detail: what `spawn` would return
 -- @raise a mistake in the spec, with the name of the field
