@@ -123,3 +123,14 @@ describe("ns.explain", function()
     assert.equal("root", detail.word)
   end)
 end)
+
+machine.root_it("A root whose / is no mount point is told what helps", function()
+  local directory, remove = machine.directory()
+  local enter = ([[cd %s && mkdir usr tmp proc &&
+    mount --rbind /usr usr && mount --rbind /tmp tmp && mount -t proc proc proc && cp -P /bin /lib* . && exec chroot . "$@"]]):format(directory)
+  local r = machine.host([[print(select(2, require("ns").spawn { "true", flags = "mount" }))]],
+    { under = { "unshare", "--mount", "--propagation", "private", "sh", "-c", enter, "sh" } })
+  remove()
+  assert.equal("", r.stderr)
+  assert.matches("^make all mounts private: Invalid argument %(EINVAL%); / is no mount point, as in a chroot: ", r.stdout)
+end)

@@ -65,6 +65,11 @@ local function fs_refused(step)
     .. "namespace (docker, podman: --security-opt unmask=ALL)"
 end
 
+local function not_private(step)
+  if step.type or step.source or step.path ~= "/" then return nil end
+  return "/ is no mount point, as in a chroot: enter it by pivot_root, or mount --bind the directory onto itself before"
+end
+
 local function map_refused()
   if sysctl("kernel/apparmor_restrict_unprivileged_userns") == 1 then return user_namespaces_refused() end
 end
@@ -154,6 +159,7 @@ local rows = {
   { "unshare", "EPERM", function() return "needs CAP_SYS_ADMIN: add 'user' to the flags" end },
   { "mount", "EPERM", fs_refused },
   { "fs", "EPERM", fs_refused },
+  { "mount", "EINVAL", not_private },
   { "write", "EPERM", map_refused },
   { "write", "EACCES", map_refused },
   { "keyring", "EDQUOT", function() return "this user may have no more keys: sysctl kernel.keys.maxkeys=2000" end },
