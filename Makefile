@@ -10,6 +10,7 @@ CC          ?= gcc
 CFLAGS      ?= -O2 -fPIC
 LIBFLAG     ?= -shared
 DESTDIR     ?=
+FORM        ?= long
 
 # LuaJIT loads what is built with the headers of 5.1
 VERSIONS = 5.1 5.2 5.3 5.4
@@ -28,7 +29,7 @@ CORE_C   = $(wildcard src/core/*.c) $(PLAYER_C)
 HEADERS  = src/plan.h $(wildcard src/core/*.h src/launcher/*.h)
 LUA_FILES = $(wildcard lua/ns/*.lua)
 
-all: $(CORE)
+all: $(CORE) ## builds the module for Lua LUA_VERSION (5.4)
 
 $(LAUNCHER): $(wildcard src/launcher/*.c) $(HEADERS) Makefile
 	@mkdir -p $(@D)
@@ -38,10 +39,10 @@ $(CORE): $(CORE_C) $(HEADERS) $(LAUNCHER) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fPIC $(CORE_CFLAGS) -I$(LUA_INCDIR) $(LIBFLAG) $(CORE_C) -o $@
 
-versions: $(LAUNCHER)
+versions: $(LAUNCHER) ## builds it for Lua 5.1 to 5.4 and LuaJIT
 	@set -e; for v in $(VERSIONS); do $(MAKE) --no-print-directory -s LUA_VERSION=$$v; done
 
-install: all
+install: all ## installs it below PREFIX (/usr/local)
 	install -d $(DESTDIR)$(LUA_LIBDIR)/ns $(DESTDIR)$(LUA_SHAREDIR)/ns
 	install -m 755 $(CORE) $(DESTDIR)$(LUA_LIBDIR)/ns/core.so
 	install -m 644 $(LUA_FILES) $(DESTDIR)$(LUA_SHAREDIR)/ns
@@ -51,30 +52,29 @@ install: all
 NEED = sh tools/need.sh
 LUA_ENV = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' LUA_CPATH='$(CURDIR)/$(BUILD)/5.4/?.so;;'
 
-demo:
+demo: ## a shell in new namespaces; DEMO=-i: with you at it
 	@$(NEED) demo
 	@$(MAKE) --no-print-directory -s LUA_VERSION=5.4
 	@$(LUA_ENV) lua5.4 examples/newns.lua $(DEMO)
 
-test:
+test: ## all specs on all Luas, and the short form of the proof; SPEC=spec/x_spec.lua: these alone
 	@$(NEED) test proof
 	@$(MAKE) --no-print-directory versions
 	@sh tools/test.sh "$(LUAS)" $(SPEC)
 
-proof:
+proof: ## the long form of the proof; PART="...": some parts, FORM=short: the short form
 	@$(NEED) test proof
 	@$(MAKE) --no-print-directory versions
-	@sh proof/run.sh long $(PART)
+	@sh proof/run.sh $(FORM) $(PART)
 
-# on other kernels, in a virtual machine
 KERNELS = linux-image-6.12-cloud-amd64 linux-image-cloud-amd64
 
-vm-test:
+vm-test: ## the specs on other kernels, in a virtual machine
 	@$(NEED) test vm
 	@$(MAKE) --no-print-directory versions
 	@set -e; for kernel in $(KERNELS); do bash proof/vm.sh $$kernel sh tools/test.sh lua5.4 $(or $(SPEC),spec); done
 
-bench:
+bench: ## figures beside a C floor, unshare and bwrap
 	@$(NEED) bench
 	@$(MAKE) --no-print-directory -s LUA_VERSION=5.4
 	@sh bench/run.sh
@@ -83,7 +83,7 @@ bench:
 
 STRICT = -fsyntax-only -Wconversion -Wformat=2 -Werror
 
-lint: $(LAUNCHER)
+lint: $(LAUNCHER) ## looks at all C and Lua; silent if all is well
 	@$(NEED) lint
 	luacheck -q .
 	$(CC) $(STRICT) $(CORE_CFLAGS) -I/usr/include/lua5.4 $(CORE_C)
@@ -93,11 +93,14 @@ lint: $(LAUNCHER)
 	  --suppress=comparePointers -D__x86_64__ -D_GNU_SOURCE '-DLAUNCHER="x"' src
 	clang-format -n --Werror src/*.h src/*/*.[ch]
 
-docs:
+docs: ## the manual, below build/docs; fails where words are missing
 	@$(NEED) docs
 	ldoc --fatalwarnings .
 
-clean:
+clean: ## removes what was built
 	rm -rf $(BUILD)
 
-.PHONY: all versions install demo test proof vm-test bench lint docs clean
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
+.PHONY: all versions install demo test proof vm-test bench lint docs clean help
