@@ -1,10 +1,13 @@
 --- What a program has from its host, and what is always new: the list at the end of README.md.
 local machine = require "support.machine"
 
+local PROCESSOR = machine.read("/proc/self/status"):match("Cpus_allowed_list:\t(%d+)")
+
 --- A host with a habit of its own in each of these.
-local PREPARE = [[umask 077; ulimit -n 100; echo 5 >/proc/self/oom_score_adj; echo 70000 >/proc/$$/timerslack_ns
+local PREPARE = ([[umask 077; ulimit -n 100; echo 5 >/proc/self/oom_score_adj; echo 70000 >/proc/$$/timerslack_ns
   export HABIT=kept; exec 7</dev/null
-  exec env --block-signal=USR1 --ignore-signal=PIPE nice -n 3 chrt -b 0 taskset -c 0 ionice -c 3 setarch -R "$@"]]
+  exec env --block-signal=USR1 --ignore-signal=PIPE \
+    nice -n 3 chrt -b 0 taskset -c %s ionice -c 3 setarch -R "$@"]]):format(PROCESSOR)
 
 local REPORT = [[
 echo "signals $(grep -E '^Sig(Blk|Ign)' /proc/$$/status | cut -f 2 | sort -u)"
@@ -24,8 +27,9 @@ echo "directory $(pwd)"
 ]]
 
 local ALWAYS_NEW = { signals = "0000000000000000", ambient = "0000000000000000", descriptor = "closed" }
-local YOURS = { umask = "0077", files = "100", oom = "5", slack = "70000", nice = "3", policy = "SCHED_BATCH",
-  processors = "0", io = "idle", persona = "00040000", habit = "kept", directory = "/usr" }
+local NICENESS = ("%d"):format(math.min(19, machine.sh({}, "nice") + 3))
+local YOURS = { umask = "0077", files = "100", oom = "5", slack = "70000", nice = NICENESS, policy = "SCHED_BATCH",
+  processors = PROCESSOR, io = "idle", persona = "00040000", habit = "kept", directory = "/usr" }
 local IN_A_SANDBOX = { umask = "0022", habit = "", directory = "/" }
 
 --- {[name] = what the program finds}, for a program that `start` (Lua, a prefix of the call) starts.

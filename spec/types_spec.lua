@@ -66,7 +66,7 @@ describe("the types for editors", function()
 
   it("name the methods and fields of a process", function()
     local p = assert(ns.spawn { "sleep", "60", pty = true, stdin = "pipe", stdout = "pipe", stderr = "pipe",
-      timeout = 0.01 })
+      timeout = 0.2 })
     p:wait()
     local fields = {}
     for name in pairs(classes["ns.Process"]) do
