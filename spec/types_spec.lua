@@ -114,9 +114,9 @@ describe("the types for editors", function()
   end)
 
   --- What stands between backquotes in the cells of a column: {[name in the first column] = {[name] = true}}.
-  local function cells(column)
+  local function cells(column, text)
     local found = {}
-    for row in machine.read("README.md"):gmatch("\n(|[^\n]+)") do
+    for row in (text or machine.read("README.md")):gmatch("\n(|[^\n]+)") do
       local first, i = nil, 0
       for cell in row:gmatch("|([^|]*)") do
         i = i + 1
@@ -142,6 +142,11 @@ describe("the types for editors", function()
     for kind, entry in pairs(mounts.kinds) do
       assert.equal("", missing(listed[kind] or {}, entry.fields), "not in the table of mounts: " .. kind)
     end
+  end)
+
+  it("stand in README.md, as far as the sandbox sets them", function()
+    local section = machine.read("README.md"):match("\n## The sandbox\n(.-)\n## ")
+    assert.equal("", missing(cells(1, section:match("^(.-)\n### ")), ns.sandbox():spec()))
   end)
 
   it("stand in README.md, as far as they are features", function()
