@@ -17,7 +17,8 @@ local function run(spec, what)
   if r then return r end
   local named = detail and detail.step and detail.code == require("ns.error").code(errno)
   check(named and message:find(detail.code, 1, true), what .. ": " .. tostring(message))
-  refusals[#refusals + 1] = what .. " (" .. tostring(detail and detail.step) .. " " .. tostring(detail and detail.code) .. ")"
+  detail = detail or {}
+  refusals[#refusals + 1] = ("%s (%s %s)"):format(what, tostring(detail.step), tostring(detail.code))
 end
 
 local function descriptors()
