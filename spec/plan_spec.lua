@@ -123,6 +123,7 @@ bind /etc on /etc
 link /lib to usr/lib
 bind /usr on /usr
 mount proc on /proc
+keep /dev of the host at hand
 mount tmpfs on /dev
 bind /dev/null on /dev/null
 bind /dev/zero on /dev/zero

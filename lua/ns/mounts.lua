@@ -146,7 +146,7 @@ local function dev(m, add, host)
   add { op = "hold", path = "/dev", word = "mounts" } -- it may be just what is going to be covered
   add(fs("tmpfs", m, { "mode=0755" }, NOSUID + NOEXEC, true))
   for _, name in ipairs(DEVICES) do
-    add { op = "tree", source = name, path = at .. name, flags = NOSUID + NOEXEC, word = "mounts" }
+    add { op = "tree", source = name, from = "/dev/" .. name, path = at .. name, flags = NOSUID + NOEXEC, word = "mounts" }
   end
   for _, name in ipairs { "core", "fd", "ptmx", "stderr", "stdin", "stdout" } do
     add { op = "symlink", path = at .. name, data = LINKS[name], word = "mounts" }
@@ -294,7 +294,8 @@ local SYSTEM = { bin = true, etc = true, lib = true, lib32 = true, lib64 = true,
 --- Adds the parts of a directory whose names are `wanted` to the list, as mounts: links are made anew, all else is bound.
 -- What lies in the directory is not trusted: a part that has become a link since is refused.
 local function add_parts(list, directory, wanted, more, host)
-  local real, _, why = host.realpath(directory)
+  local real, _, why = directory, nil, nil
+  if directory ~= "/" then real, _, why = host.realpath(directory) end
   if not real then return nil, directory, why end
   directory = real
   local prefix = directory == "/" and "/" or directory .. "/"

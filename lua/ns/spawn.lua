@@ -163,13 +163,20 @@ local function survey(spec, host, bag, keep)
   return opened
 end
 
+--- The program's terminal and pipes belong to the program: /dev/tty and /dev/stdout are opened as files are.
+local function give(made, spec, host)
+  local uid, gid = ids.program(spec, host)
+  if host.euid ~= 0 or not (uid and gid) or uid == 0 and gid == 0 then return end
+  for _, fd in ipairs(made) do core.give(fd, uid, gid) end
+end
+
 --- The plan for a checked spec, with all that it needs opened: steps, opened; or nil, step, errno.
 local function prepare(spec, host, bag, keep)
   local opened, step, errno = stdio.open(bag, spec, host.trial)
   if not opened then return nil, step, errno end
   opened.trees, step, errno = survey(spec, host, bag, keep)
   if not opened.trees then return nil, step, errno end
-  if opened.slave and host.euid == 0 then core.give_terminal(opened.slave, ids.program(spec, host)) end
+  give(opened.made, spec, host)
   host.ends, host.trees, host.slave, host.console = opened.ends, opened.trees, opened.slave, opened.console
   return plan.lower(spec, host), opened
 end

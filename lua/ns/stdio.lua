@@ -114,14 +114,15 @@ local function open_one(bag, name, want, trial)
   return bag:open("/dev/null", open.RDWR)
 end
 
---- Opens what the checked spec asks for. Returns {ends = {[0..] = descriptor}, ours = {stdin=, ...}}, or nil, the step that
--- was refused, errno. `trial`: no file is made.
+--- Opens what the checked spec asks for. Returns {ends = {[0..] = descriptor}, ours = {stdin=, ...}, made = {the program's
+-- ends of what is made for it}}, or nil, the step that was refused, errno. `trial`: no file is made.
 function stdio.open(bag, spec, trial)
-  local opened, default = { ends = {}, ours = {} }, { kind = "inherit" }
+  local opened, default = { ends = {}, ours = {}, made = {} }, { kind = "inherit" }
   if spec.pty then
     local master, slave, path = bag:pty(spec.pty.rows, spec.pty.cols)
     if not master then return nil, { op = "pty", path = slave, word = "pty" }, path end
     opened.pty, opened.slave, opened.console, default = master, slave, path, { fd = slave }
+    opened.made[1] = slave
   end
   for _, name in ipairs { "stdin", "stdout", "stderr" } do
     local want = spec[name] or name == "stdin" and spec.input and not spec.pty and { kind = "pipe" } or default
@@ -134,6 +135,7 @@ function stdio.open(bag, spec, trial)
       end
       opened.ends[NUMBER[name]] = theirs
       opened.ours[name] = ours
+      if ours then opened.made[#opened.made + 1] = theirs end
     end
   end
   for number, fd in pairs(spec.fds or {}) do opened.ends[number] = fd end

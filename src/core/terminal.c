@@ -16,7 +16,7 @@ static int terminal_resize(lua_State *L) {
     return nsL_done(L, ioctl((int)luaL_checkinteger(L, 1), TIOCSWINSZ, &size) < 0 ? -errno : 0);
 }
 
-/* give(fd of a terminal, uid, gid) -> true | nil, message, errno */
+/* give(fd of a terminal or a pipe, uid, gid) -> true | nil, message, errno */
 static int terminal_give(lua_State *L) {
     uid_t uid = (uid_t)luaL_checknumber(L, 2);
     gid_t gid = (gid_t)luaL_checknumber(L, 3);
@@ -52,7 +52,7 @@ static int terminal_restore(lua_State *L) {
 
 const luaL_Reg ns_terminal_functions[] = {
     {"resize", terminal_resize},
-    {"give_terminal", terminal_give},
+    {"give", terminal_give},
     {"terminal", terminal_keep},
     {"restore_terminal", terminal_restore},
     {NULL, NULL},
