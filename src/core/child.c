@@ -36,7 +36,7 @@ static long board(const struct boarding *b) {
     char *argv[] = {(char[]){"ns"}, number, NULL}, *env[] = {NULL};
     sys(__NR_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC); /* where this is missing, the plan's last steps do it */
     for (size_t i = 0; i < b->count; i++) sys(__NR_fcntl, b->kept[i], F_SETFD, 0);
-    long r = b->clone_flags & CLONE_NEWUSER ? keep_capabilities() : 0;
+    long r = (b->clone_flags & CLONE_NEWUSER) ? keep_capabilities() : 0;
     return r < 0 ? r : sys(__NR_execveat, b->launcher, "", argv, env, AT_EMPTY_PATH);
 }
 

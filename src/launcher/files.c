@@ -16,7 +16,7 @@
 
 /* path: a directory. mode */
 long op_mkdir(struct player *p, const struct step *s) {
-    long fd = place(p, plan_string(p, s->path), A_DIRECTORY, s->mode);
+    long fd = place(p, plan_string(p, s->path), A_DIRECTORY, (long)s->mode);
     return FAILED(fd) ? fd : sys(__NR_close, fd);
 }
 
@@ -82,11 +82,11 @@ long op_file(struct player *p, const struct step *s) {
     long fd = open_place(p, path, 0);
     if (!FAILED(fd)) {
         sys(__NR_close, fd);
-        return cover_file(p, path, s, s->mode);
+        return cover_file(p, path, s, (long)s->mode);
     }
     fd = parent_of(p, path, above, &name);
     if (FAILED(fd)) return fd;
-    long r = write_file((int)fd, name, plan_string(p, s->data), s->size, s->mode);
+    long r = write_file((int)fd, name, plan_string(p, s->data), s->size, (long)s->mode);
     sys(__NR_close, fd);
     return r;
 }

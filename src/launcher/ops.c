@@ -6,7 +6,6 @@
 #include <linux/close_range.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
-#include <linux/if.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/socket.h>
@@ -34,7 +33,7 @@ static long op_write(struct player *p, const struct step *s) {
     if (FAILED(fd)) return fd;
     long n = sys(__NR_write, fd, plan_string(p, s->data), s->size);
     sys(__NR_close, fd);
-    return FAILED(n) ? n : n == s->size ? 0 : -EIO;
+    return FAILED(n) ? n : (uint32_t)n == s->size ? 0 : -EIO;
 }
 
 /* data */
@@ -110,11 +109,15 @@ static long op_controlling(struct player *p, const struct step *s) {
 /* Brings the loopback up: a new net namespace has it down. */
 static long op_loopback(struct player *p, const struct step *s) {
     (void)p, (void)s;
-    struct ifreq lo = {.ifr_name = "lo"};
+    struct { /* struct ifreq: its header wants a C library */
+        char name[16];
+        short flags;
+        char rest[22];
+    } lo = {.name = "lo"};
     long fd = sys(__NR_socket, 2 /* AF_INET */, 2 /* SOCK_DGRAM */ | O_CLOEXEC, 0);
     if (FAILED(fd)) return fd;
     long r = sys(__NR_ioctl, fd, SIOCGIFFLAGS, &lo);
-    lo.ifr_flags |= 1; /* IFF_UP */
+    lo.flags |= 1; /* IFF_UP */
     if (!FAILED(r)) r = sys(__NR_ioctl, fd, SIOCSIFFLAGS, &lo);
     sys(__NR_close, fd);
     return r;

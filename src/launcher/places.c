@@ -183,15 +183,18 @@ long parent_of(struct player *p, const char *path, char *above, char **name) {
     return fd;
 }
 
-/* "/proc/self/fd/N" */
+/* "/proc/self/fd/N". Some machines have no instruction to divide. */
 const char *path_of(long fd, char *to) {
+    static const int units[] = {1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1};
     const char *prefix = "/proc/self/fd/";
-    char digits[12], *end = to;
-    int n = 0;
-    while (*prefix) *end++ = *prefix++;
-    do digits[n++] = (char)('0' + fd % 10);
-    while ((fd /= 10) > 0);
-    while (n > 0) *end++ = digits[--n];
+    char *digits = to;
+    while (*prefix) *digits++ = *prefix++;
+    char *end = digits;
+    for (int i = 0; i < 10; i++) {
+        *end = '0';
+        for (; fd >= units[i]; fd -= units[i]) ++*end;
+        if (*end > '0' || end > digits || i == 9) end++;
+    }
     *end = 0;
     return to;
 }

@@ -54,11 +54,11 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
 }
 #elif defined(__i386__)
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f) {
-    long last[2] = {f, a}; /* ebp and ebx cannot be named as operands: they are loaded from here */
+    long list[] = {f, a, b}, *at = list; /* ebp and ebx cannot be named as operands: they are loaded from here */
     __asm__ volatile("push %%ebp\n\tpush %%ebx\n\tmov 4(%%ecx), %%ebx\n\tmov (%%ecx), %%ebp\n\t"
                      "mov 8(%%ecx), %%ecx\n\tint $0x80\n\tpop %%ebx\n\tpop %%ebp"
-                     : "+a"(n)
-                     : "c"((long[3]){last[0], last[1], b}), "d"(c), "S"(d), "D"(e)
+                     : "+a"(n), "+c"(at)
+                     : "d"(c), "S"(d), "D"(e)
                      : "memory");
     return n;
 }
