@@ -257,8 +257,8 @@ return {
   end },
   { word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
   { steps = function(_, _, add, host) stdio.close_steps(host.ends, add) end },
-  { word = "init", check = check.boolean, needs = { "pid" }, steps = function(value, _, add)
-    if value then add { op = "init", word = "init" } end
+  { word = "init", check = check.boolean, needs = { "pid" }, steps = function(value, spec, add)
+    if value then add { op = "init", value = spec.detach and 1 or 0, word = "init" } end
   end },
   { word = "env", check = check_env },
   { word = "clear_env", check = check.boolean },

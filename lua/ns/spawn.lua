@@ -21,10 +21,7 @@ local function reap_orphans()
   for handle in pairs(orphans) do
     local _, how
     if not handle:isclosed() then _, how = handle:wait(0) end
-    if how ~= "timeout" and how ~= "again" then
-      handle:close()
-      orphans[handle] = nil
-    end
+    if how ~= "timeout" and how ~= "again" then orphans[handle] = nil end -- closed when it is collected: it knows the status
   end
 end
 

@@ -127,7 +127,7 @@ end
 
 --- How many processes have `word` as one of their arguments.
 function machine.processes(word)
-  local line = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -cxF -- '%s' || true"
+  local line = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -cxF -e'%s' || true" -- "-e": not grep itself
   local f = io.popen(line:format(word))
   local count = f:read("*n")
   f:close()

@@ -92,9 +92,14 @@ int nsL_tree(lua_State *L) {
     return 1;
 }
 
-/* tree:kill(): who still lives of it, whoever is their parent now */
+/* tree:kill(): who still lives of it, whoever is their parent now, and what they have started since */
 static int tree_kill(lua_State *L) {
     struct tree *t = luaL_checkudata(L, 1, TREE);
+    t->stop = true;
+    for (size_t i = 0, known = t->count; i < t->count; i++) {
+        bool gone = i < known && FAILED(ns_signal(t->members[i].pid, t->members[i].pidfd, SIGSTOP));
+        if (!gone) add_children(t, t->members[i].pid); /* the pid of who is gone may be somebody else's now */
+    }
     kill_all(t);
     forget(t);
     return 0;

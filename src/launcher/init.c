@@ -10,6 +10,7 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/signalfd.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "launcher.h"
@@ -51,12 +52,12 @@ static void hand_on(int signals, long program) {
         if (info.ssi_signo != SIGNAL_CHLD && info.ssi_code != SIGNAL_KERNEL) sys(__NR_kill, program, info.ssi_signo);
 }
 
-_Noreturn static void serve(struct player *p, long program) {
+_Noreturn static void serve(struct player *p, long program, bool detached) {
     uint64_t all = ~0ull;
     int signals = (int)sys(__NR_signalfd4, -1, &all, sizeof all, O_CLOEXEC | O_NONBLOCK);
     if (FAILED(signals)) leave();
     for (;;) {
-        struct pollfd polls[] = {{signals, POLLIN, 0}, {p->socket, 0, 0}};
+        struct pollfd polls[] = {{signals, POLLIN, 0}, {detached ? -1 : p->socket, 0, 0}};
         reap(p, program);
         long r = sys(__NR_ppoll, polls, 2, 0, 0, 8);
         if (FAILED(r) && r != -EINTR) leave();
@@ -66,13 +67,15 @@ _Noreturn static void serve(struct player *p, long program) {
 }
 
 /* The child goes on with the plan, whose next steps are its last; its parent never comes back. CLONE_VFORK: it wakes when the
- * child has executed the program, or is dead. */
+ * child has executed the program, or is dead. value: 1 for one that outlives the host */
 long op_init(struct player *p, const struct step *s) {
-    (void)s;
     uint32_t step = p->plan->current;
+    bool detached = s->value != 0;
     /* What it holds is not for the program, which may have the same id. Before there is one: that gets its flag by exec. */
     sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+    p->plan->current = step + 1; /* if something hangs from here on, it is what the child plays */
     long program = sys(__NR_clone, CLONE_VFORK | SIGNAL_CHLD, 0, 0, 0, 0);
+    if (FAILED(program)) p->plan->current = step;
     if (program <= 0) return program;
     sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
     if (sys(__NR_dup3, p->socket, 3, O_CLOEXEC) == 3) p->socket = 3;
@@ -81,5 +84,5 @@ long op_init(struct player *p, const struct step *s) {
     p->plan->current = step;
     ns_report(p, 0);
     sys(__NR_munmap, p->plan, p->plan->size);
-    serve(p, program);
+    serve(p, program, detached);
 }
