@@ -65,7 +65,10 @@ function privileges.set_ids(_, spec, add, host)
   if user and user.id ~= 0 and spec.caps and spec.caps ~= 0 then
     add { op = "prctl", which = SET_KEEPCAPS, value = 1, word = "caps" }
   end
-  if ids.may_set_groups(spec, host) then add { op = "setgroups", data = pack(groups or {}), word = "groups" } end
+  -- Without a user namespace the kernel says who may; with one it is known already (check_mapped).
+  if ids.may_set_groups(spec, host) or groups and not spec.flags.user then
+    add { op = "setgroups", data = pack(groups or {}), word = "groups" }
+  end
   local gid = group and group.id or user and user.gid
   if gid then add { op = "setgid", value = gid, word = "group" } end
   if user then add { op = "setuid", value = user.id, word = "user" } end
@@ -73,18 +76,14 @@ end
 
 -- ---- capabilities ----
 
---- Every capability that this kernel knows, as a mask.
-local function every_cap()
-  local file = io.open("/proc/sys/kernel/cap_last_cap")
-  local last = file and file:read("*n") or 40
-  if file then file:close() end
-  return 2 ^ (last + 1) - 1
-end
+-- In place of a mask: all that there are for us.
+local ALL = -1
 
---- A list of names, with or without CAP_, in any case -> a mask. {"all"} stands for every one.
+--- A list of names, with or without CAP_, in any case -> a mask. {"all"} stands for every one that
+-- the host has, or that a user namespace gives.
 -- @see capabilities(7)
 function privileges.check_caps(value, where)
-  if type(value) == "table" and rawget(value, 1) == "all" and #check.items(value, where) == 1 then return every_cap() end
+  if type(value) == "table" and rawget(value, 1) == "all" and #check.items(value, where) == 1 then return ALL end
   local mask, seen = 0, {}
   for i, name in ipairs(check.items(value, where)) do
     local at = check.at(where, i)
@@ -101,13 +100,14 @@ end
 --- What the bounding set keeps.
 -- @see capabilities(7)
 function privileges.bound(mask, _, add)
-  add { op = "bound", flags = mask, word = "caps" }
+  if mask ~= ALL then add { op = "bound", flags = mask, word = "caps" } end
 end
 
 --- What is left in the end: the capabilities of the spec; without that word the inheritable ones are emptied.
 function privileges.set_caps(_, spec, add)
   if spec.caps then
-    add { op = "caps", flags = spec.caps, value = 1, word = "caps" }
+    local all = spec.caps == ALL
+    add { op = "caps", flags = all and 0 or spec.caps, value = all and 2 or 1, word = "caps" }
   else
     add { op = "caps" }
   end

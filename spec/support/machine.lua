@@ -83,6 +83,19 @@ function machine.host(code, options)
   return assert(ns.run(spec))
 end
 
+--- What a Lua expression comes to for an ordinary user, as a string; in it, sh(spec, line) gives the output of a shell line,
+-- or the message of the refusal.
+function machine.as_nobody(expression)
+  local r = machine.host(([[
+    local ns = require "ns"
+    local function sh(spec, line)
+      local r, message = ns.run(ns.box(spec):argv("sh", "-c", line))
+      return r and (r.stdout .. r.stderr):gsub("\n$", "") or message
+    end
+    io.write(tostring((%s)))]]):format(expression), { nobody = true })
+  return r.stdout .. r.stderr
+end
+
 local function try(spec)
   spec.argv = { "true" }
   local r, message = ns.run(spec)

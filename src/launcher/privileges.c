@@ -38,22 +38,23 @@ long op_bound(struct player *p, const struct step *s) {
     return 0;
 }
 
-/* flags: the inheritable and the ambient capabilities from now on. value: permitted and effective are cut down to them,
- * too; without it exec gives the program just what its ids give it. */
+/* flags: the inheritable and the ambient capabilities from now on. value: 1, permitted and effective are cut down to them,
+ * too; 2, they are all that are permitted; 0, exec gives the program just what its ids give it. */
 long op_caps(struct player *p, const struct step *s) {
     (void)p;
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct sets[2];
     long r = sys(__NR_capget, &head, sets);
     for (int i = 0; i < 2; i++) {
-        uint32_t keep = (uint32_t)(s->flags >> (32 * i));
+        uint32_t keep = s->value == 2 ? sets[i].permitted : (uint32_t)(s->flags >> (32 * i));
         sets[i].inheritable = keep;
         if (s->value) sets[i].permitted = sets[i].effective = keep;
     }
     if (!FAILED(r)) r = sys(__NR_capset, &head, sets);
     if (!FAILED(r)) r = sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     for (int cap = 0; cap < 64 && !FAILED(r); cap++)
-        if (s->flags >> cap & 1) r = sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+        if (sets[cap / 32].inheritable >> (cap % 32) & 1)
+            r = sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
     return r;
 }
 
