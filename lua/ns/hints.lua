@@ -126,6 +126,17 @@ local function not_mappable(step)
 end
 
 local function install_uidmap() return "install it: apt-get install uidmap" end
+--- The kernel says EINVAL for whatever it is of an overlay's directories.
+local function no_layer(step)
+  for _, option in ipairs(step.options) do
+    local layer, list = option:match("^(%l+)dir=(.*)$")
+    list = (list or ""):gsub("\\(.)", { [":"] = "\1", ["\\"] = "\2" })
+    for path in list:gmatch(layer == "lower" and "[^:]+" or ".+") do
+      path = path:gsub("\1", ":"):gsub("\2", "\\")
+      if not core.access(path .. "/.", 0) then return ("its %s %s is no directory"):format(layer, path) end
+    end
+  end
+end
 
 local function not_ours(step)
   return ("%s is not there, and is not made: only in what this spec mounts itself (a tmpfs, a root's top) are places made")
@@ -156,6 +167,8 @@ local rows = {
   { "clone", "ENOMEM", function() return "out of memory, or the init of this pid namespace has died" end },
   { "clone", "EAGAIN", function() return "RLIMIT_NPROC or a pids limit of the cgroup is reached" end },
   { "clone", "EINVAL", function() return "this kernel lacks one of these kinds of namespace" end },
+  { "overlay", "EINVAL", no_layer },
+  { "overlay", "ENOENT", no_layer },
   { "unshare", "EPERM", function() return "needs CAP_SYS_ADMIN: add 'user' to the flags" end },
   { "mount", "EPERM", fs_refused },
   { "fs", "EPERM", fs_refused },

@@ -159,6 +159,7 @@ local function dev(m, add, host)
   end
 end
 
+--- The kernel takes a backslash away from all three.
 local function escape(path) return (path:gsub("[\\:]", "\\%0")) end
 
 local function overlay(m, add, host)
@@ -167,8 +168,8 @@ local function overlay(m, add, host)
   for i, path in ipairs(m.lower) do lowers[i] = escape(path) end
   if not tree then options[1] = "lowerdir=" .. table.concat(lowers, ":") end
   if m.upper then
-    options[#options + 1] = "upperdir=" .. m.upper
-    options[#options + 1] = "workdir=" .. m.work
+    options[#options + 1] = "upperdir=" .. escape(m.upper)
+    options[#options + 1] = "workdir=" .. escape(m.work)
   end
   add { op = "overlay", path = m.target, options = options, fd = tree or nil, flags = attributes(m),
     value = not m.upper and not m.ro and 1 or nil, source = m.lower[1], note = host.notes and host.notes[m],

@@ -2,6 +2,7 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
+#include <linux/stat.h>
 #include <stddef.h>
 
 #include "ops.h"
@@ -84,6 +85,7 @@ long op_file(struct player *p, const struct step *s) {
         sys(__NR_close, fd);
         return cover_file(p, path, s, (long)s->mode);
     }
+    if (fd != -ENOENT) return fd;
     fd = parent_of(p, path, above, &name);
     if (FAILED(fd)) return fd;
     long r = write_file((int)fd, name, plan_string(p, s->data), s->size, (long)s->mode);
