@@ -6,23 +6,21 @@ local proof = require "proof"
 
 local directory, remove = machine.directory()
 
---- What may be there. `hung` is a file system whose server does not answer (proof/hung.c).
 assert(ns.run({ "sh", "-c", ([[
   cd %s && chmod 755 . && mkfifo -m 666 fifo && mkdir -m 777 directory upper work && echo x > file && chmod 777 file &&
   ln -s nowhere dangling && ln -s loop loop && ln -s fifo fifolink && ln -s directory dirlink && cp /bin/true program &&
   perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => "socket", Listen => 1) or die' && chmod 777 socket &&
-  for thing in fifo socket file directory dangling loop missing fifolink dirlink; do
-    printf '#!%%s/%%s\n' "$PWD" $thing > script-$thing; chmod 755 script-$thing
-  done
-  ln -s /dev/zero zero; ln -s /dev/tty tty; ln -s /dev/ptmx ptmx
-  for thing in zero tty ptmx; do printf '#!%%s/%%s\n' "$PWD" $thing > script-$thing; chmod 755 script-$thing; done]])
-  :format(directory) }).ok)
+  ln -s /dev/zero zero && ln -s /dev/tty tty && ln -s /dev/ptmx ptmx &&
+  for thing in *; do printf '#!%%s/%%s\n' "$PWD" $thing > script-$thing; chmod 755 script-$thing; done
+  printf '#!%%s/missing\n' "$PWD" > script-missing; chmod 755 script-missing; mkdir -m 755 hung]]):format(directory) }).ok)
 
+--- What may stand there.
 local THINGS = { "fifo", "socket", "file", "directory", "dangling", "loop", "missing", "fifolink", "dirlink", "zero", "tty",
-  "ptmx" }
+  "ptmx", "program" }
 
---- In a host of its own, as root or not: a line for each place and thing. BASE is the spec that all start from.
-local MATRIX = [[
+--- In a host of its own, as root or not: a line for each place and thing. BASE is the spec that all start from, ONLY the
+-- places that are tried.
+local MATRIX = [==[
   local core, ns = require "ns.core", require "ns"
   local D, base = DIRECTORY, BASE
   local function with(words)
@@ -43,7 +41,7 @@ local MATRIX = [[
   end
   local function outside(mount, field, list)
     return with(function(path)
-      mount[field] = list and { path } or path
+      mount[field] = list and { path, "/usr/lib" } or path
       return { root = "empty", system = true, mounts = { mount } }
     end)
   end
@@ -62,7 +60,7 @@ local MATRIX = [[
     { "ro_bind source", outside({ type = "bind", target = "/x", ro = true }, "source") },
     { "bind source, try", outside({ type = "bind", target = "/x", try = true }, "source") },
     { "lower", outside({ type = "overlay", target = "/x" }, "lower") },
-    { "lower, ro", outside({ type = "overlay", target = "/x", ro = true, lower = 0 }, "lower") },
+    { "lower, ro", outside({ type = "overlay", target = "/x", ro = true }, "lower", true) },
     { "upper", outside({ type = "overlay", target = "/x", lower = "/usr/lib", work = D .. "/work" }, "upper") },
     { "work", outside({ type = "overlay", target = "/x", lower = "/usr/lib", upper = D .. "/upper" }, "work") },
     { "bind target", inside { type = "bind", source = "/etc" } },
@@ -78,9 +76,11 @@ local MATRIX = [[
     { "overlay target", inside { type = "overlay", lower = "/usr/lib" } },
   }
   for _, place in ipairs(places) do
-    for thing in THINGS:gmatch("%%S+") do
+    for thing in (ONLY[place[1]] == OTHERS and THINGS or ""):gmatch("%%S+") do
+      local writes = place[1]:find("^std%%l+") and place[1] ~= "stdin" and thing == "program" -- it would be one no more
+      io.stderr:write(thing, " as ", place[1], "\n") -- the last one is what hangs
       local started = core.clock()
-      local ok, p, message, errno, detail = pcall(ns.spawn, place[2](D .. "/" .. thing))
+      local ok, p, message, errno, detail = pcall(ns.spawn, place[2](D .. "/" .. (writes and "file" or thing)))
       local outcome = "works"
       if not ok then
         outcome = "raised: " .. tostring(p)
@@ -92,12 +92,33 @@ local MATRIX = [[
         if p.timed_out then outcome = "ran until its timeout" end
         p:close()
       end
+      os.remove(D .. "/nowhere")
+      os.remove(D .. "/missing")
       print(("%%s\t%%s\t%%.3f\t%%s"):format(place[1], thing, core.clock() - started, outcome:gsub("\n", " ")))
     end
   end
-]]
+]==]
 
 local SLOW = 1 + 1 -- the timeout, and a second
+
+--- Runs the matrix and checks each line of it: the number of lines, which places have worked, the slowest.
+local function run(title, values, options)
+  values.DIRECTORY = ("%q"):format(directory)
+  local code = MATRIX:gsub("%%%%", "%%"):gsub("%f[%u]%u%u%u%u+%f[%U]", values)
+  options.timeout = 600
+  local r = machine.host(code, options)
+  local cases, worked, slowest = 0, {}, 0
+  for place, thing, seconds, outcome in r.stdout:gmatch("([^\t\n]*)\t([%w/]+)\t([%d.]+)\t([^\n]*)\n") do
+    cases = cases + 1
+    slowest = math.max(slowest, tonumber(seconds))
+    worked[place] = worked[place] or outcome == "works"
+    proof.check(tonumber(seconds) < SLOW, "%s, %s as %s: took %s s: %s", title, thing, place, seconds, outcome)
+    proof.check(outcome == "works" or outcome:find("^refused: "), "%s, %s as %s: %s", title, thing, place, outcome)
+  end
+  proof.check(r.ok, "%s: %s", title, tostring(r))
+  proof.figure("files in places, " .. title, "%d cases, the slowest %.2f s", cases, slowest)
+  return cases, worked
+end
 
 local BASES = {
   { "root", '{ flags = { "pid", "mount" } }' },
@@ -106,26 +127,37 @@ local BASES = {
   { "user", '{ flags = { "user", "pid", "mount" } }', nobody = true },
 }
 
+local function files() return ns.run({ "find", directory, "-printf", "%P %M %U %l\n" }).stdout end
+
+--- Nothing is ever made in a directory of the host, and what is there is no mount: these cannot work.
+local NEVER = { ["symlink target"] = true, ["remount target"] = true }
+
+local before = files()
 for _, base in ipairs(BASES) do
-  local values = { DIRECTORY = ("%q"):format(directory), BASE = base[2], THINGS = ("(%q)"):format(table.concat(THINGS, " ")) }
-  local code = MATRIX:gsub("%%%%", "%%"):gsub("%f[%u]%u%u%u%u+%f[%U]", values)
-  local r = machine.host(code, { nobody = base.nobody, timeout = 600 })
-  local cases, worked, slowest = 0, {}, 0
-  for place, thing, seconds, outcome in r.stdout:gmatch("([^\t\n]*)\t(%w+)\t([%d.]+)\t([^\n]*)\n") do
-    cases = cases + 1
-    slowest = math.max(slowest, tonumber(seconds))
-    worked[place] = worked[place] or outcome == "works"
-    proof.check(tonumber(seconds) < SLOW, "%s, %s as %s: took %s s: %s", base[1], thing, place, seconds, outcome)
-    proof.check(outcome == "works" or outcome:find("^refused: "), "%s, %s as %s: %s", base[1], thing, place, outcome)
-    if os.getenv("VERBOSE") then print(base[1], place, thing, seconds, outcome) end
-  end
-  proof.check(r.ok and cases == 28 * #THINGS, "%s: %d cases: %s", base[1], cases, tostring(r))
-  local never = {}
+  local cases, worked = run(base[1], { BASE = base[2], ONLY = "({})", OTHERS = "nil", THINGS = ("(%q)"):format(table.concat(THINGS, " ")) },
+    { nobody = base.nobody })
+  proof.check(cases == 28 * #THINGS, "%s: %d cases", base[1], cases)
   for place, ok in pairs(worked) do
-    if not ok then never[#never + 1] = place end
+    proof.check(ok == not NEVER[place], "%s: %s as %s", base[1], ok and "something works" or "nothing works", place)
   end
-  proof.check(#never == 0, "%s: nothing works as %s", base[1], table.concat(never, ", "))
-  proof.figure("files in places, " .. base[1], "%d cases, the slowest %.2f s", cases, slowest)
+  local after = files()
+  -- the overlay's own work directory is all that may have come
+  after = after:gsub("[^\n]*/[^\n]*\n", function(line) return line:find("work", 1, true) and "" end)
+  proof.check(after == before, "%s: the directory has changed from\n%s\nto\n%s", base[1], before, after)
+end
+
+-- ---- a file system whose server does not answer: what the launcher looks up there ends at the deadline ----
+
+local hung = directory .. "/hung.bin"
+assert(ns.run({ "gcc", "-o", hung, "proof/hung.c" }).ok)
+local under = { "unshare", "--mount", "--propagation", "private", hung, directory .. "/hung" }
+local try = machine.host("io.write 'fine'", { under = under })
+if try.stdout == "fine" then
+  local only = '({ cwd = true, program = true, PATH = true, mount_proc = true, ["bind source"] = true, lower = true })'
+  run("no answer", { BASE = '{ flags = { "pid", "mount" }, init = true }', ONLY = only, OTHERS = "true", THINGS = '"hung/x"' },
+    { under = under })
+else
+  proof.skip("a file system that does not answer: %s", try.stderr)
 end
 
 remove()
