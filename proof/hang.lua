@@ -134,7 +134,8 @@ local NEVER = { ["symlink target"] = true, ["remount target"] = true }
 
 local before = files()
 for _, base in ipairs(BASES) do
-  local cases, worked = run(base[1], { BASE = base[2], ONLY = "({})", OTHERS = "nil", THINGS = ("(%q)"):format(table.concat(THINGS, " ")) },
+  local things = ("(%q)"):format(table.concat(THINGS, " "))
+  local cases, worked = run(base[1], { BASE = base[2], ONLY = "({})", OTHERS = "nil", THINGS = things },
     { nobody = base.nobody })
   proof.check(cases == 28 * #THINGS, "%s: %d cases", base[1], cases)
   for place, ok in pairs(worked) do
@@ -154,8 +155,8 @@ local under = { "unshare", "--mount", "--propagation", "private", hung, director
 local try = machine.host("io.write 'fine'", { under = under })
 if try.stdout == "fine" then
   local only = '({ cwd = true, program = true, PATH = true, mount_proc = true, ["bind source"] = true, lower = true })'
-  run("no answer", { BASE = '{ flags = { "pid", "mount" }, init = true }', ONLY = only, OTHERS = "true", THINGS = '"hung/x"' },
-    { under = under })
+  local base = '{ flags = { "pid", "mount" }, init = true }'
+  run("no answer", { BASE = base, ONLY = only, OTHERS = "true", THINGS = '"hung/x"' }, { under = under })
 else
   proof.skip("a file system that does not answer: %s", try.stderr)
 end

@@ -126,6 +126,7 @@ local function not_mappable(step)
 end
 
 local function install_uidmap() return "install it: apt-get install uidmap" end
+
 --- The kernel says EINVAL for whatever it is of an overlay's directories.
 local function no_layer(step)
   for _, option in ipairs(step.options) do
