@@ -33,6 +33,14 @@ function modes.spec(name, more)
   error("no mode " .. name)
 end
 
+--- A value as Lua code.
+function modes.text(value)
+  if type(value) ~= "table" then return type(value) == "string" and ("%q"):format(value) or tostring(value) end
+  local fields = {}
+  for k, v in pairs(value) do fields[#fields + 1] = ("[%s] = %s"):format(modes.text(k), modes.text(v)) end
+  return "{ " .. table.concat(fields, ", ") .. " }"
+end
+
 --- A directory that anybody can read, with the module and this file in it, for hosts of their own (machine.host).
 function modes.publish()
   local directory = require("support.machine").public()
