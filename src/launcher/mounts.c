@@ -163,6 +163,6 @@ long op_pivot(struct player *p, const struct step *s) {
     if (!FAILED(r)) r = sys(__NR_chdir, "/");
     sys(__NR_close, p->root);
     p->root = -1;
-    p->pinned = 0;
+    unpin(p);
     return r;
 }

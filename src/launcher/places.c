@@ -73,6 +73,11 @@ long pin(struct player *p, const char *path, long mount, int fixed) {
     return 0;
 }
 
+void unpin(struct player *p) {
+    for (; p->pinned > 0; p->pinned--)
+        if (p->pins[p->pinned - 1].fd >= 0) sys(__NR_close, p->pins[p->pinned - 1].fd);
+}
+
 static long open_in_root(struct player *p, const char *path, uint64_t flags) {
     long root = root_of(p);
     return FAILED(root) ? root : resolve(root, path, flags, RESOLVE_IN_ROOT);

@@ -23,6 +23,7 @@ int is_own(const struct player *, long fd);
 /* Mounts that later places are looked up beneath. */
 int is_fixed(struct player *, const char *path);
 long pin(struct player *, const char *path, long mount, int fixed);
+void unpin(struct player *);
 
 /* files.c */
 long cover_file(struct player *, const char *path, const struct step *, long mode);
