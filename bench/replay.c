@@ -76,7 +76,7 @@ static double play(struct job *j) {
     struct plan *plan = mmap(NULL, j->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (plan == MAP_FAILED) return -1;
     memcpy(plan, j->bytes, j->size);
-    j->player = (struct player){.plan = plan, .socket = j->pair[1], .root = -1};
+    j->player = (struct player){.plan = plan, .socket = j->pair[1], .root = -1, .held = AT_FDCWD};
     double start = now();
     pid_t pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD | j->flags, j);
     if (pid > 0) waitpid(pid, NULL, 0);
