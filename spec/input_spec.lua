@@ -102,7 +102,7 @@ describe("a method of a process refuses", function()
     { "a signal with a fraction", function() p:kill(1.5) end, "to 'kill' (unknown signal '1.5')" },
     { "signal NaN", function() p:kill(NAN) end, ("to 'kill' (unknown signal '%s')"):format(tostring(NAN)) },
     { "SIGFOO", function() p:kill("SIGFOO") end, "to 'kill' (unknown signal 'SIGFOO')" },
-    { "a signal that is a table", function() p:kill({}) end, "to 'kill' (unknown signal 'table" },
+    { "a signal that is a table", function() p:kill({}) end, "to 'kill' (unknown signal 'table')" },
     { "to wait for -1 seconds", function() p:wait(-1) end, "to 'wait' (seconds expected, got -1)" },
     { "to wait for NaN", function() p:wait(NAN) end, "to 'wait' (seconds expected, got " },
     { "to wait for a string", function() p:wait("1") end, "to 'wait' (seconds expected, got 1)" },
@@ -127,5 +127,48 @@ describe("a method of a process refuses", function()
       local q = assert(ns.spawn { "sh", "-c", "sleep 0.05" })
       assert.is_true((q:wait(seconds)))
     end
+  end)
+end)
+
+describe("a mistake stands at the line of the call", function()
+  local p
+
+  setup(function() p = assert(ns.spawn { "true" }) end)
+  teardown(function() p:close() end)
+
+  -- one call a line, in this order
+  local here = debug.getinfo(1, "l").currentline
+  local CALLS = {
+    spawn = function() ns.spawn { 1 } end,
+    run = function() ns.run { 1 } end,
+    check = function() ns.check { 1 } end,
+    explain = function() ns.explain { 1 } end,
+    box = function() ns.box { 1 } end,
+    ["ns.wait"] = function() ns.wait(1) end,
+    ["a method of a process"] = function() p:kill(0) end,
+    ["a word of a box"] = function() ns.box():umask(-1) end,
+    ["a mount of a box"] = function() ns.box():tmpfs("x") end,
+    ["a box's start"] = function() ns.box():spawn(1) end,
+  }
+  local order = { "spawn", "run", "check", "explain", "box", "ns.wait", "a method of a process", "a word of a box",
+    "a mount of a box", "a box's start" }
+
+  for i, name in ipairs(order) do
+    local line = here + 1 + i
+    it("of " .. name, function()
+      local ok, message = pcall(CALLS[name])
+      assert.is_false(ok)
+      assert.matches("^[^\n]*input_spec%.lua:" .. line .. ": ", message)
+    end)
+
+    it("of " .. name .. " in a coroutine", function()
+      local _, message = coroutine.resume(coroutine.create(CALLS[name]))
+      assert.matches("^[^\n]*input_spec%.lua:" .. line .. ": ", message)
+    end)
+  end
+
+  it("or has no line, where no Lua function has made it", function()
+    local _, message = coroutine.resume(coroutine.create(ns.spawn), { 1 })
+    assert.equal("bad argument #1 to 'spawn' (argv[1]: string expected, got number)", message)
   end)
 end)

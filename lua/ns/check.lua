@@ -1,6 +1,7 @@
 --- Checks of what the caller wrote. A check returns the value in its normal form, or raises a mistake that names the
 -- field; `ns.plan` catches it and hands it on to the caller's line.
 -- @module ns.check
+if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
 local check = {}
 
 local Mistake = {}
@@ -25,6 +26,11 @@ function check.raise(text, ...)
   error(text:format(...), info and level or 0)
 end
 
+--- A value for a message: strings and numbers as they are, of others the type. No metamethod is asked.
+function check.show(value)
+  return (type(value) == "string" or type(value) == "number") and tostring(value) or type(value)
+end
+
 local kept = {}
 
 --- "argv[3]" for ("argv", 3). Kept, as every check of a list asks for it.
@@ -34,7 +40,7 @@ function check.at(where, i)
     known = {}
     kept[where] = known
   end
-  local name = known[i] or ("%s[%s]"):format(where, tostring(i))
+  local name = known[i] or ("%s[%s]"):format(where, check.show(i))
   if type(i) == "number" and i > 0 and i < 64 then known[i] = name end
   return name
 end
@@ -121,7 +127,7 @@ function check.list(item, least)
     local result, count, last = {}, 0, 0
     for key in next, value do
       if type(key) ~= "number" or key < 1 or key ~= math.floor(key) then
-        check.fail(where, "list expected, got the key '%s'", tostring(key))
+        check.fail(where, "list expected, got the key '%s'", check.show(key))
       end
       count, last = count + 1, math.max(last, key)
     end
@@ -173,7 +179,8 @@ function check.record(fields)
     local result = {}
     for key, v in next, value do
       if not fields[key] then
-        check.fail(where, "unknown field '%s'%s", tostring(key), type(key) == "string" and check.nearest(key, fields) or "")
+        local near = type(key) == "string" and check.nearest(key, fields) or ""
+        check.fail(where, "unknown field '%s'%s", check.show(key), near)
       end
       result[key] = fields[key](v, ("%s.%s"):format(where, key))
     end

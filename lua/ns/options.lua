@@ -5,6 +5,7 @@
 -- A row without a word is played always. To add a word: its row, at the place where it is to be played. To move a step:
 -- move its row. Builder methods and the list of known words come from here.
 -- @module ns.options
+if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
 local check = require "ns.check"
 local constants = require("ns.core").constants
 local ids = require "ns.ids"
@@ -103,8 +104,8 @@ local function check_env(value, where)
   if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
   local result = {}
   for name, v in next, value do
-    local at = ("%s.%s"):format(where, tostring(name))
-    if type(name) ~= "string" then check.fail(where, "{NAME=value} expected, got the key %s", tostring(name)) end
+    local at = ("%s.%s"):format(where, check.show(name))
+    if type(name) ~= "string" then check.fail(where, "{NAME=value} expected, got the key %s", check.show(name)) end
     check.text(name, where)
     if name == "" or name:find("=", 1, true) then check.fail(at, "'%s' cannot be a name", name) end
     if v ~= false then argument(name .. "=" .. check.text(v, at), at) end

@@ -1,5 +1,6 @@
 --- Ids, capabilities, limits and priorities: checks and steps of their words.
 -- @module ns.privileges
+if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
 local check = require "ns.check"
 local core = require "ns.core"
 local constants = core.constants
@@ -122,7 +123,7 @@ local function bits(known, what)
     local sum, seen = 0, {}
     for i, name in ipairs(check.items(type(value) == "string" and { value } or value, where)) do
       if not known[name] then
-        check.fail(check.at(where, i), "unknown %s '%s'%s", what, tostring(name),
+        check.fail(check.at(where, i), "unknown %s '%s'%s", what, check.show(name),
           type(name) == "string" and check.nearest(name, known) or "")
       end
       if not seen[name] then sum = sum + known[name] end
