@@ -111,12 +111,13 @@ describe("a plan", function()
     return "\n" .. table.concat(plans.words(spec, more), "\n") .. "\n"
   end
 
-  local INSIDE = [[
+  local START, INSIDE = "\nask for a signal at the host's end\njoin a new session keyring", [[
 
 setsid
-join a new session keyring
 make all mounts private
 unshare the time namespace
+enter /proc/self/ns/time_for_children
+write /proc/sys/user/max_user_namespaces
 make the new root
 link /bin to usr/bin
 bind /etc on /etc
@@ -157,11 +158,11 @@ exec 'sh'
 ]]
 
   it("of root's sandbox is this, with maps that the host writes", function()
-    assert.equal("\nask for a signal at the host's end\nsetgroups\nsetgid 0\nsetuid 0" .. INSIDE, boxed())
+    assert.equal(START .. "\nsetgroups\nsetgid 0\nsetuid 0" .. INSIDE, boxed())
   end)
 
   it("of an ordinary user's sandbox is this, with maps that it writes itself", function()
-    assert.equal("\nask for a signal at the host's end\nwrite /proc/self/setgroups\nwrite /proc/self/gid_map\n"
+    assert.equal(START .. "\nwrite /proc/self/setgroups\nwrite /proc/self/gid_map\n"
       .. "write /proc/self/uid_map\nsetgid 0\nsetuid 0" .. INSIDE, boxed(plans.ordinary))
   end)
 
