@@ -238,7 +238,8 @@ end
 --- The class and the level of input and output.
 -- @see ioprio_set(2)
 function privileges.ioprio(p, _, add)
-  add { op = "ioprio", which = IO_CLASSES[p.class], value = p.level or 0, data = p.class, word = "ioprio" }
+  local level = p.level or (p.class == "realtime" or p.class == "best-effort") and 4 or 0 -- as ionice(1)
+  add { op = "ioprio", which = IO_CLASSES[p.class], value = level, data = p.class, word = "ioprio" }
 end
 
 local PERSONAS = { addr_no_randomize = 0x0040000, mmap_page_zero = 0x0100000, addr_compat_layout = 0x0200000,
