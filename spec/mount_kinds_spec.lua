@@ -42,7 +42,8 @@ for _, way in ipairs(ways.list) do
       local spec = { root = "empty", system = true, mounts = { { type = "proc", hidepid = "invisible" } } }
       assert.matches("hidepid=invisible", run(way, spec, "cat /proc/self/mountinfo"))
       if way.nobody then return end -- there is but one id
-      local line = "setpriv --reuid=1 --regid=1 --clear-groups --inh-caps=-all test -e /proc/1/comm && echo seen || echo hidden"
+      local line = "setpriv --reuid=1 --regid=1 --clear-groups --inh-caps=-all test -e /proc/1/comm && echo seen || "
+        .. "echo hidden"
       assert.equal("hidden", run(way, spec, line))
       spec.mounts[1].hidepid = "off"
       assert.equal("seen", run(way, spec, line))
@@ -94,7 +95,8 @@ for _, way in ipairs(ways.list) do
       local spec = with { { type = "file", target = "/n/f", data = all, mode = 256 + 64 },
         { type = "file", target = "/etc/passwd", data = "mine\n" }, { type = "file", target = "/empty", data = "" },
         { type = "file", target = "/big", data = all:rep(256) } }
-      local said = run(way, spec, "md5sum </n/f; stat -c %a:%s /n/f /etc/passwd /empty /big; cat /etc/passwd; echo >/etc/passwd")
+      local said = run(way, spec,
+        "md5sum </n/f; stat -c %a:%s /n/f /etc/passwd /empty /big; cat /etc/passwd; echo >/etc/passwd")
       assert.matches("^e2c865db4162bed963bfaa9ef6ac18f0  %-\n500:256\n644:5\n644:0\n644:65536\nmine\n.*Read%-only", said)
     end)
 
@@ -105,16 +107,17 @@ for _, way in ipairs(ways.list) do
     end)
 
     it("of a directory and of a link makes them", function()
-      local spec = with { { type = "dir", target = "/d/e", mode = 448 }, { type = "symlink", target = "/l/m", to = "../d/e" },
-        { type = "file", target = "/l/m/f", data = "through\n" } }
+      local spec = with { { type = "dir", target = "/d/e", mode = 448 },
+        { type = "symlink", target = "/l/m", to = "../d/e" }, { type = "file", target = "/l/m/f", data = "through\n" } }
       assert.equal("755 700\n../d/e\nthrough", run(way, spec, "echo $(stat -c %a /d /d/e); readlink /l/m; cat /d/e/f"))
     end)
 
-    it("of a directory is one that is there; a file there, or something where a link is wanted, is refused", function()
+    it("of a directory is one that is there; a file there, or anything where a link is to be, is refused", function()
       assert.equal("yes", run(way, with { { type = "dir", target = "/usr/bin" } }, "test -d /usr/bin && echo yes"))
       assert.matches("^refused: mkdir /etc/passwd: Not a directory",
         run(way, with { { type = "dir", target = "/etc/passwd" } }, "true"))
-      assert.matches("^refused: link /etc to x: File exists", run(way, with { { type = "symlink", target = "/etc", to = "x" } }, "true"))
+      assert.matches("^refused: link /etc to x: File exists",
+        run(way, with { { type = "symlink", target = "/etc", to = "x" } }, "true"))
       assert.matches("^refused: mount tmpfs on /etc/passwd: Not a directory",
         run(way, with { { type = "tmpfs", target = "/etc/passwd" } }, "true"))
     end)
@@ -135,7 +138,8 @@ for _, way in ipairs(ways.list) do
       local spec = with { { type = "mask", target = "/etc" }, { type = "mask", target = "/usr/bin/perl" },
         { type = "mask", target = "/nope" }, { type = "tmpfs", target = "/a" },
         { type = "file", target = "/a/f", data = "secret" }, { type = "mask", target = "/a/f" } }
-      local said = run(way, spec, "ls /etc | wc -l; wc -c </usr/bin/perl; wc -c </a/f; test -e /nope || echo none; touch /etc/x; echo >/a/f")
+      local said = run(way, spec, "ls /etc | wc -l; wc -c </usr/bin/perl; wc -c </a/f; test -e /nope || echo none; "
+        .. "touch /etc/x; echo >/a/f")
       assert.matches("^0\n0\n0\nnone\n.*/etc/x.*Read%-only.*/a/f.*Read%-only", said)
       assert.equal("ro,nosuid,nodev,noexec", flags(way, spec, "/etc"))
       assert.equal("ro,nosuid,nodev,noexec", flags(way, spec, "/a/f"))
@@ -169,7 +173,8 @@ for _, way in ipairs(ways.list) do
         ["/shm"] = "rw,nosuid,nodev", ["/pts"] = "rw,nosuid,noexec" }
       for place, expected in pairs(places) do assert.equal(expected, flags(way, spec, "/dev" .. place)) end
       assert.equal("rw,nosuid,nodev,noexec", flags(way, with {}, "/proc"))
-      assert.equal("ro,nosuid,nodev", flags(way, with { { type = "file", target = "/etc/passwd", data = "" } }, "/etc/passwd"))
+      spec = with { { type = "file", target = "/etc/passwd", data = "" } }
+      assert.equal("ro,nosuid,nodev", flags(way, spec, "/etc/passwd"))
     end)
 
     it("goes where the way to it has been covered, and never into what is hidden", function()
@@ -177,7 +182,8 @@ for _, way in ipairs(ways.list) do
         { type = "file", target = "/a/b/f", data = "seen\n" } }
       assert.equal("seen", run(way, spec, "cat /a/b/f"))
       spec = with { { type = "dir", target = "/x/y" }, { type = "symlink", target = "/l", to = "x/y" },
-        { type = "tmpfs", target = "/l/t" }, { type = "tmpfs", target = "/x" }, { type = "file", target = "/l/t/f", data = "" } }
+        { type = "tmpfs", target = "/l/t" }, { type = "tmpfs", target = "/x" },
+        { type = "file", target = "/l/t/f", data = "" } }
       assert.matches("^refused: ", run(way, spec, "ls -R /x"))
     end)
   end)
@@ -201,7 +207,8 @@ describe("a mount without a root of its own", function()
   end)
 
   it("makes no directory on the host", function()
-    assert.matches("^refused: mount tmpfs on /usr/nope: Read%-only file system", inside({ { type = "tmpfs", target = "/usr/nope" } }, "true"))
+    assert.matches("^refused: mount tmpfs on /usr/nope: Read%-only file system",
+      inside({ { type = "tmpfs", target = "/usr/nope" } }, "true"))
     assert.is_nil(require("lfs").attributes("/usr/nope"))
   end)
 end)

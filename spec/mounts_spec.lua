@@ -33,7 +33,8 @@ for _, way in ipairs(ways.list) do
     -- rows 27, 29: read-only is what cannot be written, not what says so
     it("that is read-only cannot be written, nor can any mount below it", function()
       local spec = with { { type = "bind", source = directory, target = "/in", ro = true } }
-      local said = run(way, spec, "cat /in/f /in/sub/deep/x; for f in /in/f /in/n /in/sub/n /in/sub/deep/n; do echo >$f; done",
+      local said = run(way, spec,
+        "cat /in/f /in/sub/deep/x; for f in /in/f /in/n /in/sub/n /in/sub/deep/n; do echo >$f; done",
         ("mount -t tmpfs -o mode=777 a %s/sub && mkdir %s/sub/deep && mount -t tmpfs -o mode=777 b %s/sub/deep && "
           .. "echo deep >%s/sub/deep/x"):format(directory, directory, directory, directory))
       assert.matches("^of the host\ndeep\n", said)

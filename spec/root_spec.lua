@@ -1,0 +1,231 @@
+--- A root of the program's own: what is in it, what cannot be written, and that nothing of it is left on the host.
+local lfs = require "lfs"
+local machine = require "support.machine"
+local ns = require "ns"
+local ways = require "support.ways"
+local run = ways.run
+
+--- All names below a directory, with what a spawn might change of them.
+local function listing(directory)
+  return ns.run({ "find", directory, "-printf", "%p %y %m %U:%G %s %l %T@\n" }).stdout
+end
+
+--- A root directory as people have them: with the host's /usr for programs.
+local function make_root(way)
+  local directory, remove = ways.directory(way)
+  local owner = way.nobody and machine.root and "chown -R 65534:65534 " .. directory or "true"
+  assert(ns.run({ "sh", "-c", ([[
+    cd %s && mkdir usr etc srv tmp proc dev empty && chmod 755 . * && chmod 1777 tmp && echo of the root >srv/f &&
+    ln -s usr/bin bin && ln -s usr/lib lib && ln -s usr/lib64 lib64 && ln -s /nowhere dangling && ln -s loop loop && %s]])
+    :format(directory, owner) }).ok)
+  return directory, remove
+end
+
+local function rooted(directory, more)
+  local spec = { root = directory, mounts = { { type = "bind", source = "/usr", ro = true },
+    { type = "proc" }, { type = "dev" }, { type = "tmpfs", target = "/tmp" } } }
+  for k, v in pairs(more or {}) do spec[k] = v end
+  return spec
+end
+
+for _, way in ipairs(ways.list) do
+  describe("a root " .. way.name, function()
+    it("of a directory shows what is in it, links as links", function()
+      local directory, remove = make_root(way)
+      finally(remove)
+      assert.equal("bin dangling dev empty etc lib lib64 loop proc srv tmp usr\nof the root\nusr/bin /nowhere loop",
+        run(way, rooted(directory), "echo $(ls /); cat /srv/f; echo $(readlink /bin /dangling /loop)"))
+    end)
+
+    it("of a directory leaves nothing in it, not a mount point and not a time stamp", function()
+      local directory, remove = make_root(way)
+      finally(remove)
+      local before = listing(directory)
+      local spec = rooted(directory)
+      for _, m in ipairs { { type = "tmpfs", target = "/new/deep" }, { type = "file", target = "/etc2/f", data = "x" },
+        { type = "dir", target = "/a/b" }, { type = "symlink", target = "/c/d", to = "x" },
+        { type = "mask", target = "/srv/f" } } do
+        spec.mounts[#spec.mounts + 1] = m
+      end
+      assert.equal("x", run(way, spec, "cat /etc2/f; ls -A /new/deep >/dev/null; : </srv/f"))
+      assert.equal(before, listing(directory))
+    end)
+
+    it("of a directory is read-only, unless it says so", function()
+      local directory, remove = make_root(way)
+      finally(remove)
+      local line = "for f in /new /srv/new /srv/f /etc/new; do (echo x >$f) 2>/dev/null && echo $f; done; true"
+      assert.equal("", run(way, rooted(directory), line))
+      assert.equal("/new\n/srv/new\n/srv/f\n/etc/new", run(way, rooted(directory, { read_only = false }), line))
+      assert.equal("x\n", machine.read(directory .. "/srv/new"))
+      assert.is_nil(lfs.attributes(directory .. "/new")) -- what is new at the top is in no directory of the host
+    end)
+
+    it("'/' is the host's, read-only in all its mounts", function()
+      local spec = { root = "/", mounts = { { type = "proc" } } }
+      local said = run(way, spec, [[
+        ls -d /usr /etc /tmp
+        for f in /x /etc/x /tmp/x /usr/x /var/tmp/x /dev/x /dev/shm/x /sys/x; do
+          (echo >$f) 2>/dev/null && echo wrote $f
+        done
+        awk '$6 !~ /^ro/ && $5 !~ /^\/proc/ {print $5, $6}' /proc/self/mountinfo]])
+      assert.equal("/etc\n/tmp\n/usr", said)
+    end)
+
+    it("'/' can be had writable", function()
+      local directory, remove = ways.directory(way)
+      finally(remove)
+      local spec = { root = "/", read_only = false }
+      local said = run(way, spec, ("(echo x >%s/f) 2>&1; (echo x >/new) 2>&1"):format(directory))
+      if way == ways.range then -- nobody, there
+        assert.matches("Permission denied", said)
+      else
+        assert.equal("", said)
+        assert.equal("x\n", machine.read(directory .. "/f"))
+      end
+      assert.is_nil(lfs.attributes("/new"))
+    end)
+
+    it("'empty' is empty, and takes what is mounted", function()
+      local spec = { root = "empty", mounts = { { type = "bind", source = "/usr", ro = true },
+        { type = "symlink", target = "/bin", to = "usr/bin" }, { type = "symlink", target = "/lib", to = "usr/lib" },
+        { type = "symlink", target = "/lib64", to = "usr/lib64" } } }
+      assert.equal("bin lib lib64 usr", run(way, spec, "echo $(ls -A /)"))
+      assert.matches("Read%-only", run(way, spec, "echo >/x"))
+    end)
+
+    it("has the host's system by one word: links as links, all of it read-only", function()
+      local spec = { system = true }
+      local said = run(way, spec, [[
+        cd /; for f in *; do test -L $f && echo $f $(readlink $f) || echo $f; done
+        for f in /x /etc/x /usr/x; do (echo >$f) 2>&- && echo wrote $f; done; true]])
+      local expected = {}
+      for _, name in ipairs { "bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin", "usr" } do
+        local attributes = lfs.symlinkattributes("/" .. name)
+        if attributes and attributes.mode == "link" then
+          expected[#expected + 1] = name .. " " .. lfs.symlinkattributes("/" .. name, "target")
+        elseif attributes then
+          expected[#expected + 1] = name
+        end
+      end
+      assert.equal(table.concat(expected, "\n"), said)
+    end)
+
+    it("has the host's system in the place of its own", function()
+      local directory, remove = make_root(way)
+      finally(remove)
+      local spec = { root = directory, system = true }
+      assert.equal("bin dangling dev empty etc proc\nyes",
+        run(way, spec, "echo $(ls / | grep -vE '^(lib|sbin|srv|tmp|usr|loop)'); test -e /etc/passwd && echo yes"))
+    end)
+
+    -- what the launcher does as pivot_root: nothing of the old root is in reach
+    it("has nothing of the host's behind it", function()
+      local directory, remove = machine.directory()
+      finally(remove)
+      machine.file(directory .. "/marker", "HOST\n")
+      local spec = rooted(make_root(way), { system = true })
+      finally(function() remove() os.execute("rm -rf " .. spec.root) end)
+      local said = run(way, spec, ([[
+        M=%s/marker
+        for d in / /proc/1/root /proc/self/cwd /proc/self/root /dev/fd/0 /.. /../..; do
+          cat $d/$M $d/../../..$M
+        done 2>/dev/null
+        ls /proc/self/fd | tr '\n' ' '
+        awk '$5 ~ /old|put/ || $0 ~ /host/ {print}' /proc/self/mountinfo
+        pwd]]):format(directory))
+      assert.equal("0 1 2 3 /", said)
+      local parents = run(way, rooted(spec.root, { system = true }), "awk '$5 == \"/\" {print $4, $9}' /proc/self/mountinfo")
+      assert.equal("/ tmpfs", parents)
+    end)
+
+    it("starts the program in its own /, wherever the host is", function()
+      assert.equal("/", run(way, { system = true }, "pwd"))
+      assert.equal("/usr", run(way, { system = true, cwd = "/usr" }, "pwd"))
+    end)
+
+    it("keeps devices in a directory from working", function()
+      if way.nobody then return end -- who cannot make any
+      local directory, remove = make_root(way)
+      finally(remove)
+      os.execute(("mknod %s/srv/null c 1 3 && mknod %s/null c 1 3 && chmod 666 %s/srv/null %s/null"):gsub("%%s", directory))
+      assert.equal("", run(way, rooted(directory), "cat /srv/null && echo read; cat /null && echo read; true")
+        :gsub("[^\n]*Permission denied\n?", ""))
+    end)
+  end)
+end
+
+describe("a root", function()
+  local function snapshot(directory)
+    return listing(directory) .. ns.run({ "stat", "-c", "%n %a %u:%g %h", "/dev/null", "/dev/tty", "/", "/etc", "/usr",
+      "/proc/self/fd/0" }).stdout:gsub("/proc/self/fd/0 [^\n]*", "")
+  end
+
+  -- rows 33, 58
+  for _, way in ipairs(ways.list) do
+    it("is the same whatever the host's umask, and changes no mode or owner there, " .. way.name, function()
+      local directory, remove = make_root(way)
+      finally(remove)
+      local before, said = snapshot(directory), {}
+      local spec = rooted(directory, { read_only = true })
+      for _, m in ipairs { { type = "file", target = "/n/f", data = "x" },
+        { type = "dir", target = "/n/d" }, { type = "tmpfs", target = "/t" },
+        { type = "overlay", lower = "/usr/share", target = "/o" }, { type = "mask", target = "/srv" },
+        { type = "mask", target = "/etc" }, { type = "symlink", target = "/n/l", to = "f" } } do
+        spec.mounts[#spec.mounts + 1] = m
+      end
+      local line = "for d in '/ -xdev' /dev /n /t /srv /etc '/o -maxdepth 0'; do "
+        .. "find $d -not -type l -printf '%p %m %U:%G\\n'; done"
+      for i, mask in ipairs { "0", "077", "022" } do said[i] = run(way, spec, line .. "; umask", "umask " .. mask) end
+      assert.equal("0000 0077 0022", table.concat({ said[1]:match("%d+$"), said[2]:match("%d+$"),
+        said[3]:match("%d+$") }, " "))
+      for i = 1, 3 do said[i] = said[i]:gsub("%d+$", ""):gsub("/dev/pts/%d+[^\n]*\n", "") end
+      assert.equal(said[1], said[2])
+      assert.equal(said[1], said[3])
+      local open = {}
+      for name in said[1]:gmatch("\n(%S+) %d%d[2367] ") do open[#open + 1] = name end
+      table.sort(open)
+      local nodes = "^/dev/%a+$" -- world-writable are nodes, and the directories that have the sticky bit
+      for _, name in ipairs(open) do assert.truthy(name:match(nodes) or name == "/dev/pts/ptmx", name) end
+      assert.equal(before, snapshot(directory))
+    end)
+  end
+
+  it("makes no file by a path of the host", function()
+    for _, nobody in ipairs { false, true } do
+      local directory, remove = make_root(nobody and ways.user or ways.root)
+      finally(remove)
+      local code = ([[
+        local ns = require "ns"
+        assert(ns.run { "true", flags = "user,mount,pid", root = %q, mounts = {
+          { type = "bind", source = "/usr", ro = true }, { type = "dev" },
+          { type = "tmpfs", target = "/tmp" }, { type = "file", target = "/etc2/f", data = "" },
+          { type = "mask", target = "/srv/f" }, { type = "overlay", lower = "/usr/share", target = "/o" } } }.ok)
+      ]]):format(directory)
+      local calls = "trace=mkdir,mkdirat,mknod,mknodat,symlink,symlinkat,link,linkat,rename,renameat2,creat,open,openat,"
+        .. "chmod,fchmodat,chown"
+      local r = machine.host(code, { nobody = nobody, under = { "strace", "-f", "-qq", "-e", calls } })
+      local made = 0
+      for line in r.stderr:gmatch("[^\n]+") do
+        local call, arguments = line:match("(%l+%d?)(%b())")
+        if call and (not call:find("^open") or arguments:find("O_CREAT")) then
+          made = made + 1
+          assert.falsy(arguments:find("AT_FDCWD", 1, true) or call ~= "symlinkat" and arguments:find('^%("'), line)
+        end
+      end
+      assert.truthy(made > 10, r.stderr)
+    end
+  end)
+
+  machine.root_it("leaves the modes and owners of its streams alone", function()
+    local file = os.tmpname()
+    finally(function() os.remove(file) end)
+    os.execute("chmod 640 " .. file)
+    local function owner() return ns.run({ "stat", "-c", "%a %u:%g", file, "/dev/null" }).stdout end
+    local before = owner()
+    local r = assert(ns.run { "true", flags = "user,mount,pid", map = "range", system = true, stdin = { path = file },
+      stdout = { path = file, append = true }, stderr = "null", mounts = { { type = "dev" } } })
+    assert.truthy(r.ok)
+    assert.equal(before, owner())
+  end)
+end)
