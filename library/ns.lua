@@ -113,6 +113,7 @@
 ---@field suid? boolean set-user-ID programs work
 ---@field exec? boolean false: no programs
 ---@field try? boolean passed over when the source is missing
+---@field nofollow? boolean a link in the source is refused
 ---@field idmap? ns.IdMapping
 
 ---An empty file system in memory.
