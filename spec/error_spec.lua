@@ -274,13 +274,13 @@ describe("the place outside of a path inside", function()
     { op = "symlink", path = "/bin", data = "usr/bin" }, { op = "symlink", path = "/loop", data = "loop" },
     { op = "symlink", path = "/abs", data = "/usr/lib" }, { op = "tree", source = "/opt/a", path = "/usr/local" },
     { op = "fs", type = "tmpfs", path = "/usr/tmp" }, { op = "tree", source = "/opt/b", path = "/usr/tmp/b" },
-    { op = "overlay", source = "/lower", path = "/work" }, { op = "file", path = "/work/f" },
-    { op = "chdir", path = "/usr" }, { op = "symlink", path = "/usr/away", data = "/work/deep" },
+    { op = "overlay", source = "/lower", path = "/tree" }, { op = "file", path = "/tree/f" },
+    { op = "chdir", path = "/usr" }, { op = "symlink", path = "/usr/away", data = "/tree/deep" },
     { op = "tree", source = "/proc/sys", path = "/proc/sys", value = 1 } }
   local ROWS = {
     ["/usr/bin/x"] = "/srv/root/usr/bin/x", ["/bin/x"] = "/srv/root/usr/bin/x", ["//usr//bin/./x"] = "/srv/root/usr/bin/x",
     ["/bin/../local/x"] = "/opt/a/x", ["/usr/local/x"] = "/opt/a/x", ["/usr/tmp/x"] = false, ["/usr/tmp/b/x"] = "/opt/b/x",
-    ["/work/x"] = "/lower/x", ["/work/f"] = false, ["/etc/passwd"] = false, ["/abs/x"] = "/srv/root/usr/lib/x",
+    ["/tree/x"] = "/lower/x", ["/tree/f"] = false, ["/etc/passwd"] = false, ["/abs/x"] = "/srv/root/usr/lib/x",
     ["bin/x"] = "/srv/root/usr/bin/x", ["../../usr/x"] = "/srv/root/usr/x", ["/loop"] = false, ["/proc/sys/x"] = false,
     ["/usr/away/x"] = "/lower/deep/x",
   }

@@ -194,7 +194,7 @@ describe("a tree that is bound into the sandbox", function()
 
   machine.root_it("has the tree's owner as the owner of all that is written, not root and not the ids inside", function()
     local path, owner = tree(1234, 5678)
-    local r = assert(ns.sandbox():bind(path, "/work"):cwd("/work"):run("sh", "-c", "mkdir -p a/b; echo >a/b/c; mkfifo p"))
+    local r = assert(ns.sandbox():bind(path, "/tree"):cwd("/tree"):run("sh", "-c", "mkdir -p a/b; echo >a/b/c; mkfifo p"))
     assert.equal("", r.stderr)
     for _, name in ipairs { "a", "a/b", "a/b/c", "p" } do assert.equal("1234:5678", owner(name)) end
   end)
@@ -203,14 +203,14 @@ describe("a tree that is bound into the sandbox", function()
     local path = tree(1234, 5678)
     os.execute(("echo secret >%s/root; chmod 600 %s/root; echo >%s/other; chown 77 %s/other"):format(path, path, path, path))
     local line = "stat -c %u root other; cat root; echo >other"
-    local r = assert(ns.sandbox():bind(path, "/work"):cwd("/work"):run("sh", "-c", line))
+    local r = assert(ns.sandbox():bind(path, "/tree"):cwd("/tree"):run("sh", "-c", line))
     assert.equal("65534\n65534\n", r.stdout)
     assert.matches("root: Permission denied.*other: Permission denied", r.stderr)
   end)
 
   machine.root_it("gives an ordinary user's files to that user", function()
     local path, owner = tree(65534, 65534)
-    local code = 'local r = require("ns").sandbox():bind(%q, "/work"):run("touch", "/work/file") io.write(r.stderr)'
+    local code = 'local r = require("ns").sandbox():bind(%q, "/tree"):run("touch", "/tree/file") io.write(r.stderr)'
     code = code:format(path)
     assert.equal("", machine.host(code, { nobody = true }).stdout)
     assert.equal("65534:65534", owner("file"))
@@ -220,7 +220,7 @@ describe("a tree that is bound into the sandbox", function()
     local path = tree(0, 0)
     local r = machine.host(([[
       os.execute("mkdir %s/sub && mount -t tmpfs -o mode=777 sub %s/sub && chmod 777 %s")
-      local r = require("ns").sandbox():ro_bind(%q, "/work"):run("sh", "-c", "touch /work/x; touch /work/sub/x")
+      local r = require("ns").sandbox():ro_bind(%q, "/tree"):run("sh", "-c", "touch /tree/x; touch /tree/sub/x")
       io.write(r.stderr)
     ]]):format(path, path, path, path), { under = { "unshare", "--mount", "--propagation", "private" } })
     assert.equal(2, select(2, r.stdout:gsub("Read%-only file system", "")), r.stdout .. r.stderr)
@@ -241,7 +241,7 @@ describe("a tree that is bound into the sandbox", function()
     local r = machine.host(([[
       os.execute("mkdir %s/l %s/o; mount -t overlay -o lowerdir=/etc:%s/l none %s/o")
       for _, source in ipairs { %q, %q } do
-        print((select(2, require("ns").sandbox():bind(source, "/work"):spawn("true"))))
+        print((select(2, require("ns").sandbox():bind(source, "/tree"):spawn("true"))))
       end
     ]]):format(path, path, path, path, path, path .. "/o"), { under = { "unshare", "-m", "--propagation", "private" } })
     local first, second = r.stdout:match("^idmap ([^\n]-): Invalid argument[^\n]*\nidmap ([^\n]-): Invalid argument")
