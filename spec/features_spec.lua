@@ -1,4 +1,4 @@
---- ns.features() tells what this machine allows, as root and as an ordinary user, and ns.check whether a spec would start.
+--- ns.features() tells what this machine allows, as root and as an ordinary user, and why where it does not.
 local machine = require "support.machine"
 local namespaces = require "ns.namespaces"
 local ns = require "ns"
@@ -65,62 +65,95 @@ describe("the features", function()
   end)
 end)
 
-describe("ns.check", function()
-  local function both(spec)
-    local nothing, message, errno, detail = ns.spawn(spec)
-    assert.is_nil(nothing)
-    assert.same({ nil, message, errno, detail }, { ns.check(spec) })
+--- The reasons that features gives in another host for those of the names that are missing: lines "name: reason".
+local function missing(names, options)
+  local code = [[
+    local features = require("ns").features()
+    for name in ("%s"):gmatch("%%S+") do
+      local f = features[name]
+      print(name .. ": " .. (f.ok and "ok" or f.reason))
+    end
+  ]]
+  local r = machine.host(code:format(names), options)
+  assert(r.ok, tostring(r))
+  return r.stdout
+end
+
+describe("the reason of a feature that is not there", function()
+  machine.root_it("is the limit of that kind of namespace", function()
+    local r = machine.host([[
+      local ns, core = require "ns", require "ns.core"
+      for _, name in ipairs { "mount", "pid", "net", "ipc", "uts", "cgroup", "time", "user" } do
+        local file = ("/proc/sys/user/max_%s_namespaces"):format(name == "mount" and "mnt" or name)
+        assert(core.write(file, "0"))
+        local feature = ns.features()[name]
+        print(name, feature.ok, feature.reason:match("; (.*)"))
+        assert(core.write(file, "1000"))
+      end
+    ]], { under = { "unshare", "-Ur" } })
+    for _, name in ipairs { "mnt", "pid", "net", "ipc", "uts", "cgroup", "time", "user" } do
+      local line = "%w+\tfalse\tuser.max_" .. name .. "_namespaces is 0: sysctl user.max_" .. name .. "_namespaces=10000\n"
+      assert.matches(line, r.stdout .. r.stderr)
+    end
+  end)
+
+  for _, errno in ipairs { "ENOSYS", "EPERM" } do
+    machine.it("user")("is that a filter answers " .. errno, function()
+      local words = errno == "EPERM" and "Operation not permitted" or "Function not implemented"
+      local names = { clone3 = "clone3", close_range = "close_range", keyring = "keyctl", mount_setattr = "mount_setattr",
+        openat2 = "openat2", pidfd = "pidfd_open" }
+      for name, call in pairs(names) do
+        assert.matches("^" .. name .. ": " .. words, missing(name, { under = machine.refuse(errno, call) }))
+      end
+      for _, call in ipairs { "open_tree", "fsconfig" } do
+        assert.matches("^mount_api: " .. words, missing("mount_api", { under = machine.refuse(errno, call) }))
+      end
+      assert.matches("^landlock: " .. words, missing("landlock", { under = machine.refuse(errno, "444") }))
+    end)
   end
 
-  machine.it("user")("says true for what would start, and starts nothing", function()
-    local directory, remove = machine.directory()
-    local box = ns.box():argv("touch", directory .. "/made"):unshare("user", "mount"):map("root")
-    assert.is_true(ns.check(box))
-    assert.is_true(box:check())
-    assert.is_nil(machine.read(directory .. "/made"))
-    assert.truthy(box:run().ok)
-    assert.truthy(machine.read(directory .. "/made"))
-    remove()
+  it("takes a filter that forbids filters for a no", function()
+    assert.matches("^seccomp: Operation not permitted", missing("seccomp", { under = machine.refuse("EPERM", "seccomp") }))
   end)
 
-  machine.it("user")("returns what spawn would", function()
-    both { "/nowhere/program" }
-    both { "/etc" }
-    both { "true", cwd = "/nowhere" }
-    both { "true", flags = { "user", "mount" }, mounts = { { type = "bind", source = "/nowhere", target = "/tmp" } } }
-    both { "true", stdout = { path = "/nowhere/file" } }
+  machine.root_it("says of memfds that may not be executed why, and what is done instead", function()
+    local own = "echo 2 >/proc/sys/vm/memfd_noexec && exec \"$@\""
+    local under = { "unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", own, "sh" }
+    assert.equal("memfd_exec: vm.memfd_noexec is 2: the host is copied instead\n", missing("memfd_exec", { under = under }))
+    assert.equal("memfd_exec: ok\n", missing("memfd_exec"))
   end)
 
-  it("raises a mistake under its own name", function()
-    local ok, problem = pcall(ns.check, { "true", hostname = "" })
-    assert.is_false(ok)
-    assert.matches("bad argument #1 to 'check' %(hostname: empty string%)", problem)
+  machine.root_it("says whose business mapped ids and newuidmap are", function()
+    assert.equal("idmapped_mounts: only root can map the ids of a tree of the host\n",
+      missing("idmapped_mounts", { nobody = true }))
+    assert.equal("newuidmap: /etc/subuid or /etc/subgid gives no ranges to this user\n",
+      missing("newuidmap", { nobody = true }))
+    assert.equal("newuidmap: not installed: apt-get install uidmap\n",
+      missing("newuidmap", { under = { "sh", "-c", 'lua=$(command -v "$1"); shift; PATH=/no exec "$lua" "$@"', "sh" } }))
+  end)
+
+  machine.root_it("knows the ranges of an ordinary user", function()
+    local sub, clean = machine.directory()
+    finally(clean)
+    machine.file(sub .. "/sub", "nobody:200000:65536\n", "644")
+    local own = ("mount --bind %s/sub /etc/subuid && mount --bind %s/sub /etc/subgid && exec setpriv --reuid=65534 "
+      .. "--regid=65534 --clear-groups \"$@\""):format(sub, sub)
+    local under = { "unshare", "-m", "--propagation", "private", "sh", "-c", own, "sh" }
+    assert.equal("newuidmap: ok\n", missing("newuidmap", { under = under }))
+  end)
+
+  machine.root_it("knows the controllers of version 2", function()
+    local function with(line)
+      local own = "mount -t tmpfs none /sys/fs/cgroup && " .. line .. " && exec \"$@\""
+      local under = { "unshare", "-m", "--propagation", "private", "sh", "-c", own, "sh" }
+      return missing("cgroup_controllers", { under = under })
+    end
+    assert.equal("cgroup_controllers: ok\n", with "echo cpu memory >/sys/fs/cgroup/cgroup.controllers")
+    assert.equal("cgroup_controllers: cgroup v2 has no controllers\n", with "echo >/sys/fs/cgroup/cgroup.controllers")
+    assert.equal("cgroup_controllers: no cgroup v2 at /sys/fs/cgroup\n", with "true")
   end)
 end)
 
-describe("ns.explain", function()
-  it("says the steps in words, one a line, and plays none of them", function()
-    local spec = { "touch", "/nowhere", flags = "uts,user", hostname = "explained", rlimits = { nofile = 8 }, umask = 63 }
-    local text = ns.explain(spec)
-    assert.matches("^clone %(user, uts%)\n", text)
-    assert.matches("\nsethostname 'explained'\n.*\nrlimit nofile 8:8\numask 077\n.*\nexec 'touch' %(\"/nowhere\"%)\n$", text)
-    assert.equal(text, ns.box(spec):explain())
-  end)
-
-  it("opens nothing of what the program would get", function()
-    local path = os.tmpname()
-    os.remove(path)
-    assert.matches("connect stdout to " .. path, ns.explain({ "true", stdout = { path = path } }), 1, true)
-    assert.is_nil(machine.read(path))
-  end)
-
-  it("says why the steps cannot be known", function()
-    local text, message, _, detail = ns.explain { "true", flags = "mount", root = "/nowhere" }
-    assert.is_nil(text)
-    assert.equal("open /nowhere: No such file or directory (ENOENT)", message)
-    assert.equal("root", detail.word)
-  end)
-end)
 
 machine.root_it("A root whose / is no mount point is told what helps", function()
   local directory, remove = machine.directory()

@@ -40,6 +40,15 @@ local function mounts(m)
   return function() return try { flags = { "user", "mount" }, mounts = { m } } end
 end
 
+--- The calls that say to everybody whether they are there, and then all of them by a mount.
+local function mount_api()
+  for _, name in ipairs { "open_tree", "fsconfig" } do
+    local ok, reason = core.syscall_works(name)
+    if not ok then return nil, reason end
+  end
+  return mounts { type = "mask", target = "/etc" } ()
+end
+
 local function idmap()
   if not ids.is_root(core.ids()) then return nil, "only root can map the ids of a tree of the host" end
   return try { flags = { "user", "mount" }, map = "range", mounts = { { type = "bind", source = "/etc", idmap = true } } }
@@ -78,7 +87,7 @@ end
 local rows = {
   { "overlay", mounts { type = "overlay", lower = "/etc", target = "/etc" } },
   { "idmapped_mounts", idmap },
-  { "mount_api", syscall "open_tree" },
+  { "mount_api", mount_api },
   { "mount_setattr", syscall "mount_setattr" },
   { "openat2", syscall "openat2" },
   { "close_range", syscall "close_range" },

@@ -171,6 +171,7 @@ local rows = {
   { "clone", "EINVAL", function() return "this kernel lacks one of these kinds of namespace" end },
   { "overlay", "EINVAL", no_layer },
   { "overlay", "ENOENT", no_layer },
+  { "unshare", "ENOSPC", function() return no_more_namespaces { namespaces = { time = true } } end },
   { "unshare", "EPERM", function() return "needs CAP_SYS_ADMIN: add 'user' to the flags" end },
   { "mount", "EPERM", fs_refused },
   { "fs", "EPERM", fs_refused },

@@ -18,6 +18,7 @@ static const struct {
     {"close_range", 436, -1, 0, 0, 0},
     {"openat2", 437, -1, 0, 0, 0},
     {"open_tree", 428, -1, 0, 0, 0},
+    {"fsconfig", 431, -1, 0, 0, 0},
     {"mount_setattr", 442, -1, 0, 0, 0},
     {"pidfd_open", 434, -1, 0, 0, 0},
     {"landlock", 444, 0, 0, 1 /* asks for the version */, EOPNOTSUPP},
