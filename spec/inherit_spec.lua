@@ -61,7 +61,8 @@ local function report(spec, options)
     local r, message = ns.run(ns.box(%s):argv("perl", "-e", %q))
     io.write(r and r.stdout .. r.stderr or message)
   ]]):format(spec, REPORT)
-  local under = { "chrt", "-b", "0", "ionice", "-c", "3", "taskset", "-c", FIRST, "setarch", "-R", "prlimit", "--nofile=777:888" }
+  local under = { "chrt", "-b", "0", "ionice", "-c", "3", "taskset", "-c", FIRST, "setarch", "-R", "prlimit",
+    "--nofile=777:888" }
   for _, list in ipairs { options.more or {}, { "perl", "-e", CHANGE } } do
     for _, word in ipairs(list) do under[#under + 1] = word end
   end
@@ -107,16 +108,17 @@ describe("of what the host has changed", function()
   end)
 
   -- The signal of the host's end is the init's.
-  local BOXED = { pdeathsig = "0", cwd = "/", umask = "022", secret = "gone", session = "own", securebits = "0", net_raw = "0",
-    no_new_privs = "1" }
+  local BOXED = { pdeathsig = "0", cwd = "/", umask = "022", secret = "gone", session = "own", securebits = "0",
+    net_raw = "0", no_new_privs = "1" }
 
   machine.root_it("a sandbox gets limits and priorities, and nothing that tells of the host", function()
-    compare(report("ns.sandbox():env('KEY', os.getenv('KEY')):spec()", { more = ROOT }), RESET, KEPT, BOXED, { groups = "" })
+    compare(report("ns.sandbox():env('KEY', os.getenv('KEY')):spec()", { more = ROOT }), RESET, KEPT, BOXED,
+      { groups = "" })
   end)
 
   machine.it("user")("an ordinary user's programs get the same; groups cannot be dropped there", function()
-    local mine = { cwd = "/usr", umask = "077", secret = "yes", groups = "", session = "host", securebits = "0", net_raw = "1",
-      no_new_privs = "0" }
+    local mine = { cwd = "/usr", umask = "077", secret = "yes", groups = "", session = "host", securebits = "0",
+      net_raw = "1", no_new_privs = "0" }
     compare(report("{}", { nobody = true }), RESET, KEPT, mine)
     compare(report('{ flags = "user" }', { nobody = true }), RESET, KEPT, mine)
     compare(report("ns.sandbox():env('KEY', os.getenv('KEY')):spec()", { nobody = true }), RESET, KEPT, BOXED,
