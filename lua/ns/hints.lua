@@ -152,14 +152,6 @@ end
 
 --- op, errno, what to look at.
 local rows = {
-  { "tree", "EROFS", not_ours },
-  { "fs", "EROFS", not_ours },
-  { "overlay", "EROFS", not_ours },
-  { "mkdir", "EROFS", not_ours },
-  { "file", "EROFS", not_ours },
-  { "symlink", "EROFS", not_ours },
-  { "tree", "ENOSYS", no_openat2 },
-  { "fs", "ENOSYS", no_openat2 },
   { "idmap", "EINVAL", not_mappable },
   { "open_tree", "EPERM", function() return "only a root with CAP_SYS_ADMIN can map ids: ro = true, or idmap = false" end },
   { "clone", "EPERM", clone_refused },
@@ -192,6 +184,11 @@ local rows = {
   { "rlimit", "EPERM", function() return "only CAP_SYS_RESOURCE can raise a hard limit" end },
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
+
+for _, op in ipairs { "tree", "fs", "overlay", "mkdir", "file", "symlink", "mask" } do
+  rows[#rows + 1] = { op, "EROFS", not_ours }
+  rows[#rows + 1] = { op, "ENOSYS", no_openat2 }
+end
 
 --- The hint for a refused step of `steps`, or nil.
 function hints.find(step, number, steps)

@@ -119,7 +119,7 @@ local function tmpfs(m, add)
 end
 
 --- What in /proc belongs to no process, but to the machine.
-local READ_ONLY = { "sys", "irq", "bus", "fs", "sysrq-trigger" }
+local READ_ONLY = { "sys", "irq", "bus", "fs", "sysrq-trigger", "acpi", "scsi", "mtrr" }
 local HIDDEN = { "kcore", "keys", "timer_list", "sched_debug" }
 
 local function proc(m, add, host)

@@ -32,8 +32,9 @@ local function complete(way, spec, line)
 end
 
 --- Runs a shell line inside and returns what it writes, or "refused: " and the message, without a newline at the end. With
--- `setup`, a shell line that makes mounts or descriptors on the host first, all happens in a mount namespace for it.
-function ways.run(way, spec, line, setup)
+-- `setup`, a shell line that makes mounts or descriptors on the host first, all happens in a mount namespace for it;
+-- `through` is a command that runs the host then.
+function ways.run(way, spec, line, setup, through)
   local words = complete(way, spec, line)
   if not setup and not way.nobody then
     local r, message = ns.run(words)
@@ -42,6 +43,7 @@ function ways.run(way, spec, line, setup)
   local drop = way.nobody and machine.root and "setpriv --reuid=65534 --regid=65534 --clear-groups" or ""
   local under = { "unshare", "-m", "--propagation", "private", "sh", "-c",
     ("%s\nexec %s \"$@\""):format(setup or "", drop), "sh" }
+  for _, word in ipairs(through or {}) do under[#under + 1] = word end
   local code = CODE:format(literal(words))
   local r = setup and machine.host(code, { under = under }) or machine.host(code, { nobody = true })
   return ((r.stdout .. r.stderr):gsub("\n$", ""))

@@ -1,0 +1,89 @@
+--- Where the newer calls for mounts are missing, mount(2) does the same; and what cannot be done is refused by name. A flag
+-- that is lost without a word would be a hole: so all that the program sees is compared. Rows 27, 29, 31.
+local machine = require "support.machine"
+local ways = require "support.ways"
+local unpack = unpack or table.unpack
+
+local ALL = { "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr" }
+
+local SETS = { ALL, { "open_tree", "mount_setattr" }, { "fsopen", "move_mount" } }
+for i, name in ipairs(ALL) do SETS[3 + i] = { name } end
+
+-- Mounts below mounts, one covered by another, with flags of their own and with odd names.
+local SETUP = [[
+  cd %s && mkdir -p src/sub src/lower && echo f >src/f && chmod 755 src
+  mount -t tmpfs -o mode=777,nosuid,noexec s src/sub && mkdir -p "src/sub/a b\\c/d" src/sub/two &&
+  mount -t tmpfs -o mode=777 t "src/sub/a b\\c" && mkdir "src/sub/a b\\c/e" &&
+  mount -t tmpfs -o mode=777 u "src/sub/a b\\c/e" &&
+  mount -t tmpfs -o mode=777,noatime v src/sub/two && mount -t tmpfs -o mode=777,nodev w src/sub/two]]
+
+local function mounts(directory)
+  local src = directory .. "/src"
+  local list = {
+    { type = "proc" }, { type = "dev" }, { type = "tmpfs", target = "/tmp", size = "1m", exec = false },
+    { type = "bind", source = src, target = "/ro", ro = true },
+    { type = "bind", source = src, target = "/ne", exec = false },
+    { type = "bind", source = src .. "/f", target = "/file", ro = true }, { type = "bind", source = src, target = "/rw" },
+    { type = "bind", source = "/usr/share", target = "/tmp/share", ro = true },
+    { type = "overlay", lower = "/usr/share/perl", target = "/o" }, { type = "tmpfs", target = "/o/in" },
+    { type = "file", target = "/tmp/a/b", data = "hello\n" }, { type = "file", target = "/etc/passwd", data = "mine\n" },
+    { type = "mask", target = "/etc/group" }, { type = "mask", target = "/usr/src" },
+    { type = "symlink", target = "/l", to = "x" }, { type = "tmpfs", target = "/t/u" },
+    { type = "tmpfs", target = "/t/u/v" }, { type = "remount", target = "/t/u", ro = true, recursive = true },
+    { type = "propagation", target = "/tmp", mode = "shared" },
+  }
+  for _, m in ipairs(list) do
+    if m.source or m.lower then m.idmap = false end
+  end
+  return list
+end
+
+-- What can be written, and what mountinfo says; of a place with several mounts the last.
+local LINE = [[
+  find /ro /ne /rw /t /o/in /tmp /file /etc/passwd -maxdepth 5 | grep -v share | sort | while read -r f; do
+    test -d "$f" && new=$f/new || new=$f
+    (: >>"$new") 2>/dev/null && printf '%s\n' "to $new" && test "$new" != "$f" && rm "$new"
+  done
+  cat /tmp/a/b /etc/passwd /etc/group; ls /usr/src; readlink /l
+  ls -l /dev | awk '{print $1, $5, $6, $NF}' | grep -v '^total'
+  awk '{print $5, $6, $7 ~ /shared/}' /proc/self/mountinfo |
+    awk '{last[$1] = $0} END {for (p in last) print last[p]}' | sort]]
+
+for _, way in ipairs(ways.list) do
+  describe("a root without the newer calls " .. way.name, function()
+    local directory, remove, wanted
+
+    local function said(errno, calls)
+      local spec = { system = true, mounts = mounts(directory), timeout = 20 }
+      return ways.run(way, spec, LINE, SETUP:format(directory), errno and machine.refuse(errno, unpack(calls)))
+    end
+
+    before_each(function()
+      directory, remove = ways.directory(way)
+      wanted = said()
+    end)
+
+    after_each(function() remove() end)
+
+    it("is what it is with them", function()
+      assert.matches("\nto /rw/sub/two/new\n", wanted)
+      assert.falsy(wanted:find("to /ro", 1, true) or wanted:find("to /file", 1, true))
+      assert.matches("\n/ro/sub/a\\040b\\134c/e ro,nosuid,nodev,relatime 0\n", wanted)
+      for _, calls in ipairs(SETS) do assert.equal(wanted, said("ENOSYS", calls), table.concat(calls, " ")) end
+    end)
+
+    it("is refused by name, or the same, where a filter forbids them", function()
+      for _, name in ipairs(ALL) do
+        local outcome = said("EPERM", { name })
+        if outcome ~= wanted then
+          assert.matches("^refused: [%l_ ]+ [^\n]*: Operation not permitted %(EPERM%)", outcome, 1, name)
+        end
+      end
+    end)
+
+    it("is refused by name without openat2, with which alone places are found", function()
+      assert.matches("^refused: link [^\n]*: Function not implemented %(ENOSYS%); this kernel %(before 5.6%), or a filter, "
+        .. "lacks openat2%(2%)", said("ENOSYS", { "openat2" }))
+    end)
+  end)
+end
