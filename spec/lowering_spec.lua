@@ -242,6 +242,7 @@ describe("proc", function()
 
   it("is read-only or hidden where it is the machine's, for who could write there", function()
     assert.same({ "tree /proc/sys", "tree /proc/irq", "tree /proc/bus", "tree /proc/fs", "tree /proc/sysrq-trigger",
+      "tree /proc/acpi", "tree /proc/scsi", "tree /proc/mtrr",
       "mask /proc/kcore", "mask /proc/keys", "mask /proc/timer_list", "mask /proc/sched_debug" },
       guarded({ type = "proc" }, true))
   end)
