@@ -2,7 +2,7 @@
 -- that is lost without a word would be a hole: so all that the program sees is compared. Rows 27, 29, 31.
 local machine = require "support.machine"
 local ways = require "support.ways"
-local unpack = unpack or table.unpack
+local unpack = unpack or table.unpack -- luacheck: ignore
 
 local ALL = { "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr" }
 
