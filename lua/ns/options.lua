@@ -206,7 +206,7 @@ return {
   { word = "mount_proc", check = proc_path, needs = { "pid", "mount" }, steps = function(path, spec, add, host)
     if not path then return end
     if spec.root then return mounts.steps({ { type = "proc", target = path } }, add, host) end
-    local flags = mount.NOSUID + mount.NODEV + mount.NOEXEC
+    local flags = mount.NOSUID + mount.NODEV + mount.NOEXEC -- no guards: the host's whole tree is there, too
     add { op = "mount", type = "proc", source = "proc", path = path, flags = flags, word = "mount_proc" }
   end },
   { steps = function(_, spec, add)
