@@ -146,11 +146,11 @@ static long clone_tree(long from, const char *path) {
 static int bag_tree(lua_State *L) {
     struct bag *bag = check_bag(L);
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
-    long from = AT_FDCWD, tree;
+    long tree;
     if (lua_type(L, 2) == LUA_TNUMBER) {
         tree = clone_tree((long)lua_tointeger(L, 2), "");
     } else if (lua_toboolean(L, 3)) {
-        from = sys(__NR_openat2, AT_FDCWD, luaL_checkstring(L, 2), &how, sizeof how);
+        long from = sys(__NR_openat2, AT_FDCWD, luaL_checkstring(L, 2), &how, sizeof how);
         tree = FAILED(from) ? from : clone_tree(from, "");
         if (!FAILED(from)) sys(__NR_close, from);
     } else {

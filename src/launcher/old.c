@@ -91,10 +91,10 @@ static long read_text(const char *path, char *to, size_t room) {
 }
 
 static long number_at(const char *s) {
-    long n = 0;
+    unsigned long n = 0;
     while (*s == ' ' || *s == '\t') s++;
-    for (; *s >= '0' && *s <= '9'; s++) n = n * 10 + (*s - '0');
-    return n;
+    for (; *s >= '0' && *s <= '9'; s++) n = n * 10 + (unsigned long)(*s - '0');
+    return (long)n;
 }
 
 /* The n-th field of a line, from 1. */
@@ -146,7 +146,7 @@ static long add_path(char *to, size_t room, size_t *n, const char *path) {
     for (; *path && *path != ' '; path++) {
         if (*n + 1 >= room) return -E2BIG;
         if (*path == '\\' && path[1] && path[2] && path[3]) {
-            to[(*n)++] = (char)((path[1] - '0') << 6 | (path[2] - '0') << 3 | (path[3] - '0'));
+            to[(*n)++] = (char)((path[1] - '0') * 64 + (path[2] - '0') * 8 + (path[3] - '0'));
             path += 3;
         } else {
             to[(*n)++] = *path;
@@ -159,12 +159,12 @@ static long add_path(char *to, size_t room, size_t *n, const char *path) {
 /* What a line of mountinfo tells of, reached from the tree itself: `at` is where that lies. */
 static long open_line(long tree, const char *at, const char *line) {
     char path[4300], name[32];
-    const char *place = field(line, 5);
+    const char *target = field(line, 5);
     size_t n = 0;
     add_text(path, sizeof path, &n, path_of(tree, name));
     if (!(at[0] == '/' && at[1] == ' '))
-        while (*at && *at != ' ' && *at == *place) at++, place++;
-    long r = add_path(path, sizeof path, &n, place);
+        while (*at && *at != ' ' && *at == *target) at++, target++;
+    long r = add_path(path, sizeof path, &n, target);
     return FAILED(r) ? r : open_path(path);
 }
 

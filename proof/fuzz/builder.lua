@@ -1,0 +1,146 @@
+--- Bytes -> a spec that is nearly right: it knows the words, the kinds of mounts and their fields.
+local core = require "ns.core"
+local mounts = require "ns.mounts"
+local namespaces = require "ns.namespaces"
+local plan = require "ns.plan"
+local reader = require "fuzz.reader"
+
+local byte, pick, chance, number, text, path, junk =
+  reader.byte, reader.pick, reader.chance, reader.number, reader.text, reader.path, reader.junk
+
+local function sorted(t)
+  local keys = {}
+  for key in pairs(t) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+local function boolean() return byte() % 2 == 0 end
+
+local function one_of(...)
+  local names = { ... }
+  return function() return chance(16) and text() or pick(names) end
+end
+
+-- ---- fields of the mounts ----
+
+local function ranges()
+  return reader.list(3, function() return { number(), number(), number() } end)
+end
+
+local FIELDS = { source = function() return chance(6) and number() or path() end, target = path, to = path, upper = path,
+  work = path, lower = function() return boolean() and path() or reader.list(3, path) end,
+  size = function() return boolean() and pick { "64k", "1m", "50%", "2g", "0" } or chance(3) and text() or number() end,
+  idmap = function() return chance(2) and ranges() or pick { true, false, "owner", "other" } end, inodes = number,
+  hidepid = one_of("off", "noaccess", "invisible", "ptraceable"), subset = one_of("pid"), data = text }
+
+local KINDS = sorted(mounts.kinds)
+local PROPAGATIONS = one_of("private", "slave", "shared", "unbindable")
+
+local function mount()
+  local m = { type = chance(32) and text() or pick(KINDS) }
+  for _, field in ipairs(sorted(mounts.kinds[m.type] and mounts.kinds[m.type].fields or FIELDS)) do
+    local wanted = mounts.kinds[m.type] and (mounts.kinds[m.type].requires or {})[1] == field
+    if (wanted or boolean()) and not chance(24) then
+      local make = FIELDS[field] or boolean
+      if field == "mode" then make = m.type == "propagation" and PROPAGATIONS or number end
+      m[field] = chance(32) and junk() or make()
+    end
+  end
+  if m.upper and not m.work and not chance(4) then m.work = path() end
+  return m
+end
+
+-- ---- words ----
+
+local CAPS, RLIMITS = sorted(core.constants.cap), sorted(core.constants.rlimit)
+
+local function cap()
+  local name = pick(CAPS)
+  return chance(8) and "all" or chance(3) and "CAP_" .. name or chance(3) and name:lower() or chance(16) and text() or name
+end
+
+local function limit() return chance(4) and "unlimited" or number() end
+
+local function rlimits()
+  local t = {}
+  for _ = 1, byte() % 4 do
+    local name = chance(16) and text() or pick(RLIMITS):lower()
+    t[name] = boolean() and limit() or { soft = limit(), hard = not chance(16) and limit() or nil }
+  end
+  return t
+end
+
+local function id() return chance(8) and pick { "root", "nobody", "no such user" } or number() end
+
+local function stream(...)
+  local kind = one_of("inherit", "null", "pipe", ...)
+  return function()
+    if boolean() then return kind() end
+    if chance(2) then return { path = path(), append = chance(3) and boolean() or nil } end
+    return pick { 0, 1, 2, 77, io.stdout, io.stdin }
+  end
+end
+
+local function env()
+  local t = {}
+  for _ = 1, byte() % 4 do
+    t[chance(8) and text() or pick { "PATH", "A", "HOME", "LANG" }] = chance(4) and false or text()
+  end
+  return t
+end
+
+local function fds()
+  local t = {}
+  for _ = 1, byte() % 4 do t[chance(16) and reader.key() or 3 + byte() % 12] = pick { 0, 1, 2, 4, 5, io.stdout } end
+  return t
+end
+
+local SECUREBITS = { "noroot", "keep_caps", "no_cap_ambient_raise", "noroot_locked", "nonsense" }
+local PERSONAS = { "linux32", "uname26", "addr_no_randomize", "nonsense" }
+local seconds = function() return chance(2) and number() or byte() / 16 end
+
+local WORDS = {
+  map = one_of("root", "self", "auto", "range"), uid_map = ranges, gid_map = ranges, setgroups = one_of("allow", "deny"),
+  pty = function() return boolean() or { rows = number(), cols = number() } end, keyring = one_of("own", "inherit"),
+  propagation = one_of("private", "slave"), oom_score_adj = number,
+  root = function() return boolean() and "empty" or path() end,
+  time = function() return { monotonic = number(), boottime = chance(2) and seconds() or nil } end,
+  mounts = function() return reader.list(6, mount) end, mount_proc = function() return boolean() or path() end,
+  hostname = text, domainname = text, input = text, stdin = stream(), stdout = stream(),
+  stderr = stream("stdout"), fds = fds,
+  rlimits = rlimits, nice = number, umask = number, max_output = number, timeout = seconds, grace = seconds, user = id,
+  group = id, groups = function() return reader.list(4, id) end, argv0 = text, cwd = path, env = env,
+  ioprio = function() return boolean() and "idle" or { class = pick { "realtime", "best-effort" }, level = number() } end,
+  scheduler = function() return boolean() and "batch" or { policy = pick { "fifo", "rr" }, priority = number() } end,
+  affinity = function() return boolean() and number() or reader.list(4, number) end,
+  personality = function() return boolean() and pick(PERSONAS) or reader.list(3, function() return pick(PERSONAS) end) end,
+  securebits = function() return reader.list(3, function() return pick(SECUREBITS) end) end,
+  caps = function() return reader.list(4, cap) end,
+  argv = function() return reader.list(4, text) end,
+}
+local NAMES = sorted(plan.words)
+
+local function flags()
+  local set, form = {}, byte()
+  for i, row in ipairs(namespaces.list) do
+    if math.floor(form / 2 ^ (i - 1)) % 2 == 1 then set[#set + 1] = row.name end
+  end
+  if chance(8) then return table.concat(set, ",") end
+  if chance(8) then return namespaces.clone_flags(namespaces.check(set, "flags")) end
+  return set
+end
+
+return function()
+  local spec = { flags = flags(), [1] = "true" }
+  if chance(16) then spec[1] = nil end
+  for _ = 1, byte() % 24 do
+    local word = pick(NAMES)
+    if word ~= "flags" and (word ~= "argv" or chance(4)) then
+      spec[word] = chance(32) and junk() or (WORDS[word] or boolean)()
+      if word == "argv" then spec[1] = nil end
+    end
+  end
+  if chance(32) then spec[reader.key()] = junk() end
+  return spec
+end

@@ -1,0 +1,410 @@
+/* See model.h. To teach it a call: a row in `calls`; a call that wants more than its row can say, a function there, too. */
+#include "model.h"
+
+#include <linux/capability.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/if.h>
+#include <linux/mount.h>
+#include <linux/poll.h>
+#include <linux/signalfd.h>
+#include <linux/sockios.h>
+#include <linux/stat.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "../../src/launcher/launcher.h"
+#include "../../src/launcher/sys.h"
+
+#define SOCKET 5
+#define PROGRAM 77
+
+static struct {
+    const uint8_t *answers, *plan;
+    size_t left, unread;
+    uint32_t steps; /* as the plan has them */
+    char text;      /* of the file of /proc that was opened last */
+    void *mapping;
+    char *room;
+    size_t room_size;
+    size_t mapped;
+    unsigned calls;
+    bool started; /* the launcher has done more than read */
+    jmp_buf end;
+} model;
+
+uint8_t model_answer(void) {
+    if (model.left == 0) return 0;
+    model.left--;
+    return *model.answers++;
+}
+
+void model_answers(const uint8_t *answers, size_t count) {
+    model.answers = answers;
+    model.left = count;
+}
+
+static void fail(const char *what, long number) {
+    fprintf(stderr, "model: %s %ld\n", what, number);
+    abort();
+}
+
+/* ---- memory ---- */
+
+static unsigned touched;
+
+static void take(long from, size_t size) {
+    const volatile uint8_t *bytes = (const uint8_t *)from;
+    for (size_t i = 0; i < size; i++) touched += bytes[i];
+}
+
+static void take_string(long from) { touched += (unsigned)strlen((const char *)from); }
+
+static void take_list(long from) {
+    for (char *const *list = (char *const *)from; list && *list; list++) take_string((long)*list);
+}
+
+static void give(long to, size_t size) {
+    uint8_t *bytes = (uint8_t *)to;
+    uint8_t seed = model_answer();
+    for (size_t i = 0; i < size; i++) bytes[i] = seed ? (uint8_t)(seed * (i + 1)) : 0;
+}
+
+/* ---- answers ---- */
+
+static const uint8_t errnos[] = {EPERM,  ENOENT, EINTR,        EIO,    EBADF,     EAGAIN, ENOMEM, EACCES,
+                                 EFAULT, EBUSY,  EEXIST,       EXDEV,  ENODEV,    EINVAL, ENFILE, EMFILE,
+                                 ENOSPC, EROFS,  ENOSYS,       ELOOP,  ENOSYS,    ENOENT, EPERM,  ENOTDIR,
+                                 ENOSYS, ERANGE, ENAMETOOLONG, ESTALE, ETIMEDOUT, E2BIG,  ENOEXEC};
+
+/* the errno that this call fails with, or 0 */
+static long failure(void) {
+    uint8_t b = model_answer();
+    return b < 160 ? 0 : -(long)errnos[b % sizeof errnos];
+}
+
+static long descriptor(void) {
+    uint8_t b = model_answer();
+    return b == 255 ? INT32_MAX : b % 60;
+}
+
+enum result { ZERO, FD, WRITTEN, ID };
+
+static long result(enum result kind, long size) {
+    long r = failure();
+    if (r) return r;
+    if (kind == FD) return descriptor();
+    if (kind == ID) return PROGRAM;
+    if (kind == ZERO || size == 0) return 0;
+    uint8_t less = model_answer();
+    return less && less < size ? size - less : size;
+}
+
+/* ---- calls that are more than their arguments ---- */
+
+/* ---- files of /proc ---- */
+
+enum { PAGE = 4096 };
+
+static long call_openat(const char *path) {
+    model.text = strcmp(path, "/proc/self/mountinfo") == 0      ? 'm'
+                 : strncmp(path, "/proc/self/fdinfo/", 18) == 0 ? 'f'
+                                                                : 0;
+    return result(FD, 0);
+}
+
+static size_t make_line(char *to, size_t room) {
+    static const char *const places[] = {"/", "/a", "/a/b", "/a/b/c", "/a\\040b", "/ab", "/proc", "/\\"};
+    static const char *const options[] = {"rw",  "ro", "rw,nosuid,nodev", "ro,noexec,relatime", "rw,nosymfollow", "",
+                                          "rw,", "x"};
+    int id = model_answer() % 8, parent = model_answer() % 8, place = model_answer() % 8, option = model_answer() % 8;
+    int n = snprintf(to, room, "%d %d 0:1 / %s %s shared:1 - tmpfs t rw\n", id, parent, places[place], options[option]);
+    return (size_t)n < room ? (size_t)n : 0;
+}
+
+static size_t make_bytes(char *to, size_t room) {
+    size_t n = model_answer() % 32;
+    for (size_t i = 0; i < n && i < room; i++) to[i] = (char)model_answer();
+    return n;
+}
+
+/* What was opened last, once. */
+static long give_text(long to, size_t size) {
+    static char text[2048];
+    size_t n = 0;
+    if (model.text == 'f') n = (size_t)sprintf(text, "pos:\t0\nflags:\t010000000\nmnt_id:\t%d\n", model_answer() % 8);
+    for (int i = model.text ? model_answer() % 8 : 0; i > 0; i--) {
+        bool line = model.text == 'm' && model_answer() < 224;
+        n += line ? make_line(text + n, 200) : make_bytes(text + n, 200);
+    }
+    model.text = 0;
+    if (n > size) n = size;
+    memcpy((void *)to, text, n);
+    return (long)n;
+}
+
+static long call_read(long fd, long to, long size) {
+    if (fd == SOCKET && !model.started) {
+        size_t n = (size_t)size < model.unread ? (size_t)size : model.unread;
+        if (n > 1 && model_answer() > 250) n = 1;
+        if (n > 0) memcpy((void *)to, model.plan, n);
+        model.plan += n;
+        model.unread -= n;
+        return (long)n;
+    }
+    if (size != sizeof(struct signalfd_siginfo)) return give_text(to, (size_t)size);
+    if (model_answer() < 128) return -EAGAIN;
+    give(to, (size_t)size);
+    return size;
+}
+
+/* The plan, of which no byte too much may be read; or room for much, which is seldom used: pages, and one that is none. */
+static long call_mmap(long at, long size) {
+    long r = failure();
+    if (r) return r;
+    if (!at) {
+        model.room = mmap(NULL, (size_t)size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        model.room_size = (size_t)size;
+        mprotect(model.room + (size_t)size / PAGE * PAGE + PAGE, PAGE, PROT_NONE);
+        return (long)model.room;
+    }
+    if (size > 1 << 20) return -ENOMEM;
+    model.mapped = (size_t)size;
+    return (long)(model.mapping = calloc(1, model.mapped));
+}
+
+static void free_room(void) {
+    if (model.room) munmap(model.room, model.room_size + PAGE);
+    model.room = NULL;
+}
+
+static long call_munmap(long at, long size) {
+    if (model.room && (char *)at == model.room && (size_t)size == model.room_size) return free_room(), 0;
+    if ((void *)at != model.mapping || (size_t)size != model.mapped) fail("munmap of what was not mapped", size);
+    free(model.mapping);
+    model.mapping = NULL;
+    return 0;
+}
+
+static long call_execve(long path, long argv, long env) {
+    if (!path) return -EFAULT;
+    take_string(path);
+    take_list(argv);
+    take_list(env);
+    long r = failure();
+    if (r) return r;
+    longjmp(model.end, 1);
+}
+
+static long call_sendto(long fd, long record, long size) {
+    const struct record *r = (const struct record *)record;
+    if (size != sizeof *r) fail("a record of the size", size);
+    if (r->step != INIT_STATUS && (r->step == 0 || r->step > model.steps || r->error < 0 || r->error > 4095))
+        fail("a record of step", r->step);
+    return fd < 0 ? -EBADF : failure() ? -EPIPE : size;
+}
+
+static long call_statx(long out) {
+    struct statx s = {.stx_mode = (uint16_t)(model_answer() & 1 ? 0100644 : 040755),
+                      .stx_dev_minor = model_answer() & 3};
+    memcpy((void *)out, &s, sizeof s);
+    return 0;
+}
+
+static long call_getcwd(long to, long size) {
+    long r = failure();
+    if (r) return r;
+    const char *cwd = model_answer() & 1 ? "(unreachable)/x" : "/x";
+    if (size < 16) return -ERANGE;
+    memcpy((void *)to, cwd, strlen(cwd) + 1);
+    return (long)strlen(cwd) + 1;
+}
+
+static long call_ioctl(long request, long argument) {
+    if (request == SIOCGIFFLAGS) give(argument + IFNAMSIZ, sizeof(struct ifreq) - IFNAMSIZ);
+    if (request == SIOCSIFFLAGS) take(argument, sizeof(struct ifreq));
+    return failure();
+}
+
+static long call_wait4(long status) {
+    uint8_t b = model_answer();
+    if (b == 1) return -EINTR;
+    if (b == 2) return 0;
+    if (b == 3) return -ECHILD;
+    give(status, sizeof(int));
+    return b & 4 ? PROGRAM + 1 : PROGRAM;
+}
+
+static long call_ppoll(long polls) {
+    struct pollfd *p = (struct pollfd *)polls;
+    uint8_t b = model_answer();
+    p[0].revents = b & 1 ? POLLIN : 0;
+    p[1].revents = b & 1 ? 0 : POLLHUP;
+    return b > 250 ? -EINTR : b == 250 ? -ENOMEM : 1;
+}
+
+static long call_clone(void) {
+    uint8_t b = model_answer();
+    return b < 100 ? 0 : b < 200 ? PROGRAM : -EAGAIN;
+}
+
+static long call_prlimit(long new, long old) {
+    if (new) take(new, 16);
+    if (old) *(uint64_t *)old = 64, ((uint64_t *)old)[1] = model_answer();
+    return failure();
+}
+
+static long special(long n, long a, long b, long c, long d, long e) {
+    if (n == __NR_openat) return call_openat((const char *)b);
+    if (n == __NR_read) return call_read(a, b, c);
+    if (n == SYS_mmap) return call_mmap(a, b);
+    if (n == __NR_munmap) return call_munmap(a, b);
+    if (n == __NR_exit_group) longjmp(model.end, 1);
+    if (n == __NR_execve) return call_execve(a, b, c);
+    if (n == __NR_sendto) return call_sendto(a, b, c);
+    if (n == __NR_statx) return call_statx(e);
+    if (n == __NR_getcwd) return call_getcwd(a, b);
+    if (n == __NR_ioctl) return call_ioctl(b, c);
+    if (n == __NR_wait4) return call_wait4(b);
+    if (n == __NR_ppoll) return call_ppoll(a);
+    if (n == __NR_clone) return call_clone();
+    if (n == __NR_prlimit64) return call_prlimit(c, d);
+    if (n == __NR_recvfrom) return model_answer() & 1 ? 0 : -EAGAIN;
+    if (n == __NR_dup3) return failure() ? -EBADF : b;
+    if (n == __NR_umask) return 022;
+    if (n == __NR_capget) give(b, sizeof(struct __user_cap_data_struct[2]));
+    return failure();
+}
+
+/* ---- all calls ---- */
+
+/* What the arguments are: - a number, s a string, z one or NULL, b bytes whose number the next argument is (or, after n, the
+ * one before), g gids whose number stood before, o bytes to be written, i an int, 1 to 9 as many words of 64 bits. What is
+ * beyond the letters is a number, too. */
+static const struct call {
+    long number;
+    const char *arguments;
+    enum result result;
+    bool special;
+} calls[] = {
+    {__NR_read, "-o", ZERO, true},
+    {SYS_mmap, "", ZERO, true},
+    {__NR_munmap, "", ZERO, true},
+    {__NR_exit_group, "", ZERO, true},
+    {__NR_execve, "", ZERO, true},
+    {__NR_sendto, "-b", ZERO, true},
+    {__NR_statx, "-s", ZERO, true},
+    {__NR_getcwd, "o", ZERO, true},
+    {__NR_ioctl, "--", ZERO, true},
+    {__NR_wait4, "-i", ZERO, true},
+    {__NR_ppoll, "2", ZERO, true},
+    {__NR_clone, "", ZERO, true},
+    {__NR_prlimit64, "", ZERO, true},
+    {__NR_recvfrom, "-o", ZERO, true},
+    {__NR_dup3, "", ZERO, true},
+    {__NR_umask, "", ZERO, true},
+    {__NR_prctl, "", ZERO, true},
+    {__NR_mount, "zsz-z", ZERO, false},
+    {__NR_openat, "-s", FD, true},
+    {__NR_openat2, "-sb", FD, false},
+    {__NR_write, "-b", WRITTEN, false},
+    {__NR_sethostname, "b", ZERO, false},
+    {__NR_setdomainname, "b", ZERO, false},
+    {__NR_unshare, "", ZERO, false},
+    {__NR_setns, "", ZERO, false},
+    {__NR_setsid, "", ID, false},
+    {__NR_setpgid, "", ZERO, false},
+    {__NR_getpid, "", ID, false},
+    {__NR_kill, "", ZERO, false},
+    {__NR_ptrace, "", ZERO, false},
+    {__NR_chdir, "s", ZERO, false},
+    {__NR_fchdir, "", ZERO, false},
+    {__NR_socket, "", FD, false},
+    {__NR_fcntl, "", FD, false},
+    {__NR_close, "", ZERO, false},
+    {__NR_close_range, "", ZERO, false},
+    {__NR_rt_sigprocmask, "-1", ZERO, false},
+    {__NR_rt_sigaction, "-4", ZERO, false},
+    {__NR_faccessat, "-s", ZERO, false},
+    {__NR_mkdirat, "-s", ZERO, false},
+    {__NR_symlinkat, "s-s", ZERO, false},
+    {__NR_unlinkat, "-s", ZERO, false},
+    {__NR_open_tree, "-s", FD, false},
+    {__NR_mount_setattr, "-s-b", ZERO, false},
+    {__NR_move_mount, "-s-s", ZERO, false},
+    {__NR_fsopen, "s", FD, false},
+    {__NR_fsconfig, "--zz", ZERO, false},
+    {__NR_fsmount, "", FD, false},
+    {__NR_pivot_root, "ss", ZERO, false},
+    {__NR_umount2, "s", ZERO, false},
+    {SYS_setgroups, "-g", ZERO, false},
+    {SYS_setresgid, "", ZERO, false},
+    {SYS_setresuid, "", ZERO, false},
+    {__NR_capget, "13", ZERO, true},
+    {__NR_capset, "13", ZERO, false},
+    {__NR_setpriority, "", ZERO, false},
+    {__NR_sched_setaffinity, "-nb", ZERO, false},
+    {__NR_sched_setscheduler, "--i", ZERO, false},
+    {__NR_ioprio_set, "", ZERO, false},
+    {__NR_personality, "", ID, false},
+    {__NR_keyctl, "", ID, false},
+    {__NR_signalfd4, "-1", FD, false},
+};
+
+/* -EFAULT, or 0 and the size of the last bytes */
+static long check(const char *kinds, const long *a, long *size) {
+    for (int i = 0; kinds[i]; i++) {
+        char kind = kinds[i];
+        bool before = i > 0 && kinds[i - 1] == 'n';
+        if (kind == '-' || kind == 'n' || (kind == 'z' && !a[i])) continue;
+        if (kind == 'b') *size = before ? a[i - 1] : a[i + 1];
+        if (kind == 'g') *size = 4 * a[i - 1];
+        if (*size == 0 && (kind == 'b' || kind == 'g')) continue;
+        if (!a[i]) return -EFAULT;
+        if (kind == 's' || kind == 'z') take_string(a[i]);
+        if (kind == 'b' || kind == 'g') take(a[i], (size_t)*size);
+        if (kind == 'i') take(a[i], sizeof(int));
+        if (kind >= '1' && kind <= '9') take(a[i], (size_t)(kind - '0') * 8);
+        if (kind == 'o') memset((void *)a[i], 0x55, (size_t)a[i + 1]);
+    }
+    return 0;
+}
+
+static const struct call *row_of(long n) {
+    static const struct call *rows[512];
+    if (!rows[__NR_read])
+        for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) rows[calls[i].number] = &calls[i];
+    if (n < 0 || n > 511 || !rows[n]) fail("a call without a row in `calls`:", n);
+    return rows[n];
+}
+
+long model_call(long n, long a, long b, long c, long d, long e, long f) {
+    const struct call *call = row_of(n);
+    const long arguments[] = {a, b, c, d, e, f};
+    long size = 0;
+    if (++model.calls > 200000) fail("no end, call", n);
+    if (n == __NR_umask) model.started = true;
+    long r = check(call->arguments, arguments, &size);
+    if (r) return r;
+    return call->special ? special(n, a, b, c, d, e) : result(call->result, size);
+}
+
+bool model_play(const uint8_t *plan, size_t size, const uint8_t *answers, size_t count) {
+    struct plan head = {0};
+    if (size >= sizeof head) memcpy(&head, plan, sizeof head);
+    model_answers(answers, count);
+    model.plan = plan;
+    model.unread = size;
+    model.steps = head.count;
+    model.calls = 0;
+    model.started = false;
+    model.text = 0;
+    if (!setjmp(model.end)) ns_launch(SOCKET);
+    free(model.mapping);
+    free_room();
+    model.mapping = NULL;
+    return model.started;
+}

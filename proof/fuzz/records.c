@@ -1,0 +1,179 @@
+/* Bytes -> what the launcher, an init and the kernel tell of a process, read by the real src/core/process.c. Its calls to the
+ * C library and to the kernel are answered here. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../../src/core/core.h"
+
+static struct {
+    const unsigned char *bytes;
+    size_t left;
+} told;
+
+static unsigned byte(void) {
+    if (told.left == 0) return 0;
+    told.left--;
+    return *told.bytes++;
+}
+
+static void fill(void *to, size_t size) {
+    for (unsigned char *b = to; size > 0; size--) *b++ = (unsigned char)byte();
+}
+
+/* A record, a part of one, nothing yet, or the end. */
+static ssize_t told_recv(int fd, void *to, size_t size, int flags) {
+    (void)fd, (void)flags;
+    static const int errors[] = {EAGAIN, EINTR, ECONNRESET};
+    unsigned b = byte() % 16;
+    if (b == 0) return 0;
+    if (b < 4) return errno = errors[b - 1], -1;
+    fill(to, b < 6 ? b % size : size);
+    if (b == 7) memset(to, 0xff, 4); /* INIT_STATUS */
+    if (b == 8) memset((char *)to + 4, 0, 4);
+    return (ssize_t)(b < 6 ? b % size : size);
+}
+
+static int told_poll(struct pollfd *polls, nfds_t count, const struct timespec *t, const sigset_t *mask) {
+    (void)t, (void)mask;
+    unsigned b = byte();
+    for (nfds_t i = 0; i < count; i++) polls[i].revents = b >> i & 1 ? POLLIN : 0;
+    if (b == 255) return errno = EINTR, -1;
+    return (int)(b % 4);
+}
+
+static int told_ioctl(int fd, unsigned long request, void *argument) {
+    (void)fd, (void)request;
+    if (byte() & 1) return errno = ESRCH, -1;
+    fill(argument, 64);
+    return 0;
+}
+
+static int told_close(int fd) { return fd >= 0 ? 0 : -1; }
+
+static long told_call(long n, long a, long b, long c, long d, long e, long f);
+#define SYS_CALL told_call
+#define recv told_recv
+#define ppoll told_poll
+#define ioctl told_ioctl
+#define close told_close
+#define ns_send_plan(s, plan) ((void)(plan), (int)(byte() % 3) - 1)
+#define ns_kill_descendants(pid, pidfd) ((void)0)
+#include "../../src/core/process.c"
+
+static long told_call(long n, long a, long b, long c, long d, long e, long f) {
+    (void)a, (void)d, (void)f;
+    if (n == __NR_waitid) {
+        siginfo_t *info = (siginfo_t *)c;
+        unsigned kind = byte() % 4;
+        if (kind == 1) return -ECHILD;
+        if (kind == 2) return -EINTR;
+        info->si_pid = (int)byte();
+        info->si_code = (int)byte() % 7;
+        info->si_status = (int)byte();
+        fill((void *)e, sizeof(struct rusage));
+        return 0;
+    }
+    if (n == __NR_process_vm_readv) {
+        const struct iovec *here = (const struct iovec *)b;
+        if (byte() & 1) return -EPERM;
+        fill(here->iov_base, here->iov_len);
+        if (byte() & 1) *(uint32_t *)here->iov_base = PLAN_MAGIC;
+        return (long)here->iov_len;
+    }
+    return byte() & 1 ? -ESRCH : 0;
+}
+
+static lua_State *L;
+static struct launcher launcher = {.fd = -1};
+
+static struct process *push_process(void) {
+    struct process *p = lua_newuserdata(L, sizeof *p);
+    unsigned form = byte();
+    *p = (struct process){.s = {.pid = 2, .pidfd = 101, .socket = form & 1 ? 100 : -1}, .launcher = &launcher};
+    p->detached = form & 2;
+    p->alone = form & 4;
+    p->init = form & 8 ? 3 : 0;
+    launcher.refused = form & 16;
+    nsL_setclass(L, PROCESS);
+    return p;
+}
+
+static void expect(int truth, const char *what) {
+    if (truth) return;
+    fprintf(stderr, "FINDING: %s\n", what);
+    abort();
+}
+
+/* true, or nil and one of these words, and numbers after it */
+static void check_result(int from) {
+    static const char *const words = " exit signal lost timeout again step boarding refused died kill ";
+    char word[32];
+    int count = lua_gettop(L) - from;
+    expect(count >= 1 && (lua_isnil(L, from + 1) || lua_isboolean(L, from + 1)), "the first result");
+    if (count == 1) return;
+    snprintf(word, sizeof word, " %s ", lua_tostring(L, from + 2));
+    expect(strstr(words, word) != NULL, "the word");
+    expect(count < 3 || lua_isnumber(L, from + 3), "the number");
+    if (strcmp(word, " step ") == 0)
+        expect(lua_tointeger(L, from + 3) != 0 && lua_tointeger(L, from + 4) != 0, "a step without error");
+}
+
+static void call(const char *method, int process, bool plan, lua_Integer number) {
+    int top = lua_gettop(L);
+    lua_getfield(L, process, method);
+    lua_pushvalue(L, process);
+    if (plan) lua_pushvalue(L, 1);
+    lua_pushinteger(L, number);
+    if (plan) lua_pushinteger(L, ((struct process *)lua_touserdata(L, process))->init);
+    if (lua_pcall(L, plan ? 4 : 2, LUA_MULTRET, 0) != LUA_OK)
+        expect(strstr(lua_tostring(L, -1), "closed process") != NULL, lua_tostring(L, -1));
+    else if (method[0] != 'u' && method[0] != 'c')
+        check_result(top);
+    lua_settop(L, top);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (!L) {
+        L = luaL_newstate();
+        nsL_open_process(L);
+        lua_pushcfunction(L, nsL_encode);
+        lua_newtable(L);
+        lua_call(L, 1, 1);
+        lua_settop(L, 1);
+    }
+    told.bytes = data;
+    told.left = size;
+    struct process *p = push_process();
+    for (int i = 0; i < 12 && told.left > 0; i++) switch (byte() % 6) {
+        case 0:
+            call("play", 2, true, (lua_Integer)byte() - 1);
+            break;
+        case 1:
+            call("wait", 2, false, (lua_Integer)byte() - 1);
+            break;
+        case 2:
+            call("kill", 2, false, byte());
+            break;
+        case 3:
+            call("usage", 2, false, 0);
+            break;
+        case 4:
+            call("close", 2, false, 0);
+            break;
+        default:
+            call("play", 2, true, 0);
+        }
+    call("close", 2, false, 0);
+    expect(p->s.pidfd == -1 && p->s.socket == -1, "left open");
+    lua_settop(L, 1);
+    return 0;
+}
