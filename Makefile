@@ -58,7 +58,7 @@ demo: ## a shell in new namespaces; DEMO=-i: with you at it
 	@$(LUA_ENV) lua5.4 examples/newns.lua $(DEMO)
 
 test: ## all specs on all Luas, and the short form of the proof; SPEC=spec/x_spec.lua: these alone
-	@$(NEED) test proof
+	@$(NEED) test
 	@$(MAKE) --no-print-directory versions
 	@sh tools/test.sh "$(LUAS)" $(SPEC)
 

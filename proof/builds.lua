@@ -1,17 +1,13 @@
 --- Other C libraries, other machines: what can be built is built without a warning, and what can be run here is run.
 local core = require "ns.core"
 local proof = require "proof"
+proof.needs("musl-gcc", "aarch64-linux-gnu-gcc", "riscv64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc", "qemu-aarch64")
 
 local TOP = os.getenv("BUILD") or "build"
 local OUT = TOP .. "/builds"
 local HEADERS = OUT .. "/headers" -- the kernel's and Lua's, for compilers that look for neither
 
-local function run(line, ...)
-  local pipe = assert(io.popen(("{ %s; } 2>&1 </dev/null; echo \"exit $?\""):format(line:format(...))))
-  local text, code = pipe:read("a"):match("^(.*)exit (%d+)\n$")
-  pipe:close()
-  return code == "0", text
-end
+local run = proof.sh
 
 local function machine_of(path)
   local _, text = run("readelf -h %s", path)

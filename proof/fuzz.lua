@@ -2,6 +2,7 @@
 -- there, for seconds in the short form, for ten million executions in the long one.
 local core = require "ns.core"
 local proof = require "proof"
+proof.needs("clang", "llvm-cov")
 
 local OUT = (os.getenv("BUILD") or "build") .. "/fuzz"
 local WORK = OUT .. "/work"
@@ -10,13 +11,7 @@ local EXECUTIONS = proof.size(nil, 10000000)
 local SECONDS = proof.size(1, 600) -- for each, at most
 local WORKERS = proof.size(1, 2)
 
-local function run(line, ...)
-  line = line:format(...)
-  local pipe = assert(io.popen(("{ %s; } 2>&1; echo \"exit $?\""):format(line)))
-  local text = pipe:read("a")
-  pipe:close()
-  return text:match("exit (%d+)\n$") == "0", text
-end
+local run = proof.sh
 
 local function commas(n)
   local text = ("%.0f"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")

@@ -30,6 +30,24 @@ function proof.skip(reason, ...)
   print("skipped: " .. reason:format(...))
 end
 
+--- Runs a shell line, a format for the arguments: whether it went well, and all that it said.
+function proof.sh(line, ...)
+  local pipe = assert(io.popen(("{ %s; } 2>&1 </dev/null; echo \"exit $?\""):format(line:format(...))))
+  local text, code = pipe:read("a"):match("^(.*)exit (%d+)\n$")
+  pipe:close()
+  return code == "0", text
+end
+
+--- The programs without which the part means nothing: where one is missing, as it may be for an ordinary user, it ends here.
+function proof.needs(...)
+  for _, program in ipairs { ... } do
+    if not os.execute("command -v " .. program .. " >/dev/null") then
+      proof.skip("%s is not installed: tools/need.sh proof", program)
+      proof.finish()
+    end
+  end
+end
+
 --- A figure for the report.
 function proof.figure(name, value, ...)
   if select("#", ...) > 0 then value = value:format(...) end

@@ -1,15 +1,11 @@
 --- What the compilers and analyzers have to say of the C code: nothing. And two laws of the launcher that grep can hold:
 -- no C library, and no path of the new root but through places.c.
 local proof = require "proof"
+proof.needs("clang", "cppcheck")
 
 local OUT = (os.getenv("BUILD") or "build") .. "/static"
 
-local function run(line, ...)
-  local pipe = assert(io.popen(("{ %s; } 2>&1 </dev/null; echo \"exit $?\""):format(line:format(...))))
-  local text, code = pipe:read("a"):match("^(.*)exit (%d+)\n$")
-  pipe:close()
-  return code == "0", text
-end
+local run = proof.sh
 
 run("rm -rf %s && mkdir -p %s", OUT, OUT)
 

@@ -1,5 +1,6 @@
 --- A root directory whose content is an enemy's: links where places are wanted, and others exchanged for them meanwhile.
 -- The rows of what has gone wrong elsewhere: 16, 17, 18, 19, 22, 23.
+if _VERSION ~= "Lua 5.4" then return end -- it takes long, and the Lua outside has no part in it
 local machine = require "support.machine"
 local ns = require "ns"
 local ways = require "support.ways"
