@@ -22,10 +22,10 @@ static long keep_capabilities(void) {
     for (int i = 0; i < 2; i++) sets[i].inheritable = sets[i].permitted;
     r = sys(__NR_capset, &head, sets);
     if (FAILED(r)) return r;
-    for (int cap = 0; cap < 64; cap++)
+    for (int cap = 0; cap < 64 && !FAILED(r); cap++)
         if (sets[cap / 32].permitted >> (cap % 32) & 1)
-            sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
-    return 0;
+            r = sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+    return r;
 }
 
 /* What else the host has open, without close-on-exec, is not even for the launcher. */
@@ -34,10 +34,11 @@ static long board(const struct boarding *b) {
     *number = 0;
     for (int n = b->socket; n > 0; n /= 10) *--number = (char)('0' + n % 10);
     char *argv[] = {(char[]){"ns"}, number, NULL}, *env[] = {NULL};
+    long r = 0;
     sys(__NR_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC); /* where this is missing, the plan's last steps do it */
-    for (size_t i = 0; i < b->count; i++) sys(__NR_fcntl, b->kept[i], F_SETFD, 0);
-    long r = (b->clone_flags & CLONE_NEWUSER) ? keep_capabilities() : 0;
-    return r < 0 ? r : sys(__NR_execveat, b->launcher, "", argv, env, AT_EMPTY_PATH);
+    for (size_t i = 0; i < b->count && !FAILED(r); i++) r = sys(__NR_fcntl, b->kept[i], F_SETFD, 0);
+    if (!FAILED(r) && b->clone_flags & CLONE_NEWUSER) r = keep_capabilities();
+    return FAILED(r) ? r : sys(__NR_execveat, b->launcher, "", argv, env, AT_EMPTY_PATH);
 }
 
 int ns_child(void *argument) {

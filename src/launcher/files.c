@@ -73,7 +73,9 @@ static long cover_from_tmpfs(struct player *p, const char *path, const struct st
 }
 
 long cover_file(struct player *p, const char *path, const struct step *s, long mode) {
-    return is_own(p, root_of(p)) ? cover_from_root(p, path, s, mode) : cover_from_tmpfs(p, path, s, mode);
+    long r = check_own(p, root_of(p));
+    if (r == -EROFS) return cover_from_tmpfs(p, path, s, mode);
+    return FAILED(r) ? r : cover_from_root(p, path, s, mode);
 }
 
 /* path: a file with the bytes data. mode; flags: MOUNT_ATTR_*, if it covers another */

@@ -2,7 +2,7 @@
  * with it everything in the namespace, when the program or the host ends.
  *
  * What it tells the host: {step, 0} with the number of this step when the program runs, and at its end {INIT_STATUS, status}
- * with the status of wait4(2). It keeps nothing but the socket. */
+ * with the status of wait4(2). It keeps nothing but the socket and the descriptor that its signals come from. */
 #include <linux/close_range.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -22,17 +22,24 @@
 #define WNOHANG 1
 #define __WALL 0x40000000
 
-_Noreturn static void leave(void) {
-    for (;;) sys(__NR_exit_group, 0);
+_Noreturn static void leave(int code) {
+    for (;;) sys(__NR_exit_group, code);
 }
 
-static void close_all_but(int fd) {
-    if (FAILED(sys(__NR_close_range, fd + 1, ~0u, 0))) /* before 5.9, and where a filter refuses it */
-        for (int other = fd + 1; other < 4096; other++) sys(__NR_close, other);
-    for (int other = 0; other < fd; other++) sys(__NR_close, other);
+static void close_from(int fd, unsigned last) {
+    if ((unsigned)fd > last || !FAILED(sys(__NR_close_range, fd, last, 0))) return;
+    for (; (unsigned)fd <= last && fd < 4096; fd++) sys(__NR_close, fd); /* before 5.9, and where a filter refuses it */
 }
 
-/* Reaps all that have ended; tells and leaves if the program is among them. */
+static void close_all_but(int a, int b) {
+    int low = a < b ? a : b, high = a < b ? b : a;
+    if (low > 0) close_from(0, (unsigned)low - 1);
+    close_from(low + 1, (unsigned)high - 1);
+    close_from(high + 1, ~0u);
+}
+
+/* Reaps all that have ended; tells and leaves if the program is among them. Where the host does not hear, our own end says as
+ * much as it can. */
 static void reap(struct player *p, long program) {
     for (;;) {
         int status;
@@ -42,7 +49,7 @@ static void reap(struct player *p, long program) {
         if (pid != program) continue;
         struct record r = {INIT_STATUS, status};
         sys(__NR_sendto, p->socket, &r, sizeof r, 0x4000 /* MSG_NOSIGNAL */);
-        leave();
+        leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8);
     }
 }
 
@@ -52,16 +59,13 @@ static void hand_on(int signals, long program) {
         if (info.ssi_signo != SIGNAL_CHLD && info.ssi_code != SIGNAL_KERNEL) sys(__NR_kill, program, info.ssi_signo);
 }
 
-_Noreturn static void serve(struct player *p, long program, bool detached) {
-    uint64_t all = ~0ull;
-    int signals = (int)sys(__NR_signalfd4, -1, &all, sizeof all, O_CLOEXEC | O_NONBLOCK);
-    if (FAILED(signals)) leave();
+_Noreturn static void serve(struct player *p, int signals, long program, bool detached) {
     for (;;) {
         struct pollfd polls[] = {{signals, POLLIN, 0}, {detached ? -1 : p->socket, 0, 0}};
         reap(p, program);
         long r = sys(__NR_ppoll, polls, 2, 0, 0, 8);
-        if (FAILED(r) && r != -EINTR) leave();
-        if (polls[1].revents) leave(); /* the host is gone */
+        if (FAILED(r)) continue;
+        if (polls[1].revents) leave(0); /* the host is gone */
         hand_on(signals, program);
     }
 }
@@ -70,19 +74,21 @@ _Noreturn static void serve(struct player *p, long program, bool detached) {
  * child has executed the program, or is dead. value: 1 for one that outlives the host */
 long op_init(struct player *p, const struct step *s) {
     uint32_t step = p->plan->current;
+    uint64_t all = ~0ull;
     bool detached = s->value != 0;
+    long signals = sys(__NR_signalfd4, -1, &all, sizeof all, O_CLOEXEC | O_NONBLOCK);
+    if (FAILED(signals)) return signals;
     /* What it holds is not for the program, which may have the same id. Before there is one: that gets its flag by exec. */
     sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
     p->plan->current = step + 1; /* if something hangs from here on, it is what the child plays */
     long program = sys(__NR_clone, CLONE_VFORK | SIGNAL_CHLD, 0, 0, 0, 0);
-    if (FAILED(program)) p->plan->current = step;
-    if (program <= 0) return program;
-    sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
-    if (sys(__NR_dup3, p->socket, 3, O_CLOEXEC) == 3) p->socket = 3;
-    close_all_but(p->socket);
-    sys(__NR_chdir, "/");
+    if (program == 0) return 0;
     p->plan->current = step;
+    if (FAILED(program)) return program;
+    sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
+    close_all_but(p->socket, (int)signals);
+    sys(__NR_chdir, "/");
     ns_report(p, 0);
     sys(__NR_munmap, p->plan, p->plan->size);
-    serve(p, program, detached);
+    serve(p, (int)signals, program, detached);
 }

@@ -63,7 +63,8 @@ static long op_setns(struct player *p, const struct step *s) {
 
 static long op_setsid(struct player *p, const struct step *s) {
     (void)p, (void)s;
-    return FAILED(sys(__NR_setsid)) ? -EPERM : 0;
+    long r = sys(__NR_setsid);
+    return FAILED(r) ? r : 0;
 }
 
 /* value: the signal that the end of the host sends. The host may have ended before the kernel was told: then its end of
@@ -142,8 +143,10 @@ static long mark_each(int first, unsigned last) {
     long r = sys(__NR_prlimit64, 0, 7 /* RLIMIT_NOFILE */, 0, &limit);
     if (FAILED(r)) return r;
     /* a descriptor above the soft limit can be there if the limit was lowered later, but none above the hard one */
-    for (int fd = first; (unsigned)fd <= last && (uint64_t)fd < limit.hard && fd < 1 << 20; fd++)
-        sys(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC);
+    for (int fd = first; (unsigned)fd <= last && (uint64_t)fd < limit.hard && fd < 1 << 20; fd++) {
+        r = sys(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC);
+        if (FAILED(r) && r != -EBADF) return r;
+    }
     return 0;
 }
 
@@ -195,7 +198,9 @@ static long try_exec(struct player *p, const struct step *s) {
     int status = UNTRACED << 8;
     long child = traced(p, s), r = -ENOENT;
     while (child > 0 && sys(__NR_wait4, child, &status, 0x40000000 /* __WALL */, 0) == -EINTR) continue;
-    if (child > 0) sys(__NR_kill, child, 9);
+    /* it is reaped here, or it would be left to a host that is the init of its container */
+    if (child > 0 && !FAILED(sys(__NR_kill, child, 9)))
+        while (sys(__NR_wait4, child, 0, 0x40000000, 0) == -EINTR) continue;
     if (status != UNTRACED << 8) return status & 0x7f ? 0 : -(status >> 8 & 0xff);
     for (char **paths = ns_list(p, s->paths); paths && *paths && next_candidate(r); paths++)
         r = sys(__NR_faccessat, AT_FDCWD, *paths, 1 /* X_OK */);

@@ -59,7 +59,7 @@ static const struct pin *pin_above(const struct player *p, const char *path, int
 
 /* Does the way to a place lead through our own root alone? Nobody else can change it then. Asked before the mount. */
 int is_fixed(struct player *p, const char *path) {
-    if (!is_own(p, root_of(p))) return 0;
+    if (FAILED(check_own(p, root_of(p)))) return 0;
     long fd = resolve(p->root, path, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
     return !FAILED(fd) && !FAILED(sys(__NR_close, fd));
 }
@@ -99,7 +99,7 @@ long open_place(struct player *p, const char *path, uint64_t flags) {
     if (!FAILED(seen)) sys(__NR_close, seen);
     if (same) return fd;
     sys(__NR_close, fd);
-    return -ESTALE;
+    return FAILED(seen) && seen != -ENOENT ? seen : -ESTALE;
 }
 
 /* ---- file systems of our making ---- */
@@ -111,16 +111,18 @@ long own(struct player *p, long fd) {
     return r;
 }
 
-int is_own(const struct player *p, long fd) {
+long check_own(const struct player *p, long fd) {
     struct statx s;
-    if (FAILED(look(fd, &s))) return 0;
+    long r = FAILED(fd) ? fd : look(fd, &s);
+    if (FAILED(r)) return r;
     for (int i = 0; i < p->owned; i++)
-        if (p->own[i] == device(&s)) return 1;
-    return 0;
+        if (p->own[i] == device(&s)) return 0;
+    return -EROFS;
 }
 
 static long make(struct player *p, long parent, const char *name, enum what what, long mode) {
-    if (!is_own(p, parent)) return -EROFS;
+    long r = check_own(p, parent);
+    if (FAILED(r)) return r;
     if (what == A_DIRECTORY) return sys(__NR_mkdirat, parent, name, mode);
     long fd = sys(__NR_openat, parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode);
     return FAILED(fd) ? fd : sys(__NR_close, fd);
@@ -181,11 +183,10 @@ long parent_of(struct player *p, const char *path, char *above, char **name) {
     copy_path(above, path);
     *name = split(above);
     long fd = above[0] ? place(p, above, A_DIRECTORY, 0755) : open_place(p, "/", O_DIRECTORY);
-    if (!FAILED(fd) && !is_own(p, fd)) {
-        sys(__NR_close, fd);
-        return -EROFS;
-    }
-    return fd;
+    long r = check_own(p, fd);
+    if (!FAILED(r)) return fd;
+    if (!FAILED(fd)) sys(__NR_close, fd);
+    return r;
 }
 
 /* "/proc/self/fd/N". Some machines have no instruction to divide. */

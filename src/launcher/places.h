@@ -16,9 +16,9 @@ long open_place(struct player *, const char *path, uint64_t flags);
 long place(struct player *, const char *path, enum what, long mode);
 long parent_of(struct player *, const char *path, char *above, char **name);
 
-/* File systems of our making. */
+/* File systems of our making. check_own: -EROFS for another one; a descriptor that is an error stays that error. */
 long own(struct player *, long fd);
-int is_own(const struct player *, long fd);
+long check_own(const struct player *, long fd);
 
 /* Mounts that later places are looked up beneath. */
 int is_fixed(struct player *, const char *path);
