@@ -52,9 +52,13 @@ end
 local function lines_of(path)
   local list, f, _, errno = {}, io.open(path)
   if not f and errno == core.constants.errno.ENOENT then return list end
-  if not f then error({ op = "open", path = path, word = "map", refused = errno }, 0) end
-  for line in f:lines() do list[#list + 1] = line end
-  f:close()
+  local text
+  if f then
+    text, _, errno = f:read("*a")
+    f:close()
+  end
+  if not text then error({ op = "open", path = path, word = "map", refused = errno }, 0) end
+  for line in text:gmatch("[^\n]+") do list[#list + 1] = line end
   return list
 end
 

@@ -34,28 +34,31 @@ function spawn.host()
 end
 
 --- Runs newuidmap or newgidmap; the caller is not trusted with more than its /etc/subuid.
-local function run_helper(name, pid, map)
+local function run_helper(name, pid, map, deadline)
   local argv = { name, ("%d"):format(pid) }
   for _, r in ipairs(map) do
     for i = 1, 3 do argv[#argv + 1] = ("%.0f"):format(r[i]) end
   end
   local spec = { argv = argv, clear_env = true, env = { PATH = "/usr/bin:/bin:/usr/sbin:/sbin" } }
   spec.stdin, spec.stdout, spec.stderr = "null", "null", "pipe"
+  spec.timeout, spec.grace = deadline and math.max(1e-6, deadline - core.clock()), 0
   local host = spawn.host()
-  local p, _, errno = spawn.start(assert(plan.check(spec, host)), host)
-  if not p then return nil, { op = name, word = "map" }, errno end
+  local p, message, errno, detail = spawn.start(assert(plan.check(spec, host)), host)
+  local why = not p and detail.code == "DIED" and ("(%s)"):format(message:match("^[^;]*")) or nil
+  if not p then return nil, { op = name, word = "map", path = why }, errno end
   local r = p:communicate()
   if r and r.ok then return true end
+  if r and r.timed_out then return nil, { op = name, word = "map" }, constants.errno.ETIMEDOUT end
   local said = r and r.stderr:gsub("%s+$", ""):gsub("\n.*", "") or "the status is lost"
-  return nil, { op = name, word = "map", path = ("(%s)"):format(said) }, core.constants.errno.EPERM
+  return nil, { op = name, word = "map", path = ("(%s)"):format(said) }, constants.errno.EPERM
 end
 
 --- Writes the maps, by `writer`. true; or nil, step, errno
-local function write_maps(uid, gid, setgroups, pid, writer)
+local function write_maps(uid, gid, setgroups, pid, writer, deadline)
   if writer == "newuidmap" then
-    local ok, step, errno = run_helper("newgidmap", pid, gid)
+    local ok, step, errno = run_helper("newgidmap", pid, gid, deadline)
     if not ok then return nil, step, errno end
-    return run_helper("newuidmap", pid, uid)
+    return run_helper("newuidmap", pid, uid, deadline)
   end
   local files = { { "gid_map", ids.format(gid) }, { "uid_map", ids.format(uid) } }
   if setgroups then table.insert(files, 1, { "setgroups", setgroups }) end
@@ -96,6 +99,7 @@ local function play(handle, bytes, steps, deadline)
     if what == "step" then return errors.refused(steps[more], errno, steps) end
     if what == "refused" then return nil, "refused" end
     if what == "boarding" then return errors.refused({ op = "execveat" }, errno) end
+    if what == "plan" then return errors.refused({ op = "launch" }, errno) end
     if what == "died" then return errors.died(more, errno) end
     if what == "timeout" then return errors.timeout(steps[more]) end
   end
@@ -110,7 +114,8 @@ local function launch(spec, host, opened, deadline, keep, steps, bytes)
   keep.handle, keep.pid = handle, pid
   if writer ~= "launcher" then
     local uid, gid = ids.maps(spec, host)
-    local ok, step, why = write_maps(uid, gid, spec.setgroups, pid, writer)
+    local ok, step, why = write_maps(uid, gid, spec.setgroups, pid, writer, deadline)
+    if not ok and why == constants.errno.ETIMEDOUT then return errors.timeout(step) end
     if not ok then return errors.refused(step, why) end
   end
   return play(handle, bytes, steps, deadline)

@@ -73,8 +73,8 @@ static int bag_open(lua_State *L) {
     int flags = (int)luaL_checkinteger(L, 3);
     int fd = open(luaL_checkstring(L, 2), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
     fd = put(bag, ns_above_stdio(fd));
-    if (fd >= 0) fcntl(fd, F_SETFL, flags & O_APPEND); /* the program gets an ordinary, blocking descriptor */
-    return nsL_number(L, fd);
+    /* the program gets an ordinary, blocking descriptor */
+    return nsL_number(L, fd >= 0 && fcntl(fd, F_SETFL, flags & O_APPEND) < 0 ? -1 : fd);
 }
 
 /* bag:file(fd, "r"|"w"|"t") -> file | nil, message, errno. The descriptor is the file's from now on. */

@@ -40,6 +40,7 @@ void ns_boarded(struct spawned *, struct launcher *);
 void ns_forget_boarding(struct launcher *);
 int ns_send_plan(struct spawned *, const struct plan *);
 int ns_above_stdio(int fd);
+bool ns_is_denied(int error);
 
 /* tree.c */
 void ns_kill_descendants(pid_t pid, int pidfd);

@@ -90,6 +90,23 @@ static int host_realpath(lua_State *L) {
     return 1;
 }
 
+/* Adds the name, and where it leads if it is a link, to the table on top of the stack. -1 and errno: it cannot be told */
+static int add_entry(lua_State *L, DIR *dir, const struct dirent *d, int number) {
+    char link[4096];
+    bool may_be_link = d->d_type == DT_LNK || d->d_type == DT_UNKNOWN;
+    ssize_t n = may_be_link ? readlinkat(dirfd(dir), d->d_name, link, sizeof link) : -1;
+    if (may_be_link && n < 0 && errno != EINVAL) return -1;
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, d->d_name);
+    lua_setfield(L, -2, "name");
+    if (n >= 0) {
+        lua_pushlstring(L, link, (size_t)n);
+        lua_setfield(L, -2, "link");
+    }
+    lua_rawseti(L, -2, number);
+    return 0;
+}
+
 /* entries(directory) -> {{name=, [link=]}, ...} sorted by nothing | nil, message, errno */
 static int host_entries(lua_State *L) {
     DIR **dir = lua_newuserdata(L, sizeof *dir); /* an error below leaks no descriptor: see the metatable */
@@ -99,23 +116,12 @@ static int host_entries(lua_State *L) {
     if (!*dir) return nsL_done(L, -errno);
     lua_newtable(L);
     int count = 0;
-    for (struct dirent *d; (d = readdir(*dir));) {
-        char link[4096];
-        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0) continue;
-        bool link_or_unknown = d->d_type == DT_LNK || d->d_type == DT_UNKNOWN;
-        ssize_t n = link_or_unknown ? readlinkat(dirfd(*dir), d->d_name, link, sizeof link) : -1;
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, d->d_name);
-        lua_setfield(L, -2, "name");
-        if (n >= 0) {
-            lua_pushlstring(L, link, (size_t)n);
-            lua_setfield(L, -2, "link");
-        }
-        lua_rawseti(L, -2, ++count);
-    }
+    for (struct dirent *d; errno = 0, (d = readdir(*dir));)
+        if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 && add_entry(L, *dir, d, ++count) < 0) break;
+    int error = errno; /* of readdir, too, which says NULL in both cases */
     closedir(*dir);
     *dir = NULL;
-    return 1;
+    return error ? nsL_done(L, -error) : 1;
 }
 
 static int directory_close(lua_State *L) {

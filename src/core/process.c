@@ -125,10 +125,10 @@ static int process_wait(lua_State *L) {
     return push_status(L, p);
 }
 
-/* Where a filter or a tool knows no pidfd_send_signal, the pid must do: it is not reaped, so it is still nobody else's. */
+/* Where a filter or a tool does not let us use pidfds, the pid must do: it is not reaped, so it is still nobody else's. */
 long ns_signal(pid_t pid, int pidfd, int signal) {
-    long r = sys(__NR_pidfd_send_signal, pidfd, signal, NULL, 0);
-    return r == -ENOSYS ? sys(__NR_kill, pid, signal) : r;
+    long r = pidfd < 0 ? -ENOSYS : sys(__NR_pidfd_send_signal, pidfd, signal, NULL, 0);
+    return r == -ENOSYS || r == -EPERM ? sys(__NR_kill, pid, signal) : r;
 }
 
 /* Has it a tree to be ended with it? What has had no plan has started nothing; and a launcher that is stopped, while its tree
@@ -235,8 +235,7 @@ static uint32_t current_step(const struct process *p) {
 /* The launcher was not executed: the next one will be a copy of the host, if that helps. */
 static int push_boarding_error(lua_State *L, struct process *p) {
     int error = p->last.error;
-    bool denied = error == EACCES || error == EPERM || error == ENOSYS || error == ENOENT /* valgrind */;
-    if (denied && !p->launcher->refused) {
+    if (ns_is_denied(error) && !p->launcher->refused) {
         p->launcher->refused = true;
         return nsL_refused(L, "refused", error);
     }
@@ -262,6 +261,7 @@ static int push_answer(lua_State *L, struct process *p) {
         lua_pushinteger(L, p->last.step);
         return 4;
     }
+    if (p->init && p->last.step != p->init) return push_death(L, p); /* the program runs, but the init is dead */
     ns_boarded(&p->s, p->launcher);
     if (!p->init) {
         close(p->s.socket);
@@ -272,7 +272,7 @@ static int push_answer(lua_State *L, struct process *p) {
 }
 
 /* h:play(plan, [seconds], [init step]) -> true | nil, "step", errno, step | nil, "boarding"|"refused", errno | nil, "died", code, how |
- * nil, "timeout", 0, step | nil, "again"
+ * nil, "timeout", 0, step | nil, "plan", errno | nil, "again"
  * Sends the plan and awaits the answer; "again" asks to be called again, "refused" to launch anew. The launcher's words are
  * read when it has left: to be woken by each would cost more than they do. */
 static int process_play(lua_State *L) {
@@ -281,6 +281,7 @@ static int process_play(lua_State *L) {
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 3, -1), &t);
     p->init = (uint32_t)luaL_optinteger(L, 4, 0);
     int sent = ns_send_plan(&p->s, plan);
+    if (sent < 0 && errno != EPIPE && errno != ECONNRESET) return nsL_refused(L, "plan", errno);
     if (sent < 0) return read_records(p), push_answer(L, p);
     struct pollfd polls[] = {{p->s.socket, (short)((sent ? 0 : POLLOUT) | (p->init ? POLLIN : 0)), 0},
                              {p->s.pidfd, POLLIN, 0}};

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../launcher/launcher.h"
@@ -71,14 +72,23 @@ static bool still_ours(const struct launcher *l) {
     return l->fd >= 0 && fstat(l->fd, &s) == 0 && s.st_dev == l->device && s.st_ino == l->inode;
 }
 
-/* Without one, the host is copied. */
+/* An error that will come again: this machine does not let us do it. ENOENT: valgrind */
+bool ns_is_denied(int error) {
+    return error == EACCES || error == EPERM || error == ENOSYS || error == ENOENT;
+}
+
+/* Without one, the host is copied: from now on, or this time if what is missing may come back. */
 static bool have_launcher(struct launcher *l) {
     struct stat s;
     if (l->refused) return false;
     if (still_ours(l)) return true;
     l->fd = make_image();
-    l->refused = l->fd < 0 || fstat(l->fd, &s) < 0;
-    if (l->refused) return false;
+    if (l->fd < 0 || fstat(l->fd, &s) < 0) {
+        l->refused = ns_is_denied(errno);
+        if (l->fd >= 0) close(l->fd);
+        l->fd = -1;
+        return false;
+    }
     l->device = s.st_dev;
     l->inode = s.st_ino;
     return true;
@@ -153,7 +163,7 @@ static void keep(struct boarding *b, int fd) {
 static long clone_any(struct spawned *s, struct launcher *l, int socket, const int *kept, size_t count,
                       uint64_t flags) {
     struct boarding *b = take_boarding(l);
-    if (!b) return -ENOMEM;
+    if (!b) return -errno;
     s->boarding = b;
     b->socket = socket;
     b->clone_flags = flags;
@@ -176,15 +186,23 @@ int ns_send_plan(struct spawned *s, const struct plan *plan) {
     return 1;
 }
 
+/* The child that we have no hold on. Returns the error for which that is. */
+static long give_up(pid_t pid) {
+    int error = errno;
+    kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+    return -error;
+}
+
 int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const int *kept, size_t count,
              const struct plan *early) {
     int pair[2];
     uint64_t all = ~0ull, mask;
     *s = (struct spawned){.pidfd = -1, .socket = -1, .step = "socketpair"};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return s->error = errno, -1;
-    int theirs = ns_above_stdio(pair[1]);
-    long pid = -EMFILE;
+    int theirs = ns_above_stdio(pair[1]), error = errno;
     s->socket = ns_above_stdio(pair[0]);
+    long pid = theirs < 0 ? -error : -errno;
     if (s->socket >= 0 && theirs >= 0) {
         s->step = "clone";
         if (early) ns_send_plan(s, early); /* so the launcher need not wait for it */
@@ -198,6 +216,7 @@ int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const 
     }
     if (theirs >= 0) close(theirs);
     s->pidfd = ns_above_stdio(s->pidfd);
+    if (pid > 0 && s->pidfd < 0) pid = give_up((pid_t)pid);
     if (pid > 0) return s->pid = (pid_t)pid, 0;
     ns_boarded(s, l);
     if (s->socket >= 0) close(s->socket);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "../launcher/sys.h"
@@ -16,7 +17,8 @@
 
 struct member {
     pid_t pid;
-    int pidfd;
+    int pidfd; /* negative: there is none */
+    unsigned long long born;
 };
 
 struct tree {
@@ -24,6 +26,27 @@ struct tree {
     size_t count, room;
     bool stop; /* who is stopped starts nothing more, and does not reap: so the children keep their pids meanwhile */
 };
+
+/* When a process has begun: this and the pid are no other's. 0: it is gone */
+static unsigned long long birth(pid_t pid) {
+    char path[64], text[1024];
+    unsigned long long born;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f) fclose(f);
+    text[n] = 0;
+    const char *rest = strrchr(text, ')'); /* the name before it may be anything; proc(5), field 22 */
+    const char *form = ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu";
+    return rest && sscanf(rest, form, &born) == 1 ? born : 0;
+}
+
+/* Where pidfds are not to be had, a member is known by its pid and its birth. */
+static long signal_member(const struct member *m, int signal) {
+    long r = m->pidfd < 0 ? -ENOSYS : sys(__NR_pidfd_send_signal, m->pidfd, signal, NULL, 0);
+    if (r != -ENOSYS && r != -EPERM) return r;
+    return birth(m->pid) == m->born ? sys(__NR_kill, m->pid, signal) : -ESRCH;
+}
 
 static void add(struct tree *t, pid_t pid) {
     if (t->count == t->room) {
@@ -33,10 +56,10 @@ static void add(struct tree *t, pid_t pid) {
         t->members = grown;
         t->room = room;
     }
-    int pidfd = (int)sys(__NR_pidfd_open, pid, 0);
-    if (FAILED(pidfd)) return;
-    if (t->stop) ns_signal(pid, pidfd, SIGSTOP);
-    t->members[t->count++] = (struct member){pid, pidfd};
+    struct member m = {pid, (int)sys(__NR_pidfd_open, pid, 0), birth(pid)};
+    if (m.pidfd == -ESRCH || m.born == 0) return;
+    if (t->stop) signal_member(&m, SIGSTOP);
+    t->members[t->count++] = m;
 }
 
 static void add_children_of_thread(struct tree *t, pid_t pid, const char *thread) {
@@ -65,13 +88,14 @@ static void find(struct tree *t, pid_t root) {
 }
 
 static void forget(struct tree *t) {
-    for (size_t i = 0; i < t->count; i++) close(t->members[i].pidfd);
+    for (size_t i = 0; i < t->count; i++)
+        if (t->members[i].pidfd >= 0) close(t->members[i].pidfd);
     free(t->members);
     *t = (struct tree){0};
 }
 
 static void kill_all(const struct tree *t) {
-    for (size_t i = t->count; i-- > 0;) ns_signal(t->members[i].pid, t->members[i].pidfd, SIGKILL);
+    for (size_t i = t->count; i-- > 0;) signal_member(&t->members[i], SIGKILL);
 }
 
 /* Kills the descendants of a child of ours, which is stopped; the child itself is left to the caller. */
@@ -97,7 +121,7 @@ static int tree_kill(lua_State *L) {
     struct tree *t = luaL_checkudata(L, 1, TREE);
     t->stop = true;
     for (size_t i = 0, known = t->count; i < t->count; i++) {
-        bool gone = i < known && FAILED(ns_signal(t->members[i].pid, t->members[i].pidfd, SIGSTOP));
+        bool gone = i < known && FAILED(signal_member(&t->members[i], SIGSTOP));
         if (!gone) add_children(t, t->members[i].pid); /* the pid of who is gone may be somebody else's now */
     }
     kill_all(t);
