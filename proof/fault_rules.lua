@@ -1,0 +1,174 @@
+--- What the fault matrix expects of a start that was given a fault.
+--
+-- A point is a call of a start: process (0: the host), step, the n-th of it; call or name; `processes` of the whole start.
+local core = require "ns.core"
+local errors = require "ns.error"
+
+local errno = core.constants.errno
+
+local rules = { FAIL = 1, HANG = 2, DIE = 3, words = { "fail", "hang", "die" } }
+
+rules.errnos = { "EPERM", "EACCES", "ENOENT", "ENOMEM", "EMFILE", "ENFILE", "ENOSPC", "EINVAL", "EAGAIN", "EINTR", "EBUSY",
+  "ELOOP", "ENOTDIR", "EIO", "ENOSYS", "EUSERS", "EROFS", "ETXTBSY" }
+
+-- ---- calls ----
+
+local names = {}
+local headers = io.popen("echo '#include <asm/unistd.h>' | gcc -E -dM -")
+for line in headers:lines() do
+  local name, number = line:match("^#define __NR_([%w_]+) (%d+)")
+  if name then names[tonumber(number)] = name end
+end
+headers:close()
+
+--- The name of the call at a point.
+function rules.call(point)
+  return point.call < 0 and point.name or names[point.call] or tostring(point.call)
+end
+
+--- Calls that cannot fail, as they are made here.
+local NEVER = { exit_group = true, getpid = true, umask = true, rt_sigaction = true, rt_sigprocmask = true }
+
+--- What a call can say, where that is less than everything; and what it cannot.
+local ONLY = { realloc = { ENOMEM = true }, recv = { EINTR = true }, wait4 = { EINTR = true },
+  ppoll = { EINTR = true } }
+local NOT = { unlinkat = { ENOENT = true } }
+
+--- The names of the errnos that are plausible at a point: none for a call that cannot fail.
+function rules.plausible(point)
+  local call, codes = rules.call(point), {}
+  for _, code in ipairs(NEVER[call] and {} or rules.errnos) do
+    if not (ONLY[call] and not ONLY[call][code] or NOT[call] and NOT[call][code]) then codes[#codes + 1] = code end
+  end
+  return codes
+end
+
+-- ---- what may be otherwise ----
+
+--- By design another effect: the op or the host's call, errno or true for each, why, and the mode if it is but one.
+local MEANT = {
+  { "keyring", "ENOSYS", "a kernel without keyrings has none to hide" },
+  { "host stat", true, "where the pty's path does not lead to it, there is no /dev/console" },
+  { "host fchown", true, "a terminal or a pipe that cannot be given to the program's user stays the host's" },
+  { "tree", "ENOSYS", "mount(2) binds read-only without what is mounted below", "root" },
+}
+
+local function is_meant(point, step, error, mode)
+  local where = step and step.op or point.process == 0 and "host " .. rules.call(point)
+  for _, row in ipairs(MEANT) do
+    local here = row[1] == where and (row[4] or mode.name) == mode.name
+    if here and (row[2] == true or errno[row[2]] == error) then return true end
+  end
+end
+
+--- Who cannot speak cannot say why.
+local function is_mute(point) return rules.call(point) == "sendto" end
+
+-- ---- the verdicts: what is wrong, or nil and what has come of it ----
+
+--- The step at a point of the start `o`. The processes that hold ids have no plan; they come first. An init says meanwhile
+-- that its child is at the next step.
+local function step_of(point, o)
+  local steps = o.lists[point.process - (point.processes - #o.lists)]
+  local is_init = steps and point["function"] == "op_init" and steps[point.step].op ~= "init"
+  return steps and steps[is_init and point.step - 1 or point.step]
+end
+
+local function same(o, mode)
+  if mode.trial then return o.p == true end
+  return o.r and o.r.stdout == mode.output and o.r.code == 7
+end
+
+--- The first line in which the effect differs.
+local function difference(o, mode)
+  if mode.trial or not o.r or o.r.stdout == mode.output then return "another effect" end
+  local rest = mode.output:gmatch("[^\n]*")
+  for line in o.r.stdout:gmatch("[^\n]*") do
+    local expected = rest()
+    if line ~= expected then return ("another effect, '%s' in the place of '%s'"):format(line, tostring(expected)) end
+  end
+  return "another effect, less output"
+end
+
+local function starts_with(text, beginning) return text:sub(1, #beginning) == beginning end
+
+--- What is missing is made, and is there; or it is not what the step may ignore that it is missing. What cannot be looked at
+-- is not what is looked for.
+local function is_said_otherwise(point, o, error)
+  return error == errno.ENOENT and (o.errno == errno.EEXIST or o.errno == errno.ESTALE)
+    or rules.call(point) == "statx" and o.errno == errno.ESTALE
+end
+
+local HELPER = "^new[ug]idmap$"
+
+--- A refusal names what was refused and the errno.
+local function refusal(point, o, error)
+  local detail = o.detail
+  if type(detail) ~= "table" or not detail.step or not detail.code then return "no detail" end
+  if point.process == 0 then return o.errno ~= error and "another errno" or nil, "named" end
+  if point.step <= 0 or is_mute(point) and detail.code == "DIED" then return nil, "named" end
+  local step = step_of(point, o)
+  local helper = detail.step:find(HELPER)
+  if not step then return "no such step" end
+  if helper and (o.errno == error or is_mute(point)) then return nil, "named" end
+  if o.errno ~= error and not is_said_otherwise(point, o, error) then return "another errno" end
+  if detail.step ~= step.op or not starts_with(o.message, errors.describe(step) .. ": ") then return "another step" end
+  return nil, "named"
+end
+
+local function failed(point, o, mode, error)
+  if not o.ok then
+    if error == errno.ENOMEM and o.p:find("memory") then return nil, "raised" end
+    return "raised"
+  end
+  if not o.p then return refusal(point, o, error) end
+  local step = point.step > 0 and step_of(point, o)
+  if step and step.ignore == error or is_meant(point, step, error, mode) then return nil, "ignored" end
+  if same(o, mode) then return nil, "same effect" end
+  if is_mute(point) and o.r and o.r.code == 127 then return nil, "mute" end
+  return difference(o, mode)
+end
+
+local function hung(point, o, mode)
+  if not o.ok then return "raised" end
+  if same(o, mode) then return nil, "same effect" end -- nobody waits for a process that only holds ids
+  if o.p then return not (o.r and o.r.timed_out) and "no timeout" or nil, "stopped later" end
+  local step = point.step > 0 and step_of(point, o)
+  if starts_with(o.message, step and "timeout in: " .. errors.describe(step) or "timeout") then return nil, "named" end
+  if o.detail.step:find(HELPER) then return nil, "named" end
+  return "another step"
+end
+
+local function died(_, o, mode)
+  if not o.ok then return "raised" end
+  if same(o, mode) then return nil, "same effect" end
+  if o.p then return not (o.r and o.r.signal == 9) and "no signal" or nil, "signal told" end
+  return not o.message:find("killed by signal 9", 1, true) and "not named" or nil, "named"
+end
+
+local verdicts = { failed, hung, died }
+
+--- May the case leave an ended process to the init of this machine? The one of a trial is traced by the launcher.
+function rules.may_orphan(case)
+  return case.mode.trial and (case.action == rules.DIE or rules.call(case.point) == "kill")
+end
+
+--- What is wrong with what has come of a case, or nil and what that was.
+function rules.judge(case, o)
+  if o.seconds > 2 then return ("%.1f seconds"):format(o.seconds) end
+  return verdicts[case.action](case.point, o, case.mode, case.errno)
+end
+
+--- A case in words, with what was said.
+function rules.describe(case, o)
+  local point = case.point
+  local step = point.step > 0 and step_of(point, o)
+  local place = point.process == 0 and "host" or ("process %d, step %d%s"):format(point.process, point.step,
+    step and (" (%s)"):format(errors.describe(step)) or "")
+  local said = o.p and o.r and ("code %s, signal %s"):format(tostring(o.r.code), tostring(o.r.signal))
+    or tostring(o.message or o.p)
+  return ("%s: %s: %s #%d %s: %s %s; said: %s"):format(case.mode.name, place, rules.call(point), point.nth,
+    point["function"], rules.words[case.action], case.errno and errors.code(case.errno) or "", said)
+end
+
+return rules
