@@ -89,9 +89,9 @@ local function read_log(path)
 end
 
 --- Calls that cannot fail as they are made here, the one of the marks, and the one that ends strace.
-local NEVER = { pidfd_send_signal = true, faccessat2 = true, wait4 = true, waitid = true, exit_group = true, rt_sigprocmask = true, rt_sigaction = true,
-  rt_sigreturn = true, restart_syscall = true, umask = true, getpid = true, getppid = true, getuid = true, geteuid = true,
-  getgid = true, getegid = true }
+local NEVER = { pidfd_send_signal = true, faccessat2 = true, wait4 = true, waitid = true, exit_group = true,
+  rt_sigprocmask = true, rt_sigaction = true, rt_sigreturn = true, restart_syscall = true, umask = true, getpid = true,
+  getppid = true, getuid = true, geteuid = true, getgid = true, getegid = true }
 
 --- Is the n-th call of the name one of the start, in one process or more, and in none what the proof or the program does?
 local function is_of_start(processes, name, n)

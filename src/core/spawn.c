@@ -73,9 +73,7 @@ static bool still_ours(const struct launcher *l) {
 }
 
 /* An error that will come again: this machine does not let us do it. ENOENT: valgrind */
-bool ns_is_denied(int error) {
-    return error == EACCES || error == EPERM || error == ENOSYS || error == ENOENT;
-}
+bool ns_is_denied(int error) { return error == EACCES || error == EPERM || error == ENOSYS || error == ENOENT; }
 
 /* Without one, the host is copied: from now on, or this time if what is missing may come back. */
 static bool have_launcher(struct launcher *l) {
