@@ -95,7 +95,7 @@ describe("a user namespace", function()
   it("names the file with the ids that it cannot read, and takes no others", function()
     local r = machine.host([[
       local files, ns = {}, require "ns"
-      repeat files[#files + 1] = io.open("/dev/null") until #files < 1 or not io.open("/dev/null")
+      repeat local f = io.open("/dev/null"); files[#files + 1] = f until not f
       for _, spec in ipairs { { "true", flags = "user", map = "auto" }, ns.sandbox():argv("true") } do
         local p, message, errno, detail = ns.spawn(spec)
         print(p, message, errno, detail.step, detail.word)
