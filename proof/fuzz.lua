@@ -65,7 +65,7 @@ end
 -- ---- lines ----
 
 --- How many lines of the readers in Lua have code, and how many of them the corpus runs.
-local READERS = { "check", "ids", "mounts", "namespaces", "options", "plan", "privileges", "stdio" }
+local READERS = { "check", "ids", "mounts", "namespaces", "options", "plan", "privileges", "root", "stdio" }
 
 local function lua_lines()
   local ran = {}

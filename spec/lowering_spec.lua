@@ -1,7 +1,6 @@
 --- The plan as data: what single words become.
 local constants = require("ns.core").constants
 local ids = require "ns.ids"
-local mounts = require "ns.mounts"
 local namespaces = require "ns.namespaces"
 local ns = require "ns"
 local plans = require "support.plans"
@@ -115,7 +114,7 @@ describe("the maps of a user namespace", function()
 
   it("say whether the program could write what is the host's root's alone", function()
     local root, nobody = plans.host(), plans.host(ORDINARY)
-    local function can(flags, host, map) return mounts.privileged({ flags = flags }, host, map) end
+    local function can(flags, host, map) return ids.privileged({ flags = flags }, host, map) end
     assert.is_true(can({}, root))
     assert.is_true(can({ user = true }, root, { { 5, 9, 1 }, { 0, 0, 1 } }))
     assert.is_false(can({ user = true }, root, { { 0, 100000, 65536 } }))

@@ -80,6 +80,13 @@ end
 --- A path the kernel can take.
 check.path = check.sized(1, 4095)
 
+--- An absolute path: the launcher's working directory is not the caller's.
+function check.absolute(value, where)
+  check.path(value, where)
+  if value:sub(1, 1) ~= "/" then check.fail(where, "absolute path expected, got '%s'", value) end
+  return value
+end
+
 --- An integer from `least` to `most`: a number, never a string, without a fraction. NaN is none.
 function check.integer(least, most)
   return function(value, where)

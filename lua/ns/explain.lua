@@ -3,8 +3,8 @@
 if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
 local errors = require "ns.error"
 local ids = require "ns.ids"
-local mounts = require "ns.mounts"
 local plan = require "ns.plan"
+local root = require "ns.root"
 local stdio = require "ns.stdio"
 local trees = require "ns.trees"
 
@@ -50,9 +50,9 @@ local function survey(spec, host)
   host.console = spec.pty and host.ends[0] or nil
   if spec.flags.user then host.uid_map, host.gid_map = ids.maps(spec, host) end
   if not spec.flags.mount then return true end
-  host.privileged = mounts.privileged(spec, host, host.uid_map)
+  host.privileged = ids.privileged(spec, host, host.uid_map)
   if spec.root then
-    local parts, path, errno = mounts.parts(spec, host)
+    local parts, path, errno = root.parts(spec, host)
     if not parts then return nil, path, errno end
     spec.parts = parts
   end

@@ -190,4 +190,13 @@ function ids.program(spec, host)
   return ids.outer(uids, uid or ids.first(uids)), ids.outer(gids, gid or ids.first(gids))
 end
 
+--- Can the program write what only root may, unless /proc is guarded? It can as the host's root.
+function ids.privileged(spec, host, uid_map)
+  if host.euid ~= 0 then return false end
+  for _, r in ipairs(spec.flags.user and uid_map or { { 0, 0, 1 } }) do
+    if r[2] == 0 then return true end
+  end
+  return false
+end
+
 return ids

@@ -23,8 +23,7 @@ mounts.flags_of = attributes
 
 --- A place inside: absolute, without "..". In its shortest form, so that "is beneath" can be told from the text.
 function mounts.check_place(value, where)
-  check.path(value, where)
-  if value:sub(1, 1) ~= "/" then check.fail(where, "absolute path expected, got '%s'", value) end
+  check.absolute(value, where)
   local parts = {}
   for part in value:gmatch("[^/]+") do
     if part == ".." then check.fail(where, "'..' in '%s'", value) end
@@ -40,23 +39,16 @@ local function check_target(value, where)
   return value
 end
 
---- A path on the host: absolute, as the launcher's working directory is not the caller's.
-local function host_path(value, where)
-  check.path(value, where)
-  if value:sub(1, 1) ~= "/" then check.fail(where, "absolute path expected, got '%s'", value) end
-  return value
-end
-
 local function source(value, where)
-  if type(value) ~= "number" then return host_path(value, where) end
+  if type(value) ~= "number" then return check.absolute(value, where) end
   check.integer(0, 2147483647)(value, where)
   if not core.isopen(value) then check.fail(where, "descriptor %d is not open", value) end
   return value
 end
 
 local function paths(value, where)
-  if type(value) == "string" then return { host_path(value, where) } end
-  return check.list(host_path, 1)(value, where)
+  if type(value) == "string" then return { check.absolute(value, where) } end
+  return check.list(check.absolute, 1)(value, where)
 end
 
 local MOST = { [""] = 2 ^ 53, k = 2 ^ 43, m = 2 ^ 33, g = 2 ^ 23, ["%"] = 100 }
@@ -203,7 +195,7 @@ mounts.kinds = {
     add(fs("mqueue", m, nil, NOSUID + NODEV + NOEXEC))
   end },
   overlay = { requires = { "lower" }, steps = overlay, fields = with(with(place, flags), { lower = paths,
-    upper = host_path, work = host_path, idmap = idmap }) },
+    upper = check.absolute, work = check.absolute, idmap = idmap }) },
   file = { requires = { "data" }, fields = with(place, { data = function(value, where)
     if type(value) ~= "string" then check.fail(where, "string expected, got %s", type(value)) end
     return value
@@ -281,63 +273,6 @@ function mounts.steps(list, add, host)
       add { op = "remount", path = m.target, flags = RDONLY, word = "mounts" }
     end
   end
-end
-
--- ---- the root ----
-
---- root: "/", "empty" or a directory.
-function mounts.check_root(value, where)
-  if value == "empty" then return value end
-  return host_path(value, where)
-end
-
-local SYSTEM = { bin = true, etc = true, lib = true, lib32 = true, lib64 = true, libx32 = true, sbin = true, usr = true }
-
---- Adds the parts of a directory whose names are `wanted` to the list, as mounts: links are made anew, all else is bound.
--- What lies in the directory is not trusted: a part that has become a link since is refused.
-local function add_parts(list, directory, wanted, more, host)
-  local real, _, why = directory, nil, nil
-  if directory ~= "/" then real, _, why = host.realpath(directory) end
-  if not real then return nil, directory, why end
-  directory = real
-  local prefix = directory == "/" and "/" or directory .. "/"
-  local entries, _, errno = host.entries(directory)
-  if not entries then return nil, directory, errno end
-  table.sort(entries, function(a, b) return a.name < b.name end)
-  for _, entry in ipairs(entries) do
-    local target = "/" .. entry.name
-    if wanted(entry.name) and entry.link then
-      list[#list + 1] = { type = "symlink", target = target, to = entry.link }
-    elseif wanted(entry.name) then
-      local m = { type = "bind", source = prefix .. entry.name, target = target, part = true, nofollow = true }
-      for key, value in pairs(more) do m[key] = value end
-      list[#list + 1] = m
-    end
-  end
-  return list
-end
-
---- What the words root and system put into the new root: a list of mounts; or nil, path, errno. The system's parts take the
--- place of those of the root.
-function mounts.parts(spec, host)
-  local list, path, errno = {}, nil, nil
-  if spec.root ~= "empty" then
-    local function wanted(name) return not (spec.system and SYSTEM[name]) end
-    list, path, errno = add_parts(list, spec.root, wanted, { ro = spec.read_only ~= false, dev = spec.root == "/" }, host)
-  end
-  if list and spec.system then
-    list, path, errno = add_parts(list, "/", function(name) return SYSTEM[name] end, { ro = true }, host)
-  end
-  return list, path, errno
-end
-
---- Can the program write what only root may, unless /proc is guarded? It can as the host's root.
-function mounts.privileged(spec, host, uid_map)
-  if host.euid ~= 0 then return false end
-  for _, range in ipairs(spec.flags.user and uid_map or { { 0, 0, 1 } }) do
-    if range[2] == 0 then return true end
-  end
-  return false
 end
 
 return mounts

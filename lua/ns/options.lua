@@ -12,6 +12,7 @@ local ids = require "ns.ids"
 local mounts = require "ns.mounts"
 local namespaces = require "ns.namespaces"
 local privileges = require "ns.privileges"
+local root = require "ns.root"
 local stdio = require "ns.stdio"
 
 local mount = constants.mount
@@ -197,7 +198,7 @@ return {
       add { op = "write", path = "/proc/sys/user/max_user_namespaces", data = "0", word = "disable_userns" }
     end
   end },
-  { word = "root", check = mounts.check_root, needs = { "mount" } },
+  { word = "root", check = root.check, needs = { "mount" } },
   { word = "system", check = check.boolean, needs = { "mount" } },
   { word = "read_only", check = check.boolean, needs = { "mount" } },
   { word = "mounts", check = mounts.check, needs = { "mount" } },

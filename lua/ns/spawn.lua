@@ -5,11 +5,11 @@ local core = require "ns.core"
 local constants = core.constants
 local errors = require "ns.error"
 local ids = require "ns.ids"
-local mounts = require "ns.mounts"
 local namespaces = require "ns.namespaces"
 local plan = require "ns.plan"
 local process = require "ns.process"
 local pty = require "ns.pty"
+local root = require "ns.root"
 local stdio = require "ns.stdio"
 local trees = require "ns.trees"
 
@@ -151,9 +151,9 @@ end
 local function survey(spec, host, bag, keep)
   if spec.flags.user then host.uid_map, host.gid_map = ids.maps(spec, host) end
   if not spec.flags.mount then return {} end
-  host.privileged = mounts.privileged(spec, host, host.uid_map)
+  host.privileged = ids.privileged(spec, host, host.uid_map)
   if spec.root then
-    local parts, path, errno = mounts.parts(spec, host)
+    local parts, path, errno = root.parts(spec, host)
     if not parts then return nil, { op = "open", path = path, word = "root" }, errno end
     spec.parts = parts
   end

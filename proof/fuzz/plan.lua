@@ -6,9 +6,9 @@ local errors = require "ns.error"
 local ids = require "ns.ids"
 local make_spec = require "fuzz.builder"
 local model = require "fuzz.model"
-local mounts = require "ns.mounts"
 local plan = require "ns.plan"
 local reader = require "fuzz.reader"
+local root = require "ns.root"
 local stdio = require "ns.stdio"
 
 local byte, pick, chance, number, text, junk =
@@ -146,8 +146,8 @@ local function lower(spec, host)
   opened.trees = {}
   host.ends, host.trees, host.slave, host.console = opened.ends, opened.trees, opened.slave, opened.console
   if spec.flags.mount then
-    host.privileged = mounts.privileged(spec, host, host.uid_map)
-    if spec.root then spec.parts = mounts.parts(spec, host) end
+    host.privileged = ids.privileged(spec, host, host.uid_map)
+    if spec.root then spec.parts = root.parts(spec, host) end
     for _, m in ipairs(spec.mounts or {}) do
       if type(m.source) == "number" or chance(4) then host.trees[m] = chance(8) ~= true and 20 end
     end

@@ -1,8 +1,8 @@
 --- Plans as data, for hosts that are made up: no privilege, no system call, no process.
 local errors = require "ns.error"
-local mounts = require "ns.mounts"
 local ids = require "ns.ids"
 local plan = require "ns.plan"
+local root = require "ns.root"
 
 local plans = {}
 
@@ -38,8 +38,8 @@ function plans.steps(spec, more)
   local host = plans.host(more)
   local checked = plans.check(spec, more)
   if checked.flags.user then host.uid_map, host.gid_map = ids.maps(checked, host) end
-  if host.privileged == nil then host.privileged = mounts.privileged(checked, host, host.uid_map) end
-  if checked.root then checked.parts = assert(mounts.parts(checked, host)) end
+  if host.privileged == nil then host.privileged = ids.privileged(checked, host, host.uid_map) end
+  if checked.root then checked.parts = assert(root.parts(checked, host)) end
   return plan.lower(checked, host)
 end
 
