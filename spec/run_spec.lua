@@ -72,6 +72,13 @@ describe("run", function()
     assert.matches("^ns.Result %(timeout, killed by signal", tostring(r))
   end)
 
+  it("stops a program that never stops writing, at its timeout", function()
+    for _, stream in ipairs { "stdout", "stderr" } do
+      local r = ns.run { "sh", "-c", stream == "stdout" and "exec yes" or "exec yes >&2", timeout = 0.2, max_output = 4 }
+      assert.same({ true, "y\ny\n", true }, { r.timed_out, r[stream], r.truncated })
+    end
+  end)
+
   it("ends what is left of the tree at the timeout, where the program itself listens to SIGTERM", function()
     local mark = "8" .. tostring(os.time() % 100000) .. ".125"
     local r = ns.run { "sh", "-c", ("sleep %s & sleep %s"):format(mark, mark), timeout = 0.2 }
@@ -100,6 +107,14 @@ describe("communicate", function()
     local p = assert(ns.spawn { "seq", "3", stdout = "pipe" })
     assert.equal("1", p.stdout:read())
     assert.equal("2\n3\n", p:communicate().stdout)
+  end)
+
+  it("does not wait for a grandchild that keeps the pipe, though the program has been waited for before", function()
+    local p, start = assert(ns.spawn { "sh", "-c", "sleep 9 & echo $!", stdout = "pipe" }), os.time()
+    p:wait()
+    local r = p:communicate()
+    os.execute("kill " .. r.stdout)
+    assert.truthy(os.time() - start < 6)
   end)
 
   it("comes after what was written by hand", function()
@@ -137,6 +152,7 @@ describe("a signal to the host", function()
     wait = [[ns.spawn({ "sleep", "10" }):wait()]],
     ["wait with a time"] = [[ns.spawn({ "sleep", "10" }):wait(10)]],
     run = [[ns.run { "sleep", "10" }]],
+    ["run of a program that never stops writing"] = [[ns.run { "yes", max_output = 10 }]],
     communicate = [[ns.spawn({ "sleep", "10", stdout = "pipe" }):communicate()]],
     stop = [[
       local p = ns.spawn { "sh", "-c", "trap '' TERM; echo; sleep 10", stdout = "pipe" }

@@ -205,7 +205,8 @@ end
 
 --- Reads until both outputs have ended, or the program has and LINGER is over; stops it at the deadline.
 local function collect(self, capture)
-  local pidfd, deadline = not self.status and self.handle:getfd() or nil, self.deadline
+  local pidfd = not self.status and self.handle:getfd() or nil
+  local deadline = pidfd and self.deadline or not pidfd and core.clock() + LINGER or nil
   while true do
     local what = capture:step(remaining(deadline), pidfd)
     if what == "done" then return end
@@ -214,7 +215,7 @@ local function collect(self, capture)
     elseif what == "exited" then
       wait_until(self)
       pidfd, deadline = nil, core.clock() + LINGER
-    elseif what == "timeout" and remaining(deadline) == 0 then
+    elseif remaining(deadline) == 0 then
       if not pidfd then return end
       self.timed_out = true
       stop(self, self.grace or GRACE)

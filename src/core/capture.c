@@ -75,20 +75,17 @@ static void drop_excess(struct output *o, size_t limit) {
     o->truncated = true;
 }
 
-/* Takes what is there. false: no memory */
+/* Takes what is there, which is not more than a pipe holds. false: no memory */
 static bool drain(struct output *o, size_t limit) {
-    for (;;) {
-        if (!make_room(o)) return false;
-        ssize_t n = read(o->fd, o->bytes + o->size, o->room - o->size);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-        if (n <= 0) {
-            o->fd = -1;
-            return true;
-        }
+    if (!make_room(o)) return false;
+    ssize_t n = read(o->fd, o->bytes + o->size, o->room - o->size);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+    if (n <= 0)
+        o->fd = -1;
+    else
         o->size += (size_t)n;
-        drop_excess(o, limit);
-        if ((size_t)n < STEP / 16) return true; /* the pipe is empty, most likely: poll tells */
-    }
+    drop_excess(o, limit);
+    return true;
 }
 
 /* A program need not read its input to the end. */
@@ -103,26 +100,25 @@ static void feed(struct capture *c) {
 }
 
 /* c:step([seconds], [pidfd]) -> "done" | "fed" | "exited" | "timeout" | "again"
- * "fed": the input is written (or not wanted), the caller closes it and calls again; "exited": the pidfd is readable. */
+ * "fed": the input is written (or not wanted), the caller closes it and calls again; "exited": the pidfd is readable.
+ * It comes back after each piece: a program that never stops writing must be stopped at the deadline, or by a Ctrl-C. */
 static int capture_step(lua_State *L) {
     struct capture *c = check(L);
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 2, -1), &t);
     int pidfd = (int)luaL_optinteger(L, 3, -1);
-    for (;;) {
-        if (c->in >= 0 && c->left == 0) {
-            c->in = -1;
-            return lua_pushliteral(L, "fed"), 1;
-        }
-        if (c->out[0].fd < 0 && c->out[1].fd < 0 && c->in < 0 && pidfd < 0) return lua_pushliteral(L, "done"), 1;
-        struct pollfd polls[] = {
-            {c->out[0].fd, POLLIN, 0}, {c->out[1].fd, POLLIN, 0}, {c->in, POLLOUT, 0}, {pidfd, POLLIN, 0}};
-        int r = ppoll(polls, 4, timeout, NULL);
-        if (r <= 0) return lua_pushstring(L, r == 0 ? "timeout" : "again"), 1;
-        for (int i = 0; i < 2; i++)
-            if (polls[i].revents && !drain(&c->out[i], c->limit)) return luaL_error(L, "not enough memory");
-        if (polls[2].revents) feed(c);
-        if (polls[3].revents) return lua_pushliteral(L, "exited"), 1;
+    if (c->in >= 0 && c->left == 0) {
+        c->in = -1;
+        return lua_pushliteral(L, "fed"), 1;
     }
+    if (c->out[0].fd < 0 && c->out[1].fd < 0 && c->in < 0 && pidfd < 0) return lua_pushliteral(L, "done"), 1;
+    struct pollfd polls[] = {
+        {c->out[0].fd, POLLIN, 0}, {c->out[1].fd, POLLIN, 0}, {c->in, POLLOUT, 0}, {pidfd, POLLIN, 0}};
+    int r = ppoll(polls, 4, timeout, NULL);
+    if (r <= 0) return lua_pushstring(L, r == 0 ? "timeout" : "again"), 1;
+    for (int i = 0; i < 2; i++)
+        if (polls[i].revents && !drain(&c->out[i], c->limit)) return luaL_error(L, "not enough memory");
+    if (polls[2].revents) feed(c);
+    return lua_pushstring(L, polls[3].revents ? "exited" : "again"), 1;
 }
 
 /* c:output(1|2) -> string, truncated */
