@@ -81,6 +81,23 @@ describe("a process", function()
     p:close()
   end)
 
+  it("is stopped with what it starts at that moment, and with what comes of its children meanwhile", function()
+    local mark = "4" .. (os.time() % 100000) .. ".25"
+    for _, line in ipairs {
+      "echo; i=0; while [ $i -lt 300 ]; do sleep @ & i=$((i + 1)); done; wait",
+      "trap '' TERM; sh -c 'sleep @; sleep @; sleep @' & sh -c 'sh -c \"sleep @; sleep @\"; sleep @' & echo; wait",
+    } do
+      for _ = 1, 8 do
+        local p = assert(ns.spawn { "sh", "-c", (line:gsub("@", mark)), stdout = "pipe" })
+        p.stdout:read()
+        ns.run { "sleep", "0.02" }
+        p:stop(0.05)
+        p:close()
+      end
+      machine.eventually(function() return machine.processes(mark) == 0 end)
+    end
+  end)
+
   it("is killed and reaped when it is closed, and closing twice is fine", function()
     local p = assert(ns.spawn { "sleep", "5", stdout = "pipe" })
     local pid, out = p.pid, p.stdout

@@ -73,15 +73,20 @@ end
 --- Ends the program and all it has started: SIGTERM, `grace` seconds of patience, SIGKILL.
 local function stop(self, grace)
   if self.status or self.handle:isclosed() then return wait_until(self) end
+  local tree
   if grace > 0 then
-    local tree = self.alone and core.tree(self.pid)
+    if self.alone then self.handle:kill(signals.number("STOP")) end -- it starts nothing more that would not be found
+    tree = self.alone and core.tree(self.pid)
     self.handle:kill(signals.number("TERM"))
     self.handle:kill(signals.number("CONT"))
     local ok, how, code = wait_until(self, core.clock() + grace)
-    if tree then tree:kill() end
-    if how ~= "timeout" then return ok, how, code end
+    if how ~= "timeout" then
+      if tree then tree:kill() end
+      return ok, how, code
+    end
   end
   self.handle:kill(signals.number("KILL"), true)
+  if tree then tree:kill() end
   return wait_until(self)
 end
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../launcher/sys.h"
@@ -48,7 +49,14 @@ static long signal_member(const struct member *m, int signal) {
     return birth(m->pid) == m->born ? sys(__NR_kill, m->pid, signal) : -ESRCH;
 }
 
+static bool is_known(const struct tree *t, pid_t pid) {
+    for (size_t i = 0; i < t->count; i++)
+        if (t->members[i].pid == pid && !FAILED(signal_member(&t->members[i], 0))) return true;
+    return false;
+}
+
 static void add(struct tree *t, pid_t pid) {
+    if (is_known(t, pid)) return;
     if (t->count == t->room) {
         size_t room = t->room ? t->room * 2 : 64;
         struct member *grown = realloc(t->members, room * sizeof *grown);
@@ -60,6 +68,24 @@ static void add(struct tree *t, pid_t pid) {
     if (m.pidfd == -ESRCH || m.born == 0) return;
     if (t->stop) signal_member(&m, SIGSTOP);
     t->members[t->count++] = m;
+}
+
+static char state_of(pid_t pid) {
+    char path[64], state = 'X';
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (!f || fscanf(f, "%*[^)]) %c", &state) != 1) state = 'X';
+    if (f) fclose(f);
+    return state;
+}
+
+/* A process that was told to stop may be in the middle of a fork, and the child that comes of it is nobody's whom we know. */
+static void await_stop(pid_t pid) {
+    for (int i = 0; i < 1000; i++) {
+        char state = state_of(pid);
+        if (state != 'R' && state != 'S') return;
+        nanosleep(&(struct timespec){0, 50000}, NULL);
+    }
 }
 
 static void add_children_of_thread(struct tree *t, pid_t pid, const char *thread) {
@@ -74,6 +100,7 @@ static void add_children_of_thread(struct tree *t, pid_t pid, const char *thread
 
 static void add_children(struct tree *t, pid_t pid) {
     char path[64];
+    if (t->stop) await_stop(pid);
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *threads = opendir(path);
     if (!threads) return;
@@ -107,11 +134,12 @@ void ns_kill_descendants(pid_t pid, int pidfd) {
     forget(&t);
 }
 
-/* tree(pid) -> what the child of ours has started up to now */
+/* tree(pid) -> what the child of ours, which was told to stop, has started up to now */
 int nsL_tree(lua_State *L) {
     struct tree *t = lua_newuserdata(L, sizeof *t);
     *t = (struct tree){0};
     nsL_setclass(L, TREE);
+    await_stop((pid_t)luaL_checkinteger(L, 1));
     find(t, (pid_t)luaL_checkinteger(L, 1));
     return 1;
 }
