@@ -75,7 +75,7 @@ local function try(case)
   local following = ns.run { "/bin/true", stdin = "null" }
   if not (following and following.ok) then what = "the next one does not start" end
   if what then
-    report.failures[#report.failures + 1] = ("%s: %s"):format(what, rules.describe(case, o))
+    report.failures[#report.failures + 1] = ("%s: %s"):format(rules.describe(case, o), what)
   else
     report.passed = report.passed + 1
     local key = ("%s: %s"):format(rules.words[case.action], outcome)
@@ -134,42 +134,46 @@ end
 
 -- ---- the cases ----
 
-local function key_of(mode, process, step) return ("%s:%d:%d"):format(mode.name, process, step) end
+local steps, speaking, covered, rest = {}, {}, {}, {} -- sets of keys; a list of cases
 
---- The cases of one mode. due: for each step a list of cases, of which one is done in any case; rest: all others, stops and
--- deaths early.
+--- What is covered by a fault at the point: the step of the mode, or the call of the host in any mode.
+local function key_of(mode, point)
+  if point.process == 0 then return "host: " .. rules.call(point) end
+  return ("%s:%d:%d"):format(mode.name, point.process, point.step)
+end
+
+--- The cases of one mode. due: for each step, and each call of the host, a list of cases, of which one is done in any case;
+-- and all others, stops and deaths early.
 local function cases_of(mode, points)
-  local due, rest, seen = {}, {}, {} -- seen: how many points of each step
+  local due, others, seen = {}, {}, {} -- seen: how many points of each step
   for _, point in ipairs(shuffle(points)) do
-    local key, inside = key_of(mode, point.process, point.step), point.process > 0
+    local key, inside = key_of(mode, point), point.process > 0
     for i, code in ipairs(shuffle(rules.plausible(point))) do
       local case = { mode = mode, point = point, action = FAIL, errno = core.constants.errno[code], rank = math.random() }
-      if inside and i == 1 then
+      if i == 1 and (inside or not covered[key]) then
         due[key] = due[key] or {}
         table.insert(due[key], case)
       elseif not seen[key] or i <= AT_EACH then
-        rest[#rest + 1] = case
+        others[#others + 1] = case
       end
     end
     if inside and not seen[key] then
-      rest[#rest + 1] = { mode = mode, point = point, action = HANG, rank = math.random() / 5 }
+      others[#others + 1] = { mode = mode, point = point, action = HANG, rank = math.random() / 5 }
     end
     seen[key] = (seen[key] or 0) + 1
     if inside and seen[key] <= DEATHS then
-      rest[#rest + 1] = { mode = mode, point = point, action = DIE, rank = math.random() / 5 }
+      others[#others + 1] = { mode = mode, point = point, action = DIE, rank = math.random() / 5 }
     end
   end
-  return due, rest
+  return due, others
 end
-
-local steps, speaking, covered, rest = {}, {}, {}, {} -- sets of keys; a list of cases
 
 --- Does a case; true if its fault was met, which some other course of events may prevent.
 local function run(case)
   report.cases = report.cases + 1
   local met = try(case) or try(case) or try(case)
   if met then
-    covered[key_of(case.mode, case.point.process, case.point.step)] = true
+    covered[key_of(case.mode, case.point)] = true
   else
     report.missed = report.missed + 1
   end
@@ -182,11 +186,11 @@ local function run_mode(mode)
   local due, more = cases_of(mode, points)
   for i, list in ipairs(plans) do
     for number, step in ipairs(list) do
-      steps[key_of(mode, processes - #plans + i, number)] = true
+      steps[key_of(mode, { process = processes - #plans + i, step = number })] = true
       report.ops[step.op] = true
     end
   end
-  for _, point in ipairs(points) do speaking[key_of(mode, point.process, point.step)] = true end
+  for _, point in ipairs(points) do speaking[key_of(mode, point)] = true end
   for _, cases in pairs(due) do
     local met = false
     for _, case in ipairs(cases) do

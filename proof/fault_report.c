@@ -112,21 +112,25 @@ static void tell_file(const char *path) {
     if (f) fclose(f);
 }
 
-/* Where, with which attributes, of which kind; without the numbers, which differ from start to start. */
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* Where, with which attributes, of which kind; without the numbers, which differ from start to start, and sorted. */
 static void tell_mounts(void) {
-    char line[4096], root[1024], where[1024], attributes[256], *kind;
+    char line[4096], text[4096], root[1024], where[1024], attributes[256], *kind, *lines[512];
+    size_t count = 0;
     FILE *f = fopen("/proc/self/mountinfo", "re");
-    while (f && fgets(line, sizeof line, f)) {
+    while (f && fgets(line, sizeof line, f) && count < 512) {
         if (sscanf(line, "%*d %*d %*s %1023s %1023s %255s", root, where, attributes) != 3) continue;
         if (!(kind = strstr(line, " - "))) continue;
         kind[strcspn(kind, "\n")] = 0;
-        printf("mount %s %s %s%.12s\n", strspn(root, "/0123456789") == strlen(root) ? "/" : root, where, attributes,
-               kind);
+        const char *number_or_root = strspn(root, "/0123456789") == strlen(root) ? "/" : root;
+        snprintf(text, sizeof text, "mount %s %s %s%.12s", where, number_or_root, attributes, kind);
+        lines[count++] = strdup(text);
     }
     if (f) fclose(f);
+    qsort(lines, count, sizeof lines[0], by_name);
+    for (size_t i = 0; i < count; i++) puts(lines[i]);
 }
-
-static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static void tell_entries(const char *path) {
     char *names[256];
