@@ -27,12 +27,13 @@ function rules.call(point)
 end
 
 --- Calls that cannot fail, as they are made here.
-local NEVER = { exit_group = true, getpid = true, umask = true, rt_sigaction = true, rt_sigprocmask = true }
+local NEVER = { exit_group = true, getpid = true, umask = true, rt_sigaction = true, rt_sigprocmask = true,
+  waitid = true }
 
 --- What a call can say, where that is less than everything; and what it cannot.
 local ONLY = { realloc = { ENOMEM = true }, recv = { EINTR = true }, wait4 = { EINTR = true },
   ppoll = { EINTR = true } }
-local NOT = { unlinkat = { ENOENT = true } }
+local NOT = { unlinkat = { ENOENT = true }, readlinkat = { EINVAL = true }, statx = { EROFS = true } }
 
 --- The names of the errnos that are plausible at a point: none for a call that cannot fail.
 function rules.plausible(point)
@@ -49,6 +50,7 @@ end
 local MEANT = {
   { "keyring", "ENOSYS", "a kernel without keyrings has none to hide" },
   { "host stat", true, "where the pty's path does not lead to it, there is no /dev/console" },
+  { "host fstat", true, "the same", "pty in a root" },
   { "host fchown", true, "a terminal or a pipe that cannot be given to the program's user stays the host's" },
   { "tree", "ENOSYS", "mount(2) binds read-only without what is mounted below", "root" },
 }
@@ -150,7 +152,7 @@ local verdicts = { failed, hung, died }
 
 --- May the case leave an ended process to the init of this machine? The one of a trial is traced by the launcher.
 function rules.may_orphan(case)
-  return case.mode.trial and (case.action == rules.DIE or rules.call(case.point) == "kill")
+  return case.mode.trial and (case.action ~= rules.FAIL or rules.call(case.point) == "kill")
 end
 
 --- What is wrong with what has come of a case, or nil and what that was.
