@@ -21,8 +21,9 @@ function machine.public()
   if not public then
     public = os.tmpname()
     os.remove(public)
-    local line = "mkdir -m 755 %s && cp -r lua examples spec proof %s && mkdir %s/build && cp -r build/5.* %s/build"
-    assert(os.execute((line .. " && chmod -R a+rX %s"):format(public, public, public, public, public)))
+    local line = "mkdir -m 755 D D/proof D/build && cp -r lua examples spec D && cp proof/*.lua D/proof && "
+      .. "cp -r build/5.* D/build && chmod -R a+rX D"
+    assert(os.execute((line:gsub("D", public))))
   end
   return public
 end
