@@ -81,8 +81,17 @@ local function figures()
   proof.figure("faults that were not met", "%d", total.missed)
 end
 
+--- The hook is in the test build, and in no other.
+local function check_builds()
+  for build, wanted in pairs { ["build/proof/fault"] = true, build = false } do
+    local r = assert(ns.run { "nm", build .. "/5.4/ns/core.so" })
+    proof.check(r.ok and (r.stdout:find("fault_call", 1, true) ~= nil) == wanted, "%s: the hook is not as it shall be", build)
+  end
+end
+
 local function main()
   assert(ns.run({ "sh", "-c", BUILD, stdout = "inherit", stderr = "inherit" }).ok, "the test build")
+  check_builds()
   local directory, remove = machine.directory()
   assert(os.execute(("mkdir -m 777 %s/out && cp build/proof/fault/report %s"):format(directory, directory)))
   machine.file(directory .. "/subuid", "root:100000:65536\n65534:200000:1000\n", "644")
