@@ -309,7 +309,9 @@ static void finish(struct process *p) {
         struct timespec limit = {5, 0};
         if (has_tree(p)) ns_kill_descendants(p->s.pid, p->s.pidfd);
         ns_signal(p->s.pid, p->s.pidfd, SIGKILL);
-        while (ppoll(&poll, 1, &limit, NULL) < 0 && errno == EINTR) continue;
+        int r = -1;
+        for (errno = EINTR; r < 0 && errno == EINTR;) r = ppoll(&poll, 1, &limit, NULL);
+        if (r < 0) sys(__NR_waitid, P_PIDFD, p->s.pidfd, NULL, WEXITED | WNOWAIT, NULL); /* then without a limit */
         reap(p);
     }
     close(p->s.pidfd);
