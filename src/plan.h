@@ -41,7 +41,13 @@ struct record {
     int32_t error;
 };
 
+/* The flags of the step that leaves an init behind: it outlives the host; it tells when the program is stopped. */
+enum { INIT_DETACHED = 1, INIT_TELLS_STOPS = 2 };
+
 /* The step of a record in which an init tells how the program has ended; error is the status of wait4(2). */
 #define INIT_STATUS 0xffffffffu
+
+/* The same for a program that was stopped, from an init that was asked to tell it. */
+#define INIT_STOPPED 0xfffffffeu
 
 #endif

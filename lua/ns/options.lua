@@ -260,7 +260,7 @@ return {
   { word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
   { steps = function(_, _, add, host) stdio.close_steps(host.ends, add) end },
   { word = "init", check = check.boolean, needs = { "pid" }, steps = function(value, spec, add)
-    if value then add { op = "init", value = spec.detach and 1 or 0, word = "init" } end
+    if value then add { op = "init", flags = (spec.detach and 1 or 0) + (spec.tty and 2 or 0), word = "init" } end
   end },
   { word = "env", check = check_env },
   { word = "clear_env", check = check.boolean },

@@ -18,6 +18,8 @@ Process.__index = Process
 local LINGER = 0.5
 local GRACE = 2
 
+local FROM_TERMINAL = { [signals.number("TSTP")] = true, [signals.number("TTIN")] = true, [signals.number("TTOU")] = true }
+
 -- The handle of a detached program that was closed while it ran: the real one waits with `ns.spawn`, which reaps it.
 local CLOSED = { isclosed = function() return true end, getfd = function() raise "attempt to use a closed process" end }
 
@@ -53,14 +55,30 @@ local function remaining(deadline)
   return deadline and math.max(0, deadline - core.clock())
 end
 
+-- A program that has the host's terminal can be stopped from there: how often that is looked for, in seconds.
+local GLANCE = 0.1
+
+--- How long to wait at once.
+local function patience(self, deadline)
+  local left = remaining(deadline)
+  return self.terminal and math.min(left or GLANCE, GLANCE) or left
+end
+
+--- Stops together with a program that was stopped at the terminal.
+local function follow(self)
+  local signal = self.terminal and self.handle:stopped()
+  if signal and FROM_TERMINAL[signal] then core.suspend(self.terminal) end
+end
+
 --- One wait after the other until `deadline`, as signals end each of them: so a Ctrl-C gets through.
 local function wait_until(self, deadline)
   if self.status then return self.status[1], self.status[2], self.status[3] end
   if self.handle:isclosed() then return nil, "attempt to wait for a closed process" end
   while true do
-    local ok, how, code = self.handle:wait(remaining(deadline))
-    if how == "timeout" and remaining(deadline) == 0 then return nil, "timeout" end
+    local ok, how, code = self.handle:wait(patience(self, deadline))
     if how ~= "again" and how ~= "timeout" then return settle(self, ok, how, code) end
+    follow(self)
+    if how == "timeout" and remaining(deadline) == 0 then return nil, "timeout" end
   end
 end
 
@@ -213,8 +231,9 @@ local function collect(self, capture)
   local pidfd = not self.status and self.handle:getfd() or nil
   local deadline = pidfd and self.deadline or not pidfd and core.clock() + LINGER or nil
   while true do
-    local what = capture:step(remaining(deadline), pidfd)
+    local what = capture:step(patience(self, deadline), pidfd)
     if what == "done" then return end
+    if what == "timeout" and pidfd then follow(self) end
     if what == "fed" then
       close_file(self.stdin)
     elseif what == "exited" then

@@ -125,6 +125,29 @@ static int process_wait(lua_State *L) {
     return push_status(L, p);
 }
 
+/* Has an init said that the program was stopped, and by which signal? What it says of the end is left for reap(). */
+static int told_stop(const struct process *p) {
+    struct record r;
+    int signal = 0;
+    while (recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT | MSG_PEEK) == (ssize_t)sizeof r && r.step != INIT_STATUS) {
+        recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT);
+        if (r.step == INIT_STOPPED) signal = WSTOPSIG(r.error);
+    }
+    return signal;
+}
+
+/* h:stopped() -> the signal that has stopped the program since this was asked last | nothing */
+static int process_stopped(lua_State *L) {
+    const struct process *p = check_open(L);
+    siginfo_t info = {0};
+    int signal = p->init ? told_stop(p) : 0;
+    if (!p->init && sys(__NR_waitid, P_PIDFD, p->s.pidfd, &info, WSTOPPED | WNOHANG, NULL) == 0)
+        signal = info.si_status;
+    if (signal == 0) return 0;
+    lua_pushinteger(L, signal);
+    return 1;
+}
+
 /* Where a filter or a tool does not let us use pidfds, the pid must do: it is not reaped, so it is still nobody else's. */
 long ns_signal(pid_t pid, int pidfd, int signal) {
     long r = pidfd < 0 ? -ENOSYS : sys(__NR_pidfd_send_signal, pidfd, signal, NULL, 0);
@@ -364,11 +387,17 @@ static int process_usage(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"play", process_play},         {"wait", process_wait},
-    {"kill", process_kill},         {"close", process_close},
-    {"getfd", process_getfd},       {"usage", process_usage},
-    {"isclosed", process_isclosed}, {"detach", process_detach},
-    {"__gc", process_close},        {NULL, NULL},
+    {"play", process_play},
+    {"wait", process_wait},
+    {"kill", process_kill},
+    {"close", process_close},
+    {"getfd", process_getfd},
+    {"usage", process_usage},
+    {"isclosed", process_isclosed},
+    {"stopped", process_stopped},
+    {"detach", process_detach},
+    {"__gc", process_close},
+    {NULL, NULL},
 };
 
 void nsL_open_process(lua_State *L) {

@@ -20,6 +20,7 @@
 #define SIGNAL_CHLD 17
 #define SIGNAL_KERNEL 0x80 /* si_code of what the terminal sends: the program has had it, too */
 #define WNOHANG 1
+#define WUNTRACED 2
 #define __WALL 0x40000000
 
 _Noreturn static void leave(int code) {
@@ -38,18 +39,25 @@ static void close_all_but(int a, int b) {
     close_from(high + 1, ~0u);
 }
 
+/* A stop is told if there is room: a program that stops again and again must not keep the init from its work. */
+static void tell(const struct player *p, uint32_t what, int status) {
+    struct record r = {what, status};
+    int flags = what == INIT_STOPPED ? 0x4040 : 0x4000; /* MSG_NOSIGNAL, MSG_DONTWAIT */
+    sys(__NR_sendto, p->socket, &r, sizeof r, flags);
+}
+
 /* Reaps all that have ended; tells and leaves if the program is among them. Where the host does not hear, our own end says as
  * much as it can. */
-static void reap(struct player *p, long program) {
+static void reap(struct player *p, long program, uint32_t flags) {
     for (;;) {
-        int status;
-        long pid = sys(__NR_wait4, -1, &status, WNOHANG | __WALL, 0);
+        int status, stops = flags & INIT_TELLS_STOPS ? WUNTRACED : 0;
+        long pid = sys(__NR_wait4, -1, &status, WNOHANG | __WALL | stops, 0);
         if (pid == -EINTR) continue;
         if (pid <= 0) return;
         if (pid != program) continue;
-        struct record r = {INIT_STATUS, status};
-        sys(__NR_sendto, p->socket, &r, sizeof r, 0x4000 /* MSG_NOSIGNAL */);
-        leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8);
+        bool stopped = (status & 0xff) == 0x7f;
+        tell(p, stopped ? INIT_STOPPED : INIT_STATUS, status);
+        if (!stopped) leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8);
     }
 }
 
@@ -59,10 +67,10 @@ static void hand_on(int signals, long program) {
         if (info.ssi_signo != SIGNAL_CHLD && info.ssi_code != SIGNAL_KERNEL) sys(__NR_kill, program, info.ssi_signo);
 }
 
-_Noreturn static void serve(struct player *p, int signals, long program, bool detached) {
+_Noreturn static void serve(struct player *p, int signals, long program, uint32_t flags) {
     for (;;) {
-        struct pollfd polls[] = {{signals, POLLIN, 0}, {detached ? -1 : p->socket, 0, 0}};
-        reap(p, program);
+        struct pollfd polls[] = {{signals, POLLIN, 0}, {flags & INIT_DETACHED ? -1 : p->socket, 0, 0}};
+        reap(p, program, flags);
         long r = sys(__NR_ppoll, polls, 2, 0, 0, 8);
         if (FAILED(r)) continue;
         if (polls[1].revents) leave(0); /* the host is gone */
@@ -71,11 +79,10 @@ _Noreturn static void serve(struct player *p, int signals, long program, bool de
 }
 
 /* The child goes on with the plan, whose next steps are its last; its parent never comes back. CLONE_VFORK: it wakes when the
- * child has executed the program, or is dead. value: 1 for one that outlives the host */
+ * child has executed the program, or is dead. flags: INIT_* */
 long op_init(struct player *p, const struct step *s) {
-    uint32_t step = p->plan->current;
+    uint32_t step = p->plan->current, flags = (uint32_t)s->flags;
     uint64_t all = ~0ull;
-    bool detached = s->value != 0;
     long signals = sys(__NR_signalfd4, -1, &all, sizeof all, O_CLOEXEC | O_NONBLOCK);
     if (FAILED(signals)) return signals;
     /* What it holds is not for the program, which may have the same id. Before there is one: that gets its flag by exec. */
@@ -90,5 +97,5 @@ long op_init(struct player *p, const struct step *s) {
     sys(__NR_chdir, "/");
     ns_report(p, 0);
     sys(__NR_munmap, p->plan, p->plan->size);
-    serve(p, (int)signals, program, detached);
+    serve(p, (int)signals, program, flags);
 }

@@ -1,0 +1,168 @@
+--- The host's terminal, lent to a program and taken back; and that no program types into it. Each test runs a host of
+-- its own at a terminal.
+local core = require "ns.core"
+local machine = require "support.machine"
+local ns = require "ns"
+
+--- A shell at a terminal of its own: what it has shown, and what can be typed. Here the host is the child of that shell.
+local function terminal(words)
+  local argv = { "timeout", "--foreground", "-s", "KILL", "30" } -- or a read could wait for ever
+  for _, word in ipairs(words or { "bash", "--norc", "--noprofile", "-i" }) do argv[#argv + 1] = word end
+  local p = assert(ns.spawn { argv = argv, pty = true, env = machine.paths(machine.public()), cwd = "/" })
+  local t = { p = p, shown = "" }
+
+  --- Reads until the pattern is shown; forgets what was shown up to there.
+  function t.expect(pattern)
+    local deadline = core.clock() + 20
+    while not t.shown:find(pattern) do
+      assert(core.clock() < deadline, t.shown)
+      t.shown = t.shown .. assert(p.pty:read(1), t.shown)
+    end
+    t.shown = t.shown:sub(select(2, t.shown:find(pattern)) + 1)
+  end
+
+  function t.type(text) p.pty:write(text) end
+
+  if not words then
+    t.type("PS1=; bind 'set enable-bracketed-paste off'; stty -echo; echo be''gin\n")
+    t.expect("begin\r\n")
+  end
+  return t
+end
+
+local files = {}
+
+--- A Lua program at a path without blanks.
+local function host(code)
+  local path = os.tmpname()
+  files[#files + 1] = path
+  return machine.lua .. " " .. machine.file(path, "local ns = require 'ns'\n" .. code, 644)
+end
+
+describe("with tty, a program at the host's terminal", function()
+  after_each(function()
+    for i, path in ipairs(files) do
+      os.remove(path)
+      files[i] = nil
+    end
+  end)
+
+  for name, more in pairs { ["a program"] = "", ["one with an init"] = ", flags = 'user,pid', init = true" } do
+    it("gets Ctrl-C, and the host does not: " .. name, function()
+      local t = terminal()
+      t.type(host(("print(ns.spawn({ 'sh', '-c', 'echo rea\"\"dy; exec sleep 30', tty = true%s }):wait()) print 'alive'\n")
+        :format(more)) .. "\n")
+      t.expect("ready")
+      t.type("\3")
+      t.expect("nil\tsignal\t2\r\nalive\r\n")
+      t.p:close()
+    end)
+
+    it("is stopped by Ctrl-Z with the host, as one job, and goes on with it: " .. name, function()
+      local t = terminal()
+      t.type(host(("print(ns.spawn({ 'sh', '-c', 'stty -icanon; echo rea\"\"dy; exec cat', tty = true%s }):wait())\n")
+        :format(more)) .. "\n")
+      t.expect("ready")
+      t.type("\26")
+      t.expect("Stopped")
+      t.type("echo raw $(stty -a | grep -c -- -icanon); jobs\n")
+      t.expect("raw 0\r\n")
+      t.expect("Stopped")
+      t.type("fg\n")
+      t.expect("lua")
+      t.type("to the cat\n")
+      t.expect("to the cat")
+      t.type("\3")
+      t.expect("nil\tsignal\t2\r\n")
+      t.type("echo raw $(stty -a | grep -c -- -icanon)\n")
+      t.expect("raw 0\r\n")
+      t.p:close()
+    end)
+  end
+
+  it("that is collected by run is stopped by Ctrl-Z, too", function()
+    local t = terminal()
+    local line = "echo rea''dy >&0; read line; echo got $line"
+    t.type(host(([[print(ns.run({ "sh", "-c", "%s", tty = true, stdin = 0 }).stdout)]]):format(line)) .. "\n")
+    t.expect("ready")
+    t.type("\26")
+    t.expect("Stopped")
+    t.type("fg\n")
+    t.expect("lua")
+    t.type("word\n")
+    t.expect("got word\r\n")
+    t.p:close()
+  end)
+
+  it("leaves it as it was, however it ends", function()
+    for _, ending in ipairs { "exit 3", "kill -9 $$", "kill -TERM $$" } do
+      local t = terminal()
+      local code = ("print(ns.spawn({ 'sh', '-c', 'stty raw -echo; %s', tty = true }):wait()) print 'done'"):format(ending)
+      t.type("stty -a >/tmp/ns-$$; " .. host(code) .. "; stty -a | cmp - /tmp/ns-$$ && echo sa''me; rm /tmp/ns-$$\n")
+      t.expect("done")
+      t.expect("same\r\n")
+      t.p:close()
+    end
+  end)
+
+  it("that cannot be started leaves it as it was", function()
+    local t = terminal()
+    t.type(host("print(ns.spawn { '/nope', tty = true }) print(io.read())\n") .. "\n")
+    t.expect("No such file")
+    t.type("still mine\n")
+    t.expect("still mine\r\n")
+    t.p:close()
+  end)
+
+  it("is none where stdin is no terminal, and the error says so", function()
+    local message = select(2, ns.spawn { "true", tty = true, stdin = "null" })
+    assert.matches("^take the terminal's foreground: .*stdin is no terminal", message)
+  end)
+end)
+
+describe("what a program types into a terminal with TIOCSTI (row 51)", function()
+  -- It says whether it could; what it has typed would be read by the host afterwards.
+  local TYPE = [[perl -e 'for my $c (split //, "evil\n") { $done += ioctl(STDIN, 0x5412, $c) ? 1 : 0 }
+    print STDERR "typed ", $done + 0, "\n"']]
+
+  local function outcome(start)
+    local t = terminal { "sh", "-c", "stty -echo; echo re''ady; exec " .. host(([[
+      local p = assert(%s)
+      p:wait()
+      print "ended"
+      print("host read " .. io.read())
+    ]]):format(start:gsub("$TYPE", function() return ("%q"):format(TYPE) end))) }
+    t.expect("ended")
+    t.type("mine\n")
+    t.expect("host read ")
+    local line = t.p.pty:read()
+    t.p:close()
+    return line
+  end
+
+  after_each(function()
+    for i, path in ipairs(files) do
+      os.remove(path)
+      files[i] = nil
+    end
+  end)
+
+  machine.it("user")("does not reach the host from a sandbox", function()
+    assert.equal("mine\r", outcome("ns.sandbox():spawn('sh', '-c', $TYPE)"))
+    assert.equal("mine\r", outcome("ns.sandbox():caps { 'all' }:spawn('sh', '-c', $TYPE)"))
+  end)
+
+  it("does not reach the host from a terminal of its own", function()
+    assert.equal("mine\r", outcome("ns.spawn { 'sh', '-c', $TYPE, pty = true }"))
+    assert.equal("mine\r", outcome("ns.sandbox():pty(true):spawn('sh', '-c', $TYPE)"))
+  end)
+
+  machine.it("user")("does not reach the host from a session of its own in a user namespace", function()
+    assert.equal("mine\r", outcome("ns.spawn { 'sh', '-c', $TYPE, flags = 'user', session = true }"))
+  end)
+
+  it("reaches it where the terminal is lent, if this machine allows that: so the test is known to bite", function()
+    if machine.read("/proc/sys/dev/tty/legacy_tiocsti") ~= "1\n" then return pending("dev.tty.legacy_tiocsti is off") end
+    assert.equal("evil\r", outcome("ns.spawn { 'sh', '-c', $TYPE }"))
+  end)
+end)
