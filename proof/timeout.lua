@@ -1,5 +1,5 @@
---- Programs that do not want to end, at a timeout of a random length: each is over within timeout, grace and two seconds, and
--- nothing of it is left.
+--- Programs that do not want to end, at a timeout of a random length: each is over within timeout, grace and two seconds,
+-- and nothing of it is left.
 --
 -- Each mode has a world: a pid namespace with its own /proc, in which nothing else lives.
 local machine = require "support.machine"
@@ -13,7 +13,8 @@ proof.figure("seed of the timeouts", "%d", SEED)
 --- Shell lines. `everywhere`: it ends without a pid namespace, too; `limit`: only where so many processes may be there.
 local CASES = {
   { "ignores SIGTERM", everywhere = true, "trap '' TERM; while :; do sleep 9; done" },
-  { "ignores it in a tree", everywhere = true, "trap '' TERM; sh -c 'sleep 9 & sh -c \"sleep 9; sleep 9\"; sleep 9' & wait" },
+  { "ignores it in a tree", everywhere = true,
+    "trap '' TERM; sh -c 'sleep 9 & sh -c \"sleep 9; sleep 9\"; sleep 9' & wait" },
   { "has a daemon in a session of its own", everywhere = true, "trap '' TERM; setsid sleep 9 & wait; sleep 9" },
   { "leaves a daemon behind", "(setsid sh -c 'trap \"\" TERM; sleep 9; sleep 9' &); sleep 9" },
   { "has 500 sleepers", everywhere = true, "i=0; while [ $i -lt 500 ]; do sleep 9 & i=$((i + 1)); done; wait" },
@@ -101,6 +102,7 @@ for _, mode in ipairs { "no namespace", "pid namespace", "init", "user and pid a
     end
   end
   wait_for(0)
-  proof.figure("timeouts, " .. mode, "%d cases, %d times each; at the most %.2f s after timeout and grace", cases, ROUNDS, longest)
+  proof.figure("timeouts, " .. mode, "%d cases, %d times each; at the most %.2f s after timeout and grace", cases, ROUNDS,
+    longest)
 end
 proof.finish()
