@@ -38,7 +38,7 @@ static unsigned long long birth(pid_t pid) {
     if (f) fclose(f);
     text[n] = 0;
     const char *rest = strrchr(text, ')'); /* the name before it may be anything; proc(5), field 22 */
-    const char *form = ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu";
+    static const char form[] = ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu";
     return rest && sscanf(rest, form, &born) == 1 ? born : 0;
 }
 
