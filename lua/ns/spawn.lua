@@ -49,7 +49,7 @@ local function run_helper(name, pid, map, deadline)
   local r = p:communicate()
   if r and r.ok then return true end
   if r and r.timed_out then return nil, { op = name, word = "map" }, constants.errno.ETIMEDOUT end
-  local said = r and r.stderr:gsub("%s+$", ""):gsub("\n.*", "") or "the status is lost"
+  local said = r and (r.stderr:match("[^\n]+") or tostring(r)) or "the status is lost"
   return nil, { op = name, word = "map", path = ("(%s)"):format(said) }, constants.errno.EPERM
 end
 
