@@ -66,6 +66,7 @@ static long told_call(long n, long a, long b, long c, long d, long e, long f);
 #define close told_close
 #define ns_send_plan(s, plan) ((void)(plan), (int)(byte() % 3) - 1)
 #define ns_kill_descendants(pid, pidfd) ((void)0)
+#include "../../src/core/launch.c"
 #include "../../src/core/process.c"
 
 static long told_call(long n, long a, long b, long c, long d, long e, long f) {
@@ -114,7 +115,7 @@ static void expect(int truth, const char *what) {
 
 /* true, or nil and one of these words, and numbers after it */
 static void check_result(int from) {
-    static const char *const words = " exit signal lost timeout again step boarding refused died kill ";
+    static const char *const words = " exit signal lost timeout again step boarding refused died kill plan ";
     char word[32];
     int count = lua_gettop(L) - from;
     expect(count >= 1 && (lua_isnil(L, from + 1) || lua_isboolean(L, from + 1)), "the first result");

@@ -51,7 +51,7 @@ void nsL_open_tree(lua_State *L);
 int nsL_encode(lua_State *L);
 struct plan *nsL_checkplan(lua_State *L, int arg);
 
-/* process.c */
+/* process.c, launch.c */
 long ns_signal(pid_t pid, int pidfd, int signal);
 void nsL_open_process(lua_State *L);
 int nsL_launch(lua_State *L);

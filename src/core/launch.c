@@ -1,0 +1,161 @@
+/* From a launch to the launcher's last words: the handle is made, the plan is sent, the answer is read. */
+#include "process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../launcher/sys.h"
+
+/* The kept descriptors, from the list at the index, into memory that Lua owns. */
+static int *check_descriptors(lua_State *L, int arg, size_t *count) {
+    luaL_checktype(L, arg, LUA_TTABLE);
+    *count = nsL_rawlen(L, arg);
+    int *list = lua_newuserdata(L, (*count + 1) * sizeof *list);
+    for (size_t i = 0; i < *count; i++) {
+        lua_rawgeti(L, arg, (int)i + 1);
+        list[i] = (int)luaL_checkinteger(L, -1);
+        lua_pop(L, 1);
+    }
+    return list;
+}
+
+static int launcher_close(lua_State *L) {
+    struct launcher *l = lua_touserdata(L, 1);
+    if (l->fd >= 0) close(l->fd);
+    l->fd = -1;
+    ns_forget_boarding(l);
+    return 0;
+}
+
+/* One for each Lua state, closed with it. */
+static struct launcher *get_launcher(lua_State *L) {
+    static const char key[] = "ns.launcher";
+    lua_getfield(L, LUA_REGISTRYINDEX, key);
+    struct launcher *l = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (l) return l;
+    l = lua_newuserdata(L, sizeof *l);
+    *l = (struct launcher){.fd = -1};
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, launcher_close);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, LUA_REGISTRYINDEX, key);
+    return l;
+}
+
+/* copies() -> does every launch copy the host, as the launcher was not executed before? */
+int nsL_copies(lua_State *L) {
+    lua_pushboolean(L, get_launcher(L)->refused);
+    return 1;
+}
+
+/* launch(clone flags, kept descriptors, [plan]) -> handle, pid | nil, step, errno
+ * The plan is given here when nothing has to happen between the clone and the plan. */
+int nsL_launch(lua_State *L) {
+    size_t count;
+    uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
+    const struct plan *early = lua_isnoneornil(L, 3) ? NULL : nsL_checkplan(L, 3);
+    int *kept = check_descriptors(L, 2, &count);
+    struct launcher *launcher = get_launcher(L);
+    struct process *p = lua_newuserdata(L, sizeof *p);
+    memset(p, 0, sizeof *p);
+    p->s.pidfd = p->s.socket = -1;
+    p->launcher = launcher;
+    p->alone = !(flags & CLONE_NEWPID);
+    nsL_setclass(L, PROCESS);
+    if (ns_spawn(&p->s, launcher, flags, kept, count, early) < 0) return nsL_refused(L, p->s.step, p->s.error);
+    lua_pushinteger(L, p->s.pid);
+    return 2;
+}
+
+/* 1 the launcher has nothing more to say, 0 not yet. The records are so short that they come whole. */
+static int read_records(struct process *p) {
+    for (;;) {
+        struct record r;
+        ssize_t n = recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
+        if (n != (ssize_t)sizeof r) return 1;
+        p->last = r;
+        p->heard = true;
+        if (r.error != 0 || (p->init && r.step == p->init)) return 1;
+    }
+}
+
+/* The step that hangs: the launcher notes it in its copy of the plan. 0 if that cannot be read. */
+static uint32_t current_step(const struct process *p) {
+    struct plan head = {0};
+    struct iovec here = {&head, sizeof head}, there = {(void *)PLAN_ADDRESS, sizeof head};
+    if (sys(__NR_process_vm_readv, p->s.pid, &here, 1, &there, 1, 0) != sizeof head) return 0;
+    return head.magic == PLAN_MAGIC ? head.current : 0;
+}
+
+/* The launcher was not executed: the next one will be a copy of the host, if that helps. */
+static int push_boarding_error(lua_State *L, struct process *p) {
+    int error = p->last.error;
+    if (ns_is_denied(error) && !p->launcher->refused) {
+        p->launcher->refused = true;
+        return nsL_refused(L, "refused", error);
+    }
+    return nsL_refused(L, "boarding", error);
+}
+
+static int push_death(lua_State *L, struct process *p) {
+    struct pollfd poll = {p->s.pidfd, POLLIN, 0};
+    struct timespec soon = {1, 0};
+    ppoll(&poll, 1, &soon, NULL);
+    ns_reap(p);
+    nsL_refused(L, "died", p->code);
+    lua_pushstring(L, p->state == KILLED ? "signal" : "exit");
+    return 4;
+}
+
+/* What the launcher's last words mean. */
+static int push_answer(lua_State *L, struct process *p) {
+    if (!p->heard) return push_death(L, p);
+    if (p->last.step == 0) return push_boarding_error(L, p);
+    if (p->last.error != 0) {
+        nsL_refused(L, "step", p->last.error);
+        lua_pushinteger(L, p->last.step);
+        return 4;
+    }
+    if (p->init && p->last.step != p->init) return push_death(L, p); /* the program runs, but the init is dead */
+    ns_boarded(&p->s, p->launcher);
+    if (!p->init) {
+        close(p->s.socket);
+        p->s.socket = -1;
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* h:play(plan, [seconds], [init step]) -> true | nil, "step", errno, step | nil, "boarding"|"refused", errno | nil, "died", code, how |
+ * nil, "timeout", 0, step | nil, "plan", errno | nil, "again"
+ * Sends the plan and awaits the answer; "again" asks to be called again, "refused" to launch anew. The launcher's words are
+ * read when it has left: to be woken by each would cost more than they do. */
+int nsL_play(lua_State *L) {
+    struct process *p = nsL_checkprocess(L);
+    struct plan *plan = nsL_checkplan(L, 2);
+    struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 3, -1), &t);
+    p->init = (uint32_t)luaL_optinteger(L, 4, 0);
+    int sent = ns_send_plan(&p->s, plan);
+    if (sent < 0 && errno != EPIPE && errno != ECONNRESET) return nsL_refused(L, "plan", errno);
+    if (sent < 0) return read_records(p), push_answer(L, p);
+    struct pollfd polls[] = {{p->s.socket, (short)((sent ? 0 : POLLOUT) | (p->init ? POLLIN : 0)), 0},
+                             {p->s.pidfd, POLLIN, 0}};
+    int r = ppoll(polls, 2, timeout, NULL);
+    if (r == 0) {
+        nsL_refused(L, "timeout", 0);
+        lua_pushinteger(L, current_step(p));
+        return 4;
+    }
+    if (r > 0 && polls[0].revents & (POLLIN | POLLHUP | POLLERR) && read_records(p)) return push_answer(L, p);
+    if (r > 0 && polls[1].revents) return read_records(p), push_answer(L, p);
+    return nsL_refused(L, "again", 0);
+}

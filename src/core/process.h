@@ -1,0 +1,33 @@
+/* The process handle, as process.c and launch.c share it. */
+#ifndef NS_PROCESS_H
+#define NS_PROCESS_H
+
+#include <sys/resource.h>
+
+#include "core.h"
+
+#define PROCESS "ns.Handle"
+
+struct process {
+    struct spawned s; /* pidfd -1: closed */
+    struct launcher *launcher;
+    struct record last; /* what the launcher has said last, once it was heard at all */
+    bool heard;
+    uint32_t init; /* the number of the step that leaves an init behind; 0 without one */
+    bool detached;
+    bool alone; /* no pid namespace ends the rest of its tree */
+    enum { RUNNING, EXITED, KILLED, LOST } state;
+    int code; /* exit status or signal */
+    struct rusage usage;
+};
+
+/* The handle that is the first argument; an error if it is closed. */
+struct process *nsL_checkprocess(lua_State *L);
+
+/* Notes the status if the process has ended. */
+void ns_reap(struct process *p);
+
+/* h:play(...) */
+int nsL_play(lua_State *L);
+
+#endif
