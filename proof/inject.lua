@@ -139,6 +139,9 @@ end
 
 local ERRNOS = { "EPERM", "EACCES", "ENOENT", "ENOMEM", "EMFILE", "EINVAL", "EBUSY", "EIO", "ENOSYS" }
 
+--- What is missing on the way is no missing place; what is a link, and readlink(2) denies it, is met as one.
+local OTHERWISE = { ENOENT = "ESTALE", EINVAL = "ELOOP" }
+
 --- nil, or what is wrong with a start for which one call was answered with the errno.
 local function complaint(o, mode, code)
   if o.seconds > 5 then return ("%.1f seconds"):format(o.seconds) end
@@ -148,7 +151,7 @@ local function complaint(o, mode, code)
     return not same and ("another effect: %s %s"):format(tostring(o.r), o.r and o.r.stdout or "") or nil
   end
   local detail = o.detail or {}
-  local is_said = detail.code == code or detail.code == "DIED" or code == "ENOENT" and detail.code == "ESTALE"
+  local is_said = detail.code == code or detail.code == "DIED" or OTHERWISE[code] == detail.code
   if not detail.step or not is_said then return "not named: " .. o.message end
 end
 

@@ -3,6 +3,9 @@
 local machine = require "support.machine"
 local ns = require "ns"
 
+-- so long does what is to be ended in time sleep, and no other process
+local LONG = ("4711.%d"):format(require("ns.core").ids().pid)
+
 --- What a host says in which one call fails.
 local function with_fault(injection, code)
   local call = injection:match("^[%w_]+")
@@ -61,11 +64,11 @@ end)
 describe("where pidfds are forbidden", function()
   for _, call in ipairs { "pidfd_open", "pidfd_send_signal" } do
     it("a timeout ends the program and what it has started: " .. call, function()
-      local r = machine.host([[
-        local r = require("ns").run { "sh", "-c", "sleep 4711 & sleep 4711", timeout = 0.2, grace = 0.1 }
-        print(r.timed_out)]], { under = machine.refuse("EPERM", call) })
+      local r = machine.host(([[
+        local r = require("ns").run { "sh", "-c", "sleep %s & sleep %s", timeout = 0.2, grace = 0.1 }
+        print(r.timed_out)]]):format(LONG, LONG), { under = machine.refuse("EPERM", call) })
       assert.equal("true\n", r.stdout .. r.stderr)
-      machine.eventually(function() return machine.processes("4711") == 0 end)
+      machine.eventually(function() return machine.processes(LONG) == 0 end)
     end)
   end
 end)
@@ -92,7 +95,7 @@ describe("the ids of /etc/subuid", function()
     local directory, remove = machine.directory()
     finally(remove)
     machine.file(directory .. "/sub", "65534:200000:1000\n", "644")
-    machine.file(directory .. "/slow", "#!/bin/sh\nexec sleep 4712\n", "755")
+    machine.file(directory .. "/slow", ("#!/bin/sh\nexec sleep %s\n"):format(LONG), "755")
     local mount = "cd %s && mount --bind sub /etc/subuid && mount --bind sub /etc/subgid && "
       .. "mount --bind slow /usr/bin/newuidmap"
       .. ' && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"'
@@ -100,7 +103,7 @@ describe("the ids of /etc/subuid", function()
       print((select(2, require("ns").run { "true", flags = { "user" }, map = "auto", timeout = 0.5 })))]],
       { under = { "unshare", "-m", "sh", "-c", mount:format(directory), "sh" } })
     assert.equal("timeout in: newuidmap\n", r.stdout .. r.stderr)
-    assert.equal(0, machine.processes("4712"))
+    assert.equal(0, machine.processes(LONG))
   end)
 end)
 
