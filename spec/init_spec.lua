@@ -75,8 +75,8 @@ describe("an init", function()
   end)
 
   it("hands on what the program sends to process 1, and is deaf to SIGKILL and SIGSTOP from inside", function()
-    local line = "trap 'echo caught; trap - TERM' TERM; kill -9 1; kill -STOP 1; kill -TERM 1; sleep 0.2; "
-      .. "grep State /proc/1/status; kill -9 1; exit 6"
+    local line = "trap 'echo caught; got=1' TERM; kill -9 1; kill -STOP 1; kill -TERM 1; "
+      .. "until [ $got ]; do sleep 0.02; done; grep State /proc/1/status; kill -9 1; exit 6"
     local p = start(line)
     assert.matches("^caught\nState:%s+[SR] [^\n]+\n$", p.stdout:read("*a"))
     assert.same({ nil, "exit", 6 }, { p:wait() })
