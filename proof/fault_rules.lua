@@ -94,10 +94,11 @@ end
 
 local function starts_with(text, beginning) return text:sub(1, #beginning) == beginning end
 
---- What is missing is made, and is there; or it is not what the step may ignore that it is missing. What cannot be looked at
--- is not what is looked for.
+--- What is missing is made, and is there, or may not be made; or it is not what the step may ignore that it is missing. What
+-- cannot be looked at is not what is looked for.
 local function is_said_otherwise(point, o, error)
-  return error == errno.ENOENT and (o.errno == errno.EEXIST or o.errno == errno.ESTALE)
+  local of_missing = { [errno.EEXIST] = true, [errno.ESTALE] = true, [errno.EROFS] = true }
+  return error == errno.ENOENT and of_missing[o.errno]
     or rules.call(point) == "statx" and o.errno == errno.ESTALE
 end
 

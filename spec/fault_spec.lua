@@ -45,6 +45,13 @@ describe("a call that fails in a start", function()
     end)
   end
 
+  machine.root_it("is named: the owner of a tree whose ids are mapped", function()
+    local r = machine.host([[
+      require("ns.core").owner = function() return nil, "Cannot allocate memory", 12 end
+      print(require("ns").sandbox():overlay("/etc", "/work", { idmap = "owner" }):run("true"))]])
+    assert.matches("^nil\tidmap /etc: Cannot allocate memory %(ENOMEM%)", r.stdout .. r.stderr)
+  end)
+
   it("for the lack of a descriptor has the launcher copied that one time", function()
     local said = with_fault("memfd_create:error=EMFILE:when=1", [[
       io.stdout:setvbuf("no")

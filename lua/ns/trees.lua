@@ -49,7 +49,8 @@ end
 
 --- Maps the ids of a tree: true; or nil, step, errno.
 local function map_ids(tree, idmap, spec, host, make_user)
-  local uid, gid = core.owner(tree)
+  local uid, gid, refused = core.owner(tree)
+  if not uid then return nil, { op = "idmap" }, refused end
   local uids = disk_map(idmap, host.uid_map, uid, spec.user and spec.user.id or ids.first(host.uid_map))
   local gids = disk_map(idmap, host.gid_map, gid, spec.group and spec.group.id or ids.first(host.gid_map))
   if not (uids and gids) then return nil, { op = "idmap" }, EINVAL end
