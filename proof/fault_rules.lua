@@ -139,6 +139,8 @@ local function hung(point, o, mode)
   local step = point.step > 0 and step_of(point, o)
   if starts_with(o.message, step and "timeout in: " .. errors.describe(step) or "timeout") then return nil, "named" end
   if o.detail.step:find(HELPER) then return nil, "named" end
+  local is_clone = point["function"] == "op_init" and rules.call(point) == "clone" -- by then it is the child's step
+  if is_clone and o.detail.step == "exec" then return nil, "named" end
   return "another step"
 end
 
