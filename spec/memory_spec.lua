@@ -1,4 +1,5 @@
---- A host that runs out of memory at the n-th allocation, for all n, is left without a child and without a descriptor.
+--- A host that runs out of memory at the n-th allocation, for each third n (the proof takes all), is left without a child
+-- and without a descriptor.
 local machine = require "support.machine"
 local ns = require "ns"
 
@@ -30,10 +31,21 @@ local SCRIPTS = {
     end]],
 }
 
+--- In steps of 11: it is thousands, as every function that is loaded is one.
+local LOADING = [[
+  local ns = ("x"):rep(100000) -- Lua 5.4 makes the class of its buffers, and is itself broken if memory runs out just then
+  return function()
+    for name in pairs(package.loaded) do
+      if name:find("^ns") then package.loaded[name] = nil end
+    end
+    ns = require "ns"
+    assert(assert(ns.run { "true" }).ok)
+  end]]
+
 local version = _VERSION:match("%d%.%d")
 
 describe("memory that runs out leaves nothing behind in", function()
-  for name, script in pairs(SCRIPTS) do
+  local function try(name, script, stride)
     it(name, function()
       -- LuaJIT has an allocator of its own; its module is that of Lua 5.1, which is tried here
       local directory, remove = machine.directory()
@@ -41,8 +53,11 @@ describe("memory that runs out leaves nothing behind in", function()
       local host, file = directory .. "/host", machine.file(directory .. "/script.lua", script)
       local cc = ("gcc -o %s spec/support/alloc.c -I/usr/include/lua%s -llua%s -lm -ldl"):format(host, version, version)
       assert.truthy(ns.run({ "sh", "-c", cc }).ok)
-      local r = ns.run { host, file, env = machine.paths(machine.public()), timeout = 100 }
+      local r = ns.run { host, file, "lua", "on", stride, env = machine.paths(machine.public()), timeout = 100 }
       assert.matches("^%d%d+ allocations refused: clean\n$", r.stdout .. r.stderr)
     end)
   end
+
+  for name, script in pairs(SCRIPTS) do try(name, script, "3") end
+  try("loading the module", LOADING, "11")
 end)

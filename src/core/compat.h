@@ -22,15 +22,20 @@ static inline void nsL_setfuncs(lua_State *L, const luaL_Reg *list) {
 }
 #endif
 
-/* Leaves the metatable of a class on the stack: made at the first call, found at the next (busted opens us per file). */
+/* Leaves the metatable of a class on the stack: made at the first call, found at the next (busted opens us per file). It is
+ * registered when it is whole, as memory may run out on the way there. */
 static inline void nsL_class(lua_State *L, const char *name, const luaL_Reg *methods) {
-    if (luaL_newmetatable(L, name)) {
-        lua_pushstring(L, name);
-        lua_setfield(L, -2, "__name");
-        lua_pushvalue(L, -1);
-        lua_setfield(L, -2, "__index");
-        nsL_setfuncs(L, methods);
-    }
+    luaL_getmetatable(L, name);
+    if (!lua_isnil(L, -1)) return;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__name");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+    nsL_setfuncs(L, methods);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, name);
 }
 
 static inline void nsL_setclass(lua_State *L, const char *name) {
