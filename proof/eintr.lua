@@ -51,7 +51,7 @@ end
 
 local times, total = proof.size(25, 250), 0
 for _, mode in ipairs(modes) do
-  if not mode.nobody then
+  if not mode.nobody and modes.can(mode.name) then
     try(mode.name, times, { under = {} })
     total = total + times
   end
@@ -61,8 +61,11 @@ end
 machine.file(directory .. "/sub", "nobody:200000:65536\n", "644")
 local own = ("mount --bind %s/sub /etc/subuid && mount --bind %s/sub /etc/subgid && exec setpriv --reuid=65534 "
   .. "--regid=65534 --clear-groups \"$@\""):format(directory, directory)
-try("newuidmap", times, { under = { "unshare", "-m", "--propagation", "private", "sh", "-c", own, "sh" } })
-proof.figure("spawns interrupted each millisecond", "%d", total + times)
+if modes.can "newuidmap" then
+  try("newuidmap", times, { under = { "unshare", "-m", "--propagation", "private", "sh", "-c", own, "sh" } })
+  total = total + times
+end
+proof.figure("spawns interrupted each millisecond", "%d", total)
 
 remove()
 proof.finish()

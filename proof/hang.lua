@@ -120,7 +120,7 @@ local function run(title, values, options)
   return cases, worked
 end
 
-local BASES = {
+local BASES = not machine.root and { { "user", '{ flags = { "user", "pid", "mount" } }' } } or {
   { "root", '{ flags = { "pid", "mount" } }' },
   { "root, user namespace", '{ flags = { "user", "pid", "mount" }, map = "root" }' },
   { "root, range", '{ flags = { "user", "pid", "mount" }, map = "range", init = true }' },
@@ -152,7 +152,7 @@ end
 local hung = directory .. "/hung.bin"
 assert(ns.run({ "gcc", "-o", hung, "proof/hung.c" }).ok)
 local under = { "unshare", "--mount", "--propagation", "private", hung, directory .. "/hung" }
-local try = machine.host("io.write 'fine'", { under = under })
+local try = machine.root and machine.host("io.write 'fine'", { under = under }) or { stdout = "", stderr = "needs root" }
 if try.stdout == "fine" then
   local only = '({ cwd = true, program = true, PATH = true, mount_proc = true, ["bind source"] = true, lower = true })'
   local base = '{ flags = { "pid", "mount" }, init = true }'

@@ -181,7 +181,7 @@ local MODES = { "no namespace", "user and all others", "init", "sandbox" }
 
 for _, case in ipairs(CASES) do
   local values = { SIZE = MIB, SEED = SEED, ROUNDS = ROUNDS, TMP = ("%q"):format(TMP) }
-  local body = case[1 + 1]:gsub("%f[%u]%u%u%u+%f[%U]", values)
+  local body = case[2]:gsub("%f[%u]%u%u%u+%f[%U]", values)
   for _, mode in ipairs(case.modes and MODES or { "no namespace" }) do
     local r = machine.host(COMMON .. SPEC:format(mode) .. body .. "\nio.write 'fine'", { timeout = 600 })
     proof.check(r.stdout == "fine" and r.ok, "%s, %s: %s %s", case[1], mode, tostring(r), r.stdout)

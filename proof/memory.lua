@@ -106,29 +106,37 @@ local function make(name, version, flags)
 end
 
 local names = {}
+if not machine.root then
+  ACTIONS.words = nil
+  proof.skip("an idmapped tree: needs root")
+end
 for name in pairs(ACTIONS) do names[#names + 1] = name end
 table.sort(names)
 
 local function try(title, host, core, which, how, stride)
   local total = 0
-  for _, name in ipairs(names) do
+  proof.lanes(2, names, function(name)
     local every = name == "load" and which == "lua" and stride * 7 or stride -- thousands, and all alike
     local module = name == "load" and "nil" or 'require "ns"'
-    local script = machine.file(directory .. "/script.lua", HOST:format(module, ACTIONS[name]))
-    local r = assert(ns.run { host, script, which, how, ("%d"):format(every), env = paths(core), timeout = 600 })
+    local script = machine.file(("%s/%s.lua"):format(directory, name), HOST:format(module, ACTIONS[name]))
+    return ns.spawn { host, script, which, how, ("%d"):format(every), env = paths(core), timeout = 900,
+      stdin = "null", stdout = "pipe", stderr = "pipe" }
+  end, function(name, r)
     local count = r.stdout:match("^(%d+) allocations refused: clean\n$")
-    proof.check(count and r.ok and r.stderr == "", "%s, %s, %s: %s %s", title, name, how, r.stdout, r.stderr)
+    proof.check(count and r.ok and r.stderr == "", "%s, %s, %s: %s %s", title, name, how, r.stdout, tostring(r))
     total = total + (count or 0)
-  end
+  end)
   proof.figure(title .. ", " .. how, "%d refused", total)
   return total
 end
 
 for _, version in ipairs(proof.long and { "5.1", "5.2", "5.3", "5.4" } or { "5.4" }) do
   local host, core = make(version, version)
+  local between = version == "5.2" or version == "5.3" -- what differs is tried in 5.1 or in 5.4
   for _, how in ipairs { "on", "once" } do
-    local total = try("allocations of Lua " .. version, host, core, "lua", how, proof.size(29, 1))
-    proof.check(total > proof.size(300, 9000), "only %d allocations of Lua %s were tried", total, version)
+    local total = try("allocations of Lua " .. version, host, core, "lua", how, proof.size(29, between and 4 or 1))
+    local least = proof.size(300, between and 2000 or 9000)
+    proof.check(total > least, "only %d allocations of Lua %s were tried", total, version)
   end
 end
 

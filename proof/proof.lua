@@ -48,6 +48,20 @@ function proof.needs(...)
   end
 end
 
+--- Begins with each of a list, `lanes` of them at a time: `start(item)` gives a process, `finish(item, result)` has its end.
+function proof.lanes(lanes, list, start, finish)
+  local running = {}
+  local function wait()
+    local first = table.remove(running, 1)
+    finish(first.item, assert(first.process:communicate()))
+  end
+  for _, item in ipairs(list) do
+    if #running == lanes then wait() end
+    running[#running + 1] = { item = item, process = assert(start(item)) }
+  end
+  while #running > 0 do wait() end
+end
+
 --- A figure for the report.
 function proof.figure(name, value, ...)
   if select("#", ...) > 0 then value = value:format(...) end

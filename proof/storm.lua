@@ -72,10 +72,10 @@ local function begin(mode, words)
   local errors = ("%s/errors-%s"):format(directory, mode.name:gsub("%W", ""))
   local values = { SEED = SEED, ROUNDS = ROUNDS, WHO = who, ERRORS = errors, HOST = quote(HOST:format(mode.name, words)) }
   machine.file(errors, "", "666")
-  local world = assert(ns.spawn { "lua5.4", "-e", (WARDEN:gsub("%f[%u]%u%u%u+%f[%U]", values)), flags = { "pid", "mount" },
-    init = true, mount_proc = true, env = machine.paths(public), cwd = "/", stdout = "pipe", stderr = "pipe",
-    mounts = { { type = "bind", source = directory .. "/subids", target = "/etc/subuid" },
-      { type = "bind", source = directory .. "/subids", target = "/etc/subgid" } } })
+  local world = assert(ns.spawn { "lua5.4", "-e", (WARDEN:gsub("%f[%u]%u%u%u+%f[%U]", values)), init = true,
+    flags = modes.flags("pid", "mount"), mount_proc = true, env = machine.paths(public), cwd = "/", stdout = "pipe",
+    stderr = "pipe", mounts = mode.nobody and { { type = "bind", source = directory .. "/subids", target = "/etc/subuid" },
+      { type = "bind", source = directory .. "/subids", target = "/etc/subgid" } } or nil })
   return world, errors
 end
 
@@ -83,9 +83,11 @@ local function files() return ns.run({ "find", directory .. "/root", "-printf", 
 
 local worlds, before = {}, files()
 for _, name in ipairs { "no namespace", "pid namespace", "init", "sandbox", "idmapped", "newuidmap" } do
-  local words = name == "sandbox" and ("{ root = %q }"):format(directory .. "/root") or "{}"
-  local world, errors = begin({ name = name, nobody = name == "newuidmap" }, words)
-  worlds[#worlds + 1] = { name = name, world = world, errors = errors }
+  if modes.can(name) then
+    local words = name == "sandbox" and ("{ root = %q }"):format(directory .. "/root") or "{}"
+    local world, errors = begin({ name = name, nobody = name == "newuidmap" }, words)
+    worlds[#worlds + 1] = { name = name, world = world, errors = errors }
+  end
 end
 for _, w in ipairs(worlds) do
   local r = assert(w.world:communicate())

@@ -73,9 +73,10 @@ local WARDEN = [[
 local function begin(mode, case)
   local spec = modes.spec(mode)
   if case.limit then spec.rlimits = { nproc = case.limit } end
-  local values = { SEED = SEED, ROUNDS = ROUNDS, CASE = ("%q"):format(case[1 + 1]), SPEC = modes.text(spec) }
-  local world = assert(ns.spawn { "lua5.4", "-e", (WARDEN:gsub("%f[%u]%u%u%u%u+%f[%U]", values)), flags = { "pid", "mount" },
-    init = true, mount_proc = true, env = machine.paths(modes.publish()), cwd = "/", stdout = "pipe", stderr = "pipe" })
+  local values = { SEED = SEED, ROUNDS = ROUNDS, CASE = ("%q"):format(case[2]), SPEC = modes.text(spec) }
+  local world = assert(ns.spawn { "lua5.4", "-e", (WARDEN:gsub("%f[%u]%u%u%u%u+%f[%U]", values)), init = true,
+    flags = modes.flags("pid", "mount"), mount_proc = true, env = machine.paths(modes.publish()), cwd = "/", stdout = "pipe",
+    stderr = "pipe" })
   return { world = world, title = ("%s, %s"):format(mode, case[1]) }
 end
 

@@ -170,7 +170,9 @@ local rows = {
   { "mount", "EINVAL", not_private },
   { "write", "EPERM", map_refused },
   { "write", "EACCES", map_refused },
-  { "keyring", "EDQUOT", function() return "this user may have no more keys: sysctl kernel.keys.maxkeys=2000" end },
+  { "keyring", "EDQUOT", function()
+    return "this user may have no more keys: sysctl kernel.keys.maxkeys=2000, or keyring = 'inherit'"
+  end },
   { "newgidmap", "ENOENT", install_uidmap },
   { "newuidmap", "ENOENT", install_uidmap },
   { "exec", "ENOENT", not_found },
