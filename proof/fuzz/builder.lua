@@ -37,9 +37,12 @@ local FIELDS = { source = function() return chance(6) and number() or path() end
 local KINDS = sorted(mounts.kinds)
 local PROPAGATIONS = one_of("private", "slave", "shared", "unbindable")
 
+local NAMES_OF = { [false] = sorted(FIELDS) }
+for name, kind in pairs(mounts.kinds) do NAMES_OF[name] = sorted(kind.fields) end
+
 local function mount()
   local m = { type = chance(32) and text() or pick(KINDS) }
-  for _, field in ipairs(sorted(mounts.kinds[m.type] and mounts.kinds[m.type].fields or FIELDS)) do
+  for _, field in ipairs(NAMES_OF[m.type] or NAMES_OF[false]) do
     local wanted = mounts.kinds[m.type] and (mounts.kinds[m.type].requires or {})[1] == field
     if (wanted or boolean()) and not chance(24) then
       local make = FIELDS[field] or boolean

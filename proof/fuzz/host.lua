@@ -12,7 +12,8 @@ function core.isopen(fd) return fd ~= 77 end
 
 local function file(content)
   local lines = (content .. "\n"):gmatch("([^\n]*)\n")
-  return { lines = function() return lines end, read = function(_, what) return what == "*a" and content or tonumber(content) end, close = function() end }
+  local function read(_, what) return what == "*a" and content or tonumber(content) end
+  return { lines = function() return lines end, read = read, close = function() end }
 end
 
 --- false stands for a file that may not be read.

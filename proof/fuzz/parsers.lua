@@ -93,7 +93,9 @@ end
 local function size()
   local got = try(mounts.check_size, byte() % 4 == 0 and number() or reader.rest())
   if not got then return end
-  assert(got:match("^%d+[kKmMgG%%]?$") and #got <= 16, got)
+  local digits, unit = got:match("^([1-9]%d*)([kKmMgG%%]?)$") -- the kernel takes 010 for eight
+  local most = unit == "%" and 100 or 2 ^ 53 / 1024 ^ (("kmg"):find(unit:lower(), 1, true) or 0)
+  assert(tonumber(digits) <= (unit == "" and 2 ^ 53 or most), got)
   assert(mounts.check_size(got, "field") == got)
 end
 
@@ -167,13 +169,13 @@ local function place()
   local got = try(mounts.check_place, reader.rest())
   if not got then return end
   assert(got:sub(1, 1) == "/" and #got < 4096 and not got:find("\0", 1, true))
-  for part in got:gmatch("[^/]+") do assert(part ~= "..", got) end
+  assert(not (got .. "/"):find("/%.%.?/") and not got:find("//", 1, true) and (got == "/" or got:sub(-1) ~= "/"), got)
 end
 
 --- What the kernel makes of lowerdir=: parts between colons, with backslashes taken away (overlayfs(5)).
 local function lowers()
-  local lower = words {}
-  local m = try(mounts.check_one, { type = "overlay", target = "/", lower = lower })
+  local lower = byte() % 2 == 0 and words {} or reader.list(4, reader.path)
+  local m = try(mounts.check_one, { type = "overlay", target = "/a", lower = lower })
   if not m then return end
   mounts.steps({ m }, function(step)
     local got, part, rest = {}, "", assert(step.options[1]:match("^lowerdir=(.*)$"))
@@ -197,6 +199,7 @@ local function streams()
     assert(ok or check.mistake(e), e)
   end
   assert(not stdio.is_input("null") and stdio.is_input("some text"))
+  assert(select(2, pcall(check.raise, "%s", "x")):find("x", 1, true))
   assert(type(check.nearest(text(), plan.words)) == "string")
 end
 

@@ -102,9 +102,8 @@ local function encode_and_play(steps, deep)
   local bytes = core.encode(steps):bytes()
   local _, size, first, count, current = ("<I4I4I4I4I4"):unpack(bytes)
   assert(size == #bytes and count == #steps and current == 0)
-  if deep then
-    for i, step in ipairs(steps) do same(step, read_step(bytes, first + (i - 1) * 88), bytes) end
-  end
+  if not deep then return end
+  for i, step in ipairs(steps) do same(step, read_step(bytes, first + (i - 1) * 88), bytes) end
   local answers = reader.rest()
   assert(model.play(bytes, answers) or answers ~= "", "a plan of ours was refused")
 end

@@ -31,7 +31,7 @@ static uint64_t number(void) {
 
 static struct {
     _Alignas(8) uint8_t bytes[PLAN_ROOM];
-    uint32_t used;
+    uint32_t used, list;
 } plan;
 
 static uint32_t reserve(uint32_t size) {
@@ -61,9 +61,12 @@ static uint32_t string(void) {
     return put(text, (uint32_t)(4000 + 8 * n));
 }
 
+/* A new one, or once more the last one. */
 static uint32_t list(void) {
-    uint32_t count = byte() % 8, offset = reserve((count + 1) * sizeof(uintptr_t));
-    if (byte() == 1) count = 0;
+    uint8_t b = byte();
+    uint32_t count = b % 8, offset = b > 127 && plan.list ? plan.list : reserve((count + 1) * sizeof(uintptr_t));
+    if (offset == plan.list) return offset;
+    plan.list = offset;
     for (uint32_t i = 0; offset && i < count; i++) {
         uintptr_t entry = string();
         memcpy(plan.bytes + offset + i * sizeof entry, &entry, sizeof entry);
@@ -97,6 +100,7 @@ static void make_step(struct step *s) {
 static void make_plan(void) {
     memset(plan.bytes, 0, plan.used);
     plan.used = sizeof(struct plan);
+    plan.list = 0;
     uint32_t count = byte() % STEPS_MAX, steps = reserve(count * (uint32_t)sizeof(struct step));
     for (uint32_t i = 0; i < count; i++) {
         struct step s;
