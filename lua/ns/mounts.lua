@@ -57,7 +57,9 @@ local MOST = { [""] = 2 ^ 53, k = 2 ^ 43, m = 2 ^ 33, g = 2 ^ 23, ["%"] = 100 }
 function mounts.check_size(value, where)
   if type(value) == "number" then return ("%.0f"):format(check.integer(1, MOST[""])(value, where)) end
   local digits, unit = check.text(value, where):match("^(%d+)([kKmMgG%%]?)$")
-  if not digits then check.fail(where, "bytes, '64k', '64m', '2g' or '50%%' expected, got '%s'", value) end
+  if not digits or digits:find("^0%d") then -- the kernel takes "010" for eight
+    check.fail(where, "bytes, '64k', '64m', '2g' or '50%%' expected, got '%s'", value)
+  end
   local number = tonumber(digits)
   if number < 1 or number > MOST[unit:lower()] then check.fail(where, "'%s' is out of range", value) end
   return value

@@ -40,6 +40,8 @@ return {
       "mounts%[1%]: unknown field 'options'" },
     { "a size on a bind", mounts { type = "bind", source = "/usr", size = "1m" }, "mounts%[1%]: unknown field 'size'" },
     { "size 12Q", mounts { type = "tmpfs", target = "/tmp", size = "12Q" }, "mounts%[1%]%.size: bytes, .- got '12Q'" },
+    { "size 010k, of which the kernel makes eight", mounts { type = "tmpfs", target = "/tmp", size = "010k" },
+      "mounts%[1%]%.size: bytes, .- got '010k'" },
     { "size -1", mounts { type = "tmpfs", target = "/tmp", size = "-1" }, "mounts%[1%]%.size: bytes, .- got '%-1'" },
     { "size 1e99", mounts { type = "tmpfs", target = "/tmp", size = "1e99" },
       "mounts%[1%]%.size: bytes, .- got '1e99'" },
