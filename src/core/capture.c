@@ -115,8 +115,9 @@ static int capture_step(lua_State *L) {
         {c->out[0].fd, POLLIN, 0}, {c->out[1].fd, POLLIN, 0}, {c->in, POLLOUT, 0}, {pidfd, POLLIN, 0}};
     int r = ppoll(polls, 4, timeout, NULL);
     if (r <= 0) return lua_pushstring(L, r == 0 ? "timeout" : "again"), 1;
-    for (int i = 0; i < 2; i++)
-        if (polls[i].revents && !drain(&c->out[i], c->limit)) return luaL_error(L, "not enough memory");
+    bool room = !polls[0].revents || drain(&c->out[0], c->limit);
+    room = (!polls[1].revents || drain(&c->out[1], c->limit)) && room;
+    if (!room) return luaL_error(L, "not enough memory");
     if (polls[2].revents) feed(c);
     return lua_pushstring(L, polls[3].revents ? "exited" : "again"), 1;
 }
