@@ -27,15 +27,15 @@ _Noreturn static void leave(int code) {
     for (;;) sys(__NR_exit_group, code);
 }
 
-static void close_from(int fd, unsigned last) {
-    if ((unsigned)fd > last || !FAILED(sys(__NR_close_range, fd, last, 0))) return;
-    for (; (unsigned)fd <= last && fd < 4096; fd++) sys(__NR_close, fd); /* before 5.9, and where a filter refuses it */
+static void close_from(unsigned fd, unsigned last) {
+    if (fd > last || !FAILED(sys(__NR_close_range, fd, last, 0))) return;
+    for (; fd <= last && fd < 4096; fd++) sys(__NR_close, fd); /* before 5.9, and where a filter refuses it */
 }
 
 static void close_all_but(int a, int b) {
-    int low = a < b ? a : b, high = a < b ? b : a;
-    if (low > 0) close_from(0, (unsigned)low - 1);
-    close_from(low + 1, (unsigned)high - 1);
+    unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+    if (low > 0) close_from(0, low - 1);
+    close_from(low + 1, high - 1);
     close_from(high + 1, ~0u);
 }
 
