@@ -42,7 +42,8 @@ local ACTIONS = {
     tostring(p)
     p:close()]],
   stop = [[
-    local p = assert(ns.spawn { "sh", "-c", "sleep 5 & sleep 5" })
+    local p = assert(ns.spawn { "sh", "-c", "sleep 5 & echo; sleep 5", stdout = "pipe" })
+    p.stdout:read()
     p:stop(0.01)
     p:close()]],
   run = [[

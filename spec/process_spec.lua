@@ -81,6 +81,35 @@ describe("a process", function()
     p:close()
   end)
 
+  it("is stopped without a descriptor left behind, however few there are", function()
+    local r = machine.host([[
+      local ns = require "ns"
+      local function fill(files)
+        local n, f = 0, io.open("/dev/null")
+        while f do
+          n, files[#files + 1] = n + 1, f
+          f = io.open("/dev/null")
+        end
+        return n
+      end
+      for free = 1, 9 do
+        local p = assert(ns.spawn { "sh", "-c", "sleep 1 & echo; sleep 1", stdout = "pipe" })
+        p.stdout:read()
+        collectgarbage()
+        local files = {}
+        fill(files)
+        for _ = 1, free do table.remove(files):close() end
+        p:stop(0.01)
+        local left = fill(files)
+        for _, f in ipairs(files) do f:close() end
+        p:close()
+        if left ~= free then print(free, left) end
+      end
+      print "fine"
+    ]], { spec = { rlimits = { nofile = 50 } } })
+    assert.equal("fine\n", r.stdout .. r.stderr)
+  end)
+
   it("is stopped with what it starts at that moment, and with what comes of its children meanwhile", function()
     local mark = "4" .. (os.time() % 100000) .. ".25"
     for _, line in ipairs {

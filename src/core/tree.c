@@ -65,7 +65,7 @@ static void add(struct tree *t, pid_t pid) {
         t->room = room;
     }
     struct member m = {pid, (int)sys(__NR_pidfd_open, pid, 0), birth(pid)};
-    if (m.pidfd == -ESRCH || m.born == 0) return;
+    if (m.pidfd == -ESRCH || (m.pidfd < 0 && m.born == 0)) return;
     if (t->stop) signal_member(&m, SIGSTOP);
     t->members[t->count++] = m;
 }
