@@ -31,7 +31,10 @@ local CODE = [[
       assert(p:wait())
       p:close()
       spec.timeout, spec.grace, spec.argv = 0.02, 0.01, { "sleep", "5" }
-      if i %% 16 == 1 then assert(ns.spawn(spec):communicate().timed_out) end
+      if i %% 16 == 1 then -- on a busy machine the start itself may take longer
+        local q, message = ns.spawn(spec)
+        assert(q and q:communicate().timed_out or not q and message:find("timeout", 1, true), message)
+      end
     end
     spec.argv = { "/nope" }
     if i %% 8 == 0 then assert(select(3, ns.spawn(spec)) == 2) end
