@@ -9,8 +9,8 @@ end
 
 describe("a start", function()
   it("that hangs ends at the timeout, with the name of the step", function()
-    local said = under("chdir:delay_enter=1000000", [[
-      local p, message, errno, detail = require("ns").spawn { "true", cwd = "/usr", timeout = 0.3 }
+    local said = under("chdir:delay_enter=3000000", [[
+      local p, message, errno, detail = require("ns").spawn { "true", cwd = "/usr", timeout = 1 }
       print(p, message, errno, detail.step, detail.path)
     ]])
     assert.equal("nil\ttimeout in: chdir /usr\t110\tchdir\t/usr\n", said)
@@ -28,7 +28,7 @@ describe("a start", function()
     local said = under("chdir:signal=SIGSTOP", [[
       local ns = require "ns"
       for _, init in ipairs { false, true } do
-        local p, message = ns.spawn { "true", cwd = "/usr", timeout = 0.3, flags = "user,pid", init = init }
+        local p, message = ns.spawn { "true", cwd = "/usr", timeout = 1, flags = "user,pid", init = init }
         print(p, message, io.open("/proc/thread-self/children"):read("*a"))
       end
     ]])
@@ -38,15 +38,15 @@ describe("a start", function()
   it("that is stopped while it is still in the host's memory ends at the timeout", function()
     local said = under("execveat:signal=SIGSTOP", [[
       local ns = require "ns"
-      for _ = 1, 3 do print(ns.spawn { "true", cwd = "/usr", timeout = 0.3 }) end
+      for _ = 1, 3 do print(ns.spawn { "true", cwd = "/usr", timeout = 1 }) end
       print(io.open("/proc/thread-self/children"):read("*a"))
     ]])
     assert.matches("^" .. ("nil\ttimeout before the program ran\t110\ttable: [^\n]+\n"):rep(3) .. "\n$", said)
   end)
 
   it("that hangs in exec behind an init says exec", function()
-    local said = under("execve:delay_enter=700000", [[
-      print(select(2, require("ns").spawn { "/bin/true", flags = "user,pid", init = true, timeout = 0.3 }))
+    local said = under("execve:delay_enter=3000000", [[
+      print(select(2, require("ns").spawn { "/bin/true", flags = "user,pid", init = true, timeout = 1 }))
     ]])
     assert.equal("timeout in: exec '/bin/true'\t110\ttable: ", said:match("^[^\n]-table: "))
   end)
