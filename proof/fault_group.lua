@@ -24,11 +24,23 @@ local report = { passed = 0, failures = {}, cases = 0, missed = 0, steps = 0, co
 
 -- ---- one start ----
 
-local lists = {} -- the steps of each plan of the start, in their order
-local lower = plan.lower
+-- The steps of the start's processes, by their number; who holds ids has none. While a process waits for its plan, its host
+-- may start others for it: a plan belongs to the last one that has none yet.
+local lists, waiting, count = {}, {}, 0
+local launch, lower = core.launch, plan.lower
+
+function core.launch(...)
+  local handle, more, errno = launch(...)
+  if handle then
+    count = count + 1
+    waiting[#waiting + 1] = count
+  end
+  return handle, more, errno
+end
+
 function plan.lower(...)
   local steps = lower(...)
-  lists[#lists + 1] = steps
+  lists[table.remove(waiting)] = steps
   return steps
 end
 
@@ -38,7 +50,7 @@ local NO_POINT = {}
 -- program.
 local function start(mode, point, action, errno)
   local o, spec = { before = core.clock() }, {}
-  point, lists = point or NO_POINT, {}
+  point, lists, waiting, count = point or NO_POINT, {}, {}, 0
   for word, value in pairs(mode.spec) do spec[word] = value end
   spec.timeout, spec.grace = action == HANG and 0.3 or 4, 0.1
   fault.begin(point.process, point.step, point.nth, point.call, point.name, action, errno)
@@ -87,7 +99,7 @@ end
 
 -- ---- the points of a mode ----
 
---- Starts the mode as it is, which must look the same each time. Its calls, how many processes, its plans.
+--- Starts the mode as it is, which must look the same each time. Its calls and its plans.
 local function survey(mode)
   start(mode)
   local first = start(mode)
@@ -100,9 +112,7 @@ local function survey(mode)
     if first.r.stdout ~= second.r.stdout then error(mode.name .. ": it is not the same twice", 0) end
     mode.output = first.r.stdout
   end
-  local processes = 0
-  for _, e in ipairs(events) do processes = math.max(processes, e.process) end
-  return events, processes, first.lists
+  return events, first.lists
 end
 
 --- The first, the second and the last of calls that follow each other.
@@ -113,12 +123,12 @@ local function numbers(event)
   return list
 end
 
-local function points_of(events, processes)
+local function points_of(events)
   local points = {}
   for _, e in ipairs(events) do
     for _, nth in ipairs(numbers(e)) do
       local point = { process = e.process, step = e.step, nth = nth, call = e.call, name = e.name,
-        ["function"] = e["function"], processes = processes }
+        ["function"] = e["function"] }
       if #rules.plausible(point) > 0 then points[#points + 1] = point end
     end
   end
@@ -182,12 +192,12 @@ local function run(case)
 end
 
 local function run_mode(mode)
-  local events, processes, plans = survey(mode)
-  local points = points_of(events, processes)
+  local events, plans = survey(mode)
+  local points = points_of(events)
   local due, more = cases_of(mode, points)
-  for i, list in ipairs(plans) do
+  for process, list in pairs(plans) do
     for number, step in ipairs(list) do
-      steps[key_of(mode, { process = processes - #plans + i, step = number })] = true
+      steps[key_of(mode, { process = process, step = number })] = true
       report.ops[step.op] = true
     end
   end

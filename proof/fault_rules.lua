@@ -1,6 +1,6 @@
 --- What the fault matrix expects of a start that was given a fault.
 --
--- A point is a call of a start: process (0: the host), step, the n-th of it; call or name; `processes` of the whole start.
+-- A point is a call of a start: process (0: the host), step, the n-th of it; call or name.
 local core = require "ns.core"
 local errors = require "ns.error"
 
@@ -68,10 +68,9 @@ local function is_mute(point) return rules.call(point) == "sendto" end
 
 -- ---- the verdicts: what is wrong, or nil and what has come of it ----
 
---- The step at a point of the start `o`. The processes that hold ids have no plan; they come first. An init says meanwhile
--- that its child is at the next step.
+--- The step at a point of the start `o`. An init says meanwhile that its child is at the next step.
 local function step_of(point, o)
-  local steps = o.lists[point.process - (point.processes - #o.lists)]
+  local steps = o.lists[point.process]
   local is_init = steps and point["function"] == "op_init" and steps[point.step].op ~= "init"
   return steps and steps[is_init and point.step - 1 or point.step]
 end

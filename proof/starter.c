@@ -2,6 +2,7 @@
  * usage: starter PLAN CLONE-FLAGS */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -22,10 +23,11 @@ int main(int argc, char **argv) {
     const struct plan *plan = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (plan == MAP_FAILED) return 2;
     int kept[] = {0, 1, 2};
-    if (ns_spawn(&child, &launcher, strtoull(argv[2], NULL, 0), kept, 3, plan) < 0) {
+    if (ns_spawn(&child, &launcher, strtoull(argv[2], NULL, 0), kept, 3) < 0) {
         fprintf(stderr, "%s: error %d\n", child.step, child.error);
         return 3;
     }
+    while (ns_send_plan(&child, plan) == 0) sched_yield();
     if (launcher.refused) fprintf(stderr, "the launcher was not executed\n");
     while (recv(child.socket, &r, sizeof r, 0) == (ssize_t)sizeof r)
         if (r.error) fprintf(stderr, "step %u: error %d\n", r.step, r.error);

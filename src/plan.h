@@ -7,8 +7,9 @@
 
 #define PLAN_MAGIC 0x6e73706cu /* "nspl" */
 
-/* Where the launcher asks for the plan's memory: a host that gave up waiting reads there which step hung. */
-#define PLAN_ADDRESS 0x20000000ul
+/* Where the launcher asks for the plan's memory: a host that gave up waiting reads there which step hung. Near the launcher
+ * itself, so that both share their page tables. */
+#define PLAN_ADDRESS 0x500000ul
 
 struct plan {
     uint32_t magic;

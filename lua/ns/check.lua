@@ -36,11 +36,12 @@ local kept = {}
 --- "argv[3]" for ("argv", 3). Kept, as every check of a list asks for it.
 function check.at(where, i)
   local known = kept[where]
+  if known and known[i] then return known[i] end
+  local name = ("%s[%s]"):format(where, check.show(i))
   if not known then
     known = {}
     kept[where] = known
   end
-  local name = known[i] or ("%s[%s]"):format(where, check.show(i))
   if type(i) == "number" and i > 0 and i < 64 then known[i] = name end
   return name
 end
@@ -131,16 +132,17 @@ end
 function check.list(item, least)
   return function(value, where)
     if type(value) ~= "table" then expected(where, "list", value) end
-    local result, count, last = {}, 0, 0
+    local result, last = {}, 0
     for key in next, value do
-      if type(key) ~= "number" or key < 1 or key ~= math.floor(key) then
+      if type(key) ~= "number" or key < 1 or key % 1 ~= 0 then
         check.fail(where, "list expected, got the key '%s'", check.show(key))
       end
-      count, last = count + 1, math.max(last, key)
+      if key > last then last = key end
     end
     for i = 1, last do
-      if count < last and rawget(value, i) == nil then check.fail(check.at(where, i), "missing") end
-      result[i] = item(rawget(value, i), check.at(where, i))
+      local v = rawget(value, i)
+      if v == nil then check.fail(check.at(where, i), "missing") end
+      result[i] = item(v, check.at(where, i))
     end
     if last < (least or 0) then check.fail(where, "empty list") end
     return result

@@ -18,8 +18,9 @@ namespaces.list = {
   { name = "time", file = "time", flag = "NEWTIME" },
 }
 
-local by_word = { network = "net" }
+local by_word, flag_of = { network = "net" }, {}
 for _, row in ipairs(namespaces.list) do
+  flag_of[row.name] = clone[row.flag]
   by_word[row.name] = row.name
   by_word[row.file] = row.name
   by_word[row.flag:lower()] = row.name
@@ -27,7 +28,7 @@ for _, row in ipairs(namespaces.list) do
 end
 
 local function add(set, word, where)
-  local name = type(word) == "string" and (by_word[word] or by_word[word:lower()])
+  local name = by_word[word] or type(word) == "string" and by_word[word:lower()]
   if type(word) ~= "string" then check.fail(where, "name of a namespace expected, got %s", type(word)) end
   if not name then check.fail(where, "unknown namespace '%s'%s", word, check.nearest(word, by_word)) end
   if set[name] then check.fail(where, "'%s' is given twice", name) end
@@ -54,7 +55,8 @@ function namespaces.check(value, where)
   elseif type(value) == "string" then
     for word in value:gmatch("[^,%s]+") do add(set, word, where) end
   else
-    for i, word in ipairs(check.items(value, where)) do add(set, word, check.at(where, i)) end
+    local words = check.items(value, where)
+    for i = 1, #words do add(set, words[i], check.at(where, i)) end
   end
   return set
 end
@@ -63,8 +65,8 @@ end
 -- written before the first process enters it.
 function namespaces.clone_flags(set)
   local sum = 0
-  for _, row in ipairs(namespaces.list) do
-    if set[row.name] and row.name ~= "time" then sum = sum + clone[row.flag] end
+  for name in next, set do
+    if name ~= "time" then sum = sum + flag_of[name] end
   end
   return sum
 end

@@ -2,7 +2,7 @@
 --
 -- A row: `word`; `check(value, where)`, which returns the value in its normal form or raises a mistake; `needs`, the
 -- namespaces without which the word means nothing; `steps(value, spec, add, host)`, which adds what the launcher shall do.
--- A row without a word is played always. To add a word: its row, at the place where it is to be played. To move a step:
+-- A row without a word is played always, or with the word `with`; with a `flag` only in such a namespace. To add a word: its row, at the place where it is to be played. To move a step:
 -- move its row. Builder methods and the list of known words come from here.
 -- @module ns.options
 if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
@@ -24,7 +24,6 @@ end
 
 --- In a new user namespace: maps that the launcher may write itself, then ids that exist there.
 local function enter_user(_, spec, add, host)
-  if not spec.flags.user then return end
   local uid, gid = ids.maps(spec, host)
   local writer = ids.writer(spec, host)
   if writer == "launcher" then
@@ -43,7 +42,6 @@ local offset = check.seconds(-1e9, 1e9)
 --- A time namespace is for children at first; until somebody enters it, its clocks can be set (time_namespaces(7)). From
 -- Linux 6.2 on exec enters it; setns does on all.
 local function enter_time(_, spec, add)
-  if not spec.flags.time then return end
   add { op = "unshare", flags = constants.clone.NEWTIME, word = "flags" }
   local lines = {}
   for _, clock in ipairs { "monotonic", "boottime" } do
@@ -73,19 +71,18 @@ local function own_keyring(_, spec, add)
 end
 
 local function leave_propagation(_, spec, add)
-  if spec.flags.mount then
-    local kind = spec.propagation == "slave" and mount.SLAVE or mount.PRIVATE
-    add { op = "mount", path = "/", flags = mount.REC + kind, word = spec.propagation and "propagation" }
-  end
+  local kind = spec.propagation == "slave" and mount.SLAVE or mount.PRIVATE
+  add { op = "mount", path = "/", flags = mount.REC + kind, word = spec.propagation and "propagation" }
 end
 
 --- A root of our own, and all mounts in it. Without the word root they go onto the host's tree, as seen inside.
 local function build_root(_, spec, add, host)
-  if spec.root then
-    add { op = "newroot", options = { "mode=0755" }, flags = 6, word = "root" }
-    mounts.steps(spec.parts or {}, add, host)
-  end
-  if spec.mounts then mounts.steps(spec.mounts, add, host) end
+  add { op = "newroot", options = { "mode=0755" }, flags = 6, word = "root" }
+  mounts.steps(spec.parts or {}, add, host)
+end
+
+local function pivot(_, spec, add)
+  add { op = "pivot", flags = (spec.read_only ~= false and 1 or 0) + 6, word = "root" }
 end
 
 --- The launcher works with an empty mask; -1 brings back the host's.
@@ -176,7 +173,7 @@ return {
   { word = "uid_map", check = ids.check_map, needs = { "user" } },
   { word = "gid_map", check = ids.check_map, needs = { "user" } },
   { word = "setgroups", check = check.choice("allow", "deny"), needs = { "user" } },
-  { steps = enter_user },
+  { flag = "user", steps = enter_user },
   { word = "session", check = check.boolean, steps = function(value, spec, add)
     if value and not spec.pty then add { op = "setsid", word = "session" } end
   end },
@@ -187,9 +184,9 @@ return {
   end },
   -- The first mount call of all: on a host with shared mounts every later one would reach the host.
   { word = "propagation", check = check.choice("private", "slave"), needs = { "mount" } },
-  { steps = leave_propagation },
+  { flag = "mount", steps = leave_propagation },
   { word = "time", check = check.record { monotonic = offset, boottime = offset }, needs = { "time" } },
-  { steps = enter_time },
+  { flag = "time", steps = enter_time },
   { word = "oom_score_adj", check = check.integer(-1000, 1000), steps = function(value, _, add)
     add { op = "write", path = "/proc/self/oom_score_adj", data = ("%d"):format(value), word = "oom_score_adj" }
   end },
@@ -198,23 +195,20 @@ return {
       add { op = "write", path = "/proc/sys/user/max_user_namespaces", data = "0", word = "disable_userns" }
     end
   end },
-  { word = "root", check = root.check, needs = { "mount" } },
+  { word = "root", check = root.check, needs = { "mount" }, steps = build_root },
   { word = "system", check = check.boolean, needs = { "mount" } },
   { word = "read_only", check = check.boolean, needs = { "mount" } },
-  { word = "mounts", check = mounts.check, needs = { "mount" } },
-  { steps = build_root },
-  { steps = function(_, spec, add) if spec.flags.net then add { op = "loopback", word = "flags" } end end },
+  { word = "mounts", check = mounts.check, needs = { "mount" }, steps = function(list, _, add, host)
+    mounts.steps(list, add, host)
+  end },
+  { flag = "net", steps = function(_, _, add) add { op = "loopback", word = "flags" } end },
   { word = "mount_proc", check = proc_path, needs = { "pid", "mount" }, steps = function(path, spec, add, host)
     if not path then return end
     if spec.root then return mounts.steps({ { type = "proc", target = path } }, add, host) end
     local flags = mount.NOSUID + mount.NODEV + mount.NOEXEC -- no guards: the host's whole tree is there, too
     add { op = "mount", type = "proc", source = "proc", path = path, flags = flags, word = "mount_proc" }
   end },
-  { steps = function(_, spec, add)
-    if spec.root then
-      add { op = "pivot", flags = (spec.read_only ~= false and 1 or 0) + 6, word = "root" }
-    end
-  end },
+  { with = "root", steps = pivot },
   { word = "hostname", check = check.sized(1, 64), needs = { "uts" }, steps = function(name, _, add)
     add { op = "sethostname", data = name, word = "hostname" }
   end },

@@ -9,9 +9,13 @@ local privileges = require "ns.privileges"
 local plan = {}
 
 plan.words = {}
+local players = {} -- the rows that have steps
 for _, row in ipairs(options) do
   if row.word then plan.words[row.word] = row end
+  if row.steps then players[#players + 1] = { word = row.word or row.with, flag = row.flag, steps = row.steps } end
 end
+
+local NONE = {}
 
 --- A plain copy of the words and of the array part, read without metamethods.
 function plan.read(spec)
@@ -33,12 +37,11 @@ function plan.read(spec)
   return words
 end
 
-local NONE = {}
-
 local function check_needs(spec)
-  for word in pairs(spec) do
-    for _, name in ipairs(plan.words[word].needs or NONE) do
-      if spec[word] and not spec.flags[name] then check.fail(word, "needs '%s' in flags", name) end
+  for word, value in next, spec do
+    local needs = value and plan.words[word].needs
+    for i = 1, needs and #needs or 0 do
+      if not spec.flags[needs[i]] then check.fail(word, "needs '%s' in flags", needs[i]) end
     end
   end
 end
@@ -67,8 +70,8 @@ local function check_together(spec, host)
   end
   if spec.input and spec.stdin and spec.stdin.kind ~= "pipe" then check.fail("input", "needs 'pipe' as stdin") end
   local size = 0
-  for _, argument in ipairs(spec.argv) do size = size + #argument + 9 end
-  for name, value in pairs(spec.env or {}) do size = size + #name + #(value or "") + 10 end
+  for i = 1, #spec.argv do size = size + #spec.argv[i] + 9 end
+  for name, value in next, spec.env or NONE do size = size + #name + #(value or "") + 10 end
   if size > 131072 and size > host.arg_max() then
     check.fail("argv", "%d bytes with env, the system takes %d", size, host.arg_max())
   end
@@ -77,7 +80,7 @@ end
 local function check_words(spec, host)
   local words, checked = plan.read(spec), { flags = {} }
   if words.argv == nil then check.fail("argv", "missing") end
-  for word, value in pairs(words) do checked[word] = plan.words[word].check(value, word) end
+  for word, value in next, words do checked[word] = plan.words[word].check(value, word) end
   check_needs(checked)
   check_together(checked, host)
   return checked
@@ -97,11 +100,15 @@ end
 
 --- The steps for a checked spec. `host` as for `check`, and `ends`: {[number inside] = the host's descriptor}.
 function plan.lower(spec, host)
-  local steps = {}
-  local function add(step) steps[#steps + 1] = step end
-  for _, row in ipairs(options) do
-    local wanted = not row.word or spec[row.word] ~= nil
-    if row.steps and wanted then row.steps(row.word and spec[row.word], spec, add, host) end
+  local steps, flags, count = {}, spec.flags, 0
+  local function add(step)
+    count = count + 1
+    steps[count] = step
+  end
+  for i = 1, #players do
+    local row = players[i]
+    local word, flag = row.word, row.flag
+    if (not word or spec[word] ~= nil) and (not flag or flags[flag]) then row.steps(spec[word], spec, add, host) end
   end
   return steps
 end

@@ -23,9 +23,8 @@ local FROM_TERMINAL = { [signals.number("TSTP")] = true, [signals.number("TTIN")
 -- The handle of a detached program that was closed while it ran: the real one waits with `ns.spawn`, which reaps it.
 local CLOSED = { isclosed = function() return true end, getfd = function() raise "attempt to use a closed process" end }
 
---- Wraps the core's handle. `fields`: pid, stdin, stdout, stderr, deadline, terminal, started.
-function process.new(handle, fields)
-  fields.handle = handle
+--- Makes a process of its `fields`: the core's handle, pid, stdin, stdout, stderr, deadline, terminal, started.
+function process.new(fields)
   return setmetatable(fields, Process)
 end
 

@@ -91,8 +91,7 @@ local function number_of(steps, op)
 end
 
 --- Sends the plan and awaits the answer: true; or nil, message, errno, detail.
-local function play(handle, bytes, steps, deadline)
-  local init = number_of(steps, "init")
+local function play(handle, bytes, steps, deadline, init)
   while true do
     local ok, what, errno, more = handle:play(bytes, deadline and math.max(0, deadline - core.clock()) or -1, init)
     if ok then return true end
@@ -105,29 +104,28 @@ local function play(handle, bytes, steps, deadline)
   end
 end
 
-local function launch(spec, host, opened, deadline, keep, steps, bytes)
-  local writer = spec.flags.user and ids.writer(spec, host) or "launcher"
-  local early = writer == "launcher" and bytes or nil
-  local flags = namespaces.clone_flags(spec.flags)
-  local handle, pid, errno = core.launch(flags, stdio.kept(opened), early)
+--- Launches and plays: true; or nil, message, errno, detail. The plan is made while the launcher starts.
+local function launch(spec, host, opened, deadline, keep)
+  local handle, pid, errno = core.launch(namespaces.clone_flags(spec.flags), stdio.kept(opened))
   if not handle then return errors.refused({ op = pid, namespaces = spec.flags }, errno) end
   keep.handle, keep.pid = handle, pid
+  local writer = spec.flags.user and ids.writer(spec, host) or "launcher"
   if writer ~= "launcher" then
     local uid, gid = ids.maps(spec, host)
     local ok, step, why = write_maps(uid, gid, spec.setgroups, pid, writer, deadline)
     if not ok and why == constants.errno.ETIMEDOUT then return errors.timeout(step) end
     if not ok then return errors.refused(step, why) end
   end
-  return play(handle, bytes, steps, deadline)
+  local steps = plan.lower(spec, host)
+  return play(handle, core.encode(steps), steps, deadline, spec.init and number_of(steps, "init") or nil)
 end
 
---- The process for a handle that runs, with our ends of the pipes as files.
+--- The process that runs, with our ends of the pipes as files.
 local function adopt(spec, bag, opened, keep, started)
-  local fields = { pid = keep.pid, started = started, detached = spec.detach,
-    alone = not spec.flags.pid }
-  fields.max_output, fields.input, fields.grace = spec.max_output, spec.input, spec.grace
-  fields.deadline = spec.timeout and started + spec.timeout
-  for name, fd in pairs(opened.ours) do
+  local fields = { handle = keep.handle, pid = keep.pid, started = started, detached = spec.detach,
+    alone = not spec.flags.pid, terminal = keep.terminal, max_output = spec.max_output, input = spec.input,
+    grace = spec.grace, deadline = spec.timeout and started + spec.timeout }
+  for name, fd in next, opened.ours do
     local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r")
     if not file then return errors.refused({ op = "fdopen", word = name }, errno) end
     fields[name] = file
@@ -138,8 +136,7 @@ local function adopt(spec, bag, opened, keep, started)
     if not terminal then return errors.refused({ op = "fdopen", word = "pty" }, errno) end
     fields.pty = terminal
   end
-  fields.terminal = keep.terminal
-  local p = process.new(keep.handle, fields)
+  local p = process.new(fields)
   if spec.detach then
     orphans[keep.handle] = true
     keep.handle:detach()
@@ -150,7 +147,7 @@ end
 --- Everything that the steps depend on and that only the machine can say: maps, parts of the root, opened trees.
 local function survey(spec, host, bag, keep)
   if spec.flags.user then host.uid_map, host.gid_map = ids.maps(spec, host) end
-  if not spec.flags.mount then return {} end
+  if not (spec.root or spec.mounts) then return {} end
   host.privileged = ids.privileged(spec, host, host.uid_map)
   if spec.root then
     local parts, path, errno = root.parts(spec, host)
@@ -168,12 +165,13 @@ end
 
 --- The program's terminal and pipes belong to the program: /dev/tty and /dev/stdout are opened as files are.
 local function give(made, spec, host)
+  if #made == 0 then return end
   local uid, gid = ids.program(spec, host)
   if host.euid ~= 0 or not (uid and gid) or uid == 0 and gid == 0 then return end
   for _, fd in ipairs(made) do core.give(fd, uid, gid) end
 end
 
---- The plan for a checked spec, with all that it needs opened: steps, opened; or nil, step, errno.
+--- Opens what the plan of a checked spec needs: opened; or nil, step, errno.
 local function prepare(spec, host, bag, keep)
   local opened, step, errno = stdio.open(bag, spec, host.trial)
   if not opened then return nil, step, errno end
@@ -181,19 +179,19 @@ local function prepare(spec, host, bag, keep)
   if not opened.trees then return nil, step, errno end
   give(opened.made, spec, host)
   host.ends, host.trees, host.slave, host.console = opened.ends, opened.trees, opened.slave, opened.console
-  return plan.lower(spec, host), opened
+  return opened
 end
 
 local function start(spec, host, bag, keep)
   local started = core.clock()
-  local steps, opened, errno = prepare(spec, host, bag, keep)
-  if not steps then return errors.refused(opened, errno) end
+  local opened, step, errno = prepare(spec, host, bag, keep)
+  if not opened then return errors.refused(step, errno) end
   keep.terminal = spec.tty and core.terminal(opened.ends[0]) or nil
-  local bytes, deadline = core.encode(steps), spec.timeout and started + spec.timeout
-  local ok, message, code, detail = launch(spec, host, opened, deadline, keep, steps, bytes)
+  local deadline = spec.timeout and started + spec.timeout
+  local ok, message, code, detail = launch(spec, host, opened, deadline, keep)
   if message == "refused" then -- this machine does not execute the launcher: the core copies the host from now on
     keep.handle:close()
-    ok, message, code, detail = launch(spec, host, opened, deadline, keep, steps, bytes)
+    ok, message, code, detail = launch(spec, host, opened, deadline, keep)
   end
   if not ok then return nil, message, code, detail end
   return adopt(spec, bag, opened, keep, started)

@@ -6,7 +6,7 @@ local check = require "ns.check"
 local core = require "ns.core"
 local open, ENOENT = core.constants.open, core.constants.errno.ENOENT
 
-local stdio = {}
+local stdio, NONE = {}, {}
 
 local NUMBER = { stdin = 0, stdout = 1, stderr = 2 }
 local descriptor = check.integer(0, 2147483647)
@@ -115,17 +115,21 @@ local function open_one(bag, name, want, trial)
   return bag:open("/dev/null", open.RDWR)
 end
 
+local STANDARD = { "stdin", "stdout", "stderr" }
+local INHERIT = { kind = "inherit" }
+
 --- Opens what the checked spec asks for. Returns {ends = {[0..] = descriptor}, ours = {stdin=, ...}, made = {the program's
 -- ends of what is made for it}}, or nil, the step that was refused, errno. `trial`: no file is made.
 function stdio.open(bag, spec, trial)
-  local opened, default = { ends = {}, ours = {}, made = {} }, { kind = "inherit" }
+  local opened, default = { ends = {}, ours = {}, made = {} }, INHERIT
   if spec.pty then
     local master, slave, path = bag:pty(spec.pty.rows, spec.pty.cols)
     if not master then return nil, { op = "pty", path = slave, word = "pty" }, path end
     opened.pty, opened.slave, opened.console, default = master, slave, path, { fd = slave }
     opened.made[1] = slave
   end
-  for _, name in ipairs { "stdin", "stdout", "stderr" } do
+  for i = 1, 3 do
+    local name = STANDARD[i]
     local want = spec[name] or name == "stdin" and spec.input and not spec.pty and { kind = "pipe" } or default
     if want.kind == "stdout" then
       opened.ends[2] = opened.ends[1]
@@ -139,7 +143,7 @@ function stdio.open(bag, spec, trial)
       if ours then opened.made[#opened.made + 1] = theirs end
     end
   end
-  for number, fd in pairs(spec.fds or {}) do opened.ends[number] = fd end
+  for number, fd in next, spec.fds or NONE do opened.ends[number] = fd end
   return opened
 end
 
@@ -156,21 +160,24 @@ function stdio.names(spec)
 end
 
 local function sorted_keys(t)
-  local keys = {}
-  for key in pairs(t) do keys[#keys + 1] = key end
-  table.sort(keys)
+  local keys, sorted = {}, true
+  for key in next, t do
+    local n = #keys
+    sorted = sorted and (n == 0 or keys[n] < key)
+    keys[n + 1] = key
+  end
+  if not sorted then table.sort(keys) end
   return keys
 end
 
---- The host's descriptors that must live on into the launcher: a sorted list.
+--- The host's descriptors that must live on into the launcher: a list, in which one may stand more than once.
 function stdio.kept(opened)
-  local set = {}
-  for _, fd in pairs(opened.ends) do set[fd] = true end
-  if opened.slave then set[opened.slave] = true end
-  for _, fd in pairs(opened.trees) do
-    if fd then set[fd] = true end
+  local list = { opened.slave }
+  for _, fd in next, opened.ends do list[#list + 1] = fd end
+  for _, fd in next, opened.trees do
+    if fd then list[#list + 1] = fd end
   end
-  return sorted_keys(set)
+  return list
 end
 
 local WORDS = { [0] = "stdin", "stdout", "stderr" }
@@ -187,19 +194,29 @@ local function free_number(used)
   return n
 end
 
+--- The numbers on both sides, as a set.
+local function numbers_of(ends)
+  local used = {}
+  for number, fd in next, ends do used[number], used[fd] = true, true end
+  return used
+end
+
 --- Steps for `ends`, {[number inside] = the host's number}: first those whose number another one wants move out of the
 -- way, then each moves into its place.
 function stdio.steps(ends, add)
-  local numbers, used, moved = sorted_keys(ends), {}, {}
-  for number, fd in pairs(ends) do used[number], used[fd] = true, true end
-  for _, number in ipairs(numbers) do
+  local numbers, moved = sorted_keys(ends), {}
+  local used
+  for i = 1, #numbers do
+    local number = numbers[i]
     local fd = ends[number]
     if fd ~= number and ends[fd] and not moved[fd] then
+      used = used or numbers_of(ends)
       moved[fd] = free_number(used)
       add { op = "dup", fd = fd, to = moved[fd], flags = open.CLOEXEC, word = word_of(number) }
     end
   end
-  for _, number in ipairs(numbers) do
+  for i = 1, #numbers do
+    local number = numbers[i]
     local fd = ends[number]
     add { op = "dup", fd = fd ~= number and moved[fd] or fd, to = number, word = word_of(number) }
   end
@@ -207,8 +224,9 @@ end
 
 --- Steps that have exec close every other descriptor.
 function stdio.close_steps(ends, add)
-  local first = 0
-  for _, number in ipairs(sorted_keys(ends)) do
+  local first, numbers = 0, sorted_keys(ends)
+  for i = 1, #numbers do
+    local number = numbers[i]
     if number > first then add { op = "cloexec", fd = first, to = number - 1 } end
     first = number + 1
   end

@@ -32,10 +32,8 @@ struct spawned {
     int error;                 /* and the errno */
 };
 
-/* Makes the new process, in which the `kept` descriptors stay open. It waits for its plan, unless that is given at once.
- * 0, or -1 with step and error. */
-int ns_spawn(struct spawned *, struct launcher *, uint64_t clone_flags, const int *kept, size_t count,
-             const struct plan *early);
+/* Makes the new process, in which the `kept` descriptors stay open. It waits for its plan. 0, or -1 with step and error. */
+int ns_spawn(struct spawned *, struct launcher *, uint64_t clone_flags, const int *kept, size_t count);
 void ns_boarded(struct spawned *, struct launcher *);
 void ns_forget_boarding(struct launcher *);
 int ns_send_plan(struct spawned *, const struct plan *);

@@ -36,7 +36,7 @@ static int host_ids(lua_State *L) {
         lua_Integer value;
     } rows[] = {{"uid", getuid()},   {"gid", getgid()}, {"euid", geteuid()},
                 {"egid", getegid()}, {"pid", getpid()}, {"ppid", getppid()}};
-    lua_newtable(L);
+    lua_createtable(L, 0, 16); /* with room for what a spawn notes there */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         lua_pushinteger(L, rows[i].value);
         lua_setfield(L, -2, rows[i].name);

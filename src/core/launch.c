@@ -56,12 +56,10 @@ int nsL_copies(lua_State *L) {
     return 1;
 }
 
-/* launch(clone flags, kept descriptors, [plan]) -> handle, pid | nil, step, errno
- * The plan is given here when nothing has to happen between the clone and the plan. */
+/* launch(clone flags, kept descriptors) -> handle, pid | nil, step, errno */
 int nsL_launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
-    const struct plan *early = lua_isnoneornil(L, 3) ? NULL : nsL_checkplan(L, 3);
     int *kept = check_descriptors(L, 2, &count);
     struct launcher *launcher = get_launcher(L);
     struct process *p = lua_newuserdata(L, sizeof *p);
@@ -70,7 +68,7 @@ int nsL_launch(lua_State *L) {
     p->launcher = launcher;
     p->alone = !(flags & CLONE_NEWPID);
     nsL_setclass(L, PROCESS);
-    if (ns_spawn(&p->s, launcher, flags, kept, count, early) < 0) return nsL_refused(L, p->s.step, p->s.error);
+    if (ns_spawn(&p->s, launcher, flags, kept, count) < 0) return nsL_refused(L, p->s.step, p->s.error);
     lua_pushinteger(L, p->s.pid);
     return 2;
 }

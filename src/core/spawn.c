@@ -152,10 +152,15 @@ static long clone_copy(struct spawned *s, struct boarding *b) {
     return pid;
 }
 
-static void keep(struct boarding *b, int fd) {
-    size_t i = b->count++;
-    for (; i > 0 && b->kept[i - 1] > fd; i--) b->kept[i] = b->kept[i - 1];
+/* Each once, in rising order. */
+static bool keep(struct boarding *b, int fd) {
+    size_t i = b->count;
+    while (i > 0 && b->kept[i - 1] > fd) i--;
+    if (i > 0 && b->kept[i - 1] == fd) return true;
+    if (b->count == sizeof b->kept / sizeof b->kept[0]) return false;
+    memmove(&b->kept[i + 1], &b->kept[i], (b->count++ - i) * sizeof fd);
     b->kept[i] = fd;
+    return true;
 }
 
 static long clone_any(struct spawned *s, struct launcher *l, int socket, const int *kept, size_t count,
@@ -165,10 +170,10 @@ static long clone_any(struct spawned *s, struct launcher *l, int socket, const i
     s->boarding = b;
     b->socket = socket;
     b->clone_flags = flags;
-    b->count = count;
-    if (count >= sizeof b->kept / sizeof b->kept[0]) return -EMFILE;
-    if (count > 0) memcpy(b->kept, kept, count * sizeof *kept);
-    keep(b, socket);
+    b->count = 0;
+    bool room = keep(b, socket);
+    for (size_t i = 0; i < count; i++) room = room && keep(b, kept[i]);
+    if (!room) return -EMFILE;
     if (!have_launcher(l)) return clone_copy(s, b);
     b->launcher = l->fd;
     return clone_shared(s, b);
@@ -192,8 +197,7 @@ static long give_up(pid_t pid) {
     return -error;
 }
 
-int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const int *kept, size_t count,
-             const struct plan *early) {
+int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const int *kept, size_t count) {
     int pair[2];
     uint64_t all = ~0ull, mask;
     *s = (struct spawned){.pidfd = -1, .socket = -1, .step = "socketpair"};
@@ -203,7 +207,6 @@ int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const 
     long pid = theirs < 0 ? -error : -errno;
     if (s->socket >= 0 && theirs >= 0) {
         s->step = "clone";
-        if (early) ns_send_plan(s, early); /* so the launcher need not wait for it */
         /* What the host has printed comes before what the program prints. No other stream is flushed: another thread may be
          * asleep in it, or a pipe be full whose reader waits for us. */
         fflush(stdout);
