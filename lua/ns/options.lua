@@ -2,8 +2,9 @@
 --
 -- A row: `word`; `check(value, where)`, which returns the value in its normal form or raises a mistake; `needs`, the
 -- namespaces without which the word means nothing; `steps(value, spec, add, host)`, which adds what the launcher shall do.
--- A row without a word is played always, or with the word `with`; with a `flag` only in such a namespace. To add a word: its row, at the place where it is to be played. To move a step:
--- move its row. Builder methods and the list of known words come from here.
+-- A row without a word is played always, or with the word `with`; one with a `flag` only in such a namespace. To add a
+-- word: its row, at the place where it is to be played. To move a step: move its row. Builder methods and the list of known
+-- words come from here.
 -- @module ns.options
 if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
 local check = require "ns.check"
