@@ -35,12 +35,15 @@ function cases.spawn(spec)
   end
 end
 
+local function spec_of(kinds)
+  local spec = { PROGRAM }
+  if #kinds > 0 then spec.flags, spec.hostname, spec.mount_proc = kinds, "namespace", true end
+  return spec
+end
+
 --- One spawn of the seed's set, or of these `kinds`.
 function cases.ns(kinds)
-  local spec = { PROGRAM }
-  kinds = kinds or SEED
-  if #kinds > 0 then spec.flags, spec.hostname, spec.mount_proc = kinds, "namespace", true end
-  return cases.spawn(spec)
+  return cases.spawn(spec_of(kinds or SEED))
 end
 
 --- The seed's set for another program, as a spec.
@@ -90,6 +93,26 @@ local function add(list, name, action)
   if action then list[#list + 1] = { name = name, run = measure.timed(action) } end
 end
 
+-- ---- what ns plays for a spec, without Lua ----
+
+-- Played by a program that has nothing else to do: by "replay" in the borrowed memory of the floor, by "launch" as the
+-- module does it. The maps of root are written from outside, and the trees opened there: a plan alone says all only for an
+-- ordinary user, or without a user namespace.
+local function played_by(program, spec)
+  local path, encode, plan = os.tmpname(), core.encode, nil
+  core.encode = function(steps) -- what one spawn sends to its launcher
+    plan = encode(steps)
+    return plan
+  end
+  assert(ns.spawn(spec)):wait()
+  core.encode = encode
+  local f = assert(io.open(path, "wb"))
+  f:write(plan:bytes())
+  f:close()
+  local flags = namespaces.clone_flags(namespaces.check(spec.flags or {}, "flags"))
+  return measure.remote { HOME .. "/" .. program, path, ("%d"):format(flags) }
+end
+
 -- ---- the full sandbox: all namespaces, a system root, /proc, /dev, /tmp, an init, no capabilities ----
 
 local function sandbox_spec()
@@ -109,26 +132,9 @@ local function sandbox_command()
   return table.concat(words, " ") .. " /empty"
 end
 
--- What ns would play, played by a program that has nothing else to do. The maps of root are written from outside, and the
--- trees opened there: a plan alone says all only for an ordinary user.
-local function sandbox_floor()
-  local spec, path, encode, plan = sandbox_spec(), os.tmpname(), core.encode, nil
-  core.encode = function(steps) -- what one spawn sends to its launcher
-    plan = encode(steps)
-    return plan
-  end
-  assert(ns.spawn(spec)):wait()
-  core.encode = encode
-  local f = assert(io.open(path, "wb"))
-  f:write(plan:bytes())
-  f:close()
-  local flags = namespaces.clone_flags(namespaces.check(spec.flags, "flags"))
-  return measure.remote { HOME .. "/replay", path, ("%d"):format(flags) }
-end
-
 local function sandbox_contestants(case)
   local list = {}
-  if case.nobody then list[1] = { name = "floor", run = sandbox_floor() } end
+  if case.nobody then list[1] = { name = "floor", run = played_by("replay", sandbox_spec()) } end
   add(list, "ns.spawn", cases.spawn(sandbox_spec()))
   local bwrap = sandbox_command()
   add(list, "os.execute bwrap", execute(bwrap))
@@ -140,6 +146,9 @@ end
 function cases.contestants(case)
   if case.sandbox then return sandbox_contestants(case) end
   local list = { { name = "floor", run = measure.remote { HOME .. "/floor", PROGRAM, table.unpack(case.namespaces) } } }
+  if case.nobody or case.namespaces[1] ~= "user" then
+    list[2] = { name = "ns without Lua", run = played_by("launch", spec_of(case.namespaces)) }
+  end
   add(list, "ns.spawn", cases.ns(case.namespaces))
   if #case.namespaces == 0 then
     add(list, "luv uv.spawn", luv())
