@@ -1,4 +1,6 @@
 --- Random specs that are valid for who asks. `host`: root (boolean), base (the report of a program without any word).
+local core = require "ns.core"
+
 local specs = {}
 
 local random = math.random
@@ -41,7 +43,8 @@ local WORDS = {
   { "clear_env", 0.3, nil, function() return true end },
   { "env", 0.5, nil, function() return { A = one_of("", "1", "a b"), HOME = one_of("/", false), ["B-C"] = "x" } end },
   { "time", 0.7, "time", function()
-    return { monotonic = random(0, 10 ^ 6) / 8, boottime = one_of(nil, -random(0, 100) / 4, random(0, 10 ^ 8)) }
+    local back = math.min(random(0, 100) / 4, math.floor(core.clock())) -- no clock can go below 0
+    return { monotonic = random(0, 10 ^ 6) / 8, boottime = one_of(nil, -back, random(0, 10 ^ 8)) }
   end },
   { "init", 0.3, "pid", function() return true end },
   { "disable_userns", 0.2, "user", function() return true end },
