@@ -257,7 +257,27 @@ function mounts.check_one(value, where)
   return m
 end
 
-mounts.check = check.list(mounts.check_one)
+local check_all = check.list(mounts.check_one)
+
+--- How many bytes of a plan the strings of a mount may take.
+local function size_of(t)
+  local size = 256
+  for _, value in next, t do
+    if type(value) == "string" then size = size + #value + 16 end
+    if type(value) == "table" then size = size + size_of(value) end
+  end
+  return size
+end
+
+local PLAN_ROOM = 48 * 2 ^ 20 -- a plan is bounded (src/core/plan.c), and argv and env want to be in it, too
+
+--- A list of mounts.
+function mounts.check(value, where)
+  local list = check_all(value, where)
+  local size = size_of(list)
+  if size > PLAN_ROOM then check.fail(where, "%.0f MiB of paths and data are too much, 48 are the most", size / 2 ^ 20) end
+  return list
+end
 
 --- Does a later mount of the list cover the place of the i-th?
 local function is_covered(list, i)
