@@ -49,6 +49,10 @@ static ssize_t read_cookie(void *cookie, char *s, size_t size) {
 
 static int close_cookie(void *cookie) { return close((int)(intptr_t)cookie); }
 
+#if defined(__GNUC__) && !defined(__clang__) /* gcc's analyzer does not follow what a userdata owns */
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
 /* mode: "r", "w", or "t" to read from a terminal */
 static FILE *open_stream(int fd, const char *mode) {
     cookie_io_functions_t cookie = {.read = read_cookie, .write = write_cookie, .close = close_cookie};
@@ -81,7 +85,10 @@ static FILE **push_jit_file(lua_State *L) {
     lua_pushliteral(L, "/dev/null");
     lua_call(L, 1, 1);
     FILE **f = lua_touserdata(L, -1);
-    if (!f) luaL_error(L, "cannot open /dev/null");
+    if (!f) {
+        luaL_error(L, "cannot open /dev/null");
+        __builtin_unreachable();
+    }
     fclose(*f);
     *f = NULL;
     return f;
@@ -170,8 +177,7 @@ int nsL_buffered(lua_State *L) {
 /* Pushes a Lua file for the descriptor, which is the file's from now on. false and errno: it is not, and nothing is pushed */
 bool nsL_pushfile(lua_State *L, int fd, const char *mode) {
     FILE **slot = push_handle(L);
-    *slot = open_stream(fd, mode);
-    FILE *f = *slot;
-    if (!f) lua_pop(L, 1);
-    return f != NULL;
+    if ((*slot = open_stream(fd, mode))) return true;
+    lua_pop(L, 1);
+    return false;
 }
