@@ -8,7 +8,7 @@ local OUT = (os.getenv("BUILD") or "build") .. "/fuzz"
 local WORK = OUT .. "/work"
 local TARGETS = { "plan", "player", "parsers", "records" }
 local EXECUTIONS = proof.size(nil, 10000000)
-local SECONDS = proof.size({}, { plan = 720, player = 360, parsers = 420, records = 120 }) -- at most
+local SECONDS = proof.size({}, { plan = 720, player = 420, parsers = 360, records = 120 }) -- at most
 local WORKERS = proof.size(1, 2)
 
 local run = proof.sh

@@ -18,8 +18,17 @@ local function range(value, where)
   return triple
 end
 
-local function overlap(a, b, side)
-  return a[side] < b[side] + b[3] and b[side] < a[side] + a[3]
+--- No two ranges may have an id in common, on that side.
+local function check_overlaps(map, side, name, where)
+  local order = {}
+  for i = 1, #map do order[i] = i end
+  table.sort(order, function(a, b) return map[a][side] < map[b][side] end)
+  for i = 2, #order do
+    local a, b = order[i - 1], order[i]
+    if map[a][side] + map[a][3] > map[b][side] then
+      check.fail(("%s[%d]"):format(where, math.max(a, b)), "overlaps with %s[%d] %s", where, math.min(a, b), name)
+    end
+  end
 end
 
 --- The bytes of a map for /proc/PID/uid_map.
@@ -33,15 +42,8 @@ end
 function ids.check_map(value, where)
   local map = check.list(range, 1)(value, where)
   if #map > 340 then check.fail(where, "%d ranges, the kernel takes 340", #map) end
-  for i = 1, #map do
-    for j = 1, i - 1 do
-      for side, name in ipairs { "inside", "outside" } do
-        if overlap(map[i], map[j], side) then
-          check.fail(("%s[%d]"):format(where, i), "overlaps with %s[%d] %s", where, j, name)
-        end
-      end
-    end
-  end
+  check_overlaps(map, 1, "inside", where)
+  check_overlaps(map, 2, "outside", where)
   local size = #ids.format(map)
   if size > 4095 then check.fail(where, "%d bytes as text, the kernel takes 4095", size) end
   return map
