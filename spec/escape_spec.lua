@@ -1,6 +1,5 @@
 --- What a program may try to get out of its box. The attempts, and how it is seen that one has worked, are rows of
 -- `support.escapes`; the host that they are after is made for them in namespaces of its own (`support.world`).
-if _VERSION ~= "Lua 5.4" then return end -- it takes long, and the Lua outside has no part in it
 local machine = require "support.machine"
 local world = require "support.world"
 

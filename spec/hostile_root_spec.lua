@@ -1,6 +1,5 @@
 --- A root directory whose content is an enemy's: links where places are wanted, and others exchanged for them meanwhile.
 -- The rows of what has gone wrong elsewhere: 16, 17, 18, 19, 22, 23.
-if _VERSION ~= "Lua 5.4" then return end -- it takes long, and the Lua outside has no part in it
 local machine = require "support.machine"
 local ns = require "ns"
 local ways = require "support.ways"
@@ -56,10 +55,6 @@ local WANTS = {
   { { type = "overlay", lower = "/usr/share" }, { type = "dir", sub = "/made" } },
   { { type = "mask", sub = "/f" }, { type = "tmpfs", sub = "/f" } },
 }
-
-for i = #WANTS, 1, -1 do
-  if _VERSION ~= "Lua 5.4" and i % 5 ~= 1 then table.remove(WANTS, i) end
-end
 
 --- The mounts of a row on a place.
 local function on(place, want)

@@ -1,6 +1,5 @@
 --- Where the newer calls for mounts are missing, mount(2) does the same; and what cannot be done is refused by name. A flag
 -- that is lost without a word would be a hole: so all that the program sees is compared. Rows 27, 29, 31.
-if _VERSION ~= "Lua 5.4" then return end -- it takes long, and the Lua outside has no part in it
 local machine = require "support.machine"
 local ways = require "support.ways"
 local unpack = unpack or table.unpack -- luacheck: ignore
