@@ -5,7 +5,7 @@ local proof = require "proof"
 proof.needs("clang", "llvm-cov")
 
 local OUT = (os.getenv("BUILD") or "build") .. "/fuzz"
-local WORK = OUT .. "/work"
+local WORK = OUT .. "/found"
 local TARGETS = { "plan", "player", "parsers", "records" }
 local EXECUTIONS = proof.size(nil, 10000000)
 local SECONDS = proof.size({}, { plan = 720, player = 420, parsers = 360, records = 120 }) -- at most

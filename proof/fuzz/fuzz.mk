@@ -42,8 +42,8 @@ $(OUT)/%: proof/fuzz/lua.c $(OUT)/core.a $(OUT)/model.a
 
 corpus: all
 	for t in plan player parsers records; do \
-	  mkdir -p $(OUT)/work/$$t $(OUT)/least/$$t; \
-	  LLVM_PROFILE_FILE=/dev/null $(OUT)/$$t -merge=1 -use_counters=0 -detect_leaks=0 $(OUT)/least/$$t proof/fuzz/corpus/$$t $(OUT)/work/$$t; \
+	  mkdir -p $(OUT)/found/$$t $(OUT)/least/$$t; \
+	  LLVM_PROFILE_FILE=/dev/null $(OUT)/$$t -merge=1 -use_counters=0 -detect_leaks=0 $(OUT)/least/$$t proof/fuzz/corpus/$$t $(OUT)/found/$$t; \
 	  rm -rf proof/fuzz/corpus/$$t; mv $(OUT)/least/$$t proof/fuzz/corpus/$$t; \
 	done
 
