@@ -29,11 +29,12 @@ long root_of(struct player *p) {
     return p->root;
 }
 
-/* EAGAIN: a ".." in a link, while something was renamed or mounted anywhere on this machine. */
+/* EAGAIN: a ".." in a link, while something was renamed or mounted anywhere on this machine. Who does nothing else all the time
+ * lets few lookups through. */
 static long resolve(long base, const char *path, uint64_t flags, uint64_t scope) {
     struct open_how how = {flags | O_PATH | O_CLOEXEC, 0, scope | RESOLVE_NO_MAGICLINKS};
     long fd = -EAGAIN;
-    for (int i = 0; i < 10000 && fd == -EAGAIN; i++) fd = sys(__NR_openat2, base, path, &how, sizeof how);
+    for (int i = 0; i < 200000 && fd == -EAGAIN; i++) fd = sys(__NR_openat2, base, path, &how, sizeof how);
     return fd;
 }
 
