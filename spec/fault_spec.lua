@@ -72,7 +72,7 @@ describe("where pidfds are forbidden", function()
   for _, call in ipairs { "pidfd_open", "pidfd_send_signal" } do
     it("a timeout ends the program and what it has started: " .. call, function()
       local r = machine.host(([[
-        local r = require("ns").run { "sh", "-c", "sleep %s & sleep %s", timeout = 0.2, grace = 0.1 }
+        local r = require("ns").run { "sh", "-c", "sleep %s & sleep %s", timeout = 1, grace = 0.1 }
         print(r.timed_out)]]):format(LONG, LONG), { under = machine.refuse("EPERM", call) })
       assert.equal("true\n", r.stdout .. r.stderr)
       machine.eventually(function() return machine.processes(LONG) == 0 end)
@@ -107,7 +107,7 @@ describe("the ids of /etc/subuid", function()
       .. "mount --bind slow /usr/bin/newuidmap"
       .. ' && exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"'
     local r = machine.host([[
-      print((select(2, require("ns").run { "true", flags = { "user" }, map = "auto", timeout = 0.5 })))]],
+      print((select(2, require("ns").run { "true", flags = { "user" }, map = "auto", timeout = 2 })))]],
       { under = { "unshare", "-m", "sh", "-c", mount:format(directory), "sh" } })
     assert.equal("timeout in: newuidmap\n", r.stdout .. r.stderr)
     assert.equal(0, machine.processes(LONG))

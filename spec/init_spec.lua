@@ -57,7 +57,7 @@ describe("an init", function()
   end)
 
   it("reaps what its parents have left behind", function()
-    local line = "for i in 1 2 3 4 5 6 7 8; do (sh -c 'sleep 0.05 & exit' &); done; sleep 0.6; "
+    local line = "for i in 1 2 3 4 5 6 7 8; do (sh -c 'sleep 0.05 & exit' &); done; sleep 1; "
       .. "cat /proc/[0-9]*/status 2>/dev/null | grep -c '^State:.*Z' || true"
     assert.equal("0", sh(spec(), line))
   end)

@@ -80,7 +80,7 @@ for _, way in ipairs(WAYS) do
     it("after its timeout", function()
       local started = {}
       each(way, function(program)
-        local p, mark = start(way, program, { timeout = 0.3 })
+        local p, mark = start(way, program, { timeout = 1 })
         started[#started + 1] = { p, mark, program.name }
       end)
       for _, one in ipairs(started) do

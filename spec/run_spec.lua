@@ -52,9 +52,9 @@ describe("run", function()
   end)
 
   it("ends soon after the program, though a grandchild keeps the pipe", function()
-    local r = ns.run { "sh", "-c", "sleep 5 & echo $!" }
+    local r = ns.run { "sh", "-c", "sleep 9 & echo $!" }
     assert.is_true(r.ok)
-    assert.truthy(r.wall < 2)
+    assert.truthy(r.wall < 5)
     os.execute("kill " .. r.stdout)
   end)
 
@@ -65,16 +65,16 @@ describe("run", function()
   end)
 
   it("stops a program that takes longer than its timeout", function()
-    local r = ns.run { "sh", "-c", "echo first; sleep 20", timeout = 0.3 }
+    local r = ns.run { "sh", "-c", "echo first; sleep 20", timeout = 1 }
     assert.is_true(r.timed_out)
     assert.equal("first\n", r.stdout)
-    assert.truthy(r.how == "signal" and r.wall < 3)
+    assert.truthy(r.how == "signal" and r.wall < 10)
     assert.matches("^ns.Result %(timeout, killed by signal", tostring(r))
   end)
 
   it("stops a program that never stops writing, at its timeout", function()
     for _, stream in ipairs { "stdout", "stderr" } do
-      local r = ns.run { "sh", "-c", stream == "stdout" and "exec yes" or "exec yes >&2", timeout = 0.2, max_output = 4 }
+      local r = ns.run { "sh", "-c", stream == "stdout" and "exec yes" or "exec yes >&2", timeout = 1, max_output = 4 }
       assert.same({ true, "y\ny\n", true }, { r.timed_out, r[stream], r.truncated })
     end
   end)
@@ -90,7 +90,7 @@ describe("run", function()
     local mark = "7" .. tostring(os.time() % 100000) .. ".125"
     local line = ("trap '' TERM; sleep %s & (trap '' TERM; sleep %s & wait) & wait; sleep 9"):format(mark, mark)
     for _, flags in ipairs { {}, { "pid" } } do
-      local r = ns.run { "sh", "-c", line, flags = flags, timeout = 0.2 }
+      local r = ns.run { "sh", "-c", line, flags = flags, timeout = 1 }
       assert.same({ true, "KILL" }, { r.timed_out, r.signame })
       machine.eventually(function() return machine.processes(mark) == 0 end)
     end

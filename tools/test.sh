@@ -5,10 +5,10 @@ set -u
 luas=$1
 shift
 passed=0 failed=0 skipped=0
-log=$(mktemp) proof=$(mktemp)
-trap 'rm -f "$log" "$proof"' EXIT
+log=$(mktemp) proof=$(mktemp) complaints=$(mktemp)
+trap 'rm -f "$log" "$proof" "$complaints"' EXIT
 
-# run NAME COMMAND...: the command's last line is counted
+# run NAME COMMAND...: the command's last line is counted; what failed is kept, to be said again where nobody misses it
 run() {
   name=$1
   shift
@@ -17,10 +17,11 @@ run() {
   line=$(tail -n 1 "$log")
   case $line in
     *" passed, "*" failed, "*" skipped") ;;
-    *) line="0 passed, 1 failed, 0 skipped" && echo "$name ended without a closing line" ;;
+    *) line="0 passed, 1 failed, 0 skipped" && echo "FAILED: $name ended without a closing line" | tee -a "$log" ;;
   esac
   # shellcheck disable=SC2086
   set -- $line
+  [ "$3" -eq 0 ] || { echo "== $name: $3 failed" && sed -n '/^\(Failure\|Error\) -> /,$p; /^FAILED: /p' "$log"; } >>"$complaints"
   passed=$((passed + $1)) failed=$((failed + $3)) skipped=$((skipped + $5))
 }
 
@@ -28,5 +29,6 @@ run() {
 for lua in $luas; do run "$lua" "$lua" /usr/bin/busted "$@"; done
 wait
 [ $# -gt 0 ] || run "the proof" cat "$proof"
+cat "$complaints"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

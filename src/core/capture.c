@@ -9,16 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #define CAPTURE "ns.Capture"
-#define STEP (1u << 20) /* bytes asked of a pipe at once, and the size asked for the pipe itself */
+#define STEP (1u << 17)  /* bytes asked of a pipe at once */
+#define AHEAD (1u << 20) /* the size asked for a pipe, and the bytes that are made ready for it */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 struct output {
     int fd; /* -1: at its end. Borrowed: the caller closes it after us */
     char *bytes;
-    size_t size, room;
+    size_t size, ready, room;
     bool truncated;
 };
 
@@ -36,7 +42,7 @@ static struct capture *check(lua_State *L) { return luaL_checkudata(L, 1, CAPTUR
 static int prepare(lua_State *L, int arg) {
     int fd = lua_isnoneornil(L, arg) ? -1 : (int)luaL_checkinteger(L, arg);
     if (fd < 0) return -1;
-    fcntl(fd, F_SETPIPE_SZ, STEP); /* refused to some users: then it is slower */
+    fcntl(fd, F_SETPIPE_SZ, AHEAD); /* refused to some users: then it is slower */
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return fd;
 }
@@ -69,22 +75,34 @@ static bool make_room(struct output *o) {
     return true;
 }
 
+/* A page fault in read(2) would keep the writer out of the pipe for its time. Where the kernel (before Linux 5.14) or memory
+ * refuses, that is how it goes. The address is a multiple of any page's size, and still in the buffer. */
+static void make_ready(struct output *o) {
+    if (o->size < AHEAD || o->size + STEP <= o->ready) return;
+    size_t span = o->room - o->size < AHEAD ? o->room - o->size : AHEAD;
+    madvise((void *)((uintptr_t)(o->bytes + o->size) & ~(uintptr_t)0xffff), span, MADV_POPULATE_WRITE);
+    o->ready = o->size + span;
+}
+
 static void drop_excess(struct output *o, size_t limit) {
     if (o->size <= limit) return;
     o->size = limit;
     o->truncated = true;
 }
 
-/* Takes what is there, which is not more than a pipe holds. false: no memory */
+/* Takes what is there, which is not more than a pipe holds: after the program's end nothing of its own is left behind.
+ * Piece by piece, as the writer waits while one is copied. false: no memory */
 static bool drain(struct output *o, size_t limit) {
-    if (!make_room(o)) return false;
-    ssize_t n = read(o->fd, o->bytes + o->size, o->room - o->size);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-    if (n <= 0)
-        o->fd = -1;
-    else
+    ssize_t n = 0;
+    for (size_t taken = 0; taken < AHEAD; taken += (size_t)n) {
+        if (!make_room(o)) return false;
+        make_ready(o);
+        n = read(o->fd, o->bytes + o->size, STEP);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+        if (n <= 0) return o->fd = -1, true;
         o->size += (size_t)n;
-    drop_excess(o, limit);
+        drop_excess(o, limit);
+    }
     return true;
 }
 
