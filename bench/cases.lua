@@ -147,7 +147,8 @@ function cases.contestants(case)
   if case.sandbox then return sandbox_contestants(case) end
   local list = { { name = "floor", run = measure.remote { HOME .. "/floor", PROGRAM, table.unpack(case.namespaces) } } }
   if case.nobody or case.namespaces[1] ~= "user" then
-    list[2] = { name = "ns without Lua", run = played_by("launch", spec_of(case.namespaces)) }
+    list[2] = { name = "floor, all steps", run = played_by("replay", spec_of(case.namespaces)) }
+    list[3] = { name = "ns without Lua", run = played_by("launch", spec_of(case.namespaces)) }
   end
   add(list, "ns.spawn", cases.ns(case.namespaces))
   if #case.namespaces == 0 then

@@ -61,6 +61,15 @@ local function run(name, nobody, ...)
     { nobody = nobody })
 end
 
+--- What it has said; the programs of a loop end in any order on a busy machine.
+local function said(name, r)
+  if not name:find("^loop_") then return r.stdout end
+  local lines = {}
+  for line in r.stdout:gmatch("[^\n]*\n") do lines[#lines + 1] = line end
+  table.sort(lines)
+  return table.concat(lines)
+end
+
 --- Types into a shell line on a terminal: {keys, what must be shown before the next is typed}, one turn after the other.
 local function typed(line, turns)
   local p = assert(ns.spawn { "timeout", "--foreground", "60", "sh", "-c", line, pty = true,
@@ -89,11 +98,11 @@ describe("the example", function()
       it(name .. " runs", function()
         local r = run(name)
         assert.truthy(r.ok, tostring(r))
-        assert.matches(expected, r.stdout)
+        assert.matches(expected, said(name, r))
       end)
 
       machine.it("user")(name .. " runs for an ordinary user", function()
-        assert.matches(expected, run(name, true).stdout)
+        assert.matches(expected, said(name, run(name, true)))
       end)
     end
   end

@@ -83,7 +83,7 @@ describe("the descriptors of the program", function()
       .. '{ type = "file", target = "/f", data = "x" }, '
       .. '{ type = "overlay", lower = "/etc", target = "/o" } } }',
     ["privileges"] = '{ flags = "user", caps = { "chown" }, no_new_privs = true, keyring = "own", umask = 0, '
-      .. 'rlimits = { core = 0 }, nice = 1, session = true }',
+      .. 'rlimits = { core = 0 }, nice = 19, session = true }',
   }
 
   for name, spec in pairs(WAYS) do
