@@ -180,4 +180,20 @@ describe("the keyring", function()
       end
     end
   end)
+
+  machine.root_it("is waited for where the quota still counts those of programs that have just ended", function()
+    local code = [[
+      local ns, held, said = require "ns", {}, {}
+      local quota = io.open("/proc/sys/kernel/keys/maxkeys"):read("*n")
+      for i = 1, quota - 8 do held[i] = assert(ns.spawn { "sleep", "60" }) end
+      for i = 1, 40 do said[#said + 1] = select(2, ns.run { "true" }) end
+      print(#said, said[1])
+      for _ = 1, 10 do held[#held + 1], said[#said + 1] = ns.spawn { "sleep", "60" } end
+      print(said[1])]]
+    local another = { "setpriv", "--reuid=54321", "--regid=54321", "--clear-groups" } -- with a quota of its own
+    local r = machine.host(code, { under = another })
+    local hint = "join a new session keyring: Disk quota exceeded (EDQUOT); this user may have no more keys: "
+      .. "sysctl kernel.keys.maxkeys=2000, or keyring = 'inherit'\n"
+    assert.equal("0\tnil\n" .. hint, r.stdout .. r.stderr)
+  end)
 end)
