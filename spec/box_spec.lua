@@ -91,6 +91,32 @@ describe("a box", function()
     assert.same({ stdin = "null" }, ns.box():stdin("null"):spec())
   end)
 
+  it("has its stdin set anew, from what is to be fed to a kind, and back", function()
+    local ROWS = {
+      { ns.box():stdin("abc"):stdin("null"), "" },
+      { ns.box():stdin("abc"):stdin("pipe"), "" },
+      { ns.box({ stdin = "abc" }):clone():stdin("pipe"), "" },
+      { ns.box(ns.box():stdin("abc")):stdin("pipe"), "" },
+      { ns.box():input("abc"):stdin("null"), "" },
+      { ns.box():stdin("null"):stdin("abc"), "abc" },
+      { ns.box():stdin({ path = "/dev/null" }):stdin("abc"), "abc" },
+      { ns.box():stdin("null"):input("abc"), "abc" },
+      { ns.box():stdin("xyz"):stdin("abc"), "abc" },
+      { ns.box():stdin("xyz"):input("abc"), "abc" },
+      { ns.box():input("xyz"):stdin("abc"), "abc" },
+      { ns.box():input("abc"):stdin("pipe"), "abc" },
+      { ns.box():stdin("pipe"):input("abc"), "abc" },
+    }
+    for i, row in ipairs(ROWS) do assert.equal(row[2], row[1]:run("cat").stdout, "row " .. i) end
+  end)
+
+  it("keeps its stdin where the new one is refused", function()
+    local b = ns.box():stdin("abc")
+    assert.is_false(pcall(b.stdin, b, -1))
+    assert.is_false(pcall(b.input, b, 1))
+    assert.same({ input = "abc" }, b:spec())
+  end)
+
   it("keeps an object with getfd as it is", function()
     local path = os.tmpname()
     finally(function() os.remove(path) end)

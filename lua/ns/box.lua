@@ -33,12 +33,12 @@ local function checked(text, test, ...)
   check.raise(text, mistake)
 end
 
---- The words of a spec, each of them checked. A string to be fed to stdin is input.
+--- The words of a spec, each of them checked.
 local function read(spec)
   local words, result = plan.read(spec), {}
-  if stdio.is_input(words.stdin) and not words.input then words.input, words.stdin = words.stdin, nil end
+  local fed = stdio.is_input(words.stdin) and not words.input
   for word, value in pairs(words) do
-    plan.words[word].check(value, word)
+    if word ~= "stdin" or not fed then plan.words[word].check(value, word) end
     result[word] = copy(value)
   end
   return result
@@ -228,7 +228,22 @@ end
 -- @param value "inherit", "null", "pipe", a file, a descriptor, {path=...}, or what is to be fed
 -- @treturn Box itself
 function Box:stdin(value)
-  return set(self, stdio.is_input(value) and "input" or "stdin", value)
+  if stdio.is_input(value) then
+    self.words.stdin = value -- not as input: a later "pipe" takes it away, but not what `input` has said
+  else
+    set(self, "stdin", value)
+  end
+  if value ~= "pipe" then self.words.input = nil end
+  return self
+end
+
+--- What is fed to stdin, byte for byte; only "pipe" can stand beside it as stdin.
+-- @tparam string value
+-- @treturn Box itself
+function Box:input(value)
+  set(self, "input", value)
+  if self.words.stdin ~= "pipe" then self.words.stdin = nil end
+  return self
 end
 
 --- An independent copy.
@@ -240,7 +255,7 @@ end
 --- The box as a plain spec.
 -- @treturn table a copy
 function Box:spec()
-  return copy(self.words)
+  return stdio.feed(copy(self.words))
 end
 
 --- The spec, with the given program if there is one.

@@ -38,7 +38,7 @@ local function run_words(spec)
   if type(spec) ~= "table" then raise("bad argument #1 to 'run' (spec: table expected, got %s)", type(spec)) end
   local words = {}
   for key, value in next, spec do words[key] = value end
-  if stdio.is_input(words.stdin) and not words.input then words.input, words.stdin = words.stdin, nil end
+  stdio.feed(words)
   if words.pty then return words end
   words.stdin = words.stdin or words.input and "pipe" or "null"
   words.stdout = words.stdout or "pipe"

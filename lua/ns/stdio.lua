@@ -54,6 +54,12 @@ function stdio.is_input(value)
   return type(value) == "string" and not KINDS.stdin[value]
 end
 
+--- The same words, in which a string as stdin that is to be fed has become input.
+function stdio.feed(words)
+  if stdio.is_input(words.stdin) and not words.input then words.input, words.stdin = words.stdin, nil end
+  return words
+end
+
 --- What is to be fed to stdin: any bytes.
 function stdio.check_input(value, where)
   if type(value) ~= "string" then check.fail(where, "string expected, got %s", type(value)) end
