@@ -117,6 +117,17 @@ describe("a box", function()
     assert.same({ input = "abc" }, b:spec())
   end)
 
+  it("takes map away where maps of one's own are set, and these where map is", function()
+    local own = { { 0, 0, 1 } }
+    assert.same({ uid_map = own }, ns.box():map("range"):uid_map(own):spec())
+    assert.same({ gid_map = own }, ns.box():map("range"):gid_map(own):spec())
+    assert.same({ uid_map = own, gid_map = own }, ns.box():uid_map(own):gid_map(own):spec())
+    assert.same({ map = "self" }, ns.box():uid_map(own):gid_map(own):map("self"):spec())
+    local b = ns.box():map("self")
+    assert.is_false(pcall(b.uid_map, b, 3))
+    assert.same({ map = "self" }, b:spec())
+  end)
+
   it("keeps an object with getfd as it is", function()
     local path = os.tmpname()
     finally(function() os.remove(path) end)

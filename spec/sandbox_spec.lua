@@ -1,4 +1,5 @@
 --- The safe defaults of ns.sandbox(): what the program inside sees, for root and for an ordinary user alike.
+local core = require "ns.core"
 local machine = require "support.machine"
 local ns = require "ns"
 
@@ -173,6 +174,15 @@ end
 
 of("root", false)
 of("an ordinary user", true)
+
+describe("the sandbox", function()
+  machine.it("user")("takes maps of one's own in place of its own", function()
+    local ids = core.ids()
+    local r = assert(ns.sandbox():uid_map({ { 7, ids.euid, 1 } }):gid_map({ { 8, ids.egid, 1 } })
+      :run("sh", "-c", "tr -s ' ' </proc/self/uid_map; tr -s ' ' </proc/self/gid_map"))
+    assert.equal((" 7 %d 1\n 8 %d 1\n"):format(ids.euid, ids.egid), r.stdout .. r.stderr)
+  end)
+end)
 
 describe("a tree that is bound into the sandbox", function()
   local needs_user = machine.it("user")

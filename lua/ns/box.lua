@@ -55,9 +55,13 @@ function box.new(spec)
   return setmetatable({ words = spec == nil and {} or checked("bad argument #1 to 'box' (%s)", read, spec) }, Box)
 end
 
+-- What cannot stand beside a word, and goes where that word is set.
+local INSTEAD = { map = { "uid_map", "gid_map" }, uid_map = { "map" }, gid_map = { "map" } }
+
 local function set(self, word, value)
   if value == nil then value = true end
   checked("%s", plan.words[word].check, value, word)
+  for _, other in ipairs(INSTEAD[word] or {}) do self.words[other] = nil end
   self.words[word] = copy(value)
   return self
 end
