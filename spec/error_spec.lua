@@ -74,6 +74,46 @@ describe("exec says", function()
     assert.equal(("%s/foreign is there, but its #! interpreter %s/nothing is not"):format(T, T), hint { T .. "/foreign" })
   end)
 
+  it("that an ELF interpreter is not there, whatever its path is and wherever in the file it stands", function()
+    local source = machine.file(T .. "/empty.c", "int main(void) { return 0; }\n")
+    for i, row in ipairs { { "/lib/ld-none.so.9", "-no-pie -Wl,--section-start=.interp=0x500000" },
+      { "/opt/name with spaces", "-pie" }, { "/opt/loader.so", "" } } do
+      local path, options = row[1], row[2]
+      local program = ("%s/program%d"):format(T, i)
+      assert(os.execute(("gcc %s -o %s %s '-Wl,--dynamic-linker=%s'"):format(source, program, options, path)))
+      local expected = ("%s is there, but its ELF interpreter %s is not"):format(program, path)
+      assert.equal(expected, hint { program })
+      machine.file(T .. "/by_program", ("#!%s -x\n"):format(program), "755")
+      assert.equal(expected, hint { T .. "/by_program" })
+    end
+  end)
+
+  it("which of the interpreters of interpreters is not there, as many as the kernel follows", function()
+    for i = 1, 6 do machine.file(("%s/%d"):format(T, i), ("#!%s/%d\n"):format(T, i + 1), "755") end
+    for i = 1, 6 do
+      assert.equal(("%s/6 is there, but its #! interpreter %s/7 is not"):format(T, T), hint { ("%s/%d"):format(T, i) })
+    end
+    machine.file(T .. "/7", ("#!%s/8\n"):format(T), "755")
+    assert.matches("%(ELOOP%)", hint { T .. "/1" })
+  end)
+
+  user_it("that the interpreter of a file of the spec is not there", function()
+    local function own(data)
+      local mounts = { { type = "file", target = "/i", data = "#!/no/such\n", mode = 493 } }
+      mounts[2] = { type = "file", target = "/s", data = data, mode = 493 }
+      return hint { "/s", flags = FLAGS, root = "empty", mounts = mounts }
+    end
+    assert.equal("/s is there, but its #! interpreter /no/such is not", own "#!/no/such\n")
+    assert.equal("/i is there, but its #! interpreter /no/such is not", own "#!/i\n")
+    assert.equal("/s is there, but its ELF interpreter /opt/loader.so is not", own(machine.read(T .. "/program3")))
+  end)
+
+  user_it("nothing of an interpreter that is no file of the host", function()
+    local script = machine.file(T .. "/by_i", "#!/i\n", "755")
+    assert.matches("^exec '/s': Permission denied", hint { "/s", flags = FLAGS, root = "empty", mounts = {
+      { type = "bind", source = script, target = "/s" }, { type = "file", target = "/i", data = "#!/bin/sh\n" } } })
+  end)
+
   it("that a script has been written on Windows", function()
     assert.matches("/windows has lines that end as on Windows", hint { T .. "/windows" })
   end)
@@ -286,6 +326,14 @@ describe("the place outside of a path inside", function()
   }
   it("follows mounts and links, the later over the earlier", function()
     for path, place in pairs(ROWS) do assert.equal(place, outside.path(STEPS, path) or false, path) end
+  end)
+
+  it("is none for a file of the spec, but then there are its bytes", function()
+    local steps = { { op = "newroot" }, { op = "file", path = "/f", data = "bytes" },
+      { op = "symlink", path = "/l", data = "f" } }
+    for _, path in ipairs { "/f", "/l", "f" } do assert.same({ nil, "bytes" }, { outside.path(steps, path) }) end
+    steps[4] = { op = "tree", source = "/opt/f", path = "/f" }
+    assert.same({ "/opt/f" }, { outside.path(steps, "/l") })
   end)
 
   it("is the same path where the root is the host's", function()

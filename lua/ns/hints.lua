@@ -2,10 +2,13 @@
 -- @module ns.hints
 if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
 local core = require "ns.core"
+local interpreter = require "ns.interpreter"
 local outside = require "ns.outside"
 local errno = core.constants.errno
 
 local hints = {}
+
+local LEVELS = 5 -- of interpreters that have interpreters: the kernel follows no more
 
 --- The beginning of a file, or nil; a FIFO or a device is not waited for. Specs put others in its place.
 hints.read = core.head
@@ -75,31 +78,36 @@ local function map_refused()
   if sysctl("kernel/apparmor_restrict_unprivileged_userns") == 1 then return user_namespaces_refused() end
 end
 
---- The interpreter that an ELF program or a script names in its head.
-local function interpreter(path)
-  local head = hints.read(path)
-  if not head then return nil end
-  if head:sub(1, 2) == "#!" then return head:match("^#![ \t]*([^ \t\n]+)"), "#!" end
-  if head:sub(1, 4) ~= "\127ELF" then return nil end
-  for name in head:gmatch("(/[%w%._/+-]+)%z") do
-    if name:find("ld%-") or name:find("/ld") then return name, "ELF" end
-  end
-end
-
 --- Is there something at a place of the host, which may be none? mode as in access(2).
 local function has(place, mode)
   return place and core.access(place, mode)
 end
 
+--- Is a program there, and the interpreter that it names.
+local function look(steps, path)
+  local place, head = outside.path(steps, path)
+  if not head and not has(place, 0) then return false end
+  head = head or hints.read(place)
+  if head then return true, interpreter.of(head, place) end
+  return true
+end
+
+--- Of a program, its interpreter, and so on: the first whose interpreter is not there, that interpreter, and its kind.
+local function missing(steps, path, level)
+  local _, name, kind = look(steps, path)
+  if not name then return nil end
+  if not look(steps, name) then return path, name, kind end
+  if kind == "#!" and level < LEVELS then return missing(steps, name, level + 1) end
+end
+
 --- ENOENT, but the program is there: what it wants to be run by is not.
 local function not_found(step, steps)
   for _, path in ipairs(step.paths) do
-    local place = outside.path(steps, path)
-    local name, kind
-    if has(place, 0) then name, kind = interpreter(place) end
-    if name and not has(outside.path(steps, name), 0) then
-      if name:find("\r$") then return path .. " has lines that end as on Windows: its #! interpreter is not found" end
-      return ("%s is there, but its %s interpreter %s is not"):format(path, kind, name)
+    local script, name, kind = missing(steps, path, 0)
+    if kind == "#!" and name:find("\r$") then
+      return script .. " has lines that end as on Windows: its #! interpreter is not found"
+    elseif name then
+      return ("%s is there, but its %s interpreter %s is not"):format(script, kind, name)
     end
   end
 end
@@ -111,8 +119,9 @@ local function not_executable(step, steps)
       if has(place .. "/.", 0) then return path .. " is a directory" end
       if not core.isfile(place) then return path .. " is no regular file" end
       if not has(place, 1) then return path .. " is not executable: chmod +x" end
-      local name = interpreter(place)
+      local _, name = look(steps, path)
       local program = name and outside.path(steps, name)
+      if name and not program then return nil end
       if name and not (core.isfile(program) and has(program, 1)) then
         return ("its interpreter %s is not executable"):format(name)
       end

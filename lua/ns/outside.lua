@@ -10,15 +10,16 @@ local LINKS = 40 -- as path_resolution(7) has it
 
 local function nothing() end
 
---- What a step puts on its path: a place of the host, or a link's target, or nothing of the host.
+--- What a step puts on its path: a place of the host, or a link's target, or the bytes of a file, or nothing of the host.
 local PUTS = {
   tree = function(s) return s.from or not s.value and s.source or nil end,
   overlay = function(s) return s.source end,
   symlink = function(s) return nil, s.data end,
-  fs = nothing, file = nothing, mask = nothing,
+  file = function(s) return nil, nil, s.data end,
+  fs = nothing, mask = nothing,
 }
 
---- The host's place of one more name below `above`, or the target of the link that it is.
+--- The host's place of one more name below `above`, or the target of the link that it is, or the bytes of the spec's file.
 local function enter(steps, above, inside, name)
   for i = #steps, 1, -1 do
     local puts = steps[i].path == inside and PUTS[steps[i].op]
@@ -40,12 +41,12 @@ end
 
 local function parent(path) return path:match("^(.*)/[^/]*$") or "" end
 
---- The path on the host for a path inside; nil where it is nothing of the host's.
+--- The path on the host for a path inside; nil where it is nothing of the host's, and then the bytes of a file of the spec.
 function outside.path(steps, path)
   local cwd, root = start(steps)
   if path:sub(1, 1) ~= "/" then path = cwd .. "/" .. path end
   if path:sub(1, 1) ~= "/" then return path end
-  local places, inside, rest, links = { [""] = root }, "", path, 0
+  local places, files, inside, rest, links = { [""] = root }, {}, "", path, 0
   while rest:find("[^/]") do
     local name, link
     name, rest = rest:match("^/*([^/]+)(.*)$")
@@ -53,7 +54,7 @@ function outside.path(steps, path)
     if name == ".." then
       inside = parent(inside)
     elseif name ~= "." then
-      places[here], link = enter(steps, places[inside], here, name)
+      places[here], link, files[here] = enter(steps, places[inside], here, name)
       if not link then
         inside = here
       elseif links == LINKS then
@@ -64,7 +65,7 @@ function outside.path(steps, path)
       end
     end
   end
-  return places[inside]
+  return places[inside], files[inside]
 end
 
 return outside
