@@ -55,6 +55,31 @@ describe("stdio", function()
     f:close()
   end)
 
+  it("is no pipe of which Lua has read further than it has given: the program would miss that", function()
+    local p = assert(ns.spawn { "seq", "3", stdout = "pipe" })
+    finally(function() p:close() end)
+    assert.equal("1", p.stdout:read())
+    for where, f in pairs { stdin = function() ns.run { "cat", stdin = p.stdout } end,
+      ["fds[5]"] = function() ns.run { "cat", fds = { [5] = p.stdout } } end } do
+      local ok, message = pcall(f)
+      assert.is_false(ok)
+      assert.truthy(message:find(("(%s: Lua has read 4 bytes ahead, and this file cannot go back)"):format(where), 1, true),
+        message)
+    end
+    assert.has_error(function() ns.box():stdin(p.stdout) end)
+    assert.equal("2\n3\n", p.stdout:read("*a"))
+    assert.equal("", ns.run({ "cat", stdin = p.stdout }).stdout)
+  end)
+
+  it("is a pipe of which Lua has read no further", function()
+    local p = assert(ns.spawn { "sh", "-c", "echo 1; read x; echo 2", stdin = "pipe", stdout = "pipe" })
+    assert.equal("1", p.stdout:read())
+    p.stdin:write("\n")
+    p.stdin:close()
+    assert.equal("2\n", ns.run({ "cat", stdin = p.stdout }).stdout)
+    p:close()
+  end)
+
   it("keeps the order of what the host and the program print", function()
     local r = machine.host([[io.write("a"); require("ns").spawn({ "printf", "b" }):wait(); io.write("c")]])
     assert.equal("abc", r.stdout)

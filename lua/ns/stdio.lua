@@ -8,6 +8,7 @@ local open, ENOENT = core.constants.open, core.constants.errno.ENOENT
 
 local stdio, NONE = {}, {}
 
+local OUTPUT = { stdout = true, stderr = true }
 local NUMBER = { stdin = 0, stdout = 1, stderr = 2 }
 local descriptor = check.integer(0, 2147483647)
 
@@ -16,15 +17,26 @@ local function method(value, name)
   return ok and type(found) == "function" and found or nil
 end
 
+--- The descriptor of a Lua file: what was written comes before what the program writes, and the program reads on where Lua
+-- has stopped.
+local function number_of_file(file, where)
+  local fd = io.type(file) == "file" and core.fileno(file)
+  if not fd then check.fail(where, "the file is closed, or has no descriptor") end
+  local ahead = not OUTPUT[where] and core.ahead(file) or 0
+  if ahead > 0 and not file:seek() then
+    check.fail(where, "Lua has read %d bytes ahead, and this file cannot go back", ahead)
+  end
+  file:flush()
+  return fd
+end
+
 --- The descriptor of a number, a Lua file, or an object with getfd or fileno; nil if it is none of these.
 local function number_of(value, where)
   local fd
   if type(value) == "number" then
     fd = descriptor(value, where)
   elseif io.type(value) then
-    fd = io.type(value) == "file" and core.fileno(value)
-    if not fd then check.fail(where, "the file is closed, or has no descriptor") end
-    value:flush() -- written: comes before what the program writes; read: the program reads on where Lua has stopped
+    fd = number_of_file(value, where)
   else
     local get = method(value, "getfd") or method(value, "fileno")
     if not get then return nil end

@@ -61,6 +61,7 @@ void nsL_open_bag(lua_State *L);
 
 /* stream.c */
 int nsL_fileno(lua_State *L);
+int nsL_ahead(lua_State *L);
 int nsL_buffered(lua_State *L);
 bool nsL_pushfile(lua_State *L, int fd, const char *mode);
 void nsL_open_stream(lua_State *L);

@@ -163,6 +163,14 @@ static size_t read_ahead(FILE *f) {
 #endif
 }
 
+/* ahead(file) -> how many bytes of the file were read ahead; they stay where they are */
+int nsL_ahead(lua_State *L) {
+    STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+    FILE *f = handle_file(stream);
+    lua_pushinteger(L, f ? (lua_Integer)read_ahead(f) : 0);
+    return 1;
+}
+
 /* buffered(file) -> what the file has read ahead, as a string: the descriptor will not give it again */
 int nsL_buffered(lua_State *L) {
     STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
