@@ -103,14 +103,16 @@ describe("a method of a process refuses", function()
     { "signal NaN", function() p:kill(NAN) end, ("to 'kill' (unknown signal '%s')"):format(tostring(NAN)) },
     { "SIGFOO", function() p:kill("SIGFOO") end, "to 'kill' (unknown signal 'SIGFOO')" },
     { "a signal that is a table", function() p:kill({}) end, "to 'kill' (unknown signal 'table')" },
-    { "to wait for -1 seconds", function() p:wait(-1) end, "to 'wait' (seconds expected, got -1)" },
+    { "to wait for -1 seconds", function() p:wait(-1) end, "#1 to 'wait' (seconds expected, got -1)" },
+    { "to be waited for, -1 seconds", function() ns.wait(p, -1) end, "#2 to 'wait' (seconds expected, got -1)" },
+    { "to be waited for, a string", function() ns.wait(p, "1") end, "#2 to 'wait' (seconds expected, got 1)" },
     { "to wait for NaN", function() p:wait(NAN) end, "to 'wait' (seconds expected, got " },
     { "to wait for a string", function() p:wait("1") end, "to 'wait' (seconds expected, got 1)" },
-    { "a grace of -1", function() p:stop(-1) end, "to 'stop' (seconds expected, got -1)" },
+    { "a grace of -1", function() p:stop(-1) end, "#1 to 'stop' (seconds expected, got -1)" },
     { "input that is a number", function() p:communicate(5) end, "to 'communicate' (string expected, got number)" },
     { "0 rows", function() p:resize(0, 80) end, "#1 to 'resize' (1 to 65535 expected, got 0)" },
     { "65536 columns", function() p:resize(24, 65536) end, "#2 to 'resize' (1 to 65535 expected, got 65536)" },
-    { "to be waited for when it is none", function() ns.wait("p") end, "to 'wait' (ns.Process expected, got string)" },
+    { "to be waited for when it is none", function() ns.wait("p") end, "#1 to 'wait' (ns.Process expected, got string)" },
   }
   for _, row in ipairs(ROWS) do
     it(row[1], function()

@@ -85,6 +85,7 @@ end
 -- @see waitid(2)
 function ns.wait(p, seconds)
   if not process.is(p) then raise("bad argument #1 to 'wait' (ns.Process expected, got %s)", type(p)) end
+  process.check_seconds(seconds, "wait", 2)
   return p:wait(seconds)
 end
 

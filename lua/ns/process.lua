@@ -81,11 +81,14 @@ local function wait_until(self, deadline)
   end
 end
 
-local function check_seconds(value, name)
+local function check_seconds(value, name, position)
   if value ~= nil and (type(value) ~= "number" or not (value >= 0)) then
-    raise("bad argument #1 to '%s' (seconds expected, got %s)", name, check.show(value))
+    raise("bad argument #%d to '%s' (seconds expected, got %s)", position or 1, name, check.show(value))
   end
 end
+
+--- Raises a mistake where an argument is neither nil nor a number from 0 up; `position` (1) is its number.
+process.check_seconds = check_seconds
 
 --- Ends the program and all it has started: SIGTERM, `grace` seconds of patience, SIGKILL.
 local function stop(self, grace)
