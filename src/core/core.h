@@ -63,8 +63,11 @@ void nsL_open_bag(lua_State *L);
 int nsL_fileno(lua_State *L);
 int nsL_ahead(lua_State *L);
 int nsL_buffered(lua_State *L);
+int nsL_pending(lua_State *L);
 bool nsL_pushfile(lua_State *L, int fd, const char *mode);
 void nsL_open_stream(lua_State *L);
+
+/* quiet.c */
 ssize_t ns_write_quietly(int fd, const char *bytes, size_t size);
 
 /* capture.c */

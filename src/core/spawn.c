@@ -57,10 +57,11 @@ static int make_image(void) {
     fd = ns_above_stdio(fd);
     if (fd < 0) return -1;
     size_t size = (size_t)(ns_launcher_end - ns_launcher_image);
-    if (write(fd, ns_launcher_image, size) == (ssize_t)size && fchmod(fd, 0555) == 0 &&
+    ssize_t written = ns_write_quietly(fd, ns_launcher_image, size);
+    if (written == (ssize_t)size && fchmod(fd, 0555) == 0 &&
         fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0)
         return fd;
-    int error = errno;
+    int error = written >= 0 && written < (ssize_t)size ? EFBIG : errno;
     close(fd);
     errno = error;
     return -1;

@@ -3,36 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-/* ---- a writer that does not die of SIGPIPE ---- */
-
-/* Writes with SIGPIPE held back; one that came of this write is taken away again, so that a program which ends before it
- * has read everything is an error for the host, not its death. */
-ssize_t ns_write_quietly(int fd, const char *s, size_t size) {
-    sigset_t pipe, before, pending;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    sigpending(&pending);
-    pthread_sigmask(SIG_BLOCK, &pipe, &before);
-    ssize_t n = write(fd, s, size);
-    int error = errno;
-    if (n < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
-        while (sigtimedwait(&pipe, NULL, &(struct timespec){0, 0}) < 0 && errno == EINTR) continue;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
-    return n;
-}
+static _Thread_local char *diverted; /* where what is written goes to, while pending() asks for it */
 
 /* fopencookie(3)'s writer: less than asked for is an error to stdio, which then gives up the rest. So it goes on where a
  * signal has interrupted it, as it would by itself in a host whose handlers have SA_RESTART. */
 static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
-    size_t done = 0;
+    size_t done = diverted ? size : 0;
+    if (diverted) diverted = mempcpy(diverted, s, size);
     while (done < size) {
         ssize_t n = ns_write_quietly((int)(intptr_t)cookie, s + done, size - done);
         if (n < 0 && errno != EINTR) break;
@@ -179,6 +161,18 @@ int nsL_buffered(lua_State *L) {
     size_t n = f ? read_ahead(f) : 0;
     n = n > 0 ? fread(bytes, 1, n < sizeof bytes ? n : sizeof bytes, f) : 0;
     lua_pushlstring(L, bytes, n);
+    return 1;
+}
+
+/* pending(file) -> what was written to the file and is still in its buffer, as a string: it will not be written any more */
+int nsL_pending(lua_State *L) {
+    STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+    FILE *f = handle_file(stream);
+    size_t n = f ? __fpending(f) : 0;
+    char *bytes = diverted = lua_newuserdata(L, n + 1);
+    if (n > 0) fflush(f);
+    lua_pushlstring(L, bytes, (size_t)(diverted - bytes));
+    diverted = NULL;
     return 1;
 }
 

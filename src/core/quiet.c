@@ -1,0 +1,28 @@
+/* A writer that the host does not die of. */
+#include "core.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Writes with SIGPIPE and SIGXFSZ held back; one that came of this write is taken away again: a program that ends before it
+ * has read everything, or a limit on the size of files, is an error for the host, not its death. */
+ssize_t ns_write_quietly(int fd, const char *s, size_t size) {
+    sigset_t fatal, before, pending;
+    sigemptyset(&fatal);
+    sigaddset(&fatal, SIGPIPE);
+    sigaddset(&fatal, SIGXFSZ);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &fatal, &before);
+    ssize_t n = write(fd, s, size);
+    int error = errno;
+    if (sigismember(&pending, SIGPIPE)) sigdelset(&fatal, SIGPIPE);
+    if (sigismember(&pending, SIGXFSZ)) sigdelset(&fatal, SIGXFSZ);
+    if (n < 0 && (error == EPIPE || error == EFBIG))
+        while (sigtimedwait(&fatal, NULL, &(struct timespec){0, 0}) < 0 && errno == EINTR) continue;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return n;
+}
