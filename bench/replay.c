@@ -66,7 +66,7 @@ static int failed(const struct job *j) {
     struct record r;
     int error = 0;
     while (recv(j->pair[0], &r, sizeof r, MSG_DONTWAIT) == (ssize_t)sizeof r)
-        if (r.error > 0 && r.step != INIT_STATUS) error = fprintf(stderr, "step %u: %s\n", r.step, strerror(r.error));
+        if (r.error > 0 && r.step < INIT_MAXRSS) error = fprintf(stderr, "step %u: %s\n", r.step, strerror(r.error));
     return error;
 }
 

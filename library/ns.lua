@@ -283,7 +283,7 @@
 ---@class ns.Usage
 ---@field utime number seconds
 ---@field stime number seconds
----@field maxrss number KiB
+---@field maxrss number KiB; without an init never less than the host itself has had
 ---@field minflt number
 ---@field majflt number
 ---@field inblock number
@@ -302,7 +302,7 @@
 ---@field stderr? string nil where it was no pipe
 ---@field truncated? boolean an output was longer than max_output
 ---@field timed_out boolean the timeout of the spec has ended it
----@field wall number seconds from the start to the end
+---@field wall number seconds from the start until the end was seen
 ---@field usage? ns.Usage
 
 ---A program that was started. Closing or dropping it ends the program, unless it is detached.
@@ -312,7 +312,7 @@
 ---@field stdout? file* where the spec says "pipe"
 ---@field stderr? file* where the spec says "pipe"
 ---@field pty? ns.Pty where the spec says so
----@field wall? number seconds from the start to the end, once it has ended
+---@field wall? number seconds from the start until the end was seen, once it was
 ---@field timed_out? boolean the timeout of the spec has ended it
 local Process = {}
 

@@ -50,5 +50,7 @@ enum { INIT_DETACHED = 1, INIT_TELLS_STOPS = 2 };
 
 /* The same for a program that was stopped, from an init that was asked to tell it. */
 #define INIT_STOPPED 0xfffffffeu
+/* Its record after INIT_STATUS: the most memory that the program had, in KiB. */
+#define INIT_MAXRSS 0xfffffffdu
 
 #endif

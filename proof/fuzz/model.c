@@ -205,7 +205,7 @@ static long call_execve(long path, long argv, long env) {
 static long call_sendto(long fd, long record, long size) {
     const struct record *r = (const struct record *)record;
     if (size != sizeof *r) fail("a record of the size", size);
-    if (r->step != INIT_STATUS && r->step != INIT_STOPPED &&
+    if (r->step < INIT_MAXRSS &&
         (r->step == 0 || r->step > model.steps || r->error < 0 || r->error > 4095))
         fail("a record of step", r->step);
     return fd < 0 ? -EBADF : failure() ? -EPIPE : size;

@@ -38,6 +38,7 @@ static ssize_t told_recv(int fd, void *to, size_t size, int flags) {
     fill(to, b < 6 ? b % size : size);
     if (b == 7) memset(to, 0xff, 4); /* INIT_STATUS */
     if (b == 9) *(uint32_t *)to = INIT_STOPPED;
+    if (b == 10) *(uint32_t *)to = INIT_MAXRSS;
     if (b == 8) memset((char *)to + 4, 0, 4);
     return (ssize_t)(b < 6 ? b % size : size);
 }

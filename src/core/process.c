@@ -56,12 +56,16 @@ static void note_status(struct process *p, int status) {
 static void note_told_status(struct process *p) {
     struct record r;
     while (p->s.socket >= 0 && recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT) == (ssize_t)sizeof r)
-        if (r.step == INIT_STATUS) note_status(p, r.error);
+        if (r.step == INIT_STATUS)
+            note_status(p, r.error);
+        else if (r.step == INIT_MAXRSS)
+            p->usage.ru_maxrss = r.error; /* waitid counts as the init's what we had when it was made of us */
 }
 
 static void note_foreign_reap(struct process *p) {
     struct pidfd_info info = {.mask = PIDFD_INFO_EXIT};
     p->state = LOST;
+    p->unseen = true;
     if (ioctl(p->s.pidfd, PIDFD_GET_INFO, &info) == 0 && info.mask & PIDFD_INFO_EXIT) note_status(p, info.exit_code);
 }
 
@@ -196,9 +200,10 @@ static int process_isclosed(lua_State *L) {
 
 static double seconds(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec / 1e6; }
 
-/* h:usage() -> table; times in seconds, maxrss in KiB, as in getrusage(2) */
+/* h:usage() -> table, or nil where somebody else has reaped it; times in seconds, maxrss in KiB, as in getrusage(2) */
 static int process_usage(lua_State *L) {
-    const struct rusage *u = &check(L)->usage;
+    const struct process *p = check(L);
+    const struct rusage *u = &p->usage;
     const struct {
         const char *name;
         long value;
@@ -206,6 +211,7 @@ static int process_usage(lua_State *L) {
         {"maxrss", u->ru_maxrss},   {"minflt", u->ru_minflt}, {"majflt", u->ru_majflt}, {"inblock", u->ru_inblock},
         {"oublock", u->ru_oublock}, {"nvcsw", u->ru_nvcsw},   {"nivcsw", u->ru_nivcsw},
     };
+    if (p->unseen) return 0;
     lua_createtable(L, 0, 2 + sizeof rows / sizeof rows[0]);
     lua_pushnumber(L, seconds(u->ru_utime));
     lua_setfield(L, -2, "utime");

@@ -17,7 +17,8 @@ struct process {
     bool detached;
     bool alone; /* no pid namespace ends the rest of its tree */
     enum { RUNNING, EXITED, KILLED, LOST } state;
-    int code; /* exit status or signal */
+    int code;    /* exit status or signal */
+    bool unseen; /* somebody else has reaped it: there is no usage */
     struct rusage usage;
 };
 

@@ -2,7 +2,7 @@
  * with it everything in the namespace, when the program or the host ends.
  *
  * What it tells the host: {step, 0} with the number of this step when the program runs, and at its end {INIT_STATUS, status}
- * with the status of wait4(2). It keeps nothing but the socket and the descriptor that its signals come from. */
+ * with the status of wait4(2), then {INIT_MAXRSS, KiB}. It keeps nothing but the socket and the descriptor that its signals come from. */
 #include <linux/close_range.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -22,6 +22,11 @@
 #define WNOHANG 1
 #define WUNTRACED 2
 #define __WALL 0x40000000
+
+/* getrusage(2)'s struct rusage; its header in the kernel does not go together with that of the C library. */
+struct usage {
+    long times[4], maxrss, rest[13];
+};
 
 _Noreturn static void leave(int code) {
     for (;;) sys(__NR_exit_group, code);
@@ -51,13 +56,16 @@ static void tell(const struct player *p, uint32_t what, int status) {
 static void reap(struct player *p, long program, uint32_t flags) {
     for (;;) {
         int status, stops = flags & INIT_TELLS_STOPS ? WUNTRACED : 0;
-        long pid = sys(__NR_wait4, -1, &status, WNOHANG | __WALL | stops, 0);
+        struct usage usage;
+        long pid = sys(__NR_wait4, -1, &status, WNOHANG | __WALL | stops, &usage);
         if (pid == -EINTR) continue;
         if (pid <= 0) return;
         if (pid != program) continue;
         bool stopped = (status & 0xff) == 0x7f;
         tell(p, stopped ? INIT_STOPPED : INIT_STATUS, status);
-        if (!stopped) leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8);
+        if (stopped) continue;
+        tell(p, INIT_MAXRSS, (int)usage.maxrss);
+        leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8);
     }
 }
 
