@@ -118,6 +118,14 @@ describe("an init", function()
     assert.truthy(r.usage.utime > 0.01 and r.usage.maxrss > 500)
   end)
 
+  it("tells how much memory the program has had, and not the host", function()
+    local r = machine.host(([[
+      local large = ("x"):rep(200 * 2 ^ 20)
+      print(require("ns").run(%s).usage.maxrss < 50 * 1024, #large)]]):format(
+      '{ "true", flags = "user,pid", init = true }'))
+    assert.equal("true\t209715200\n", r.stdout .. r.stderr)
+  end)
+
   it("that is stopped by the host goes on when it is told so, and the status is still the program's", function()
     local p = start("echo; sleep 0.1; exit 8")
     p.stdout:read()

@@ -1,6 +1,7 @@
 --- The process handle: wait, kill, stop, close, collection; and what the host may have done to SIGCHLD.
 local machine = require "support.machine"
 local ns = require "ns"
+local core = require "ns.core"
 
 describe("a process", function()
   it("has its pid, and says what it is", function()
@@ -33,6 +34,20 @@ describe("a process", function()
     assert.same({ nil, "timeout" }, { p:wait(0.01) })
     assert.same({ nil, "signal", 15 }, { p:wait() })
     assert.is_true(p.timed_out)
+  end)
+
+  it("is waited for no longer than was asked, though its timeout is over meanwhile", function()
+    local p = assert(ns.spawn { "sh", "-c", "trap '' TERM; echo; while :; do sleep 0.05; done", stdout = "pipe",
+      timeout = 0.1, grace = 3 })
+    p.stdout:read()
+    os.execute("sleep 0.2")
+    local start = core.clock()
+    assert.same({ nil, "timeout" }, { p:wait(0) }) -- SIGTERM goes out here
+    assert.same({ nil, "timeout" }, { p:wait(0.1) })
+    assert.truthy(core.clock() - start < 2)
+    assert.same({ nil, "signal", 9 }, { p:wait() })
+    assert.truthy(p.timed_out and core.clock() - start >= 3)
+    p:close()
   end)
 
   it("takes signals by name in any spelling, or by number", function()
@@ -197,6 +212,17 @@ describe("a host", function()
     assert.truthy(known or r.stdout:find("the status is lost", 1, true), r.stdout .. r.stderr)
     local major, minor = machine.read("/proc/sys/kernel/osrelease"):match("(%d+)%.(%d+)")
     if major * 100 + minor >= 615 then assert.is_true(known) end
+  end)
+
+  it("that ignores SIGCHLD is told of no usage, as there is none", function()
+    local r = machine.host([[print(require("ns").run({ "true" }).usage)]],
+      { under = { "perl", "-e", [[$SIG{CHLD} = "IGNORE"; exec @ARGV]] } })
+    assert.is_nil(r.stdout:find("table", 1, true), r.stdout)
+  end)
+
+  it("that may write no file at all can start programs", function()
+    local r = machine.host([[print((require("ns").run { "true" }))]], { under = { "prlimit", "--fsize=0" } })
+    assert.equal("ns.Result (exit 0)\n", r.stdout .. r.stderr)
   end)
 
   it("that is killed takes its programs with it, and all that they have started in a pid namespace", function()

@@ -72,6 +72,23 @@ describe("run", function()
     assert.matches("^ns.Result %(timeout, killed by signal", tostring(r))
   end)
 
+  it("goes on reading what a program says that was told to end", function()
+    local line = "trap 'head -c 3000000 /dev/zero; exit 7' TERM; while :; do sleep 0.02; done"
+    local r = ns.run { "sh", "-c", line, timeout = 0.5, grace = 20 }
+    assert.same({ true, 7, 3000000 }, { r.timed_out, r.code, #r.stdout })
+  end)
+
+  it("frees the output that the host had no memory for", function()
+    local r = machine.host([[
+      local ns, failed = require "ns", 0
+      print(pcall(ns.run, { "sh", "-c", "head -c 120000000 /dev/zero" }))
+      for _ = 1, 40 do
+        if not pcall(ns.run, { "head", "-c", "9000000", "/dev/zero" }) then failed = failed + 1 end
+      end
+      print(failed)]], { under = { "prlimit", "--as=150000000" } })
+    assert.equal("false\tnot enough memory\n0\n", r.stdout .. r.stderr)
+  end)
+
   it("stops a program that never stops writing, at its timeout", function()
     for _, stream in ipairs { "stdout", "stderr" } do
       local r = ns.run { "sh", "-c", stream == "stdout" and "exec yes" or "exec yes >&2", timeout = 1, max_output = 4 }
@@ -115,6 +132,25 @@ describe("communicate", function()
     local r = p:communicate()
     os.execute("kill " .. r.stdout)
     assert.truthy(os.time() - start < 6)
+  end)
+
+  it("keeps to the timeout and to max_output with what was written and read by hand, too", function()
+    local p = assert(ns.spawn { "sleep", "30", stdin = "pipe", stdout = "pipe", timeout = 0.3, grace = 0 })
+    p.stdin:write(("x"):rep(65536 + 100))
+    local r = p:communicate()
+    assert.truthy(r.timed_out and r.wall < 10)
+    p = assert(ns.spawn { "sh", "-c", "echo 123456; echo 7890", stdout = "pipe", max_output = 5 })
+    p.stdout:read(2)
+    r = p:communicate()
+    assert.same({ "3456\n", true }, { r.stdout, r.truncated })
+  end)
+
+  it("has nothing to feed where there is no pipe", function()
+    local p = assert(ns.spawn { "cat", stdin = "null", stdout = "pipe" })
+    local ok, message = pcall(p.communicate, p, "abc")
+    assert.is_false(ok)
+    assert.matches("bad argument #1 to 'communicate' %(the program has no open pipe as stdin%)", message)
+    assert.equal("", p:communicate().stdout)
   end)
 
   it("comes after what was written by hand", function()

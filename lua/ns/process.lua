@@ -1,7 +1,7 @@
 --- A running program. Made by `ns.spawn`; dropping or closing it ends the program, unless it is detached.
 --
 -- Its fields: `pid`, as seen outside; `stdin`, `stdout`, `stderr`, Lua files where the spec says "pipe"; `pty`, where it
--- says so (`ns.pty`); after the end `wall` (seconds) and `timed_out` (true if the timeout has ended it).
+-- says so (`ns.pty`); once its end was seen `wall` (seconds until then) and `timed_out` (true if the timeout has ended it).
 -- @module ns.process
 if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
 local core = require "ns.core"
@@ -37,9 +37,10 @@ local function lost(errno)
   return nil, "the status is lost: SIGCHLD is ignored, or somebody else has reaped the process", errno
 end
 
---- Keeps the status once it is known, and takes the terminal back.
+--- Keeps the status once it is known, ends what is left of a tree that was being stopped, and takes the terminal back.
 local function settle(self, ok, how, code)
   self.wall = core.clock() - self.started
+  if self.ending and self.ending.tree then self.ending.tree:kill() end
   if self.terminal then core.restore_terminal(self.terminal) end
   self.terminal = nil
   if how == "lost" then
@@ -52,6 +53,10 @@ end
 
 local function remaining(deadline)
   return deadline and math.max(0, deadline - core.clock())
+end
+
+local function earliest(a, b)
+  return a and b and math.min(a, b) or a or b
 end
 
 -- A program that has the host's terminal can be stopped from there: how often that is looked for, in seconds.
@@ -69,14 +74,53 @@ local function follow(self)
   if signal and FROM_TERMINAL[signal] then core.suspend(self.terminal) end
 end
 
+-- ---- how a program is ended: SIGTERM, some patience, SIGKILL. Nobody waits in between: `ending` keeps how far it is ----
+
+--- Ends the program and all it has started, now.
+local function force(self)
+  local tree = self.ending and self.ending.tree
+  self.ending = { tree = tree }
+  self.handle:kill(signals.number("KILL"), true)
+  if tree then tree:kill() end
+end
+
+--- Asks the program to end; after `grace` seconds it is forced to.
+local function ask(self, grace)
+  if grace == 0 then return force(self) end
+  local at = core.clock() + grace
+  if self.ending then
+    self.ending.due = earliest(self.ending.due, at)
+    return
+  end
+  if self.alone then self.handle:kill(signals.number("STOP")) end -- it starts nothing more that would not be found
+  self.ending = { tree = self.alone and core.tree(self.pid), due = at }
+  self.handle:kill(signals.number("TERM"))
+  self.handle:kill(signals.number("CONT"))
+end
+
+--- When there is something to be done, if it has not ended by then.
+local function due(self)
+  if self.ending then return self.ending.due end
+  return self.deadline
+end
+
+--- Does what is due, if anything is.
+local function advance(self)
+  if remaining(due(self)) ~= 0 then return end
+  if self.ending then return force(self) end
+  self.timed_out = true
+  ask(self, self.grace or GRACE)
+end
+
 --- One wait after the other until `deadline`, as signals end each of them: so a Ctrl-C gets through.
 local function wait_until(self, deadline)
   if self.status then return self.status[1], self.status[2], self.status[3] end
   if self.handle:isclosed() then return nil, "attempt to wait for a closed process" end
   while true do
-    local ok, how, code = self.handle:wait(patience(self, deadline))
+    local ok, how, code = self.handle:wait(patience(self, earliest(deadline, due(self))))
     if how ~= "again" and how ~= "timeout" then return settle(self, ok, how, code) end
     follow(self)
+    advance(self)
     if how == "timeout" and remaining(deadline) == 0 then return nil, "timeout" end
   end
 end
@@ -90,28 +134,8 @@ end
 --- Raises a mistake where an argument is neither nil nor a number from 0 up; `position` (1) is its number.
 process.check_seconds = check_seconds
 
---- Ends the program and all it has started: SIGTERM, `grace` seconds of patience, SIGKILL.
-local function stop(self, grace)
-  if self.status or self.handle:isclosed() then return wait_until(self) end
-  local tree
-  if grace > 0 then
-    if self.alone then self.handle:kill(signals.number("STOP")) end -- it starts nothing more that would not be found
-    tree = self.alone and core.tree(self.pid)
-    self.handle:kill(signals.number("TERM"))
-    self.handle:kill(signals.number("CONT"))
-    local ok, how, code = wait_until(self, core.clock() + grace)
-    if how ~= "timeout" then
-      if tree then tree:kill() end
-      return ok, how, code
-    end
-  end
-  self.handle:kill(signals.number("KILL"), true)
-  if tree then tree:kill() end
-  return wait_until(self)
-end
-
 --- Waits for the end of the program, `seconds` at the most (without: for ever). The `timeout` of the spec counts too: when
--- it is over, the program is stopped. May be called again.
+-- it is over, the program is stopped, as by `stop`, and is waited for as long as was asked. May be called again.
 -- @tparam[opt] number seconds
 -- @return true or nil, "exit" or "signal", exit status or signal; nil, "timeout" while it runs; nil, message, errno when the
 -- status is lost
@@ -119,15 +143,7 @@ end
 -- @see waitid(2)
 function Process:wait(seconds)
   check_seconds(seconds, "wait")
-  local deadline = seconds and core.clock() + seconds
-  local own = self.deadline
-  if own and not (deadline and deadline < own) and not self.status then
-    local ok, how, code = wait_until(self, own)
-    if how ~= "timeout" then return ok, how, code end
-    self.timed_out = true
-    return stop(self, self.grace or GRACE)
-  end
-  return wait_until(self, deadline)
+  return wait_until(self, seconds and core.clock() + seconds)
 end
 
 --- Sends a signal (default TERM) to the program.
@@ -151,7 +167,8 @@ end
 -- @raise if grace is no number from 0 up
 function Process:stop(grace)
   check_seconds(grace, "stop")
-  return stop(self, grace or self.grace or GRACE)
+  if not self.status and not self.handle:isclosed() then ask(self, grace or self.grace or GRACE) end
+  return wait_until(self)
 end
 
 local function close_file(file)
@@ -162,7 +179,7 @@ end
 function Process:close()
   if not self.handle:isclosed() then
     if not self.status and not self.detached then
-      self.handle:kill(signals.number("KILL"), true)
+      force(self)
       wait_until(self, core.clock() + 5)
     end
     if self.detached and not self.status then
@@ -198,7 +215,7 @@ end
 
 --- What the program has used, once it has ended: utime, stime (seconds), maxrss (KiB), minflt, majflt, inblock, oublock,
 -- nvcsw, nivcsw; nil while it runs, or where somebody else has reaped it. With an init, the program and all that it has
--- waited for count together.
+-- waited for count together; without one, maxrss is never less than what the host itself has had.
 -- @treturn table
 -- @see getrusage(2)
 function Process:usage()
@@ -215,24 +232,22 @@ local function read_ahead(file)
   return output_fd(file) and core.buffered(file) or ""
 end
 
---- Where communicate feeds to, a descriptor, and what it reads from, a file and its descriptor: the terminal, if the
--- program has one of its own, in place of what is no pipe.
+--- Where communicate feeds to, a descriptor, and what the file for it has not written yet; what it reads from, a file and
+-- its descriptor: the terminal, if the program has one of its own, in place of what is no pipe.
 local function streams(self)
   local open = self.pty and io.type(self.pty.output) == "file"
-  local into = open and self.pty.fd or nil
-  if self.stdin and io.type(self.stdin) == "file" then
-    self.stdin:flush()
-    into = self.stdin_fd
-  end
-  if self.stdout or not self.pty then return into, self.stdout, output_fd(self.stdout) end
-  return into, self.pty.output, open and self.pty.fd or nil
+  local into, pending = open and self.pty.fd or nil, ""
+  if self.stdin and io.type(self.stdin) == "file" then into, pending = self.stdin_fd, core.pending(self.stdin) end
+  if self.stdout or not self.pty then return into, pending, self.stdout, output_fd(self.stdout) end
+  return into, pending, self.pty.output, open and self.pty.fd or nil
 end
 
 --- Reads until both outputs have ended, or the program has and LINGER is over; stops it at the deadline.
 local function collect(self, capture)
   local pidfd = not self.status and self.handle:getfd() or nil
-  local deadline = pidfd and self.deadline or not pidfd and core.clock() + LINGER or nil
+  local linger = not pidfd and core.clock() + LINGER
   while true do
+    local deadline = linger or due(self)
     local what = capture:step(patience(self, deadline), pidfd)
     if what == "done" then return end
     if what == "timeout" and pidfd then follow(self) end
@@ -240,14 +255,31 @@ local function collect(self, capture)
       close_file(self.stdin)
     elseif what == "exited" then
       wait_until(self)
-      pidfd, deadline = nil, core.clock() + LINGER
-    elseif remaining(deadline) == 0 then
-      if not pidfd then return end
-      self.timed_out = true
-      stop(self, self.grace or GRACE)
-      pidfd, deadline = nil, core.clock() + LINGER
+      pidfd, linger = nil, core.clock() + LINGER
+    elseif pidfd then
+      advance(self)
+    elseif remaining(linger) == 0 then
+      return
     end
   end
+end
+
+--- What has been read, as the fields of a result.
+local function gather(self, capture, ahead, fields)
+  for name, before in next, ahead do
+    local text, truncated = capture:output(name == "stdout" and 1 or 2)
+    if before ~= "" then text = before .. text end -- Lua 5.1 would copy it for "", too
+    if self.max_output and #text > self.max_output then text, truncated = text:sub(1, self.max_output), true end
+    fields[name], fields.truncated = text, truncated or fields.truncated
+  end
+end
+
+local function exchange(self, capture, ahead)
+  collect(self, capture)
+  local ok, how, code = self:wait()
+  local fields = { timed_out = self.timed_out or false, wall = self.wall, usage = self:usage() }
+  gather(self, capture, ahead, fields)
+  return fields, ok, how, code
 end
 
 --- Feeds `input` (or what the spec has under that word) to stdin, reads stdout and stderr to their ends, as far as they
@@ -255,29 +287,20 @@ end
 -- the stdout: a program that reads to the end wants "\4" as the last key.
 -- @tparam[opt] string input
 -- @treturn Result the table that `ns.run` returns; or nil, message, errno when the status is lost
--- @raise if input is no string
+-- @raise if input is no string, or there is no stdin to feed
 function Process:communicate(input)
   if input ~= nil and type(input) ~= "string" then
     raise("bad argument #1 to 'communicate' (string expected, got %s)", type(input))
   end
-  local into, out, from = streams(self)
-  local ahead = { stdout = from and core.buffered(out) or "", stderr = read_ahead(self.stderr) }
-  local capture = core.capture(into, input or self.input, from, output_fd(self.stderr), self.max_output)
-  local ok, problem = pcall(collect, self, capture)
-  if not ok then
-    capture:close()
-    error(problem, 0)
-  end
-  local how, code
-  ok, how, code = self:wait()
-  local fields = { timed_out = self.timed_out or false, wall = self.wall, usage = self:usage() }
-  for i, name in ipairs { "stdout", "stderr" } do
-    local text, truncated = capture:output(i)
-    if self[name] or name == "stdout" and out then
-      fields[name], fields.truncated = ahead[name] .. text, truncated or fields.truncated
-    end
-  end
+  local into, pending, out, from = streams(self)
+  if input and not into then raise "bad argument #1 to 'communicate' (the program has no open pipe as stdin)" end
+  input = input or self.input or ""
+  if pending ~= "" then input = pending .. input end
+  local ahead = { stdout = out and (from and core.buffered(out) or ""), stderr = self.stderr and read_ahead(self.stderr) }
+  local capture = core.capture(into, input, from, output_fd(self.stderr), self.max_output)
+  local done, fields, ok, how, code = pcall(exchange, self, capture, ahead)
   capture:close()
+  if not done then error(fields, 0) end
   self:close()
   if how ~= "exit" and how ~= "signal" then return nil, how, code end
   return result.new(ok, how, code, fields)
