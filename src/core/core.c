@@ -28,10 +28,17 @@ int nsL_done(lua_State *L, long r) {
 }
 
 static const luaL_Reg functions[] = {
-    {"encode", nsL_encode},     {"launch", nsL_launch},   {"copies", nsL_copies},
-    {"tree", nsL_tree},         {"capture", nsL_capture}, {"fileno", nsL_fileno},
-    {"buffered", nsL_buffered}, {"ahead", nsL_ahead},     {"pending", nsL_pending},
-    {"bag", nsL_bag},           {NULL, NULL},
+    {"encode", nsL_encode},
+    {"launch", nsL_launch},
+    {"copies", nsL_copies},
+    {"tree", nsL_tree},
+    {"capture", nsL_capture},
+    {"fileno", nsL_fileno},
+    {"buffered", nsL_buffered},
+    {"ahead", nsL_ahead},
+    {"pending", nsL_pending},
+    {"bag", nsL_bag},
+    {NULL, NULL},
 };
 
 NS_EXPORT int luaopen_ns_core(lua_State *L);
