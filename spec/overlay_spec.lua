@@ -50,11 +50,11 @@ for _, way in ipairs(ways.list) do
     it("takes names with colons, commas and backslashes, and more lowers than fit into one option", function()
       local lowers = {}
       for i = 1, 20 do
-        lowers[i] = ("%s/l%d-%s"):format(directory, i, ("x"):rep(60))
+        lowers[i] = ("%s/l,%d-%s"):format(directory, i, ("x"):rep(60))
         assert(ns.run({ "sh", "-c", ("mkdir '%s' && echo %d >'%s/%d'"):format(lowers[i], i, lowers[i], i) }).ok)
       end
       assert.equal("20", run(way, with { { type = "overlay", lower = lowers, target = "/o", ro = true } }, "ls /o | wc -l"))
-      local odd = directory .. "/a:b\\c"
+      local odd = directory .. "/a:b\\c,d\\,"
       assert(ns.run({ "sh", "-c", ("mkdir '%s' && echo odd >'%s/f'"):format(odd, odd) }).ok)
       local spec = with { { type = "overlay", lower = { odd, directory .. "/a" }, target = "/o", ro = true } }
       assert.equal("odd", run(way, spec, "cat /o/f"))

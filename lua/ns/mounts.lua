@@ -154,8 +154,8 @@ local function dev(m, add, host)
   end
 end
 
---- The kernel takes a backslash away from all three.
-local function escape(path) return (path:gsub("[\\:]", "\\%0")) end
+--- The kernel takes a backslash away from all three directories; mount(2) would end an option at a bare comma.
+local function escape(path) return (path:gsub("[\\:,]", "\\%0")) end
 
 local function overlay(m, add, host)
   local options, lowers = {}, {}

@@ -11,11 +11,12 @@
 #include "places.h"
 #include "sys.h"
 
-/* fsconfig(2) takes 255 bytes in a value: the lower directories of an overlay may need more. */
-static int are_short(char **options) {
+/* fsconfig(2) takes 255 bytes in a value, and before Linux 6.5 an overlay takes no comma from it: the names of directories
+ * may need both. */
+static int fit_fsconfig(char **options) {
     for (; options && *options; options++) {
         for (int n = 0; (*options)[n]; n++)
-            if (n == 255) return 0;
+            if (n == 255 || (*options)[n] == ',') return 0;
     }
     return 1;
 }
@@ -31,7 +32,7 @@ static long configure(long fs, char *option) {
 }
 
 long new_fs(const char *type, char **options, uint64_t flags) {
-    long fs = are_short(options) ? sys(__NR_fsopen, type, FSOPEN_CLOEXEC) : -ENOSYS;
+    long fs = fit_fsconfig(options) ? sys(__NR_fsopen, type, FSOPEN_CLOEXEC) : -ENOSYS;
     if (fs == -ENOSYS) return old_fs(type, options, flags);
     if (FAILED(fs)) return fs;
     long r = sys(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "source", type, 0);
