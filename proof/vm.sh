@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs a command as root in a throw-away virtual machine: one of Debian's cloud kernels, cgroup v2 with all controllers, and
-# this machine's root file system, read through virtiofs under an overlay in memory: what is written there is gone afterwards.
+# this machine's root file system, read through virtiofs under an overlay in memory, with a new ext4 at /tmp, which can map
+# ids on all of them: what is written there is gone afterwards.
 # usage: vm.sh KERNEL COMMAND...     KERNEL: a kernel package of Debian, such as linux-image-6.12-cloud-amd64
 #        vm.sh --fetch KERNEL        only sees to it that all is there
 # The exit status is the command's; 125 when the machine could not be had. Needs root; QEMU emulates, so it is slow.
@@ -78,7 +79,7 @@ $b insmod "$kernel/overlay.ko" &&
   $b mount -t overlay root -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root || exec $b poweroff -f
 cd /mnt/root
 $b mkdir -p usr/lib/modules old
-$b mount --bind "$kernel/lib/modules" usr/lib/modules
+$b ln -s "$kernel"/lib/modules/* usr/lib/modules/ # no mount: the kernel overlays no tree that has one in a user namespace
 while read -r type place options; do
   $b mkdir -p "$place" && $b mount -t "$type" "$type" "$place" ${options:+-o "$options"}
 done <<MOUNTS
@@ -89,10 +90,15 @@ devpts dev/pts ptmxmode=666,gid=5,mode=620
 tmpfs dev/shm
 mqueue dev/mqueue
 tmpfs run mode=755
-tmpfs tmp mode=1777
 cgroup2 sys/fs/cgroup nsdelegate
 MOUNTS
-case $here/ in /tmp/* | /run/*) $b mkdir -p ".$here" && $b mount --bind "$here" ".$here" ;; esac
+$b ln -s /proc/self/fd dev/fd
+for n in 0:stdin 1:stdout 2:stderr; do $b ln -s "fd/${n%:*}" "dev/${n#*:}"; done
+$b chroot . modprobe virtio_blk
+$b mount -t ext4 dev/vda tmp && chmod 1777 tmp
+for place in "$kernel" "$here"; do
+  case $place/ in /tmp/* | /run/*) $b mkdir -p ".$place" && $b mount --bind "$place" ".$place" ;; esac
+done
 $b pivot_root . old
 cd /
 $b umount -l /old
@@ -114,6 +120,7 @@ server=$!
 for _ in $(seq 250); do [ -S "$work/fs" ] && break || sleep 0.02; done
 [ -S "$work/fs" ] || fail "virtiofsd: $(cat "$work/log")"
 
+truncate -s 2G "$work/disk" && mkfs.ext4 -q -O ^has_journal "$work/disk" || fail "no file system for /tmp"
 initrd=()
 [ ! -e "$kernel/initrd" ] || initrd=(-initrd "$kernel/initrd")
 cat "$work/out" &
@@ -124,6 +131,7 @@ timeout -k 5 "${VM_TIMEOUT:-900}" qemu-system-x86_64 -accel tcg,thread=multi -cp
   -nodefaults -no-user-config -display none -no-reboot -kernel "$kernel/kernel" "${initrd[@]}" \
   -serial file:"$work/console" -device virtio-serial-pci \
   -chardev socket,id=fs,path="$work/fs" -device vhost-user-fs-pci,chardev=fs,tag=root,queue-size=1024 \
+  -drive file="$work/disk",format=raw,if=virtio,cache=unsafe \
   -chardev file,id=out,path="$work/out" -device virtserialport,chardev=out \
   -chardev file,id=status,path="$work/status" -device virtserialport,chardev=status \
   -append "console=ttyS0 quiet panic=-1 mitigations=off norandmaps rootfstype=virtiofs root=root ro init=$work/init" \
