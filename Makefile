@@ -69,10 +69,10 @@ proof: ## the long form of the proof; PART="...": some parts, FORM=short: the sh
 
 KERNELS = linux-image-6.12-cloud-amd64 linux-image-cloud-amd64
 
-vm-test: ## the specs on other kernels, in a virtual machine
+vm-test: ## the specs on other kernels, in virtual machines; SPEC=spec/x_spec.lua: these alone
 	@$(NEED) test vm
 	@$(MAKE) --no-print-directory versions
-	@set -e; for kernel in $(KERNELS); do bash proof/vm.sh $$kernel sh tools/test.sh lua5.4 $(or $(SPEC),spec); done
+	@sh tools/vm_test.sh "$(KERNELS)" $(or $(SPEC),spec)
 
 bench: ## figures beside a C floor, unshare and bwrap
 	@$(NEED) bench
