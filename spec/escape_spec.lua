@@ -23,7 +23,7 @@ local ROOT, NOBODY = { uid = 0, owner = machine.root and 1234 or 0 }, { uid = 65
 
 describe("the sandbox", function()
   for name, user in pairs { root = ROOT, ["an ordinary user"] = NOBODY } do
-    local it = user == ROOT and machine.it("user") or machine.root_it
+    local it = user == ROOT and machine.it("user", "tree") or machine.root_it
 
     it("of " .. name .. " holds against the 34 known ways out", function()
       local reached, count = try("sandbox", "^A", user)

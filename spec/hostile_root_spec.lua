@@ -100,7 +100,7 @@ for _, way in ipairs(ways.list) do
         local said = ways.run(way, { root = top .. "/root", mounts = on("/" .. kind, { { type = kind } }) }, "true")
         assert.matches("^refused: mount " .. what .. ": Not a directory", said)
       end
-      local bind = { type = "bind", source = "/etc/passwd", target = "/srv" }
+      local bind = { type = "bind", source = "/etc/passwd", target = "/srv", ro = true }
       local said = ways.run(way, { root = top .. "/root", mounts = { bind } }, "true")
       assert.matches("^refused: bind /etc/passwd on /srv", said)
     end)
@@ -147,6 +147,7 @@ local count = 60 -- of each of nine races
 
 for _, way in ipairs(machine.root and { ways.root, ways.range } or { ways.user }) do
   describe("while a neighbour exchanges names in the root, a start " .. way.name, function()
+    local tree_it = ways.it(way)
     local top, remove, before
 
     before_each(function()
@@ -157,7 +158,7 @@ for _, way in ipairs(machine.root and { ways.root, ways.range } or { ways.user }
 
     after_each(function() remove() end)
 
-    it("never takes a link at the top for the directory that was there", function()
+    tree_it("never takes a link at the top for the directory that was there", function()
       before = listing(top .. "/host")
       local spec = { root = top .. "/root", system = true, read_only = false }
       local outcomes, whole = race(way, top, { "real", "top" }, spec,
@@ -168,12 +169,13 @@ for _, way in ipairs(machine.root and { ways.root, ways.range } or { ways.user }
       assert.equal(before, listing(top .. "/host"))
     end)
 
-    it("mounts and makes nothing outside of it", function()
+    tree_it("mounts and makes nothing outside of it", function()
       before = listing(top .. "/host")
       local spec = { root = top .. "/root", system = true, read_only = false, mounts = {
         { type = "tmpfs", target = "/srv/a" }, { type = "dir", target = "/srv/a/made/deep" },
         { type = "file", target = "/srv/a/file", data = "x" }, { type = "symlink", target = "/srv/a/l", to = "x" },
-        { type = "bind", source = "/etc/passwd", target = "/srv/a/bound" }, { type = "mask", target = "/srv/a/f" } } }
+        { type = "bind", source = "/etc/passwd", target = "/srv/a/bound", ro = true },
+        { type = "mask", target = "/srv/a/f" } } }
       local names = { "srv/a", "srv/link", "srv/a", "srv/b" }
       local _, whole = race(way, top, names, spec, "cat /srv/*/f 2>/dev/null; true", count,
         function(said) assert.falsy(said:find("HOST", 1, true), said) end)

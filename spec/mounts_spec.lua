@@ -5,6 +5,7 @@ local run, with = ways.run, ways.with
 
 for _, way in ipairs(ways.list) do
   describe("a bind " .. way.name, function()
+    local tree_it = ways.it(way)
     local directory, remove
 
     before_each(function()
@@ -15,13 +16,13 @@ for _, way in ipairs(ways.list) do
 
     after_each(function() remove() end)
 
-    it("shows the host's files, and writes to them", function()
+    tree_it("shows the host's files, and writes to them", function()
       local spec = with { { type = "bind", source = directory, target = "/in/here" } }
       assert.equal("of the host", run(way, spec, "cat /in/here/f; echo more >/in/here/new"))
       assert.equal("more\n", machine.read(directory .. "/new"))
     end)
 
-    it("leaves to a file of the program's the owner that the directory has", function()
+    tree_it("leaves to a file of the program's the owner that the directory has", function()
       local spec = with { { type = "bind", source = directory, target = "/in" } }
       run(way, spec, "touch /in/new")
       local owner = way.nobody and machine.root and "65534\n" or nil
@@ -42,19 +43,19 @@ for _, way in ipairs(ways.list) do
       assert.equal(4, refused, said)
     end)
 
-    it("that is writable brings what is mounted below it", function()
+    tree_it("that is writable brings what is mounted below it", function()
       local spec = with { { type = "bind", source = directory, target = "/in" } }
-      local setup = ("mount -t tmpfs -o mode=777 a %s/sub && echo inner >%s/sub/x"):format(directory, directory)
+      local setup = ("cd %s && mkdir inner && echo inner >inner/x && mount --bind inner sub"):format(directory)
       assert.equal("inner", run(way, spec, "cat /in/sub/x", setup))
     end)
 
-    it("of a file covers one file", function()
+    tree_it("of a file covers one file", function()
       local spec = with { { type = "bind", source = directory .. "/f", target = "/etc/hostname" },
         { type = "bind", source = directory .. "/f", target = "/new/name", ro = true } }
       assert.equal("of the host\nof the host", run(way, spec, "cat /etc/hostname /new/name"))
     end)
 
-    it("goes to the same place where no target is said", function()
+    tree_it("goes to the same place where no target is said", function()
       assert.equal("of the host", run(way, with { { type = "bind", source = directory } }, "cat " .. directory .. "/f"))
     end)
 
@@ -66,20 +67,20 @@ for _, way in ipairs(ways.list) do
       assert.equal("no", run(way, with { missing }, "test -e /in && echo yes || echo no"))
     end)
 
-    it("that is tried is not left out for the sake of its target", function()
+    tree_it("that is tried is not left out for the sake of its target", function()
       local spec = with { { type = "bind", source = directory, target = "/usr/nope", try = true } }
       assert.matches("^refused: bind .- on /usr/nope: Read%-only file system %(EROFS%); /usr/nope is not there, "
         .. "and is not made", run(way, spec, "true"))
     end)
 
-    it("comes from a descriptor, whatever its number", function()
+    tree_it("comes from a descriptor, whatever its number", function()
       for _, fd in ipairs { 9, 0 } do
         local spec = with({ { type = "bind", source = fd, target = "/in" } }, { stdin = "null" })
         assert.equal("of the host", run(way, spec, "cat /in/f", ("exec %d<%s"):format(fd, directory)))
       end
     end)
 
-    it("from a descriptor is that of its file, not of what has its name by now", function()
+    tree_it("from a descriptor is that of its file, not of what has its name by now", function()
       local spec = with { { type = "bind", source = 9, target = "/in" } }
       local setup = ("cd %s && mkdir a && echo right >a/x && chmod 755 a && exec 9<a && mv a b && mkdir -m 755 a")
         :format(directory)
@@ -97,7 +98,7 @@ for _, way in ipairs(ways.list) do
     end)
 
     -- row 24
-    it("follows links in its source, unless it says nofollow", function()
+    tree_it("follows links in its source, unless it says nofollow", function()
       os.execute(("ln -s %s %s/link && ln -s f %s/last"):format(directory, directory, directory))
       for _, source in ipairs { directory .. "/link/f", directory .. "/last" } do
         local m = { type = "bind", source = source, target = "/in" }
@@ -109,7 +110,7 @@ for _, way in ipairs(ways.list) do
       assert.equal("of the host", run(way, with { plain }, "cat /in"))
     end)
 
-    it("covers what earlier mounts have put there, and is covered by later ones", function()
+    tree_it("covers what earlier mounts have put there, and is covered by later ones", function()
       local file = { type = "file", target = "/in/f", data = "of the spec\n" }
       local bind = { type = "bind", source = directory, target = "/in" }
       assert.equal("of the host", run(way, with { { type = "tmpfs", target = "/in" }, file, bind }, "cat /in/f"))
@@ -125,7 +126,7 @@ for _, way in ipairs(ways.list) do
       assert.matches("^odd\n.*Read%-only file system", said)
     end)
 
-    it("has just the flags that are said", function()
+    tree_it("has just the flags that are said", function()
       local rows = {
         { {}, "rw,nosuid,nodev" }, { { ro = true }, "ro,nosuid,nodev" }, { { suid = true }, "rw,nodev" },
         { { dev = true }, "rw,nosuid" }, { { exec = false }, "rw,nosuid,nodev,noexec" },

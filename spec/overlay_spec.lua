@@ -6,6 +6,7 @@ local run, with = ways.run, ways.with
 
 for _, way in ipairs(ways.list) do
   describe("an overlay " .. way.name, function()
+    local tree_it = ways.it(way)
     local directory, remove
 
     before_each(function()
@@ -17,7 +18,7 @@ for _, way in ipairs(ways.list) do
 
     after_each(function() remove() end)
 
-    it("is written to and thrown away: the lower stays as it was", function()
+    tree_it("is written to and thrown away: the lower stays as it was", function()
       local spec = with { { type = "overlay", lower = directory .. "/a", target = "/o" } }
       assert.equal("a\nchanged\nnew\nd f new", run(way, spec,
         "cat /o/f; rm /o/a; echo changed >/o/f; cat /o/f; echo new >/o/new; cat /o/new; echo $(ls /o)"))
@@ -60,7 +61,7 @@ for _, way in ipairs(ways.list) do
       assert.equal("odd", run(way, spec, "cat /o/f"))
     end)
 
-    it("that is thrown away takes places for other mounts, one with an upper does not", function()
+    tree_it("that is thrown away takes places for other mounts, one with an upper does not", function()
       local spec = with { { type = "overlay", lower = directory .. "/a", target = "/o" },
         { type = "tmpfs", target = "/o/new/deep" }, { type = "file", target = "/o/d/f", data = "x\n" } }
       assert.equal("x", run(way, spec, "cat /o/d/f; test -d /o/new/deep || echo no"))
@@ -71,7 +72,7 @@ for _, way in ipairs(ways.list) do
       assert.is_nil(require("lfs").attributes(directory .. "/up/new"))
     end)
 
-    it("over its own lower hides it, and no other", function()
+    tree_it("over its own lower hides it, and no other", function()
       local spec = with { { type = "bind", source = directory, ro = true }, { type = "overlay", lower = directory .. "/a",
         target = directory .. "/a" } }
       local line = ("echo new >%s/a/f && cat %s/a/f; echo >%s/b/f"):format(directory, directory, directory)
@@ -83,6 +84,7 @@ end
 if not machine.root then return end
 
 describe("a tree with mapped ids", function()
+  local tree_it = machine.it("tree")
   local directory, remove
   local range = { flags = { "user", "mount", "pid" }, map = "range", system = true }
 
@@ -110,24 +112,24 @@ describe("a tree with mapped ids", function()
     return ns.run({ "stat", "-c", "%u:%g", directory .. "/" .. name }).stdout
   end
 
-  it("gives the program what the owner of the directory has, and no more", function()
+  tree_it("gives the program what the owner of the directory has, and no more", function()
     assert.equal("0:0\n65534:65534\n0:0", (said({ idmap = "owner" }, OWNERS)))
     assert.equal("0:0\n", on_disk("new"))
     assert.equal("0:0\n65534:65534\n0:0", (said({}, OWNERS))) -- what a writable bind does by itself
   end)
 
-  it("gives it to the user that the program is", function()
+  tree_it("gives it to the user that the program is", function()
     assert.equal("7:8\n65534:65534\n7:8", (said({ idmap = "owner" }, OWNERS, { user = 7, group = 8 })))
     assert.equal("0:0\n", on_disk("new"))
   end)
 
-  it("shows all ids as they are on disk with true", function()
+  tree_it("shows all ids as they are on disk with true", function()
     assert.equal("0:0\n5:6\n0:0", (said({ idmap = true }, OWNERS)))
     assert.equal("3:3\n5:6\n0:0", (said({ idmap = true }, "chown 3:3 /in/zero; " .. OWNERS)))
     assert.equal("3:3\n", on_disk("zero"))
   end)
 
-  it("shows just the ids of its ranges", function()
+  tree_it("shows just the ids of its ranges", function()
     assert.equal("65534:65534\n105:65534", (said({ idmap = { { 5, 105, 1 } } }, "stat -c %u:%g /in/zero /in/five")))
     assert.equal("10:10\n15:16", (said({ idmap = { { 0, 10, 50 } } }, "stat -c %u:%g /in/zero /in/five")))
   end)
@@ -136,7 +138,7 @@ describe("a tree with mapped ids", function()
     assert.matches("^65534:65534\n65534:65534\n.*Permission denied", (said({ idmap = false }, OWNERS)))
   end)
 
-  it("can be below an overlay", function()
+  tree_it("can be below an overlay", function()
     assert.equal("0:0\n65534:65534\n0:0", (said({ type = "overlay", lower = directory }, OWNERS)))
     assert.equal("0:0\n5:6\n0:0", (said({ type = "overlay", lower = directory, idmap = true }, OWNERS)))
     assert.is_nil(require("lfs").attributes(directory .. "/new"))
@@ -150,7 +152,7 @@ describe("a tree with mapped ids", function()
     assert.matches("^idmap /proc: Invalid argument %(EINVAL%); the file system of /proc", message)
   end)
 
-  it("is read-only with all below it if it says so", function()
+  tree_it("is read-only with all below it if it says so", function()
     assert.matches("Read%-only file system", (said({ idmap = true, ro = true }, "touch /in/sub/x")))
   end)
 end)

@@ -51,7 +51,7 @@ for _, way in ipairs(ways.list) do
       assert.equal(before, listing(directory))
     end)
 
-    it("of a directory is read-only, unless it says so", function()
+    ways.it(way)("of a directory is read-only, unless it says so", function()
       local directory, remove = make_root(way)
       finally(remove)
       local line = "for f in /new /srv/new /srv/f /etc/new; do (echo x >$f) 2>/dev/null && echo $f; done; true"
@@ -170,7 +170,7 @@ describe("a root", function()
       local spec = rooted(directory, { read_only = true })
       for _, m in ipairs { { type = "file", target = "/n/f", data = "x" },
         { type = "dir", target = "/n/d" }, { type = "tmpfs", target = "/t" },
-        { type = "overlay", lower = "/usr/share", target = "/o" }, { type = "mask", target = "/srv" },
+        { type = "overlay", lower = "/usr/share", target = "/o", idmap = false }, { type = "mask", target = "/srv" },
         { type = "mask", target = "/etc" }, { type = "symlink", target = "/n/l", to = "f" } } do
         spec.mounts[#spec.mounts + 1] = m
       end

@@ -103,10 +103,23 @@ local function try(spec)
   return r and r.ok and true or false, message or tostring(r)
 end
 
---- `can.user`, `can.net`, ...: true, or false and machine.why[name] says why.
+--- A tree in /tmp that is given to a sandbox: root's kernel must map the ids of its file system.
+local function try_tree()
+  local directory, remove = machine.directory()
+  local ok, why = try(ns.sandbox():bind(directory):spec())
+  remove()
+  return ok, why
+end
+
+--- `can.user`, `can.net`, ..., `can.tree`: true, or false and machine.why[name] says why.
 machine.why = {}
 machine.can = setmetatable({}, { __index = function(can, name)
-  local ok, why = try { flags = name == "user" and "user" or machine.root and name or { "user", name } }
+  local ok, why
+  if name == "tree" then
+    ok, why = try_tree()
+  else
+    ok, why = try { flags = name == "user" and "user" or machine.root and name or { "user", name } }
+  end
   machine.why[name] = why
   rawset(can, name, ok)
   return ok

@@ -55,6 +55,9 @@ ways.user = { name = "as an ordinary user", user = true, nobody = true }
 
 ways.list = machine.root and machine.can.user and { ways.root, ways.range, ways.user } or { ways.user }
 
+--- `it` for what gives a tree to the program that it may write: a pending one where the machine cannot do it in this way.
+function ways.it(way) return way == ways.range and machine.it("tree") or require("busted").it end
+
 --- A root with /usr and so on, /proc, and the given mounts.
 function ways.with(mounts, more)
   local spec = { root = "empty", system = true, mounts = { { type = "proc" } } }
