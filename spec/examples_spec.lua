@@ -58,7 +58,7 @@ local function run(name, nobody, ...)
   local words = ""
   for i = 1, select("#", ...) do words = words .. (", %q"):format((select(i, ...))) end
   return machine.host(("arg = {[0] = '%s'%s} dofile('%s/examples/%s')"):format(name, words, machine.public(), name),
-    { nobody = nobody })
+    { nobody = nobody, timeout = 300 })
 end
 
 --- What it has said; the programs of a loop end in any order on a busy machine.
@@ -95,7 +95,8 @@ describe("the example", function()
     if name:find("%.lua$") then
       local expected = assert(EXPECTED[name], "no expectation for " .. name)
 
-      it(name .. " runs", function()
+      local root_it = name == "offline_build.lua" and machine.it("tree") or it
+      root_it(name .. " runs", function()
         local r = run(name)
         assert.truthy(r.ok, tostring(r))
         assert.matches(expected, said(name, r))
@@ -113,7 +114,7 @@ describe("the example", function()
     assert.matches("\nkill a process of the host +No such process\n", r.stdout)
   end)
 
-  it("root_shell.lua takes directories, and they are as before in the end", function()
+  machine.it("tree")("root_shell.lua takes directories, and they are as before in the end", function()
     for _, nobody in ipairs { false, true } do
       local directory, remove = machine.directory()
       machine.file(directory .. "/precious", "kept\n")
@@ -150,7 +151,7 @@ describe("the example", function()
     assert.equal(7, r.code)
   end)
 
-  it("offline_build.lua takes a directory and a program", function()
+  machine.it("tree")("offline_build.lua takes a directory and a program", function()
     local directory, remove = machine.directory()
     machine.file(directory .. "/Makefile", "name:\n\techo result >name; cut -d: -f1 /proc/net/dev >&2\n")
     local r = run("offline_build.lua", false, directory, "name")

@@ -49,7 +49,10 @@ describe("a mistake", function()
       "trace=clone,clone3,fork,vfork,memfd_create,socketpair,pipe2" } })
     assert.equal("true\n", r.stdout .. r.stderr)
     local calls = {}
-    for name in machine.read(trace):gmatch("([%a_][%w_]+)%(") do calls[#calls + 1] = name end
+    for name, result in machine.read(trace):gmatch("([%a_][%w_]+)(%b()[^\n]*)") do
+      -- Linux before 6.3 refuses a flag of memfd_create, which is asked anew without it
+      if not result:find("= -1 EINVAL", 1, true) then calls[#calls + 1] = name end
+    end
     assert.equal("socketpair memfd_create clone", table.concat(calls, " "))
   end)
 

@@ -104,7 +104,8 @@ describe("the launcher", function()
         mounts = { { type = "tmpfs", target = "/tmp", size = "64k", mode = 448 } } })
       io.write(r.stdout, r.stderr)
     ]], { under = { "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsopen", "-e", "inject=fsopen:error=ENOSYS" } })
-    assert.matches("^tmpfs /tmp tmpfs rw,nosuid,nodev,relatime,size=64k,mode=700[, ]", r.stdout .. r.stderr)
+    local last = (r.stdout .. r.stderr):match("([^\n]*)\n$") -- the host may have a mount there, too
+    assert.matches("^tmpfs /tmp tmpfs rw,nosuid,nodev,relatime,size=64k,mode=700[, ]", last)
   end)
 
   it("is made anew when the host has closed its descriptor and opened another file under its number", function()

@@ -53,7 +53,7 @@ describe("memory that runs out leaves nothing behind in", function()
       local host, file = directory .. "/host", machine.file(directory .. "/script.lua", script)
       local cc = ("gcc -o %s spec/support/alloc.c -I/usr/include/lua%s -llua%s -lm -ldl"):format(host, version, version)
       assert.truthy(ns.run({ "sh", "-c", cc }).ok)
-      local r = ns.run { host, file, "lua", "on", stride, env = machine.paths(machine.public()), timeout = 100 }
+      local r = ns.run { host, file, "lua", "on", stride, env = machine.paths(machine.public()), timeout = 900 }
       assert.matches("^%d%d+ allocations refused: clean\n$", r.stdout .. r.stderr)
     end)
   end
