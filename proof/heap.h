@@ -12,6 +12,7 @@ __attribute__((visibility("default"))) int starve(void);
 #define malloc(size) OR_STARVE(NULL, malloc(size))
 #define realloc(old, size) OR_STARVE(NULL, realloc(old, size))
 #define mmap(...) OR_STARVE(MAP_FAILED, mmap(__VA_ARGS__))
+#define mremap(...) OR_STARVE(MAP_FAILED, mremap(__VA_ARGS__))
 #define opendir(path) OR_STARVE(NULL, opendir(path))
 #define fopen(path, mode) OR_STARVE(NULL, fopen(path, mode))
 #define fdopen(fd, mode) OR_STARVE(NULL, fdopen(fd, mode))

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -65,11 +63,13 @@ int nsL_capture(lua_State *L) {
     return 1;
 }
 
+/* Not from the heap: that would keep what a large output has touched of it. */
 static bool make_room(struct output *o) {
     if (o->room - o->size >= STEP) return true;
     size_t room = o->room ? o->room * 2 : 2 * STEP;
-    char *grown = realloc(o->bytes, room);
-    if (!grown) return false;
+    void *grown = o->room ? mremap(o->bytes, o->room, room, MREMAP_MAYMOVE)
+                          : mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (grown == MAP_FAILED) return false;
     o->bytes = grown;
     o->room = room;
     return true;
@@ -151,9 +151,10 @@ static int capture_output(lua_State *L) {
 static int capture_close(lua_State *L) {
     struct capture *c = check(L);
     for (int i = 0; i < 2; i++) {
-        free(c->out[i].bytes);
-        c->out[i].bytes = NULL;
-        c->out[i].size = c->out[i].room = 0;
+        struct output *o = &c->out[i];
+        if (o->room) munmap(o->bytes, o->room);
+        o->bytes = NULL;
+        o->size = o->ready = o->room = 0;
     }
     luaL_unref(L, LUA_REGISTRYINDEX, c->anchor);
     c->anchor = LUA_NOREF;
