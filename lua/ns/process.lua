@@ -6,6 +6,7 @@
 if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
 local core = require "ns.core"
 local check = require "ns.check"
+local ending = require "ns.ending"
 local raise = check.raise
 local result = require "ns.result"
 local signals = require "ns.signals"
@@ -16,9 +17,6 @@ Process.__index = Process
 
 -- How long run and communicate wait for output after the program's end, where a grandchild keeps a pipe open: seconds.
 local LINGER = 0.5
-local GRACE = 2
-
-local FROM_TERMINAL = { [signals.number("TSTP")] = true, [signals.number("TTIN")] = true, [signals.number("TTOU")] = true }
 
 -- The handle of a detached program that was closed while it ran: the real one waits with `ns.spawn`, which reaps it.
 local CLOSED = { isclosed = function() return true end, getfd = function() raise "attempt to use a closed process" end }
@@ -31,98 +29,6 @@ end
 --- Is it a process?
 function process.is(value)
   return getmetatable(value) == Process
-end
-
-local function lost(errno)
-  return nil, "the status is lost: SIGCHLD is ignored, or somebody else has reaped the process", errno
-end
-
---- Keeps the status once it is known, ends what is left of a tree that was being stopped, and takes the terminal back.
-local function settle(self, ok, how, code)
-  self.wall = core.clock() - self.started
-  if self.ending and self.ending.tree then self.ending.tree:kill() end
-  if self.terminal then core.restore_terminal(self.terminal) end
-  self.terminal = nil
-  if how == "lost" then
-    self.status = { lost(code) }
-  else
-    self.status = { ok, how, code }
-  end
-  return self.status[1], self.status[2], self.status[3]
-end
-
-local function remaining(deadline)
-  return deadline and math.max(0, deadline - core.clock())
-end
-
-local function earliest(a, b)
-  return a and b and math.min(a, b) or a or b
-end
-
--- A program that has the host's terminal can be stopped from there: how often that is looked for, in seconds.
-local GLANCE = 0.1
-
---- How long to wait at once.
-local function patience(self, deadline)
-  local left = remaining(deadline)
-  return self.terminal and math.min(left or GLANCE, GLANCE) or left
-end
-
---- Stops together with a program that was stopped at the terminal.
-local function follow(self)
-  local signal = self.terminal and self.handle:stopped()
-  if signal and FROM_TERMINAL[signal] then core.suspend(self.terminal) end
-end
-
--- ---- how a program is ended: SIGTERM, some patience, SIGKILL. Nobody waits in between: `ending` keeps how far it is ----
-
---- Ends the program and all it has started, now.
-local function force(self)
-  local tree = self.ending and self.ending.tree
-  self.ending = { tree = tree }
-  self.handle:kill(signals.number("KILL"), true)
-  if tree then tree:kill() end
-end
-
---- Asks the program to end; after `grace` seconds it is forced to.
-local function ask(self, grace)
-  if grace == 0 then return force(self) end
-  local at = core.clock() + grace
-  if self.ending then
-    self.ending.due = earliest(self.ending.due, at)
-    return
-  end
-  if self.alone then self.handle:kill(signals.number("STOP")) end -- it starts nothing more that would not be found
-  self.ending = { tree = self.alone and core.tree(self.pid), due = at }
-  self.handle:kill(signals.number("TERM"))
-  self.handle:kill(signals.number("CONT"))
-end
-
---- When there is something to be done, if it has not ended by then.
-local function due(self)
-  if self.ending then return self.ending.due end
-  return self.deadline
-end
-
---- Does what is due, if anything is.
-local function advance(self)
-  if remaining(due(self)) ~= 0 then return end
-  if self.ending then return force(self) end
-  self.timed_out = true
-  ask(self, self.grace or GRACE)
-end
-
---- One wait after the other until `deadline`, as signals end each of them: so a Ctrl-C gets through.
-local function wait_until(self, deadline)
-  if self.status then return self.status[1], self.status[2], self.status[3] end
-  if self.handle:isclosed() then return nil, "attempt to wait for a closed process" end
-  while true do
-    local ok, how, code = self.handle:wait(patience(self, earliest(deadline, due(self))))
-    if how ~= "again" and how ~= "timeout" then return settle(self, ok, how, code) end
-    follow(self)
-    advance(self)
-    if how == "timeout" and remaining(deadline) == 0 then return nil, "timeout" end
-  end
 end
 
 local function check_seconds(value, name, position)
@@ -143,7 +49,7 @@ process.check_seconds = check_seconds
 -- @see waitid(2)
 function Process:wait(seconds)
   check_seconds(seconds, "wait")
-  return wait_until(self, seconds and core.clock() + seconds)
+  return ending.wait(self, seconds and core.clock() + seconds)
 end
 
 --- Sends a signal (default TERM) to the program.
@@ -167,8 +73,8 @@ end
 -- @raise if grace is no number from 0 up
 function Process:stop(grace)
   check_seconds(grace, "stop")
-  if not self.status and not self.handle:isclosed() then ask(self, grace or self.grace or GRACE) end
-  return wait_until(self)
+  if not self.status and not self.handle:isclosed() then ending.ask(self, grace) end
+  return ending.wait(self)
 end
 
 local function close_file(file)
@@ -179,8 +85,8 @@ end
 function Process:close()
   if not self.handle:isclosed() then
     if not self.status and not self.detached then
-      force(self)
-      wait_until(self, core.clock() + 5)
+      ending.force(self)
+      ending.wait(self, core.clock() + 5)
     end
     if self.detached and not self.status then
       self.handle = CLOSED
@@ -247,18 +153,18 @@ local function collect(self, capture)
   local pidfd = not self.status and self.handle:getfd() or nil
   local linger = not pidfd and core.clock() + LINGER
   while true do
-    local deadline = linger or due(self)
-    local what = capture:step(patience(self, deadline), pidfd)
+    local deadline = linger or ending.due(self)
+    local what = capture:step(ending.patience(self, deadline), pidfd)
     if what == "done" then return end
-    if what == "timeout" and pidfd then follow(self) end
+    if what == "timeout" and pidfd then ending.follow(self) end
     if what == "fed" then
       close_file(self.stdin)
     elseif what == "exited" then
-      wait_until(self)
+      ending.wait(self)
       pidfd, linger = nil, core.clock() + LINGER
     elseif pidfd then
-      advance(self)
-    elseif remaining(linger) == 0 then
+      ending.advance(self)
+    elseif ending.remaining(linger) == 0 then
       return
     end
   end

@@ -1,0 +1,105 @@
+--- How a program is waited for, and brought to its end: SIGTERM, some patience, SIGKILL. Nobody sleeps in between: the
+-- process keeps in `ending` how far it is, and whoever waits for it does what is due.
+-- @module ns.ending
+if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+local core = require "ns.core"
+local signals = require "ns.signals"
+
+local ending = {}
+
+local GRACE = 2 -- seconds
+
+-- A program that has the host's terminal can be stopped from there: how often that is looked for, in seconds.
+local GLANCE = 0.1
+local FROM_TERMINAL = { [signals.number("TSTP")] = true, [signals.number("TTIN")] = true, [signals.number("TTOU")] = true }
+
+local function lost(errno)
+  return nil, "the status is lost: SIGCHLD is ignored, or somebody else has reaped the process", errno
+end
+
+--- Keeps the status once it is known, ends what is left of a tree that was being stopped, and takes the terminal back.
+local function settle(self, ok, how, code)
+  self.wall = core.clock() - self.started
+  if self.ending and self.ending.tree then self.ending.tree:kill() end
+  if self.terminal then core.restore_terminal(self.terminal) end
+  self.terminal = nil
+  if how == "lost" then
+    self.status = { lost(code) }
+  else
+    self.status = { ok, how, code }
+  end
+  return self.status[1], self.status[2], self.status[3]
+end
+
+--- Seconds until then, 0 when it is over; nil for ever.
+function ending.remaining(deadline)
+  return deadline and math.max(0, deadline - core.clock())
+end
+
+local function earliest(a, b)
+  return a and b and math.min(a, b) or a or b
+end
+
+--- How long to wait at once.
+function ending.patience(self, deadline)
+  local left = ending.remaining(deadline)
+  return self.terminal and math.min(left or GLANCE, GLANCE) or left
+end
+
+--- Stops together with a program that was stopped at the terminal.
+function ending.follow(self)
+  local signal = self.terminal and self.handle:stopped()
+  if signal and FROM_TERMINAL[signal] then core.suspend(self.terminal) end
+end
+
+--- Ends the program and all it has started, now.
+function ending.force(self)
+  local tree = self.ending and self.ending.tree
+  self.ending = { tree = tree }
+  self.handle:kill(signals.number("KILL"), true)
+  if tree then tree:kill() end
+end
+
+--- Asks the program to end; after `grace` seconds (else those of its spec) it is forced to.
+function ending.ask(self, grace)
+  grace = grace or self.grace or GRACE
+  if grace == 0 then return ending.force(self) end
+  local at = core.clock() + grace
+  if self.ending then
+    self.ending.due = earliest(self.ending.due, at)
+    return
+  end
+  if self.alone then self.handle:kill(signals.number("STOP")) end -- it starts nothing more that would not be found
+  self.ending = { tree = self.alone and core.tree(self.pid), due = at }
+  self.handle:kill(signals.number("TERM"))
+  self.handle:kill(signals.number("CONT"))
+end
+
+--- When there is something to be done, if it has not ended by then.
+function ending.due(self)
+  if self.ending then return self.ending.due end
+  return self.deadline
+end
+
+--- Does what is due, if anything is.
+function ending.advance(self)
+  if ending.remaining(ending.due(self)) ~= 0 then return end
+  if self.ending then return ending.force(self) end
+  self.timed_out = true
+  ending.ask(self)
+end
+
+--- One wait after the other until `deadline`, as signals end each of them: so a Ctrl-C gets through.
+function ending.wait(self, deadline)
+  if self.status then return self.status[1], self.status[2], self.status[3] end
+  if self.handle:isclosed() then return nil, "attempt to wait for a closed process" end
+  while true do
+    local ok, how, code = self.handle:wait(ending.patience(self, earliest(deadline, ending.due(self))))
+    if how ~= "again" and how ~= "timeout" then return settle(self, ok, how, code) end
+    ending.follow(self)
+    ending.advance(self)
+    if how == "timeout" and ending.remaining(deadline) == 0 then return nil, "timeout" end
+  end
+end
+
+return ending
