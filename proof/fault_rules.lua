@@ -120,7 +120,8 @@ end
 
 local function failed(point, o, mode, error)
   if not o.ok then
-    if error == errno.ENOMEM and o.p:find("memory") then return nil, "raised" end
+    local of_memory = error == errno.ENOMEM or rules.call(point) == "mmap" -- why there is none, Lua does not tell
+    if of_memory and o.p:find("memory") then return nil, "raised" end
     return "raised"
   end
   if not o.p then return refusal(point, o, error) end
