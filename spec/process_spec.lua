@@ -255,6 +255,18 @@ describe("a host", function()
     machine.eventually(function() return machine.read("/proc/" .. r.stdout:match("%d+") .. "/comm") == nil end)
   end)
 
+  -- as Linux does where a pids limit of the cgroup is reached: the number of the pidfd is written before the limit is seen
+  it("whose clone is refused late keeps a descriptor that has the number which the pidfd was to have", function()
+    local r = machine.host([[
+      print((select(2, require("ns").spawn { "true" })))
+      collectgarbage()
+      collectgarbage()
+      print(require("lfs").symlinkattributes("/proc/self/fd/9", "mode"))
+    ]], { spec = { fds = { [9] = 0 } }, under = { "strace", "-qq", "-o", "/dev/null", "-e", "trace=clone",
+      "-e", "inject=clone:error=EAGAIN:poke_exit=@arg3=09000000:when=1" } })
+    assert.matches("^clone: Resource temporarily unavailable %(EAGAIN%)[^\n]*\nlink\n$", r.stdout .. r.stderr)
+  end)
+
   it("that ends leaves a detached program alone", function()
     local r = machine.host([[
       local ns = require "ns"

@@ -217,7 +217,8 @@ int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const 
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
     }
     if (theirs >= 0) close(theirs);
-    s->pidfd = ns_above_stdio(s->pidfd);
+    /* a clone that is refused late, by a pids limit, has written a number already, of what is not open */
+    s->pidfd = pid > 0 ? ns_above_stdio(s->pidfd) : -1;
     if (pid > 0 && s->pidfd < 0) pid = give_up((pid_t)pid);
     if (pid > 0) return s->pid = (pid_t)pid, 0;
     ns_boarded(s, l);
