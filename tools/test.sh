@@ -8,6 +8,11 @@ passed=0 failed=0 skipped=0
 log=$(mktemp) proof=$(mktemp) complaints=$(mktemp)
 trap 'rm -f "$log" "$proof" "$complaints"' EXIT
 
+# each failure in the log in six lines: where, which test, what
+failures() {
+  awk '/^(Failure|Error) -> / { left = 6 } /^FAILED: / && !left { left = 1 } left-- > 0' "$log"
+}
+
 # run NAME COMMAND...: the command's last line is counted; what failed is kept, to be said again where nobody misses it
 run() {
   name=$1
@@ -21,7 +26,7 @@ run() {
   esac
   # shellcheck disable=SC2086
   set -- $line
-  [ "$3" -eq 0 ] || { echo "== $name: $3 failed" && sed -n '/^\(Failure\|Error\) -> /,$p; /^FAILED: /p' "$log"; } >>"$complaints"
+  [ "$3" -eq 0 ] || { echo "== $name: $3 failed" && failures; } >>"$complaints"
   passed=$((passed + $1)) failed=$((failed + $3)) skipped=$((skipped + $5))
 }
 

@@ -8,7 +8,12 @@ busted.subscribe({ "suite", "end" }, function()
   return nil, true
 end)
 
-local before
+local before, name
+
+busted.subscribe({ "test", "start" }, function(element)
+  name = element.name
+  return nil, true
+end)
 
 busted.before_each(function() before = snapshot.take() end)
 
@@ -16,5 +21,5 @@ busted.after_each(function()
   collectgarbage()
   collectgarbage()
   local changed = snapshot.changed(before)
-  if changed then error(changed) end
+  if changed then error(("after '%s' %s"):format(name, changed)) end
 end)

@@ -36,14 +36,26 @@ function snapshot.take()
   }
 end
 
+--- The lines of one text that the other has not, each after `sign`.
+local function without(text, other, sign)
+  local known, list = {}, {}
+  for line in other:gmatch("[^\n]+") do known[line] = true end
+  for line in text:gmatch("[^\n]+") do
+    if not known[line] then list[#list + 1] = sign .. line end
+  end
+  return table.concat(list)
+end
+
 --- What has changed since `before`, in words; nil if nothing has.
 function snapshot.changed(before)
-  local after = snapshot.take()
+  local after, list = snapshot.take(), {}
   for what, value in pairs(before) do
     if after[what] ~= value then
-      return ("the %s of the host changed from\n%s\nto\n%s"):format(what, value, after[what])
+      local difference = without(value, after[what], "  - ") .. without(after[what], value, "  + ")
+      list[#list + 1] = ("the %s of the host changed:%s"):format(what, difference)
     end
   end
+  return list[1] and table.concat(list, "; ")
 end
 
 return snapshot

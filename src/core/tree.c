@@ -15,6 +15,7 @@
 #include "../launcher/sys.h"
 
 #define TREE "ns.Tree"
+#define PATIENCE 1000000000l /* nanoseconds */
 
 struct member {
     pid_t pid;
@@ -25,21 +26,27 @@ struct member {
 struct tree {
     struct member *members;
     size_t count, room;
-    bool stop; /* who is stopped starts nothing more, and does not reap: so the children keep their pids meanwhile */
+    bool stop;   /* who is stopped starts nothing more, and does not reap: so the children keep their pids meanwhile */
+    long waited; /* for such stops, nanoseconds */
 };
+
+/* What follows the name, which may be anything, in a stat file; proc(5), from field 3 on. Empty: it is gone */
+static const char *read_stat(const char *path, char *text, size_t size) {
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(text, 1, size - 1, f) : 0;
+    if (f) fclose(f);
+    text[n] = 0;
+    const char *name_end = strrchr(text, ')');
+    return name_end ? name_end + 1 : "";
+}
 
 /* When a process has begun: this and the pid are no other's. 0: it is gone */
 static unsigned long long birth(pid_t pid) {
     char path[64], text[1024];
     unsigned long long born;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *f = fopen(path, "re");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-    if (f) fclose(f);
-    text[n] = 0;
-    const char *rest = strrchr(text, ')'); /* the name before it may be anything; proc(5), field 22 */
-    static const char form[] = ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu";
-    return rest && sscanf(rest, form, &born) == 1 ? born : 0;
+    static const char form[] = " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu";
+    return sscanf(read_stat(path, text, sizeof text), form, &born) == 1 ? born : 0;
 }
 
 /* Where pidfds are not to be had, a member is known by its pid and its birth. */
@@ -70,21 +77,34 @@ static void add(struct tree *t, pid_t pid) {
     t->members[t->count++] = m;
 }
 
-static char state_of(pid_t pid) {
-    char path[64], state = 'X';
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *f = fopen(path, "re");
-    if (!f || fscanf(f, "%*[^)]) %c", &state) != 1) state = 'X';
-    if (f) fclose(f);
-    return state;
+static DIR *open_threads(pid_t pid) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    return opendir(path);
 }
 
-/* A process that was told to stop may be in the middle of a fork, and the child that comes of it is nobody's whom we know. */
-static void await_stop(pid_t pid) {
-    for (int i = 0; i < 1000; i++) {
-        char state = state_of(pid);
-        if (state != 'R' && state != 'S') return;
-        nanosleep(&(struct timespec){0, 50000}, NULL);
+static char state_of(pid_t pid, const char *thread) {
+    char path[64], text[1024], state;
+    snprintf(path, sizeof path, "/proc/%d/task/%.20s/stat", (int)pid, thread);
+    return sscanf(read_stat(path, text, sizeof text), " %c", &state) == 1 ? state : 'X';
+}
+
+static bool is_moving(pid_t pid) {
+    bool moving = false;
+    DIR *threads = open_threads(pid);
+    if (!threads) return false;
+    for (struct dirent *d; !moving && (d = readdir(threads));)
+        moving = d->d_name[0] != '.' && strchr("RSD", state_of(pid, d->d_name));
+    closedir(threads);
+    return moving;
+}
+
+/* A process that was told to stop may be in the middle of a fork, and the child that comes of it is nobody's whom we know. D
+ * is no stop: so a fork waits for locks. But so does a vfork, and as long as its child likes, hence the limit. */
+static void await_stop(struct tree *t, pid_t pid) {
+    for (long pause = 50000; t->waited < PATIENCE && is_moving(pid); pause *= pause < 1000000 ? 2 : 1) {
+        nanosleep(&(struct timespec){0, pause}, NULL);
+        t->waited += pause;
     }
 }
 
@@ -99,10 +119,8 @@ static void add_children_of_thread(struct tree *t, pid_t pid, const char *thread
 }
 
 static void add_children(struct tree *t, pid_t pid) {
-    char path[64];
-    if (t->stop) await_stop(pid);
-    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    DIR *threads = opendir(path);
+    if (t->stop) await_stop(t, pid);
+    DIR *threads = open_threads(pid);
     if (!threads) return;
     for (struct dirent *d; (d = readdir(threads));)
         if (d->d_name[0] != '.') add_children_of_thread(t, pid, d->d_name);
@@ -139,7 +157,7 @@ int nsL_tree(lua_State *L) {
     struct tree *t = lua_newuserdata(L, sizeof *t);
     *t = (struct tree){0};
     nsL_setclass(L, TREE);
-    await_stop((pid_t)luaL_checkinteger(L, 1));
+    await_stop(t, (pid_t)luaL_checkinteger(L, 1));
     find(t, (pid_t)luaL_checkinteger(L, 1));
     return 1;
 }
