@@ -131,6 +131,7 @@ describe("a method of a process refuses", function()
     for _, seconds in ipairs { 1e18, math.huge } do
       local q = assert(ns.spawn { "sh", "-c", "sleep 0.05" })
       assert.is_true((q:wait(seconds)))
+      q:close()
     end
   end)
 end)

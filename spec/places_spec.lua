@@ -37,9 +37,9 @@ describe("a place in the new root", function()
     it("of an overlay may have any name", function()
       local odd = directory .. "/a\\:b,=\\"
       assert(ns.run({ "mkdir", "-p", odd .. "/u", odd .. "/w" }).ok)
-      local p = assert(ns.spawn { "sh", "-c", "echo new > /x/f", flags = FLAGS, root = "empty", system = true,
-        mounts = { { type = "overlay", target = "/x", lower = odd, upper = odd .. "/u", work = odd .. "/w" } } })
-      assert(p:wait())
+      local p = ns.spawn { "sh", "-c", "echo new > /x/f", flags = FLAGS, root = "empty", system = true,
+        mounts = { { type = "overlay", target = "/x", lower = odd, upper = odd .. "/u", work = odd .. "/w" } } }
+      assert.is_true((machine.status(p)))
       assert.equal("new\n", machine.read(odd .. "/u/f"))
     end)
   end

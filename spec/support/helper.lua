@@ -1,4 +1,4 @@
---- Loaded before all specs: after every test nothing is left of it.
+--- Loaded before all specs: after every test nothing is left of it, nor is anything left to the collector.
 local busted = require "busted"
 local machine = require "support.machine"
 local snapshot = require "support.snapshot"
@@ -18,8 +18,9 @@ end)
 busted.before_each(function() before = snapshot.take() end)
 
 busted.after_each(function()
-  collectgarbage()
-  collectgarbage()
   local changed = snapshot.changed(before)
-  if changed then error(("after '%s' %s"):format(name, changed)) end
+  if not changed then return end
+  collectgarbage() -- or what a test has left would be missed by the next one
+  collectgarbage()
+  error(("after '%s' %s"):format(name, changed))
 end)

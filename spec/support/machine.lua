@@ -170,6 +170,13 @@ function machine.eventually(condition, seconds)
   end
 end
 
+--- Waits for a process and closes it, which the collector would do later: its status.
+function machine.status(p)
+  local ok, how, code = assert(p):wait()
+  p:close()
+  return ok, how, code
+end
+
 --- Writes a file and returns its path.
 function machine.file(path, text, mode)
   local f = assert(io.open(path, "w"))
