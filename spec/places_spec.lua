@@ -54,4 +54,17 @@ describe("a place in the new root", function()
     assert.equal("its upper D/file is no directory", overlay { upper = "/file", work = "/a:b" })
     assert.equal("its work D/none is no directory", overlay { upper = "/a:b", work = "/none" })
   end)
+
+  machine.root_it("of an overlay over a directory with mounts below it has the first of them named", function()
+    local r = machine.host(([[
+      os.execute("mount -t tmpfs x '%s/a:b'")
+      for _, lower in ipairs { "/", "/." } do
+        print((select(2, require("ns").spawn { "true", flags = "user,mount", root = "empty", system = true,
+          mounts = { { type = "overlay", target = "/x", lower = "%s" .. lower } } })))
+      end
+    ]]):format(directory, directory), { under = { "unshare", "-m" } })
+    local says = ("mount overlay of %s/ on /x: Invalid argument (EINVAL); %s/a:b is mounted below its lower, and in a user "
+      .. "namespace nothing may be uncovered\n"):format(directory, directory)
+    assert.equal(says .. says:gsub("/ on", "/. on"), r.stdout .. r.stderr)
+  end)
 end)

@@ -137,16 +137,30 @@ end
 
 local function install_uidmap() return "install it: apt-get install uidmap" end
 
+--- The first mount of the host below a directory, or nil.
+local function mount_below(path)
+  local top, f = (core.realpath(path) or path):gsub("/$", "") .. "/", io.open("/proc/self/mountinfo")
+  local text = f and f:read("*a") or ""
+  if f then f:close() end
+  for place in text:gmatch("%S+ %S+ %S+ %S+ (%S+)[^\n]*\n") do
+    place = place:gsub("\\(%d%d%d)", function(octal) return string.char(tonumber(octal, 8)) end)
+    if #place > #top and place:sub(1, #top) == top then return place end
+  end
+end
+
 --- The kernel says EINVAL for whatever it is of an overlay's directories.
 local function no_layer(step)
+  local covered
   for _, option in ipairs(step.options) do
     local layer, list = option:match("^(%l+)dir=(.*)$")
     list = (list or ""):gsub("\\(.)", { [":"] = "\1", ["\\"] = "\2" })
     for path in list:gmatch(layer == "lower" and "[^:]+" or ".+") do
       path = path:gsub("\1", ":"):gsub("\2", "\\")
       if not core.access(path .. "/.", 0) then return ("its %s %s is no directory"):format(layer, path) end
+      covered = covered or layer == "lower" and mount_below(path)
     end
   end
+  return covered and ("%s is mounted below its lower, and in a user namespace nothing may be uncovered"):format(covered)
 end
 
 local function not_ours(step)
