@@ -18,6 +18,16 @@ local SCRIPTS = {
   run = [[
     local ns = require "ns"
     return function() ns.run { "cat", stdin = ("x"):rep(1000), max_output = 500 } end]],
+  communicate = [[
+    local ns = require "ns"
+    return function()
+      local p = ns.spawn { "cat", stdin = "pipe", stdout = "pipe" }
+      p.stdin:write("a")
+      p.stdin:flush()
+      p.stdin:write(("b"):rep(99))
+      local r = p:communicate("c")
+      assert(r.stdout == "a" .. ("b"):rep(99) .. "c", r.stdout)
+    end]],
   refusal = [[
     local ns = require "ns"
     return function() ns.run { "/nope" } end]],

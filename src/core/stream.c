@@ -169,10 +169,12 @@ int nsL_pending(lua_State *L) {
     STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
     FILE *f = handle_file(stream);
     size_t n = f ? __fpending(f) : 0;
-    char *bytes = diverted = lua_newuserdata(L, n + 1);
+    char *bytes = lua_newuserdata(L, n + 1);
+    diverted = bytes;
     if (n > 0) fflush(f);
-    lua_pushlstring(L, bytes, (size_t)(diverted - bytes));
-    diverted = NULL;
+    n = (size_t)(diverted - bytes);
+    diverted = NULL; /* before there may be no memory for the string */
+    lua_pushlstring(L, bytes, n);
     return 1;
 }
 
