@@ -50,9 +50,11 @@ local ACTIONS = {
     assert(ns.run({ "cat", stdin = ("x"):rep(1000), max_output = 500, timeout = 20 }).stdout == ("x"):rep(500))]],
   communicate = [[
     local p = assert(ns.spawn { "sh", "-c", "cat; echo err >&2", stdin = "pipe", stdout = "pipe", stderr = "pipe" })
-    p.stdin:write("by hand, ")
+    p.stdin:write("sent, ")
+    p.stdin:flush()
+    p.stdin:write(("by hand, "):rep(9))
     local r = assert(p:communicate(("x"):rep(10000)))
-    assert(r.ok and #r.stdout == 10009 and r.stderr == "err\n")]],
+    assert(r.ok and #r.stdout == 10087 and r.stderr == "err\n")]],
   pty = [[
     local p = assert(ns.spawn { "sh", "-c", "read x; stty size; echo $x", pty = { rows = 10, cols = 20 } })
     assert(p:resize(11, 21))
