@@ -9,8 +9,8 @@ end
 
 describe("a start", function()
   it("that hangs ends at the timeout, with the name of the step", function()
-    local said = under("chdir:delay_enter=3000000", [[
-      local p, message, errno, detail = require("ns").spawn { "true", cwd = "/usr", timeout = 1 }
+    local said = under("chdir:delay_enter=5000000", [[
+      local p, message, errno, detail = require("ns").spawn { "true", cwd = "/usr", timeout = 2 }
       print(p, message, errno, detail.step, detail.path)
     ]])
     assert.equal("nil\ttimeout in: chdir /usr\t110\tchdir\t/usr\n", said)
