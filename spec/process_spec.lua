@@ -145,6 +145,45 @@ describe("a process", function()
     end
   end)
 
+  it("is ended with all that it has started by a host that has hardly a descriptor left", function()
+    local mark = "6" .. (os.time() % 100000) .. ".75"
+    for _, ending in ipairs { "p:close()", "p:stop(0.1)", "p:kill 'STOP' p:stop(0.1)" } do
+      local r = machine.host(([[
+        local line = "i=0; while [ $i -lt 60 ]; do sleep %s & i=$((i + 1)); done; echo; wait"
+        local p = assert(require("ns").spawn { "sh", "-c", line, stdout = "pipe" })
+        p.stdout:read()
+        %s
+        p:close()
+      ]]):format(mark, ending), { spec = { rlimits = { nofile = 32 } } })
+      assert.truthy(r.ok, r.stderr)
+      machine.eventually(function() return machine.processes(mark) == 0 end)
+    end
+  end)
+
+  it("that somebody else has reaped has no tree: its pid may be another's", function()
+    local r = machine.host([[
+      local ns, core = require "ns", require "ns.core"
+      core.tree = function() print "looked for" end
+      local p = assert(ns.spawn { "true", stdout = "pipe" })
+      p.stdout:read()
+      while io.open(("/proc/%d/stat"):format(p.pid)) do end
+      p:stop()
+      print "stopped"
+    ]], { under = { "perl", "-e", [[$SIG{CHLD} = "IGNORE"; exec @ARGV]] } })
+    assert.equal("stopped\n", r.stdout .. r.stderr)
+  end)
+
+  it("goes on to its end when a Ctrl-C comes while it is stopped", function()
+    local r = machine.host [[
+      local ns, core = require "ns", require "ns.core"
+      core.tree = function() error("interrupted!", 0) end
+      local p = assert(ns.spawn { "sleep", "9" })
+      print(pcall(p.stop, p))
+      print(p:wait(5))
+    ]]
+    assert.equal("false\tinterrupted!\nnil\tsignal\t15\n", r.stdout .. r.stderr)
+  end)
+
   it("is killed and reaped when it is closed, and closing twice is fine", function()
     local p = assert(ns.spawn { "sleep", "5", stdout = "pipe" })
     local pid, out = p.pid, p.stdout

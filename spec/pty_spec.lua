@@ -80,6 +80,8 @@ describe("a terminal of its own", function()
       assert.has_error(function() p:resize(size[1], size[2]) end)
     end
     p:close()
+    p:close()
+    assert.same({ nil, "Bad file descriptor", 9 }, { p:resize(40, 100) })
     local plain = assert(ns.spawn { "true" })
     assert.same({ nil, "the program has no terminal of its own", 25 }, { plain:resize(24, 80) })
     plain:close()

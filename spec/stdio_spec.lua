@@ -80,6 +80,24 @@ describe("stdio", function()
     p:close()
   end)
 
+  it("holds on to files that nobody else holds, though the collector comes", function()
+    local r = machine.host [[
+      local core = require "ns.core"
+      local bag = core.bag
+      core.bag = function()
+        collectgarbage()
+        collectgarbage()
+        return bag()
+      end
+      local ns = require "ns"
+      local line = "readlink /proc/self/fd/0 /proc/self/fd/5"
+      local function file() return assert(io.open "/etc/passwd") end
+      local p = ns.spawn { "sh", "-c", line, stdin = file(), fds = { [5] = file() }, stdout = "pipe" }
+      io.write(p.stdout:read("*a"), ns.run({ "sh", "-c", line, stdin = file(), fds = { [5] = file() } }).stdout)
+    ]]
+    assert.equal(("/etc/passwd\n"):rep(4), r.stdout .. r.stderr)
+  end)
+
   it("keeps the order of what the host and the program print", function()
     local r = machine.host([[io.write("a"); require("ns").spawn({ "printf", "b" }):wait(); io.write("c")]])
     assert.equal("abc", r.stdout)
@@ -106,6 +124,13 @@ describe("stdio", function()
 end)
 
 describe("pipes", function()
+  it("block as before when a capture of them is given up", function()
+    local p = assert(ns.spawn { "sh", "-c", "sleep 0.2; echo one", stdout = "pipe" })
+    core.capture(nil, nil, core.fileno(p.stdout), nil):close()
+    assert.equal("one", p.stdout:read())
+    p:close()
+  end)
+
   it("are real Lua files", function()
     local p = assert(ns.spawn { "cat", stdin = "pipe", stdout = "pipe" })
     finally(function() p:close() end)

@@ -105,6 +105,36 @@ describe("with tty, a program at the host's terminal", function()
     end
   end)
 
+  it("gives it back where stdin was given as a path or as a file that is closed since", function()
+    for _, line in ipairs { "stdin = { path = '/dev/tty' } }", "stdin = f } f:close()" } do
+      local t = terminal()
+      t.type(host("local f = io.open('/dev/tty') local p = ns.spawn { 'true', tty = true, " .. line
+        .. " p:wait() print('en' .. 'ded') print('got ' .. io.read())\n") .. "\n")
+      t.expect("ended")
+      t.type("it\n")
+      t.expect("got it\r\n")
+      t.p:close()
+    end
+  end)
+
+  it("gives it back though it has stopped its output, and has left somebody behind who writes", function()
+    local t = terminal()
+    local program = "use POSIX; tcflow(0, TCOOFF); fork or exec qw(timeout 9 echo late); sleep 1"
+    t.type(host(("print(ns.spawn({ 'perl', '-e', %q, tty = true }):wait(9))"):format(program)) .. "\n")
+    t.expect("late\r\ntrue\texit\t0\r\n")
+    t.p:close()
+  end)
+
+  it("has an init that tells its end also to a host which does not ask how often it was stopped", function()
+    local t = terminal()
+    local program = [=[my $me = $$; sub pause { select undef, undef, undef, .001 }
+      if (!fork) { for (1 .. 500) { kill STOP => $me; pause; kill CONT => $me; pause } exit } wait; exit 7]=]
+    t.type(host(("local p = ns.spawn { 'perl', '-e', %q, tty = true, init = true, flags = 'user,pid' } "
+      .. "print(p.handle:wait(15)) p:close()"):format(program)) .. "\n")
+    t.expect("nil\texit\t7\r\n")
+    t.p:close()
+  end)
+
   it("that cannot be started leaves it as it was", function()
     local t = terminal()
     t.type(host("print(ns.spawn { '/nope', tty = true }) print(io.read())\n") .. "\n")

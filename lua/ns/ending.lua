@@ -69,10 +69,15 @@ function ending.ask(self, grace)
     self.ending.due = earliest(self.ending.due, at)
     return
   end
-  if self.alone then self.handle:kill(signals.number("STOP")) end -- it starts nothing more that would not be found
-  self.ending = { tree = self.alone and core.tree(self.pid), due = at }
+  self.ending = { due = at }
+  -- It is stopped, as then it starts nothing more that would not be found. One that is not ours any more has no tree: its
+  -- pid may be another's.
+  local held, done, tree = self.alone and self.handle:kill(signals.number("STOP")), true, nil
+  if held then done, tree = pcall(core.tree, self.pid) end
+  if done then self.ending.tree = tree end
   self.handle:kill(signals.number("TERM"))
   self.handle:kill(signals.number("CONT"))
+  if not done then error(tree, 0) end
 end
 
 --- When there is something to be done, if it has not ended by then.

@@ -3,6 +3,8 @@
 if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
 local core = require "ns.core"
 
+local EBADF = core.constants.errno.EBADF
+
 local pty = {}
 local Pty = { __name = "ns.Pty" }
 Pty.__index = Pty
@@ -43,9 +45,10 @@ end
 --- Tells the program the size of its window. As `p:resize`.
 -- @tparam integer rows lines of text
 -- @tparam integer cols characters
--- @return true; or nil, message, errno
+-- @return true; or nil, message, errno (EBADF after it was closed)
 -- @see ioctl_tty(2)
 function Pty:resize(rows, cols)
+  if io.type(self.output) ~= "file" then return nil, core.strerror(EBADF), EBADF end
   return core.resize(self.fd, rows, cols)
 end
 

@@ -78,7 +78,8 @@ function stdio.check_input(value, where)
   return value
 end
 
---- One of the three words -> {kind=...}, {fd=...} or {path=...}.
+--- One of the three words -> {kind=...}, {fd=...} or {path=...}. The checked spec keeps what the descriptor belongs to: a
+-- collector that comes during the start would close it, and another get its number.
 function stdio.check(value, where)
   local name = where:match("%a+$")
   if type(value) == "string" then
@@ -86,20 +87,25 @@ function stdio.check(value, where)
     return { kind = value }
   end
   local fd = number_of(value, where)
-  if fd then return { fd = fd } end
+  if fd then return { fd = fd, owner = value } end
   if type(value) == "table" then return check_file(value, where, name) end
   check.fail(where, "'inherit', 'null', 'pipe', a file, a descriptor or {path=...} expected, got %s", type(value))
 end
 
+-- What the descriptors of `fds` belong to, for as long as the checked table lives.
+local owners = setmetatable({}, { __mode = "k" })
+
 --- {[number inside] = file or descriptor} -> {[number] = descriptor}.
 function stdio.check_fds(value, where)
   if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
-  local fds = {}
+  local fds, held = {}, {}
   for key, v in next, value do
     local at = check.at(where, key)
     check.integer(3, 1048575)(key, at)
+    held[key] = v
     fds[key] = number_of(v, at) or check.fail(at, "a file or a descriptor expected, got %s", type(v))
   end
+  owners[fds] = held
   return fds
 end
 

@@ -47,6 +47,7 @@ static int prepare(lua_State *L, int arg) {
 
 /* capture(stdin fd, input, stdout fd, stderr fd, [limit]) -> capture */
 int nsL_capture(lua_State *L) {
+    lua_settop(L, 5);
     struct capture *c = lua_newuserdata(L, sizeof *c);
     memset(c, 0, sizeof *c);
     c->in = c->out[0].fd = c->out[1].fd = -1;
@@ -148,7 +149,7 @@ static int capture_output(lua_State *L) {
     return 2;
 }
 
-static int capture_close(lua_State *L) {
+static int capture_free(lua_State *L) {
     struct capture *c = check(L);
     for (int i = 0; i < 2; i++) {
         struct output *o = &c->out[i];
@@ -162,11 +163,22 @@ static int capture_close(lua_State *L) {
     return 0;
 }
 
-static const luaL_Reg methods[] = {{"step", capture_step},
-                                   {"output", capture_output},
-                                   {"close", capture_close},
-                                   {"__gc", capture_close},
-                                   {NULL, NULL}};
+static void give_back(int *fd) {
+    if (*fd >= 0) fcntl(*fd, F_SETFL, fcntl(*fd, F_GETFL) & ~O_NONBLOCK);
+    *fd = -1;
+}
+
+/* c:close(): after an error, a Ctrl-C, the caller goes on with its descriptors, which block as before. */
+static int capture_close(lua_State *L) {
+    struct capture *c = check(L);
+    give_back(&c->in);
+    give_back(&c->out[0].fd);
+    give_back(&c->out[1].fd);
+    return capture_free(L);
+}
+
+static const luaL_Reg methods[] = {
+    {"step", capture_step}, {"output", capture_output}, {"close", capture_close}, {"__gc", capture_free}, {NULL, NULL}};
 
 void nsL_open_capture(lua_State *L) {
     nsL_class(L, CAPTURE, methods);

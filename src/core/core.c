@@ -50,6 +50,7 @@ int luaopen_ns_core(lua_State *L) {
     nsL_open_stream(L);
     nsL_open_bag(L);
     nsL_open_tree(L);
+    nsL_open_terminal(L);
     nsL_open_capture(L);
     nsL_open_host(L);
     lua_newtable(L);

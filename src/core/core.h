@@ -35,7 +35,7 @@ struct spawned {
 /* Makes the new process, in which the `kept` descriptors stay open. It waits for its plan. 0, or -1 with step and error. */
 int ns_spawn(struct spawned *, struct launcher *, uint64_t clone_flags, const int *kept, size_t count);
 void ns_boarded(struct spawned *, struct launcher *);
-void ns_forget_boarding(struct launcher *);
+void ns_forget_launcher(struct launcher *);
 int ns_send_plan(struct spawned *, const struct plan *);
 int ns_above_stdio(int fd);
 bool ns_is_denied(int error);
@@ -69,6 +69,9 @@ void nsL_open_stream(lua_State *L);
 
 /* quiet.c */
 ssize_t ns_write_quietly(int fd, const char *bytes, size_t size);
+
+/* terminal.c */
+void nsL_open_terminal(lua_State *L);
 
 /* capture.c */
 void nsL_open_capture(lua_State *L);

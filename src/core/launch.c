@@ -26,10 +26,7 @@ static int *check_descriptors(lua_State *L, int arg, size_t *count) {
 }
 
 static int launcher_close(lua_State *L) {
-    struct launcher *l = lua_touserdata(L, 1);
-    if (l->fd >= 0) close(l->fd);
-    l->fd = -1;
-    ns_forget_boarding(l);
+    ns_forget_launcher(lua_touserdata(L, 1));
     return 0;
 }
 

@@ -67,7 +67,7 @@ static int make_image(void) {
     return -1;
 }
 
-/* A host may close descriptors that it does not know, and open others under the same number: never execute those. */
+/* A host may close descriptors that it does not know, and open others under the same number: never execute or close those. */
 static bool still_ours(const struct launcher *l) {
     struct stat s;
     return l->fd >= 0 && fstat(l->fd, &s) == 0 && s.st_dev == l->device && s.st_ino == l->inode;
@@ -113,7 +113,9 @@ void ns_boarded(struct spawned *s, struct launcher *l) {
     s->boarding = NULL;
 }
 
-void ns_forget_boarding(struct launcher *l) {
+void ns_forget_launcher(struct launcher *l) {
+    if (still_ours(l)) close(l->fd);
+    l->fd = -1;
     if (l->spare) munmap(l->spare, sizeof *l->spare);
     l->spare = NULL;
 }

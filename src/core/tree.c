@@ -16,6 +16,7 @@
 
 #define TREE "ns.Tree"
 #define PATIENCE 1000000000l /* nanoseconds */
+#define HELD 256             /* pidfds, at the most: the host wants descriptors, too */
 
 struct member {
     pid_t pid;
@@ -27,12 +28,40 @@ struct tree {
     struct member *members;
     size_t count, room;
     bool stop;   /* who is stopped starts nothing more, and does not reap: so the children keep their pids meanwhile */
+    bool poor;   /* there are no descriptors for pidfds */
     long waited; /* for such stops, nanoseconds */
 };
 
-/* What follows the name, which may be anything, in a stat file; proc(5), from field 3 on. Empty: it is gone */
-static const char *read_stat(const char *path, char *text, size_t size) {
+/* Descriptors are short, errno says: the tree gives back those that it holds. Did that help? */
+static bool give_back(struct tree *t) {
+    bool any = false;
+    if (errno != EMFILE && errno != ENFILE) return false;
+    for (size_t i = 0; i < t->count; i++) {
+        struct member *m = &t->members[i];
+        if (m->pidfd < 0) continue;
+        close(m->pidfd);
+        m->pidfd = -1;
+        any = true;
+    }
+    t->poor = true;
+    return any;
+}
+
+static FILE *open_text(struct tree *t, const char *path) {
     FILE *f = fopen(path, "re");
+    return f || !give_back(t) ? f : fopen(path, "re");
+}
+
+static DIR *open_threads(struct tree *t, pid_t pid) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    return threads || !give_back(t) ? threads : opendir(path);
+}
+
+/* What follows the name, which may be anything, in a stat file; proc(5), from field 3 on. Empty: it is gone */
+static const char *read_stat(struct tree *t, const char *path, char *text, size_t size) {
+    FILE *f = open_text(t, path);
     size_t n = f ? fread(text, 1, size - 1, f) : 0;
     if (f) fclose(f);
     text[n] = 0;
@@ -41,24 +70,24 @@ static const char *read_stat(const char *path, char *text, size_t size) {
 }
 
 /* When a process has begun: this and the pid are no other's. 0: it is gone */
-static unsigned long long birth(pid_t pid) {
+static unsigned long long birth(struct tree *t, pid_t pid) {
     char path[64], text[1024];
     unsigned long long born;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     static const char form[] = " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu";
-    return sscanf(read_stat(path, text, sizeof text), form, &born) == 1 ? born : 0;
+    return sscanf(read_stat(t, path, text, sizeof text), form, &born) == 1 ? born : 0;
 }
 
 /* Where pidfds are not to be had, a member is known by its pid and its birth. */
-static long signal_member(const struct member *m, int signal) {
+static long signal_member(struct tree *t, const struct member *m, int signal) {
     long r = m->pidfd < 0 ? -ENOSYS : sys(__NR_pidfd_send_signal, m->pidfd, signal, NULL, 0);
     if (r != -ENOSYS && r != -EPERM) return r;
-    return birth(m->pid) == m->born ? sys(__NR_kill, m->pid, signal) : -ESRCH;
+    return birth(t, m->pid) == m->born ? sys(__NR_kill, m->pid, signal) : -ESRCH;
 }
 
-static bool is_known(const struct tree *t, pid_t pid) {
+static bool is_known(struct tree *t, pid_t pid) {
     for (size_t i = 0; i < t->count; i++)
-        if (t->members[i].pid == pid && !FAILED(signal_member(&t->members[i], 0))) return true;
+        if (t->members[i].pid == pid && !FAILED(signal_member(t, &t->members[i], 0))) return true;
     return false;
 }
 
@@ -71,30 +100,25 @@ static void add(struct tree *t, pid_t pid) {
         t->members = grown;
         t->room = room;
     }
-    struct member m = {pid, (int)sys(__NR_pidfd_open, pid, 0), birth(pid)};
-    if (m.pidfd == -ESRCH || (m.pidfd < 0 && m.born == 0)) return;
-    if (t->stop) signal_member(&m, SIGSTOP);
+    struct member m = {pid, -1, birth(t, pid)};
+    if (m.born == 0) return;
+    if (!t->poor && t->count < HELD) m.pidfd = (int)sys(__NR_pidfd_open, pid, 0);
+    if (t->stop) signal_member(t, &m, SIGSTOP);
     t->members[t->count++] = m;
 }
 
-static DIR *open_threads(pid_t pid) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    return opendir(path);
-}
-
-static char state_of(pid_t pid, const char *thread) {
+static char state_of(struct tree *t, pid_t pid, const char *thread) {
     char path[64], text[1024], state;
     snprintf(path, sizeof path, "/proc/%d/task/%.20s/stat", (int)pid, thread);
-    return sscanf(read_stat(path, text, sizeof text), " %c", &state) == 1 ? state : 'X';
+    return sscanf(read_stat(t, path, text, sizeof text), " %c", &state) == 1 ? state : 'X';
 }
 
-static bool is_moving(pid_t pid) {
+static bool is_moving(struct tree *t, pid_t pid) {
     bool moving = false;
-    DIR *threads = open_threads(pid);
+    DIR *threads = open_threads(t, pid);
     if (!threads) return false;
     for (struct dirent *d; !moving && (d = readdir(threads));)
-        moving = d->d_name[0] != '.' && strchr("RSD", state_of(pid, d->d_name));
+        moving = d->d_name[0] != '.' && strchr("RSD", state_of(t, pid, d->d_name));
     closedir(threads);
     return moving;
 }
@@ -102,7 +126,7 @@ static bool is_moving(pid_t pid) {
 /* A process that was told to stop may be in the middle of a fork, and the child that comes of it is nobody's whom we know. D
  * is no stop: so a fork waits for locks. But so does a vfork, and as long as its child likes, hence the limit. */
 static void await_stop(struct tree *t, pid_t pid) {
-    for (long pause = 50000; t->waited < PATIENCE && is_moving(pid); pause *= pause < 1000000 ? 2 : 1) {
+    for (long pause = 50000; t->waited < PATIENCE && is_moving(t, pid); pause *= pause < 1000000 ? 2 : 1) {
         nanosleep(&(struct timespec){0, pause}, NULL);
         t->waited += pause;
     }
@@ -112,7 +136,7 @@ static void add_children_of_thread(struct tree *t, pid_t pid, const char *thread
     char path[64];
     int child;
     snprintf(path, sizeof path, "/proc/%d/task/%.20s/children", (int)pid, thread);
-    FILE *f = fopen(path, "re");
+    FILE *f = open_text(t, path);
     if (!f) return;
     while (fscanf(f, "%d", &child) == 1) add(t, child);
     fclose(f);
@@ -120,7 +144,7 @@ static void add_children_of_thread(struct tree *t, pid_t pid, const char *thread
 
 static void add_children(struct tree *t, pid_t pid) {
     if (t->stop) await_stop(t, pid);
-    DIR *threads = open_threads(pid);
+    DIR *threads = open_threads(t, pid);
     if (!threads) return;
     for (struct dirent *d; (d = readdir(threads));)
         if (d->d_name[0] != '.') add_children_of_thread(t, pid, d->d_name);
@@ -139,8 +163,8 @@ static void forget(struct tree *t) {
     *t = (struct tree){0};
 }
 
-static void kill_all(const struct tree *t) {
-    for (size_t i = t->count; i-- > 0;) signal_member(&t->members[i], SIGKILL);
+static void kill_all(struct tree *t) {
+    for (size_t i = t->count; i-- > 0;) signal_member(t, &t->members[i], SIGKILL);
 }
 
 /* Kills the descendants of a child of ours, which is stopped; the child itself is left to the caller. */
@@ -167,7 +191,7 @@ static int tree_kill(lua_State *L) {
     struct tree *t = luaL_checkudata(L, 1, TREE);
     t->stop = true;
     for (size_t i = 0, known = t->count; i < t->count; i++) {
-        bool gone = i < known && FAILED(signal_member(&t->members[i], SIGSTOP));
+        bool gone = i < known && FAILED(signal_member(t, &t->members[i], SIGSTOP));
         if (!gone) add_children(t, t->members[i].pid); /* the pid of who is gone may be somebody else's now */
     }
     kill_all(t);

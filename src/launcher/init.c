@@ -3,6 +3,7 @@
  *
  * What it tells the host: {step, 0} with the number of this step when the program runs, and at its end {INIT_STATUS, status}
  * with the status of wait4(2), then {INIT_MAXRSS, KiB}. It keeps nothing but the socket and the descriptor that its signals come from. */
+#include <asm/ioctls.h>
 #include <linux/close_range.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -10,6 +11,7 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/signalfd.h>
+#include <linux/sockios.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -19,6 +21,7 @@
 
 #define SIGNAL_CHLD 17
 #define SIGNAL_KERNEL 0x80 /* si_code of what the terminal sends: the program has had it, too */
+#define MSG_NOSIGNAL 0x4000
 #define WNOHANG 1
 #define WUNTRACED 2
 #define __WALL 0x40000000
@@ -44,11 +47,13 @@ static void close_all_but(int a, int b) {
     close_from(high + 1, ~0u);
 }
 
-/* A stop is told if there is room: a program that stops again and again must not keep the init from its work. */
+/* A stop is told if few that were told are still unread: a program that stops again and again, before a host that only waits for
+ * its end, must leave room for the word of that end. */
 static void tell(const struct player *p, uint32_t what, int status) {
     struct record r = {what, status};
-    int flags = what == INIT_STOPPED ? 0x4040 : 0x4000; /* MSG_NOSIGNAL, MSG_DONTWAIT */
-    sys(__NR_sendto, p->socket, &r, sizeof r, flags);
+    int unread = 0;
+    if (what == INIT_STOPPED && (FAILED(sys(__NR_ioctl, p->socket, SIOCOUTQ, &unread)) || unread > 2048)) return;
+    sys(__NR_sendto, p->socket, &r, sizeof r, MSG_NOSIGNAL);
 }
 
 /* Reaps all that have ended; tells and leaves if the program is among them. Where the host does not hear, our own end says as
