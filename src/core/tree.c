@@ -49,14 +49,16 @@ static bool give_back(struct tree *t) {
 
 static FILE *open_text(struct tree *t, const char *path) {
     FILE *f = fopen(path, "re");
-    return f || !give_back(t) ? f : fopen(path, "re");
+    if (!f && give_back(t)) f = fopen(path, "re");
+    return f;
 }
 
 static DIR *open_threads(struct tree *t, pid_t pid) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *threads = opendir(path);
-    return threads || !give_back(t) ? threads : opendir(path);
+    if (!threads && give_back(t)) threads = opendir(path);
+    return threads;
 }
 
 /* What follows the name, which may be anything, in a stat file; proc(5), from field 3 on. Empty: it is gone */
