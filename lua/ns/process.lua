@@ -105,7 +105,7 @@ end
 --- Tells a program with a terminal of its own (`pty`) the size of its window.
 -- @tparam integer rows 1 to 65535 lines of text
 -- @tparam integer cols 1 to 65535 characters
--- @return true; or nil, message, errno (ENOTTY without `pty`)
+-- @return true; or nil, message, errno (ENOTTY without `pty`, EBADF after `close`)
 -- @raise if a number is out of range
 -- @see ioctl_tty(2)
 function Process:resize(rows, cols)
