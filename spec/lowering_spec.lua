@@ -267,7 +267,7 @@ end)
 describe("0 is a value like any other:", function()
   local ROWS = {
     { "descriptor 0 as stdout", { stdout = 0 }, { word = "stdout", at = { "fd" } } },
-    { "descriptor 0 in fds", { fds = { [3] = 0 } }, { word = "fds", at = { 3 } } },
+    { "descriptor 0 in fds", { fds = { [3] = 0 } }, { word = "fds", at = { 3, "fd" } } },
     { "umask 0", { umask = 0 }, { op = "umask", value = 0 } },
     { "user 0", { user = 0 }, { op = "setuid", value = 0, word = "user" } },
     { "group 0", { group = 0 }, { op = "setgid", value = 0, word = "group" } },

@@ -41,7 +41,7 @@ local SCRIPTS = {
     end]],
 }
 
---- In steps of 31: it is thousands, as every function that is loaded is one.
+--- In steps of 11: it is thousands, as every function that is loaded is one.
 local LOADING = [[
   local ns = ("x"):rep(100000) -- Lua 5.4 makes the class of its buffers, and is itself broken if memory runs out just then
   return function()
@@ -69,5 +69,5 @@ describe("memory that runs out leaves nothing behind in", function()
   end
 
   for name, script in pairs(SCRIPTS) do try(name, script, "3") end
-  try("loading the module", LOADING, "31")
+  try("loading the module", LOADING, "11")
 end)

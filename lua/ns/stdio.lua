@@ -92,20 +92,16 @@ function stdio.check(value, where)
   check.fail(where, "'inherit', 'null', 'pipe', a file, a descriptor or {path=...} expected, got %s", type(value))
 end
 
--- What the descriptors of `fds` belong to, for as long as the checked table lives.
-local owners = setmetatable({}, { __mode = "k" })
-
---- {[number inside] = file or descriptor} -> {[number] = descriptor}.
+--- {[number inside] = file or descriptor} -> {[number] = {fd=...}}.
 function stdio.check_fds(value, where)
   if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
-  local fds, held = {}, {}
+  local fds = {}
   for key, v in next, value do
     local at = check.at(where, key)
     check.integer(3, 1048575)(key, at)
-    held[key] = v
-    fds[key] = number_of(v, at) or check.fail(at, "a file or a descriptor expected, got %s", type(v))
+    local fd = number_of(v, at) or check.fail(at, "a file or a descriptor expected, got %s", type(v))
+    fds[key] = { fd = fd, owner = v }
   end
-  owners[fds] = held
   return fds
 end
 
@@ -167,7 +163,7 @@ function stdio.open(bag, spec, trial)
       if ours then opened.made[#opened.made + 1] = theirs end
     end
   end
-  for number, fd in next, spec.fds or NONE do opened.ends[number] = fd end
+  for number, want in next, spec.fds or NONE do opened.ends[number] = want.fd end
   return opened
 end
 
@@ -179,7 +175,7 @@ function stdio.names(spec)
     ends[number] = want.fd or want.path or kinds[want.kind] or spec.pty and "the new terminal" or number
   end
   if spec.stderr and spec.stderr.kind == "stdout" then ends[2] = ends[1] end
-  for number, fd in pairs(spec.fds or {}) do ends[number] = fd end
+  for number, want in pairs(spec.fds or {}) do ends[number] = want.fd end
   return ends
 end
 
