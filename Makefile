@@ -67,6 +67,11 @@ proof: ## the long form of the proof; PART="...": some parts, FORM=short: the sh
 	@$(MAKE) --no-print-directory versions
 	@sh proof/run.sh $(FORM) $(PART)
 
+hosts: ## the specs on the hosts that people have; FORM=short: a few of them on each
+	@$(NEED) test proof
+	@$(MAKE) --no-print-directory versions
+	@sh proof/run.sh $(FORM) hosts
+
 KERNELS = linux-image-6.12-cloud-amd64 linux-image-cloud-amd64
 
 vm-test: ## the specs on other kernels, in virtual machines; SPEC=spec/x_spec.lua: these alone
@@ -103,4 +108,4 @@ clean: ## removes what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-.PHONY: all versions install demo test proof vm-test bench lint docs clean help
+.PHONY: all versions install demo test proof hosts vm-test bench lint docs clean help

@@ -1,131 +1,91 @@
---- One small suite (suite.lua) in many hosts: each Lua, under tools that look into memory, in containers of other kinds, and
--- with whatever a careless parent leaves behind. Then eight threads with a Lua state each.
-local proof = require "proof"
+--- The specs on the hosts that people have (host_rows.lua), as root and as an ordinary user. Ends with a table: how many
+-- passed where, and why others were skipped.
 local machine = require "support.machine"
 local ns = require "ns"
+local proof = require "proof"
+local rows = require "host_rows"
 
-local LUAS = { "lua5.1", "lua5.2", "lua5.3", "lua5.4", "luajit" }
-local SHELL = { "sh", "-c" }
+local LOGS = (os.getenv("BUILD") or "build") .. "/hosts"
+local USER = "setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/tmp USER=nobody"
 
-local function sh(line)
-  return { SHELL[1], SHELL[2], line .. ' exec "$@"', "sh" }
-end
+-- Below a /tmp of its own a copy of the project that this user may write; there the specs run in what `setup` makes.
+local PLACE = [[
+  mount -t tmpfs -o mode=1777 tmp /mnt && mkdir /mnt/ns &&
+  cp -r .busted Makefile README.md *.rockspec build lua library spec examples src tools proof /mnt/ns &&
+  chown -R %s /mnt/ns && mount --move /mnt /tmp && cd /tmp/ns || exit 125
+  %s
+]]
 
-local function perl(line)
-  return { "perl", "-MPOSIX", "-e", line .. " exec @ARGV" }
-end
+local LAYER = { "unshare", "--mount", "--pid", "--ipc", "--uts", "--net", "--propagation", "private", "--fork",
+  "--kill-child", "--mount-proc", "sh", "-c" }
 
-local BLOCK_ALL = "$s = POSIX::SigSet->new; $s->fillset; sigprocmask(SIG_BLOCK, $s);"
-local VALGRIND = { "valgrind", "-q", "--error-exitcode=99", "--leak-check=full",
-  "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite", "--suppressions=proof/valgrind.supp" }
-
--- name, the command that the interpreter is run by. `build`: another build of the module, `preload`: a library for it.
-local hosts = {
-  { "as it is", {} },
-  { "an ordinary user", { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups" } },
-  { "valgrind", VALGRIND },
-  { "ASan and UBSan", {}, build = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined",
-    preload = "libasan.so" },
-  { "in bwrap", { "bwrap", "--bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-all" } },
-  { "in bwrap, as an ordinary user", { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "bwrap", "--bind", "/",
-    "/", "--dev", "/dev", "--proc", "/proc", "--unshare-all" } },
-  { "in unshare -Ur", { "unshare", "-Ur" } },
-  { "in unshare -Urm, as an ordinary user", { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "unshare",
-    "-Urm" } },
-  { "in a chroot", { "unshare", "-m", "sh", "-c", 'mount --rbind / /mnt && exec chroot /mnt "$@"', "sh" } },
-  { "stdio closed", sh "exec <&- >&- 2>&-;" },
-  { "umask 0", sh "umask 0;" },
-  { "umask 077", sh "umask 077;" },
-  { "SIGPIPE and SIGCHLD ignored", perl '$SIG{PIPE} = $SIG{CHLD} = "IGNORE";', needs = "pidfd_info" },
-  { "all signals blocked", perl(BLOCK_ALL) },
-  { "16 descriptors", { "prlimit", "--nofile=16" } },
-}
-
-local function version_of(lua)
-  return lua == "luajit" and "5.1" or lua:sub(4)
-end
-
---- Builds the module once more, for each version.
-local function build(lua, flags)
-  local version, directory = version_of(lua), machine.public() .. "/sanitized"
-  local line = "make -s BUILD=build/proof/sanitized LUA_VERSION=%s CFLAGS='%s' && mkdir -p %s && "
-    .. "cp -r build/proof/sanitized/%s %s/ && chmod -R a+rX %s"
-  local r = assert(ns.run { "sh", "-c", line:format(version, flags, directory, version, directory, directory) })
-  assert(r.ok, tostring(r))
-  return directory .. "/" .. version .. "/?.so"
-end
-
-local function library(name)
-  return (assert(ns.run { "gcc", "-print-file-name=" .. name }).stdout:gsub("%s+$", ""))
-end
-
-local function environment(lua, host)
-  local public = machine.public()
-  local env = { LUA_PATH = ("%s/lua/?.lua;%s/lua/?/init.lua;;"):format(public, public),
-    LUA_CPATH = host.build and build(lua, host.build) or ("%s/build/%s/?.so;;"):format(public, version_of(lua)) }
-  for _, suffix in ipairs { "_5_2", "_5_3", "_5_4" } do
-    env["LUA_PATH" .. suffix], env["LUA_CPATH" .. suffix] = env.LUA_PATH, env.LUA_CPATH
-  end
-  if host.preload then
-    env.LD_PRELOAD, env.ASAN_OPTIONS = library(host.preload), "detect_leaks=0:abort_on_error=1"
-  end
-  return env
-end
-
---- The suite in one host; its line, or why there is none.
-local function play(lua, host)
-  local said, argv = os.tmpname(), table.move(host[2], 1, #host[2], 1, {})
-  os.execute("chmod 666 " .. said)
-  for _, word in ipairs { lua, machine.public() .. "/proof/suite.lua", said } do argv[#argv + 1] = word end
-  local r = assert(ns.run { argv = argv, env = environment(lua, host), timeout = 120 })
-  local line = machine.read(said):gsub("\n$", "")
-  os.remove(said)
-  proof.check(r.ok and line ~= "", "%s, %s: %s\n%s", host[1], lua, line, tostring(r))
-  return line:match("refused by name: [^;]*")
-end
-
---- The Luas that play a host: all in the long form; in the short one the host as it is on each, the others on one.
-local function luas_of(i)
+--- Who runs what where: one for each row and user.
+local function cells()
   local list = {}
-  for _, lua in ipairs(LUAS) do
-    if proof.long or i == 1 or lua == "lua5.4" then list[#list + 1] = lua end
+  for _, row in ipairs(rows) do
+    for _, user in ipairs(row.users or { "root", "user" }) do
+      local specs = proof.long and row.long or row.specs
+      if specs or proof.long then list[#list + 1] = { row = row, user = user, specs = specs } end
+    end
   end
   return list
 end
 
-local features = ns.features()
-local cells = 0
-for i, host in ipairs(hosts) do
-  if host.needs and not features[host.needs].ok then
-    proof.skip("%s: %s", host[1], features[host.needs].reason)
-  else
-    local refused
-    for _, lua in ipairs(luas_of(i)) do
-      refused = play(lua, host) or refused
-      cells = cells + 1
-    end
-    if refused then proof.figure(host[1], refused) end
-  end
-end
-proof.figure("cells of host and Lua", "%d", cells)
-
---- Eight threads of one C host, each with a Lua state and so many spawns.
-local function threads(count)
-  local binary, tsan = "build/proof/threads", "build/proof/threads-tsan"
-  local sources = "proof/threads.c $(ls src/core/*.c src/launcher/*.c | grep -v -e start.c -e child.c)"
-  local line = "mkdir -p build/proof && gcc -c -O2 -fPIC -D_GNU_SOURCE src/core/child.c -o build/proof/child.o && "
-    .. "gcc -O1 -g -D_GNU_SOURCE %s -DLAUNCHER='\"build/launcher\"' -I/usr/include/lua5.4 %s build/proof/child.o -o %s "
-    .. "-llua5.4 -lpthread"
-  -- __clone: ThreadSanitizer takes the other name for a fork, and gives up
-  for name, flags in pairs { [binary] = "", [tsan] = "-fsanitize=thread -Dclone=__clone" } do
-    local built = assert(ns.run { "sh", "-c", line:format(flags, sources, name) })
-    assert(built.ok, tostring(built))
-    local r = assert(ns.run { name, tostring(name == tsan and count / 10 or count), timeout = 600,
-      env = { LUA_PATH = "lua/?.lua;lua/?/init.lua", TSAN_OPTIONS = "halt_on_error=0 exitcode=66" } })
-    proof.check(r.ok and r.stdout:find("^8 threads, 0 failures"), "%s: %s%s", name, r.stdout, tostring(r))
-    proof.figure(name == tsan and "threads, ThreadSanitizer" or "threads", r.stdout:gsub("\n", ""))
-  end
+local function title(cell)
+  return ("%s, as %s"):format(cell.row.name, cell.user == "root" and "root" or "an ordinary user")
 end
 
-threads(proof.size(50, 500))
+local function start(cell)
+  local setup = cell.row.setup
+  if not setup:find('"$@"', 1, true) then setup = setup .. ' && exec "$@"' end
+  local test = ("%s sh tools/test.sh %s"):format(cell.user == "user" and USER or "", cell.row.lua or "lua5.4")
+  for name in (cell.specs or ""):gmatch("%S+") do test = ("%s spec/%s_spec.lua"):format(test, name) end
+  if not cell.specs then test = test .. " spec" end
+  local argv = table.move(LAYER, 1, #LAYER, 1, {})
+  argv[#argv + 1] = PLACE:format(cell.user == "user" and "65534:65534" or "0:0", setup)
+  argv[#argv + 1] = "sh"
+  for word in test:gmatch("%S+") do argv[#argv + 1] = word end
+  return ns.spawn { argv = argv, stdin = "null", stdout = "pipe", stderr = "stdout", timeout = proof.size(300, 1800) }
+end
+
+-- ---- the table ----
+
+local lines = {}
+
+--- The reasons of what was skipped, each once, with its number.
+local function reasons(text)
+  local count, list = {}, {}
+  for line in text:gmatch("\nPending [^\n]*\n([^\n]*)") do
+    local reason = line:match("%[(.*)%]") or line
+    if not count[reason] then list[#list + 1] = reason end
+    count[reason] = (count[reason] or 0) + 1
+  end
+  for i, reason in ipairs(list) do list[i] = ("%s (%d)"):format(reason, count[reason]) end
+  return table.concat(list, "; ")
+end
+
+local function finish(cell, r)
+  local said = r.stdout
+  local passed, failed, skipped = said:match("(%d+) passed, (%d+) failed, (%d+) skipped\n$")
+  local log = ("%s/%s"):format(LOGS, title(cell):gsub("[^%w]+", "-"))
+  machine.file(log, said)
+  if not passed then
+    print(("FAILED: %s ended without a closing line: %s\n%s"):format(title(cell), tostring(r), said:sub(-1000)))
+    passed, failed, skipped = 0, 1, 0
+  elseif failed ~= "0" then
+    print(("FAILED: %s, see %s\n%s"):format(title(cell), log, (said:match(".*\n(== [^\n]* failed\n.*)") or ""):sub(1, 2000)))
+  end
+  proof.add(passed, failed, skipped)
+  lines[#lines + 1] = ("| %s | %s | %s | %s | %.0f s | %s |"):format(title(cell), passed, failed, skipped, r.wall,
+    reasons(said))
+end
+
+if not machine.root then
+  proof.skip("other hosts are made by root")
+else
+  os.execute("mkdir -p " .. LOGS)
+  proof.lanes(2, cells(), start, finish)
+  print("| host | passed | failed | skipped | time | why |\n|---|---|---|---|---|---|")
+  print(table.concat(lines, "\n"))
+end
 proof.finish()

@@ -24,6 +24,11 @@ function proof.check(ok, message, ...)
   return ok
 end
 
+--- Adds what somebody else has counted.
+function proof.add(more_passed, more_failed, more_skipped)
+  passed, failed, skipped = passed + more_passed, failed + more_failed, skipped + more_skipped
+end
+
 --- Counts something that this machine cannot do, with the reason.
 function proof.skip(reason, ...)
   skipped = skipped + 1

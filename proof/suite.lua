@@ -1,4 +1,4 @@
---- What every host must be able to do, whatever Lua it is and wherever it runs; played by proof/hosts.lua, on Lua 5.1, too.
+--- What every host must be able to do, whatever Lua it is and wherever it runs; played by callers.lua, on Lua 5.1, too.
 -- What the place itself forbids (a chroot has no user namespaces) must be refused by name. Writes one line into the file
 -- that is named by its argument.
 local core = require "ns.core"

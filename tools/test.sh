@@ -1,16 +1,26 @@
 #!/bin/sh
-# Runs the specs on each Lua, and beside them the short form of the proof, and closes with one line for all of it.
+# Runs the specs on each Lua, and beside them the short form of the proof, and closes with one line for all of it. Each leaves
+# the host as it was (state.sh), or has failed.
 # usage: sh tools/test.sh "lua5.1 ... luajit" [busted's arguments]     with arguments, the specs alone
 set -u
 luas=$1
 shift
 passed=0 failed=0 skipped=0
-log=$(mktemp) proof=$(mktemp) complaints=$(mktemp)
-trap 'rm -f "$log" "$proof" "$complaints"' EXIT
+log=$(mktemp) proof=$(mktemp) complaints=$(mktemp) before=$(mktemp) after=$(mktemp)
+trap 'rm -f "$log" "$proof" "$complaints" "$before" "$after"' EXIT
 
 # each failure in the log in six lines: where, which test, what
 failures() {
   awk '/^(Failure|Error) -> / { left = 6 } /^FAILED: / && !left { left = 1 } left-- > 0' "$log"
+}
+
+# What has changed on the host since the last time, as a complaint; succeeds if anything has.
+changed() {
+  sh tools/state.sh >"$after"
+  cmp -s "$before" "$after" && return 1
+  echo "FAILED: $name has changed the host:"
+  diff "$before" "$after" | grep '^[<>]' | head -n 20
+  cp "$after" "$before"
 }
 
 # run NAME COMMAND...: the command's last line is counted; what failed is kept, to be said again where nobody misses it
@@ -27,9 +37,14 @@ run() {
   # shellcheck disable=SC2086
   set -- $line
   [ "$3" -eq 0 ] || { echo "== $name: $3 failed" && failures; } >>"$complaints"
+  if changed >"$log"; then
+    cat "$log" && cat "$log" >>"$complaints"
+    failed=$((failed + 1))
+  fi
   passed=$((passed + $1)) failed=$((failed + $3)) skipped=$((skipped + $5))
 }
 
+sh tools/state.sh >"$before"
 [ $# -gt 0 ] || sh proof/run.sh short >"$proof" 2>&1 </dev/null &
 for lua in $luas; do run "$lua" "$lua" /usr/bin/busted "$@"; done
 wait

@@ -195,4 +195,7 @@ function machine.read(path)
   return text
 end
 
+--- Are the mounts shared, as on each machine of systemd?
+machine.shared = machine.read("/proc/self/mountinfo"):find(" / / [^\n]* shared:") ~= nil
+
 return machine

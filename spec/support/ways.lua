@@ -1,5 +1,6 @@
 --- The three ways to a root of one's own: as the host's root, as root with a user namespace in which the ids are nobody's,
 -- and as an ordinary user. What a spec says of mounts holds for all three.
+local core = require "ns.core"
 local machine = require "support.machine"
 local ns = require "ns"
 
@@ -31,6 +32,10 @@ local function complete(way, spec, line)
   return copy
 end
 
+-- An ordinary user who is to find mounts of the host's makes them as root of a user namespace, and is himself in one below.
+local DROP, BELOW = "setpriv --reuid=65534 --regid=65534 --clear-groups",
+  "unshare --user --map-user=%d --map-group=%d"
+
 --- Runs a shell line inside and returns what it writes, or "refused: " and the message, without a newline at the end. With
 -- `setup`, a shell line that makes mounts or descriptors on the host first, all happens in a mount namespace for it;
 -- `through` is a command that runs the host then.
@@ -40,9 +45,10 @@ function ways.run(way, spec, line, setup, through)
     local r, message = ns.run(words)
     return ((r and r.stdout .. r.stderr or "refused: " .. message):gsub("\n$", ""))
   end
-  local drop = way.nobody and machine.root and "setpriv --reuid=65534 --regid=65534 --clear-groups" or ""
-  local under = { "unshare", "-m", "--propagation", "private", "sh", "-c",
-    ("%s\nexec %s \"$@\""):format(setup or "", drop), "sh" }
+  local ids = core.ids()
+  local drop = not machine.root and BELOW:format(ids.euid, ids.egid) or way.nobody and DROP or ""
+  local under = { "unshare", machine.root and "-m" or "-Urm", "--propagation", "private", "sh", "-c",
+    ("%s\n%s\nexec %s \"$@\""):format(machine.shared and "mount --make-rshared /" or "", setup or "", drop), "sh" }
   for _, word in ipairs(through or {}) do under[#under + 1] = word end
   local code = CODE:format(literal(words))
   local r = setup and machine.host(code, { under = under }) or machine.host(code, { nobody = true })
