@@ -4,7 +4,7 @@
 -- These and all others that set something return the box, so that calls can be chained, and raise a mistake at your line.
 -- The words are listed in README.md.
 -- @module ns.box
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local check = require "ns.check"
 local mounts = require "ns.mounts"
 local namespaces = require "ns.namespaces"

@@ -1,7 +1,9 @@
 --- Checks of what the caller wrote. A check returns the value in its normal form, or raises a mistake that names the
 -- field; `ns.plan` catches it and hands it on to the caller's line.
 -- @module ns.check
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
+local core = require "ns.core"
+
 local check = {}
 
 local Mistake = {}
@@ -12,18 +14,10 @@ function check.fail(where, text, ...)
   error(setmetatable({ text = ("%s: %s"):format(where, text) }, Mistake), 0)
 end
 
-local here = debug.getinfo(1, "S").source:match("^.*/")
-
 --- Raises an error at the caller's line: the first that is not in this module, however many calls there are between. Counted
 -- levels would be wrong where a call is a tail call.
 function check.raise(text, ...)
-  local level = 2
-  local info = debug.getinfo(level, "Sl")
-  while info and (info.currentline < 0 or info.source:match("^.*/") == here) do
-    level = level + 1
-    info = debug.getinfo(level, "Sl")
-  end
-  error(text:format(...), info and level or 0)
+  error(core.caller() .. text:format(...), 0)
 end
 
 --- A value for a message: strings and numbers as they are, of others the type. No metamethod is asked.

@@ -1,7 +1,7 @@
 --- How a program is waited for, and brought to its end: SIGTERM, some patience, SIGKILL. Nobody sleeps in between: the
 -- process keeps in `ending` how far it is, and whoever waits for it does what is due.
 -- @module ns.ending
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local core = require "ns.core"
 local signals = require "ns.signals"
 

@@ -1,6 +1,6 @@
 --- What is said when the system refuses: the step in words, the errno, and a hint where the cause can be found.
 -- @module ns.error
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local core = require "ns.core"
 local hints = require "ns.hints"
 local namespaces = require "ns.namespaces"

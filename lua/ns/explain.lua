@@ -1,6 +1,6 @@
 --- The steps of a spec in words. Nothing is opened or started for it: where the host would open something, its name stands.
 -- @module ns.explain
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local errors = require "ns.error"
 local ids = require "ns.ids"
 local plan = require "ns.plan"

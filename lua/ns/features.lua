@@ -1,6 +1,6 @@
 --- What this machine allows to this user, found out by trying. To add a feature: a row in `rows`.
 -- @module ns.features
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local core = require "ns.core"
 local errors = require "ns.error"
 local ids = require "ns.ids"

@@ -1,6 +1,6 @@
 --- Why the system may have refused a step, and what helps. A hint is given only when its cause is seen on this machine.
 -- @module ns.hints
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local core = require "ns.core"
 local interpreter = require "ns.interpreter"
 local outside = require "ns.outside"

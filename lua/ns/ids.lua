@@ -1,6 +1,6 @@
 --- The ids of a user namespace: which maps, and who writes them (user_namespaces(7)).
 -- @module ns.ids
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local check = require "ns.check"
 local core = require "ns.core"
 

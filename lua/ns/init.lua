@@ -4,7 +4,7 @@
 -- returned: nil, message, errno, detail; `detail` has step, path, word, errno, code, hint. Times are in seconds, with
 -- fractions; sizes in bytes. The words of a spec and the kinds of mounts are listed in README.md.
 -- @module ns
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local box = require "ns.box"
 local core = require "ns.core"
 local explain = require "ns.explain"

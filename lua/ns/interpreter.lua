@@ -1,7 +1,7 @@
 --- The interpreter that a program names, in its first line or in its ELF headers. The file may be hostile: of what it says
 -- no more is believed, and no more read, than the kernel would.
 -- @module ns.interpreter
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local core = require "ns.core"
 
 local interpreter = {}

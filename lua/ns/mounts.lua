@@ -2,7 +2,7 @@
 -- `steps(m, add, host)`, which adds what the launcher shall do. To add a kind: an entry here, a method in `ns.box` if it
 -- wants a short form.
 -- @module ns.mounts
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local check = require "ns.check"
 local core = require "ns.core"
 

@@ -1,6 +1,6 @@
 --- The eight kinds of namespace: names, aliases, flags.
 -- @module ns.namespaces
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local check = require "ns.check"
 local clone = require("ns.core").constants.clone
 

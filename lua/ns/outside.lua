@@ -1,7 +1,7 @@
 --- Where on the host a path of the program lies, as the steps of its plan have put it together. Hints look there once the
 -- process is gone.
 -- @module ns.outside
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local core = require "ns.core"
 
 local outside = {}

@@ -1,6 +1,6 @@
 --- Words -> steps, in pure Lua: no system call, no process. `check` finds the caller's mistakes, `lower` makes the steps.
 -- @module ns.plan
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local check = require "ns.check"
 local ids = require "ns.ids"
 local options = require "ns.options"

@@ -1,6 +1,6 @@
 --- Ids, capabilities, limits and priorities: checks and steps of their words.
 -- @module ns.privileges
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local check = require "ns.check"
 local core = require "ns.core"
 local constants = core.constants

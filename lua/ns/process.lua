@@ -3,7 +3,7 @@
 -- Its fields: `pid`, as seen outside; `stdin`, `stdout`, `stderr`, Lua files where the spec says "pipe"; `pty`, where it
 -- says so (`ns.pty`); once its end was seen `wall` (seconds until then) and `timed_out` (true if the timeout has ended it).
 -- @module ns.process
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local core = require "ns.core"
 local check = require "ns.check"
 local ending = require "ns.ending"

@@ -1,6 +1,6 @@
 --- Our side of a program's own terminal: the field `pty` of a process whose spec has that word.
 -- @module ns.pty
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local core = require "ns.core"
 
 local EBADF = core.constants.errno.EBADF

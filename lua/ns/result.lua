@@ -1,6 +1,6 @@
 --- What a run has come to: `ok, how, code` in the words of os.execute, the outputs, and what it cost.
 -- @module ns.result
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local signals = require "ns.signals"
 
 local Result = {}

@@ -1,6 +1,6 @@
 --- The root directory inside: where it comes from, and the parts of it, which are mounts (`ns.mounts`).
 -- @module ns.root
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local check = require "ns.check"
 
 local root = {}

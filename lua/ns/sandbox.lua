@@ -1,6 +1,6 @@
 --- The safe defaults that `ns.sandbox()` starts from.
 -- @module ns.sandbox
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local sandbox = {}
 
 --- A new spec: every namespace, ids that are nobody's on the host, a read-only system, /tmp, /dev and /proc of its own, no

@@ -1,6 +1,6 @@
 --- Signals by number, "TERM", "SIGTERM" or "sigterm".
 -- @module ns.signals
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local constants = require("ns.core").constants.signal
 
 local signals = {}

@@ -1,6 +1,6 @@
 --- From a spec to a running process: check, open, launch, maps, plan, answer. Whatever fails, nothing is left.
 -- @module ns.spawn
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local core = require "ns.core"
 local constants = core.constants
 local errors = require "ns.error"

@@ -1,7 +1,7 @@
 --- The program's descriptors: what the words stdin, stdout, stderr and fds may be, how the host opens them, and the steps
 -- that put them in place. Everything else is closed by exec.
 -- @module ns.stdio
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local check = require "ns.check"
 local core = require "ns.core"
 local open, ENOENT = core.constants.open, core.constants.errno.ENOENT

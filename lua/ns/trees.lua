@@ -4,7 +4,7 @@
 -- A launcher in a user namespace that root has made is nobody on the host's file systems. So root opens the trees for it,
 -- detached. An ordinary user is the same user inside: there the launcher goes by the path.
 -- @module ns.trees
-if jit then jit.off(true, true) end -- LuaJIT 2.1 may lose keys in compiled loops: spec/hostile_spec.lua
+require("ns.core").nojit()
 local core = require "ns.core"
 local ids = require "ns.ids"
 

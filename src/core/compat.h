@@ -9,6 +9,9 @@
 
 #define NS_EXPORT __attribute__((visibility("default")))
 
+/* Only LuaJIT has it: there when we are loaded by one, whatever we were built for. */
+extern __attribute__((weak)) int luaJIT_setmode(lua_State *, int index, int mode);
+
 #if LUA_VERSION_NUM >= 502
 #define nsL_rawlen lua_rawlen
 #define nsL_setfuncs(L, list) luaL_setfuncs(L, list, 0)

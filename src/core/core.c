@@ -27,7 +27,40 @@ int nsL_done(lua_State *L, long r) {
     return 1;
 }
 
+/* The length of a source's directory: "@/usr/share/lua/5.4/ns/" */
+static size_t directory(const char *source) {
+    const char *end = strrchr(source, '/');
+    return end ? (size_t)(end - source) : 0;
+}
+
+/* caller() -> "file:line: " of the first line on the stack that is not in the directory of who asks, or "". In C, as a host
+ * may have taken the debug library away. */
+static int nsL_caller(lua_State *L) {
+    lua_Debug own = {0}, frame = {0};
+    for (int level = 0; lua_getstack(L, level, &frame); level++) {
+        lua_getinfo(L, "Sl", &frame);
+        if (frame.currentline < 0) continue; /* C, a tail call, or without debug information */
+        if (!own.source) own = frame;
+        size_t n = directory(own.source);
+        if (n == directory(frame.source) && !memcmp(own.source, frame.source, n)) continue;
+        lua_pushfstring(L, "%s:%d: ", frame.short_src, frame.currentline);
+        return 1;
+    }
+    lua_pushliteral(L, "");
+    return 1;
+}
+
+/* nojit(): keeps LuaJIT's compiler out of the file that calls, as each of ours does: it may lose keys in compiled loops. Any
+ * other Lua has nothing to do. Not by the global `jit`: under strict mode reading it is an error where it is not there. */
+static int nsL_nojit(lua_State *L) {
+    enum { THE_CALLER = 0, ALLFUNC_OFF = 3 }; /* luajit.h, which is not there when this is built for Lua 5.1 */
+    if (luaJIT_setmode) luaJIT_setmode(L, THE_CALLER, ALLFUNC_OFF);
+    return 0;
+}
+
 static const luaL_Reg functions[] = {
+    {"caller", nsL_caller},
+    {"nojit", nsL_nojit},
     {"encode", nsL_encode},
     {"launch", nsL_launch},
     {"copies", nsL_copies},

@@ -61,7 +61,7 @@ static int close_file(lua_State *L) {
     return push_closed(L, ok);
 }
 
-/* LuaJIT knows its own files alone: one is opened and its FILE replaced. One binary serves both: this is asked at run time. */
+/* LuaJIT knows its own files alone: one is opened and its FILE replaced. */
 static FILE **push_jit_file(lua_State *L) {
     lua_getfield(L, LUA_REGISTRYINDEX, "ns.open");
     lua_pushliteral(L, "/dev/null");
@@ -78,10 +78,7 @@ static FILE **push_jit_file(lua_State *L) {
 
 /* An empty handle; its FILE is stored when nothing can fail any more. */
 static FILE **push_handle(lua_State *L) {
-    lua_getfield(L, LUA_REGISTRYINDEX, "ns.open");
-    bool jit = !lua_isnil(L, -1);
-    lua_pop(L, 1);
-    if (jit) return push_jit_file(L);
+    if (luaJIT_setmode) return push_jit_file(L);
     FILE **f = lua_newuserdata(L, sizeof *f);
     *f = NULL;
     lua_createtable(L, 0, 1);
@@ -92,17 +89,22 @@ static FILE **push_handle(lua_State *L) {
     return f;
 }
 
-/* io.open, kept while the libraries are still the originals: only LuaJIT needs it. */
+/* io.open, kept while the library is still the original: only LuaJIT needs it. A host that forgets what is loaded to load it
+ * anew has it among the globals. */
 void nsL_open_stream(lua_State *L) {
+    if (!luaJIT_setmode) return;
+    int top = lua_gettop(L);
     lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-    lua_getfield(L, -1, "jit");
+    lua_getfield(L, -1, "io");
+    if (!lua_istable(L, -1)) {
+        lua_pushliteral(L, "io");
+        lua_rawget(L, LUA_GLOBALSINDEX);
+    }
     if (lua_istable(L, -1)) {
-        lua_getfield(L, -2, "io");
         lua_getfield(L, -1, "open");
         lua_setfield(L, LUA_REGISTRYINDEX, "ns.open");
-        lua_pop(L, 1);
     }
-    lua_pop(L, 2);
+    lua_settop(L, top);
 }
 
 static FILE *handle_file(FILE **f) { return *f; }

@@ -1,0 +1,55 @@
+--- The module loads and works in hosts that have changed what is around it: strict mode, libraries taken away, modules
+-- forgotten.
+local lfs = require "lfs"
+local machine = require "support.machine"
+
+--- What a host does with the module: a start, a refusal, a mistake, and what is looked up only then.
+local USES = [[
+  local ns = require "ns"
+  local p = assert(ns.spawn { "cat", stdin = "pipe", stdout = "pipe" })
+  p.stdin:write("fed")
+  p.stdin:close()
+  print(p.stdout:read("*a"), p:wait())
+  print(ns.run { "echo", "collected", timeout = 5 }.stdout)
+  print((select(2, ns.spawn { "/etc" })))
+  print(pcall(ns.box, { hostnam = "x" }))
+  print(type(ns.explain(ns.sandbox():argv("true"))), ns.features().pidfd.ok)
+]]
+
+local SAYS = "^fed\ttrue\texit\t0\ncollected\n\nexec '/etc': .- is a directory\nfalse\t%(command line%):%d+: bad argument "
+  .. "#1 to 'box' %(hostnam: unknown word %(did you mean 'hostname'%?%)%)\nstring\ttrue\n$"
+
+--- In front of it: what the host has done.
+local HOSTS = {
+  ["as it is"] = "",
+  ["with a strict mode"] = [[
+    setmetatable(_G, {
+      __index = function(_, name) error("variable '" .. tostring(name) .. "' is not declared", 2) end,
+      __newindex = function(_, name) error("assignment to undeclared variable '" .. tostring(name) .. "'", 2) end,
+    })]],
+  ["without the debug library"] = "debug, package.loaded.debug = nil, nil",
+  ["that has taken away the name of the compiler"] = "jit, package.loaded.jit = nil, nil",
+  ["that has forgotten what is loaded, to load it anew"] = [[
+    require "ns"
+    for name in pairs(package.loaded) do package.loaded[name] = nil end]],
+}
+
+describe("in a host", function()
+  for host, code in pairs(HOSTS) do
+    it(host .. " the module loads and works", function()
+      local r = machine.host(code .. "\n" .. USES)
+      assert.equal("", r.stderr)
+      assert.matches(SAYS, r.stdout)
+    end)
+  end
+
+  it("with a strict mode each file loads by itself", function()
+    for file in lfs.dir("lua/ns") do
+      local name = file:match("^(.*)%.lua$")
+      if name then
+        local r = machine.host(HOSTS["with a strict mode"] .. ("\nprint(type(require 'ns.%s'))"):format(name))
+        assert.equal("table\n", r.stdout, name .. ": " .. r.stderr)
+      end
+    end
+  end)
+end)
