@@ -15,6 +15,7 @@ local namespaces = require "ns.namespaces"
 local privileges = require "ns.privileges"
 local root = require "ns.root"
 local stdio = require "ns.stdio"
+local trees = require "ns.trees"
 
 local mount = constants.mount
 local EPERM = constants.errno.EPERM
@@ -72,8 +73,7 @@ local function own_keyring(_, spec, add)
 end
 
 local function leave_propagation(_, spec, add)
-  local kind = spec.propagation == "slave" and mount.SLAVE or mount.PRIVATE
-  add { op = "mount", path = "/", flags = mount.REC + kind, word = spec.propagation and "propagation" }
+  add { op = "mount", path = "/", flags = mount.REC + trees.propagation(spec), word = spec.propagation and "propagation" }
 end
 
 --- A root of our own, and all mounts in it. Without the word root they go onto the host's tree, as seen inside.

@@ -2,7 +2,8 @@
 -- whose ids are mapped (mount_setattr(2), MOUNT_ATTR_IDMAP).
 --
 -- A launcher in a user namespace that root has made is nobody on the host's file systems. So root opens the trees for it,
--- detached. An ordinary user is the same user inside: there the launcher goes by the path.
+-- detached, and no peers of the host's mounts any more: what is mounted in them later is not mounted on the host, nor the
+-- other way round. An ordinary user is the same user inside: there the launcher goes by the path.
 -- @module ns.trees
 require("ns.core").nojit()
 local core = require "ns.core"
@@ -11,8 +12,12 @@ local ids = require "ns.ids"
 local errno_of = core.constants.errno
 local ENOENT, EINVAL, EPERM = errno_of.ENOENT, errno_of.EINVAL, errno_of.EPERM
 local ENOSYS = errno_of.ENOSYS
+local mount = core.constants.mount
 
 local trees = {}
+
+--- What becomes of mounts that were shared with the host: for mount(2) and mount_setattr(2).
+function trees.propagation(spec) return spec.propagation == "slave" and mount.SLAVE or mount.PRIVATE end
 
 --- How the ids of a tree are mapped, if they are. Where the ids inside are nobody's on the host, a tree that is given to be
 -- written would be out of reach: there its owner is the program, unless the mount says otherwise.
@@ -68,7 +73,7 @@ end
 -- descriptor) for one that the launcher takes by its path; or nil, step, errno.
 local function open_one(m, idmap, spec, host, bag, make_user)
   local from = m.source or m.lower[1]
-  local fd, _, errno = bag:tree(from, m.nofollow)
+  local fd, _, errno = bag:tree(from, trees.propagation(spec), m.nofollow)
   if not fd then
     if m.try and errno == ENOENT then return false end
     -- Ordinary users, and a root without CAP_SYS_ADMIN: the launcher has it inside, and gets as far as these ids do.
