@@ -279,6 +279,13 @@
 ---@field code string "EPERM"
 ---@field hint? string the cause and the remedy, where they can be found out
 
+---Who a program is on the host.
+---@class ns.Ids
+---@field uid integer
+---@field gid integer
+---@field uid_map? ns.IdRange[] where it has a user namespace
+---@field gid_map? ns.IdRange[]
+
 ---What a program has used: getrusage(2).
 ---@class ns.Usage
 ---@field utime number seconds
@@ -351,6 +358,10 @@ function Process:resize(rows, cols) end
 ---What the program has used, once it has ended.
 ---@return ns.Usage?
 function Process:usage() end
+
+---Who it is on the host.
+---@return ns.Ids
+function Process:ids() end
 
 ---Feeds `input`, reads both outputs to their ends, waits, closes.
 ---@param input? string

@@ -107,11 +107,6 @@ describe("the maps of a user namespace", function()
     it(row[1], function() assert.same({ row[4], row[5], row[6], row[7] }, { maps(row[2], row[3]) }) end)
   end
 
-  it("of root's sandbox do not have root's own id, nor any below 65534", function()
-    local _, uid, gid = maps { map = "range" }
-    for _, map in ipairs { uid, gid } do assert.truthy(tonumber(map:match("^0 (%d+) ")) >= 65534) end
-  end)
-
   it("say whether the program could write what is the host's root's alone", function()
     local root, nobody = plans.host(), plans.host(ORDINARY)
     local function can(flags, host, map) return ids.privileged({ flags = flags }, host, map) end

@@ -281,16 +281,4 @@ describe("the sandbox of a root", function()
     assert.equal("root\topen_tree /srv: Operation not permitted (EPERM); only a root with CAP_SYS_ADMIN can map ids: "
       .. "ro = true, or idmap = false\n", r.stdout .. r.stderr)
   end)
-
-  machine.root_it("takes the range that /etc/subuid gives to root", function()
-    local directory, remove = machine.directory()
-    finally(remove)
-    machine.file(directory .. "/sub", "nobody:200000:65536\nroot:300000:65536\n", "644")
-    local own = "mount --bind %s/sub /etc/subuid && mount --bind %s/sub /etc/subgid && exec \"$@\""
-    own = own:format(directory, directory)
-    local r = machine.host([[
-      io.write(require("ns").sandbox():run("sh", "-c", "cat /proc/self/uid_map /proc/self/gid_map | tr -s ' '").stdout)
-    ]], { under = { "unshare", "-m", "--propagation", "private", "sh", "-c", own, "sh" } })
-    assert.equal(" 0 300000 65536\n 0 300000 65536\n", r.stdout .. r.stderr)
-  end)
 end)

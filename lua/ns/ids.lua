@@ -2,7 +2,7 @@
 -- @module ns.ids
 require("ns.core").nojit()
 local check = require "ns.check"
-local core = require "ns.core"
+local subids = require "ns.subids"
 
 local ids = {}
 
@@ -49,44 +49,10 @@ function ids.check_map(value, where)
   return map
 end
 
---- The lines of a file; none if it is not there. One that cannot be read is a refusal, for `ids.maps` to catch: other ids
--- than those that were asked for would be worse.
-local function lines_of(path)
-  local list, f, _, errno = {}, io.open(path)
-  if not f and errno == core.constants.errno.ENOENT then return list end
-  local text
-  if f then
-    text, _, errno = f:read("*a")
-    f:close()
-  end
-  if not text then error({ op = "open", path = path, word = "map", refused = errno }, 0) end
-  for line in text:gmatch("[^\n]+") do list[#list + 1] = line end
-  return list
-end
-
---- The ranges that `file` (/etc/subuid) gives to the user: a list of {start, count}. Lines that give no ids are passed over.
-local function subordinate(file, uid, name)
-  local ranges = {}
-  for _, line in ipairs(lines_of(file)) do
-    local owner, start, count = line:match("^([^:]+):(%d+):(%d+)%s*$")
-    start, count = tonumber(start), tonumber(count)
-    local wanted = owner and (owner == name or owner == ("%.0f"):format(uid))
-    if wanted and count > 0 and start + count <= 4294967295 then ranges[#ranges + 1] = { start, count } end
-  end
-  return ranges
-end
-
-local function user_name(uid)
-  for _, line in ipairs(lines_of("/etc/passwd")) do
-    local name, id = line:match("^([^:]+):[^:]*:(%d+):")
-    if id and tonumber(id) == uid then return name end
-  end
-end
-
 --- The own id as 0, and the subordinate ids from 1 up, as far as the kernel takes them together.
-local function automatic(own, file, uid)
+local function automatic(host, own, file)
   local map, inside = { { 0, own, 1 } }, 1
-  for _, r in ipairs(subordinate(file, uid, user_name(uid))) do
+  for _, r in ipairs(subids.of(host, file, host.euid, subids.user(host, host.euid))) do
     map[#map + 1] = { inside, r[1], r[2] }
     local fits = pcall(ids.check_map, map, "map")
     if fits then inside = inside + r[2] else map[#map] = nil end
@@ -94,60 +60,53 @@ local function automatic(own, file, uid)
   return map
 end
 
---- The ids that this host has itself, as in a container: a list of {first, outside, count}.
-local function machine_map(kind)
-  local map = {}
-  for i, line in ipairs(lines_of("/proc/self/" .. kind .. "_map")) do
-    local first, outside, count = line:match("(%d+)%s+(%d+)%s+(%d+)")
-    map[i] = { tonumber(first), tonumber(outside), tonumber(count) }
-  end
-  return map
-end
-
---- 65536 ids that belong to nobody on this host: root's in /etc/subuid, else those from 100000 up; where the host has not so
--- many ids itself, as in a container, the one of nobody.
-local function unprivileged(host, kind)
-  local own = subordinate(host["sub" .. kind] or "/etc/sub" .. kind, 0, "root")[1]
-  if own and own[2] >= 65536 then return { { 0, own[1], 65536 } } end
-  for _, r in ipairs(machine_map(kind)) do
-    if r[1] <= 100000 and r[1] + r[3] >= 165536 then return { { 0, 100000, 65536 } } end
-  end
-  return { { 0, 65534, 1 } }
+--- Ids that belong to nobody on this host: a free range; where there is none, the one of nobody.
+local function unprivileged(host)
+  local first = subids.free(host)
+  local outside, count = first or 65534, first and subids.COUNT or 1
+  return { uid = { { 0, outside, count } }, gid = { { 0, outside, count } }, range = first }
 end
 
 --- Is the caller root over more than the one id that it has? Who is root in a user namespace of its own (unshare -Ur) can do
 -- no more than an ordinary user.
 function ids.is_root(host)
   if host.root == nil then
-    local lines = host.euid == 0 and machine_map("uid") or {}
-    host.root = host.euid == 0 and not (#lines == 1 and lines[1][3] == 1)
+    local map = host.euid == 0 and subids.machine(host).uid or {}
+    host.root = host.euid == 0 and not (#map == 1 and map[1][3] == 1)
   end
   return host.root
 end
 
-local function find_maps(spec, host)
-  local word = spec.map or "root"
-  local uid, gid
-  if word == "root" then
-    uid, gid = { { 0, host.euid, 1 } }, { { 0, host.egid, 1 } }
-  elseif word == "range" and ids.is_root(host) then
-    uid, gid = unprivileged(host, "uid"), unprivileged(host, "gid")
-  elseif word == "range" then
-    uid, gid = { { 0, host.euid, 1 } }, { { 0, host.egid, 1 } }
-  elseif word == "self" then
-    uid, gid = { { host.euid, host.euid, 1 } }, { { host.egid, host.egid, 1 } }
-  else
-    uid = automatic(host.euid, host.subuid or "/etc/subuid", host.euid)
-    gid = automatic(host.egid, host.subgid or "/etc/subgid", host.euid)
-    if #uid == 1 or #gid == 1 then uid, gid = { uid[1] }, { gid[1] } end
-  end
-  return { uid = spec.uid_map or uid, gid = spec.gid_map or gid }
+--- The caller's own ids, as these inside.
+local function own_ids(uid, gid, host)
+  return { uid = { { uid, host.euid, 1 } }, gid = { { gid, host.egid, 1 } } }
 end
+
+--- The maps for each value of the word `map`.
+local MAPS = {
+  root = function(host) return own_ids(0, 0, host) end,
+  self = function(host) return own_ids(host.euid, host.egid, host) end,
+  range = function(host) return ids.is_root(host) and unprivileged(host) or own_ids(0, 0, host) end,
+  auto = function(host)
+    local uid, gid = automatic(host, host.euid, "subuid"), automatic(host, host.egid, "subgid")
+    return #uid > 1 and #gid > 1 and { uid = uid, gid = gid } or own_ids(0, 0, host)
+  end,
+}
 
 --- The two maps of a checked spec, which keeps them. `host`: euid, egid.
 function ids.maps(spec, host)
-  spec.maps = spec.maps or find_maps(spec, host)
-  return spec.maps.uid, spec.maps.gid
+  local maps = spec.maps
+  if not maps then
+    maps = spec.uid_map and spec.gid_map and {} or MAPS[spec.map or "root"](host)
+    maps.uid, maps.gid = spec.uid_map or maps.uid, spec.gid_map or maps.gid
+    spec.maps = maps
+  end
+  return maps.uid, maps.gid
+end
+
+--- The ranges of a checked spec are those of the process with this handle, until that is closed.
+function ids.hold(spec, handle)
+  if spec.maps.range then subids.hold(spec.maps.range, handle) end
 end
 
 local function own_only(map, own)
@@ -190,6 +149,13 @@ function ids.program(spec, host)
   if not spec.flags.user then return uid or host.euid, gid or host.egid end
   local uids, gids = ids.maps(spec, host)
   return ids.outer(uids, uid or ids.first(uids)), ids.outer(gids, gid or ids.first(gids))
+end
+
+--- What `p:ids()` tells.
+function ids.told(spec, host)
+  local uid, gid = ids.program(spec, host)
+  local maps = spec.flags.user and spec.maps or {}
+  return { uid = uid, gid = gid, uid_map = maps.uid, gid_map = maps.gid }
 end
 
 --- Can the program write what only root may, unless /proc is guarded? It can as the host's root.

@@ -129,6 +129,14 @@ function Process:usage()
   return self.handle:usage()
 end
 
+--- Who it is on the host: uid and gid, with which it started, and uid_map and gid_map, as in a spec, where it has a user
+-- namespace. Root's boxes have other ids each time, where `map` is "range".
+-- @treturn table
+-- @see user_namespaces(7)
+function Process:ids()
+  return self.known_ids
+end
+
 local function output_fd(file)
   return file and io.type(file) == "file" and core.fileno(file) or nil
 end

@@ -109,6 +109,7 @@ local function launch(spec, host, opened, deadline, keep)
   local handle, pid, errno = core.launch(namespaces.clone_flags(spec.flags), stdio.kept(opened))
   if not handle then return errors.refused({ op = pid, namespaces = spec.flags }, errno) end
   keep.handle, keep.pid = handle, pid
+  if spec.flags.user then ids.hold(spec, handle) end
   local writer = spec.flags.user and ids.writer(spec, host) or "launcher"
   if writer ~= "launcher" then
     local uid, gid = ids.maps(spec, host)
@@ -121,10 +122,10 @@ local function launch(spec, host, opened, deadline, keep)
 end
 
 --- The process that runs, with our ends of the pipes as files.
-local function adopt(spec, bag, opened, keep, started)
+local function adopt(spec, host, bag, opened, keep, started)
   local fields = { handle = keep.handle, pid = keep.pid, started = started, detached = spec.detach,
     alone = not spec.flags.pid, terminal = keep.terminal, max_output = spec.max_output, input = spec.input,
-    grace = spec.grace, deadline = spec.timeout and started + spec.timeout }
+    grace = spec.grace, known_ids = ids.told(spec, host), deadline = spec.timeout and started + spec.timeout }
   for name, fd in next, opened.ours do
     local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r")
     if not file then return errors.refused({ op = "fdopen", word = name }, errno) end
@@ -194,7 +195,7 @@ local function start(spec, host, bag, keep)
     ok, message, code, detail = launch(spec, host, opened, deadline, keep)
   end
   if not ok then return nil, message, code, detail end
-  return adopt(spec, bag, opened, keep, started)
+  return adopt(spec, host, bag, opened, keep, started)
 end
 
 --- Starts a spec that was checked for `host`; nil stands for one whose check was refused, with the step. A process; or nil,

@@ -7,13 +7,21 @@ local IDS = { root = 0, nobody = 65534 }
 
 function core.user(name) return IDS[name], IDS[name] end
 function core.group(name) return IDS[name] end
-function core.access(path) if path == "/a" then return nil, "Permission denied", 13 end return true end
+function core.access(path)
+  if path == "/a" then return nil, "Permission denied", 13 end
+  if path:find("^/etc/") and host.files[path] == nil then return nil, "No such file or directory", 2 end
+  return true
+end
+
+local isfile, readlink = core.isfile, core.readlink
+function core.isfile(path) return host.files[path] ~= nil or isfile(path) end
+function core.readlink(path) return path ~= "/proc/self/ns/user" and readlink(path) or nil end -- each time another one
 function core.isopen(fd) return fd ~= 77 end
 
 local function file(content)
   local lines = (content .. "\n"):gmatch("([^\n]*)\n")
   local function read(_, what) return what == "*a" and content or tonumber(content) end
-  return { lines = function() return lines end, read = read, close = function() end }
+  return { lines = function() return lines end, read = read, seek = function() return #content end, close = function() end }
 end
 
 --- false stands for a file that may not be read.

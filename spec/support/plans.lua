@@ -10,7 +10,7 @@ local ROOT = { etc = false, usr = false, srv = false, proc = false, bin = "usr/b
 
 --- A host: root's, unless `more` says otherwise.
 function plans.host(more)
-  local host = { euid = 0, egid = 0, ends = { [0] = 0, 1, 2 }, slave = 9, subuid = "/dev/null", subgid = "/dev/null" }
+  local host = { euid = 0, egid = 0, ends = { [0] = 0, 1, 2 }, slave = 9, subuid = "/no/subuid", subgid = "/no/subgid" }
   function host.environ() return { "PATH=/usr/bin:/bin", "HOME=/root", "LANG=C" } end
   function host.arg_max() return 2097152 end
   function host.realpath(path) return path end

@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -29,7 +31,15 @@ static int host_environ(lua_State *L) {
     return 1;
 }
 
-/* ids() -> {uid=, gid=, euid=, egid=, pid=, ppid=, secure=} of the host */
+/* The effective capabilities, as a mask. */
+static uint64_t capabilities(void) {
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct sets[2] = {0};
+    sys(__NR_capget, &head, sets);
+    return sets[0].effective | (uint64_t)sets[1].effective << 32;
+}
+
+/* ids() -> {uid=, gid=, euid=, egid=, pid=, ppid=, caps=, secure=} of the host */
 static int host_ids(lua_State *L) {
     const struct {
         const char *name;
@@ -41,6 +51,8 @@ static int host_ids(lua_State *L) {
         lua_pushinteger(L, rows[i].value);
         lua_setfield(L, -2, rows[i].name);
     }
+    lua_pushnumber(L, (lua_Number)capabilities());
+    lua_setfield(L, -2, "caps");
     lua_pushboolean(L, getauxval(AT_SECURE) != 0);
     lua_setfield(L, -2, "secure");
     return 1;
@@ -68,6 +80,39 @@ static int host_owner(lua_State *L) {
     lua_pushnumber(L, s.st_uid);
     lua_pushnumber(L, s.st_gid);
     return 2;
+}
+
+/* stamp({path, ...}) -> a string, another one as soon as one of the files is */
+static int host_stamp(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    int count = (int)nsL_rawlen(L, 1);
+    luaL_checkstack(L, count + 1, "too many paths");
+    for (int i = 1; i <= count; i++) {
+        struct stat s;
+        char text[128] = "-;";
+        lua_rawgeti(L, 1, i);
+        if (stat(luaL_checkstring(L, -1), &s) == 0)
+            snprintf(text, sizeof text, "%jx:%jx:%jx:%jx.%lx:%jx.%lx;", (uintmax_t)s.st_dev, (uintmax_t)s.st_ino,
+                     (uintmax_t)s.st_size, (uintmax_t)s.st_mtim.tv_sec, s.st_mtim.tv_nsec, (uintmax_t)s.st_ctim.tv_sec,
+                     s.st_ctim.tv_nsec);
+        lua_pop(L, 1);
+        lua_pushstring(L, text);
+    }
+    lua_concat(L, count);
+    return 1;
+}
+
+/* random(n) -> an integer from 0 up to n - 1: the kernel's, which no seed of the host tells. Where a filter keeps them from
+ * us, the clock must do. */
+static int host_random(lua_State *L) {
+    uint64_t bits;
+    if (sys(__NR_getrandom, &bits, sizeof bits, 1 /* GRND_NONBLOCK */) != sizeof bits) {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        bits = (uint64_t)t.tv_nsec * 2654435761u ^ (uint64_t)getpid() << 32;
+    }
+    lua_pushinteger(L, (lua_Integer)(bits % (uint64_t)luaL_checkinteger(L, 1)));
+    return 1;
 }
 
 /* idmap(tree, path of a user namespace) -> true | nil, message, errno: for all mounts of a detached tree */
@@ -208,12 +253,11 @@ static int host_arg_max(lua_State *L) {
 }
 
 const luaL_Reg ns_host_functions[] = {
-    {"environ", host_environ}, {"ids", host_ids},           {"strerror", host_strerror},
-    {"clock", host_clock},     {"owner", host_owner},       {"entries", host_entries},
-    {"idmap", host_idmap},     {"readlink", host_readlink}, {"realpath", host_realpath},
-    {"user", host_user},       {"group", host_group},       {"write", host_write},
-    {"isfile", host_isfile},   {"head", host_head},         {"isopen", host_isopen},
-    {"access", host_access},   {"arg_max", host_arg_max},   {NULL, NULL},
+    {"environ", host_environ},   {"ids", host_ids},         {"strerror", host_strerror}, {"clock", host_clock},
+    {"owner", host_owner},       {"entries", host_entries}, {"idmap", host_idmap},       {"readlink", host_readlink},
+    {"realpath", host_realpath}, {"user", host_user},       {"group", host_group},       {"write", host_write},
+    {"isfile", host_isfile},     {"head", host_head},       {"isopen", host_isopen},     {"access", host_access},
+    {"arg_max", host_arg_max},   {"stamp", host_stamp},     {"random", host_random},     {NULL, NULL},
 };
 
 void nsL_open_host(lua_State *L) {
