@@ -113,7 +113,7 @@ end
 local NEWUTS = core.constants.clone.NEWUTS
 local STEPS = {
   { op = "sethostname", data = "musl-box" },
-  { op = "cloexec", fd = 3, to = -1 },
+  { op = "close", fd = 3, to = -1 },
   { op = "exec", paths = { "/bin/sh" }, argv = { "sh", "-c", "hostname; ls /proc/self/fd | wc -l; exit 7" },
     env = { "PATH=/bin:/usr/bin" }, data = "sh" },
 }

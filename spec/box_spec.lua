@@ -180,10 +180,10 @@ sethostname 'namespace'
 connect stdin to descriptor 0
 connect stdout to descriptor 1
 connect stderr to descriptor 2
+close all other descriptors
 rlimit core 0:0
 umask of the host
 drop inheritable capabilities
-close all other descriptors
 exec '/bin/bash'
 ]], text)
   end)

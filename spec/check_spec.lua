@@ -157,9 +157,9 @@ sethostname 'box'
 connect stdin to /dev/null
 connect stdout to descriptor 1
 connect stderr to descriptor 2
+close all other descriptors
 umask of the host
 drop inheritable capabilities
-close all other descriptors
 exec 'sh' ("-c", "exit 3")
 ]], text)
   end)

@@ -18,7 +18,7 @@ describe("a call that fails in a start", function()
   machine.root_it("is named: the init's descriptor for signals", function()
     local said = with_fault("signalfd4:error=EMFILE", [[
       print(ns.run { "true", flags = { "pid" }, init = true })]])
-    assert.matches("^nil\tleave an init behind: Too many open files %(EMFILE%)", said)
+    assert.matches("^nil\tmake the init's descriptor for signals: Too many open files %(EMFILE%)", said)
   end)
 
   machine.root_it("is named: the plan that cannot be sent", function()

@@ -75,12 +75,34 @@ describe("an init", function()
     p:close()
   end)
 
-  it("hands on what the program sends to process 1, and is deaf to SIGKILL and SIGSTOP from inside", function()
-    local line = "trap 'echo caught; got=1' TERM; kill -9 1; kill -STOP 1; kill -TERM 1; "
-      .. "until [ $got ]; do sleep 0.02; done; grep State /proc/1/status; kill -9 1; exit 6"
-    local p = start(line)
-    assert.matches("^caught\nState:%s+[SR] [^\n]+\n$", p.stdout:read("*a"))
+  it("is deaf to what is sent to process 1 from inside, in whatever way", function()
+    local ways = [[
+      $SIG{$_} = sub { print "got $_[0]\n" } for qw(TERM USR1 IO);
+      my ($kill, $queue, $fcntl) = `uname -m` =~ /x86_64/ ? (62, 129, 72) : (129, 138, 25);
+      kill $_, 1 for qw(TERM USR1 HUP STOP KILL);
+      for my $code (-1, -2, -4) { # SI_QUEUE, SI_TIMER, SI_ASYNCIO, with the pid of nobody
+        my $info = pack "iii x4 ii x104", 15, 0, $code, 0, 0;
+        syscall $queue, 1, 15, $info;
+      }
+      pipe my $r, my $w; # what comes in a pipe is told process 1, by the signal of one's choice
+      fcntl $r, 8, 1; fcntl $r, 10, 15; fcntl $r, 4, 020000;
+      syswrite $w, "x";
+      select undef, undef, undef, 0.2;
+      do { local @ARGV = "/proc/1/status"; print grep { /^State/ } <> };
+      exit 6;]]
+    local p = assert(ns.spawn(ns.box(spec()):argv("perl", "-e", ways):stdout("pipe")))
+    assert.matches("^State:%s+[SR] [^\n]+\n$", p.stdout:read("*a"))
     assert.same({ nil, "exit", 6 }, { p:wait() })
+    p:close()
+  end)
+
+  it("tells the end of a program whose children send it one signal after the other, and hears the host", function()
+    local line = "perl -e 'fork; fork; while (1) { kill $_, 1 for 10, 12, 34, 35, 64 }' & sleep 0.3; "
+      .. "trap 'exit 4' TERM; echo; while :; do sleep 0.05; done"
+    local p = start(line)
+    p.stdout:read()
+    p:kill("TERM")
+    assert.same({ nil, "exit", 4 }, { p:wait(10) })
     p:close()
   end)
 

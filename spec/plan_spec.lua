@@ -59,9 +59,11 @@ describe("the order inside:", function()
     { "the user", { op = "setuid", word = "user" }, "the working directory", { op = "chdir" } },
     { "pivot_root", { op = "pivot" }, "the working directory", { op = "chdir" } },
     { "the capabilities", { op = "caps" }, "no_new_privs", { op = "prctl", word = "no_new_privs" } },
-    { "no_new_privs", { op = "prctl", word = "no_new_privs" }, "close-on-exec", { op = "cloexec" } },
-    { "the last close-on-exec", { op = "cloexec", to = -1 }, "the program", { op = "exec" } },
-    { "the last close-on-exec", { op = "cloexec", to = -1 }, "the init", { op = "init" } },
+    { "the streams", { op = "dup" }, "closing all others", { op = "close" } },
+    { "closing all others", { op = "close", to = -1 }, "the first limit", { op = "rlimit" } },
+    { "closing all others", { op = "close", to = -1 }, "the working directory", { op = "chdir" } },
+    { "the init's signals", { op = "signalfd" }, "the first limit", { op = "rlimit" } },
+    { "no_new_privs", { op = "prctl", word = "no_new_privs" }, "the init", { op = "init" } },
     { "the init", { op = "init" }, "the program", { op = "exec" } },
   }
   for _, row in ipairs(PAIRS) do
@@ -92,14 +94,14 @@ end)
 describe("a plan", function()
   it("without words is this", function()
     assert.same({ "ask for a signal at the host's end", "join a new session keyring", "connect stdin to descriptor 0",
-      "connect stdout to descriptor 1", "connect stderr to descriptor 2", "umask of the host",
-      "drop inheritable capabilities", "close all other descriptors", "exec 'true'" }, plans.words { "true" })
+      "connect stdout to descriptor 1", "connect stderr to descriptor 2", "close all other descriptors",
+      "umask of the host", "drop inheritable capabilities", "exec 'true'" }, plans.words { "true" })
   end)
 
   it("of the seed is this", function()
     assert.same({ "ask for a signal at the host's end", "join a new session keyring", "make all mounts private",
       "mount proc on /proc", "sethostname 'namespace'", "connect stdin to descriptor 0", "connect stdout to descriptor 1",
-      "connect stderr to descriptor 2", "umask of the host", "drop inheritable capabilities", "close all other descriptors",
+      "connect stderr to descriptor 2", "close all other descriptors", "umask of the host", "drop inheritable capabilities",
       "exec '/bin/bash'" },
       plans.words { "/bin/bash", flags = "uts,ipc,pid,mount", hostname = "namespace", mount_proc = true })
   end)
@@ -147,12 +149,13 @@ sethostname 'sandbox'
 connect stdin to descriptor 0
 connect stdout to descriptor 1
 connect stderr to descriptor 2
+close all other descriptors
+make the init's descriptor for signals
 drop capabilities from the bounding set
 umask 022
 set capabilities
 ask for a signal at the host's end
 no_new_privs
-close all other descriptors
 leave an init behind
 exec 'sh'
 ]]

@@ -20,7 +20,8 @@ struct plan {
 };
 
 /* One flat shape for every op; a field's name is its key in Lua. Strings and lists are offsets into the plan, 0 when
- * absent; a list is an array of uintptr_t offsets that ends in 0. What an op makes of its fields stands at the op. */
+ * absent; a list is an array of uintptr_t offsets that ends in 0. They lie behind those of all steps before. What an op makes of
+ * its fields stands at the op. */
 struct step {
     uint32_t op;                       /* index into ns_ops[] */
     uint32_t ignore;                   /* an errno that counts as success */

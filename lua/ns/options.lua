@@ -222,6 +222,11 @@ return {
   { word = "stderr", check = stdio.check },
   { word = "fds", check = stdio.check_fds },
   { steps = function(_, _, add, host) stdio.steps(host.ends, add) end },
+  -- Before any limit is lowered: what lies above a limit would not be found, and what is yet to be opened might not be.
+  { steps = function(_, spec, add, host)
+    stdio.close_steps(host.ends, add)
+    if spec.init then add { op = "signalfd", word = "init" } end
+  end },
   { word = "tty", check = check.boolean, steps = function(value, _, add)
     if value then add { op = "foreground", fd = 0, word = "tty" } end
   end },
@@ -253,7 +258,6 @@ return {
     add { op = "chdir", path = path, word = "cwd" }
   end },
   { word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
-  { steps = function(_, _, add, host) stdio.close_steps(host.ends, add) end },
   { word = "init", check = check.boolean, needs = { "pid" }, steps = function(value, spec, add)
     if value then add { op = "init", flags = (spec.detach and 1 or 0) + (spec.tty and 2 or 0), word = "init" } end
   end },

@@ -1,5 +1,5 @@
 --- The program's descriptors: what the words stdin, stdout, stderr and fds may be, how the host opens them, and the steps
--- that put them in place. Everything else is closed by exec.
+-- that put them in place. Everything else is closed.
 -- @module ns.stdio
 require("ns.core").nojit()
 local check = require "ns.check"
@@ -242,15 +242,15 @@ function stdio.steps(ends, add)
   end
 end
 
---- Steps that have exec close every other descriptor.
+--- Steps that close every other descriptor.
 function stdio.close_steps(ends, add)
   local first, numbers = 0, sorted_keys(ends)
   for i = 1, #numbers do
     local number = numbers[i]
-    if number > first then add { op = "cloexec", fd = first, to = number - 1 } end
+    if number > first then add { op = "close", fd = first, to = number - 1 } end
     first = number + 1
   end
-  add { op = "cloexec", fd = first, to = -1 }
+  add { op = "close", fd = first, to = -1 }
 end
 
 return stdio

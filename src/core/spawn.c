@@ -138,17 +138,16 @@ static void close_unkept(const struct boarding *b) {
     int first = 3;
     for (size_t i = 0; i < b->count; i++) {
         if (b->kept[i] < first) continue;
-        if (b->kept[i] > first) sys(__NR_close_range, first, b->kept[i] - 1, 0);
+        if (b->kept[i] > first) close_fds((unsigned)first, (unsigned)b->kept[i] - 1);
         first = b->kept[i] + 1;
     }
-    sys(__NR_close_range, first, ~0u, 0);
+    close_fds((unsigned)first, ~0u);
 }
 
 /* A child with a copy of our memory, which plays the plan itself. */
 static long clone_copy(struct spawned *s, struct boarding *b) {
     long pid = sys(__NR_clone, b->clone_flags | CLONE_PIDFD | SIGCHLD, 0, &s->pidfd, 0, 0);
     if (pid == 0) {
-        sys(__NR_close, s->socket); /* or the launcher would not see the host end, where close_range is missing */
         close_unkept(b);
         ns_launch(b->socket);
     }

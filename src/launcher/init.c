@@ -2,9 +2,10 @@
  * with it everything in the namespace, when the program or the host ends.
  *
  * What it tells the host: {step, 0} with the number of this step when the program runs, and at its end {INIT_STATUS, status}
- * with the status of wait4(2), then {INIT_MAXRSS, KiB}. It keeps nothing but the socket and the descriptor that its signals come from. */
+ * with the status of wait4(2), then {INIT_MAXRSS, KiB}. It keeps nothing but the socket and the descriptor that its signals come
+ * from; and it may be looked into by a program that has the right to, from whose first instruction on there must be nothing in
+ * it that the program does not have. */
 #include <asm/ioctls.h>
-#include <linux/close_range.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/poll.h>
@@ -20,11 +21,13 @@
 #include "sys.h"
 
 #define SIGNAL_CHLD 17
-#define SIGNAL_KERNEL 0x80 /* si_code of what the terminal sends: the program has had it, too */
+#define SIGNAL_USER 0 /* si_code of kill(2) */
 #define MSG_NOSIGNAL 0x4000
 #define WNOHANG 1
 #define WUNTRACED 2
 #define __WALL 0x40000000
+
+enum { TURN = 32 }; /* of what there may be more and more, so many are dealt with at once */
 
 /* getrusage(2)'s struct rusage; its header in the kernel does not go together with that of the C library. */
 struct usage {
@@ -35,17 +38,40 @@ _Noreturn static void leave(int code) {
     for (;;) sys(__NR_exit_group, code);
 }
 
-static void close_from(unsigned fd, unsigned last) {
-    if (fd > last || !FAILED(sys(__NR_close_range, fd, last, 0))) return;
-    for (; fd <= last && fd < 4096; fd++) sys(__NR_close, fd); /* before 5.9, and where a filter refuses it */
-}
-
 static void close_all_but(int a, int b) {
     unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
-    if (low > 0) close_from(0, low - 1);
-    close_from(low + 1, high - 1);
-    close_from(high + 1, ~0u);
+    if (low > 0) close_fds(0, low - 1);
+    close_fds(low + 1, high - 1);
+    close_fds(high + 1, ~0u);
 }
+
+/* ---- what is left of the steps that were played ---- */
+
+static void wipe(void *from, const void *to) {
+    for (volatile uint64_t *at = from; at < (volatile const uint64_t *)to; at++) *at = 0;
+}
+
+/* No op before had more on the stack than this. */
+__attribute__((noinline)) static void wipe_stack(void) {
+    uint64_t old[2048];
+    wipe(old, old + 2048);
+}
+
+/* Wipes all of the plan but what the steps from `next` on need. */
+static void wipe_plan(struct plan *plan, struct step *next) {
+    char *bytes = (char *)plan;
+    struct step *first = (struct step *)(bytes + plan->steps), *end = first + plan->count;
+    uint32_t kept = plan->size & ~7u;
+    for (const struct step *s = next; s < end; s++) {
+        const uint32_t offsets[] = {s->path, s->source, s->type, s->data, s->paths, s->argv, s->env, s->options};
+        for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++)
+            if (offsets[i] && offsets[i] < kept) kept = offsets[i];
+    }
+    wipe(first, next);
+    wipe(end, bytes + kept);
+}
+
+/* ---- its life ---- */
 
 /* A stop is told if few that were told are still unread: a program that stops again and again, before a host that only waits for
  * its end, must leave room for the word of that end. */
@@ -56,15 +82,14 @@ static void tell(const struct player *p, uint32_t what, int status) {
     sys(__NR_sendto, p->socket, &r, sizeof r, MSG_NOSIGNAL);
 }
 
-/* Reaps all that have ended; tells and leaves if the program is among them. Where the host does not hear, our own end says as
- * much as it can. */
-static void reap(struct player *p, long program, uint32_t flags) {
-    for (;;) {
+/* Reaps what has ended; tells and leaves if the program is among them, which is the first of our children. Where the host does
+ * not hear, our own end says as much as it can. Is there perhaps more to reap? */
+static bool reap(struct player *p, long program, uint32_t flags) {
+    for (int i = 0; i < TURN; i++) {
         int status, stops = flags & INIT_TELLS_STOPS ? WUNTRACED : 0;
         struct usage usage;
         long pid = sys(__NR_wait4, -1, &status, WNOHANG | __WALL | stops, &usage);
-        if (pid == -EINTR) continue;
-        if (pid <= 0) return;
+        if (pid <= 0 && pid != -EINTR) return false;
         if (pid != program) continue;
         bool stopped = (status & 0xff) == 0x7f;
         tell(p, stopped ? INIT_STOPPED : INIT_STATUS, status);
@@ -72,32 +97,52 @@ static void reap(struct player *p, long program, uint32_t flags) {
         tell(p, INIT_MAXRSS, (int)usage.maxrss);
         leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8);
     }
+    return true;
 }
 
+/* Was it sent by somebody outside? He has no pid in here. The terminal's signals say SI_KERNEL, and the program has had them, too;
+ * only kill(2) can say SI_USER. */
+static bool is_from_outside(const struct signalfd_siginfo *info) {
+    return info->ssi_code == SIGNAL_USER && info->ssi_pid == 0;
+}
+
+/* Who sends one after the other from inside must not keep us from reaping: so many at a time. */
 static void hand_on(int signals, long program) {
-    struct signalfd_siginfo info;
-    while (sys(__NR_read, signals, &info, sizeof info) == sizeof info)
-        if (info.ssi_signo != SIGNAL_CHLD && info.ssi_code != SIGNAL_KERNEL) sys(__NR_kill, program, info.ssi_signo);
+    struct signalfd_siginfo infos[TURN];
+    long size = sys(__NR_read, signals, infos, sizeof infos);
+    for (long i = 0; i * (long)sizeof infos[0] < size; i++)
+        if (infos[i].ssi_signo != SIGNAL_CHLD && is_from_outside(&infos[i]))
+            sys(__NR_kill, program, infos[i].ssi_signo);
 }
 
-_Noreturn static void serve(struct player *p, int signals, long program, uint32_t flags) {
+_Noreturn static void serve(struct player *p, long program, uint32_t flags) {
     for (;;) {
-        struct pollfd polls[] = {{signals, POLLIN, 0}, {flags & INIT_DETACHED ? -1 : p->socket, 0, 0}};
-        reap(p, program, flags);
-        long r = sys(__NR_ppoll, polls, 2, 0, 0, 8);
+        struct pollfd polls[] = {{p->signals, POLLIN, 0}, {flags & INIT_DETACHED ? -1 : p->socket, 0, 0}};
+        long none[2] = {0, 0}, *timeout = reap(p, program, flags) ? none : 0;
+        long r = sys(__NR_ppoll, polls, 2, timeout, 0, 8);
         if (FAILED(r)) continue;
         if (polls[1].revents) leave(0); /* the host is gone */
-        hand_on(signals, program);
+        if (polls[0].revents) hand_on(p->signals, program);
     }
 }
 
+/* The descriptor that the init's signals come from, while there is sure to be room for one. */
+long op_signalfd(struct player *p, const struct step *s) {
+    (void)s;
+    uint64_t all = ~0ull;
+    long fd = sys(__NR_signalfd4, -1, &all, sizeof all, O_CLOEXEC | O_NONBLOCK);
+    if (FAILED(fd)) return fd;
+    p->signals = (int)fd;
+    return 0;
+}
+
 /* The child goes on with the plan, whose next steps are its last; its parent never comes back. CLONE_VFORK: it wakes when the
- * child has executed the program, or is dead. flags: INIT_* */
+ * child has executed the program, or is dead. Until then it holds what the program is given, and that alone. flags: INIT_* */
 long op_init(struct player *p, const struct step *s) {
     uint32_t step = p->plan->current, flags = (uint32_t)s->flags;
-    uint64_t all = ~0ull;
-    long signals = sys(__NR_signalfd4, -1, &all, sizeof all, O_CLOEXEC | O_NONBLOCK);
-    if (FAILED(signals)) return signals;
+    wipe_plan(p->plan, (struct step *)s + 1);
+    wipe_stack();
+    sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
     /* What it holds is not for the program, which may have the same id. Before there is one: that gets its flag by exec. */
     sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
     p->plan->current = step + 1; /* if something hangs from here on, it is what the child plays */
@@ -105,10 +150,9 @@ long op_init(struct player *p, const struct step *s) {
     if (program == 0) return 0;
     p->plan->current = step;
     if (FAILED(program)) return program;
-    sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
-    close_all_but(p->socket, (int)signals);
+    close_all_but(p->socket, p->signals);
     sys(__NR_chdir, "/");
     ns_report(p, 0);
     sys(__NR_munmap, p->plan, p->plan->size);
-    serve(p, (int)signals, program, flags);
+    serve(p, program, flags);
 }

@@ -20,6 +20,7 @@ struct player {
     int socket;        /* to the host: the plan came from it, records go into it */
     int root;          /* the root that places are looked up beneath; -1: the one we have */
     int held;          /* the directory that relative sources are looked up from */
+    int signals;       /* what an init reads its signals from */
     long umask;        /* the host's */
     int owned, pinned; /* file systems that this plan has made, and may make places in; mounts to be found again */
     uint64_t own[OWNED_MAX]; /* their devices */
@@ -40,6 +41,9 @@ _Noreturn void ns_launch(int socket);
 
 /* Sends {step being played, error}. A host that is gone is no reason to stay. */
 void ns_report(struct player *, long error);
+
+/* Closes all from the first to the last; 0 or -errno. */
+long close_fds(unsigned first, unsigned last);
 
 /* The string, or the list with its offsets turned into pointers, at an offset; NULL for 0. */
 static inline char *plan_string(const struct player *p, uint32_t offset) {

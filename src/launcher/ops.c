@@ -3,7 +3,6 @@
  * To add an op: write its function, here or in the file of its subject (ops.h), and its row below; the step that uses it is
  * made in lua/ns/options.lua, and its words for an error message stand in lua/ns/error.lua. Nothing between needs to know. */
 #include <asm/ioctls.h>
-#include <linux/close_range.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
@@ -127,34 +126,12 @@ static long op_loopback(struct player *p, const struct step *s) {
 /* fd becomes to. flags: O_CLOEXEC for a stop on the way. A number that the socket has taken is given up by the socket. */
 static long op_dup(struct player *p, const struct step *s) {
     if (s->to == p->socket) {
-        long moved = sys(__NR_fcntl, p->socket, F_DUPFD_CLOEXEC, s->to + 1);
+        long moved = sys(__NR_fcntl, p->socket, F_DUPFD_CLOEXEC, 3);
         if (FAILED(moved)) return moved;
         p->socket = (int)moved;
     }
     long r = s->fd == s->to ? sys(__NR_fcntl, s->fd, F_SETFD, 0) : sys(__NR_dup3, s->fd, s->to, s->flags);
     return FAILED(r) ? r : 0;
-}
-
-/* Marks one descriptor after the other: kernels before 5.11 cannot mark a range. */
-static long mark_each(int first, unsigned last) {
-    struct {
-        uint64_t soft, hard;
-    } limit;
-    long r = sys(__NR_prlimit64, 0, 7 /* RLIMIT_NOFILE */, 0, &limit);
-    if (FAILED(r)) return r;
-    /* a descriptor above the soft limit can be there if the limit was lowered later, but none above the hard one */
-    for (int fd = first; (unsigned)fd <= last && (uint64_t)fd < limit.hard && fd < 1 << 20; fd++) {
-        r = sys(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC);
-        if (FAILED(r) && r != -EBADF) return r;
-    }
-    return 0;
-}
-
-/* fd, to: the first and the last (-1: all above) of the descriptors that exec shall close */
-static long op_cloexec(struct player *p, const struct step *s) {
-    (void)p;
-    long r = sys(__NR_close_range, s->fd, (unsigned)s->to, CLOSE_RANGE_CLOEXEC);
-    return r == -ENOSYS || r == -EINVAL || r == -EPERM ? mark_each(s->fd, (unsigned)s->to) : r;
 }
 
 /* An error that lets the search through PATH go on, as execvp(3) does it. It leaves out what is too long for a path. */
@@ -232,7 +209,7 @@ const struct op ns_ops[] = {
     {"controlling", op_controlling},
     {"loopback", op_loopback},
     {"dup", op_dup},
-    {"cloexec", op_cloexec},
+    {"close", op_close},
     {"newroot", op_newroot},
     {"hold", op_hold},
     {"fs", op_fs},
@@ -258,6 +235,7 @@ const struct op ns_ops[] = {
     {"ioprio", op_ioprio},
     {"personality", op_personality},
     {"keyring", op_keyring},
+    {"signalfd", op_signalfd},
     {"init", op_init},
     {"exec", op_exec},
 };

@@ -20,6 +20,9 @@ long op_file(struct player *, const struct step *);
 long op_mkdir(struct player *, const struct step *);
 long op_symlink(struct player *, const struct step *);
 
+/* fds.c */
+long op_close(struct player *, const struct step *);
+
 /* privileges.c */
 long op_setgroups(struct player *, const struct step *);
 long op_setgid(struct player *, const struct step *);
@@ -36,6 +39,7 @@ long op_personality(struct player *, const struct step *);
 long op_keyring(struct player *, const struct step *);
 
 /* init.c */
+long op_signalfd(struct player *, const struct step *);
 long op_init(struct player *, const struct step *);
 
 #endif

@@ -1,0 +1,50 @@
+/* Which descriptors stay open: none of the host's, whatever filters and limits there are. */
+#include <asm/bitsperlong.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+#include <stddef.h>
+
+#include "ops.h"
+#include "places.h"
+#include "sys.h"
+
+/* Is there room for this descriptor in our table? A select(2) for one that is not open says EBADF if there is, and passes over
+ * it if there is not: so it tells without a /proc, and whatever RLIMIT_NOFILE has become since. */
+static long has_room(unsigned long fd) {
+    long size = (long)(fd / 8 + sizeof(long)), none[2] = {0, 0};
+    long r = sys(__NR_fcntl, fd, F_GETFD, 0);
+    if (r != -EBADF) return FAILED(r) ? r : 1;
+    long at = sys(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (FAILED(at)) return at;
+    ((unsigned long *)at)[fd / __BITS_PER_LONG] = 1ul << fd % __BITS_PER_LONG;
+    r = sys(__NR_pselect6, fd + 1, at, 0, 0, none, 0);
+    sys(__NR_munmap, at, size);
+    return r == -EBADF ? 1 : FAILED(r) ? r : 0;
+}
+
+/* Where our table ends, at most twice as far as it needs to be; or -errno. */
+static long end_of_table(void) {
+    unsigned long fd = 64;
+    long r = 1;
+    while (fd < 1ul << 30 && (r = has_room(fd)) == 1) fd *= 2;
+    return FAILED(r) ? r : (long)fd;
+}
+
+/* A kernel before 5.9, or a filter, refuses close_range: then one after the other. */
+long close_fds(unsigned first, unsigned last) {
+    if (first > last || !FAILED(sys(__NR_close_range, first, last, 0))) return 0;
+    long end = end_of_table();
+    for (unsigned fd = first; fd <= last && !FAILED(end) && fd < (unsigned long)end; fd++) sys(__NR_close, fd);
+    return FAILED(end) ? end : 0;
+}
+
+/* fd, to: the first and the last (-1: all above) of those to be closed. The socket is not among them: exec closes it. */
+long op_close(struct player *p, const struct step *s) {
+    unsigned first = (unsigned)s->fd, last = (unsigned)s->to, socket = (unsigned)p->socket;
+    unpin(p);
+    p->root = -1, p->held = AT_FDCWD;
+    if (socket < first || socket > last) return close_fds(first, last);
+    long r = socket > first ? close_fds(first, socket - 1) : 0;
+    return FAILED(r) || socket == last ? r : close_fds(socket + 1, last);
+}
