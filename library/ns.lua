@@ -155,7 +155,7 @@
 ---One or more directories, and what is written above them: thrown away, unless there are upper and work.
 ---@class ns.Mount.overlay
 ---@field type "overlay"
----@field lower string|string[] absolute paths on the host, the uppermost first
+---@field lower string|string[] absolute paths on the host, the uppermost first; 500 at the most
 ---@field target string
 ---@field upper? string where changes are kept; needs work
 ---@field work? string an empty directory in the file system of upper

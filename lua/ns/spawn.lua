@@ -30,6 +30,7 @@ end
 function spawn.host()
   local host = core.ids()
   host.environ, host.arg_max, host.entries, host.realpath = core.environ, core.arg_max, core.entries, core.realpath
+  host.nested = namespaces.is_nested
   return host
 end
 

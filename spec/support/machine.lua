@@ -111,12 +111,16 @@ local function try_tree()
   return ok, why
 end
 
---- `can.user`, `can.net`, ..., `can.tree`: true, or false and machine.why[name] says why.
+--- `can.user`, `can.net`, ..., `can.tree`, and `can.overlay`, one that is thrown away in a user namespace: true, or false
+-- and machine.why[name] says why.
 machine.why = {}
 machine.can = setmetatable({}, { __index = function(can, name)
   local ok, why
   if name == "tree" then
     ok, why = try_tree()
+  elseif name == "overlay" then
+    ok, why = try { flags = "user,mount", root = "empty", system = true, mounts = { { type = "overlay", lower = "/usr/bin",
+      target = "/o" } } }
   else
     ok, why = try { flags = name == "user" and "user" or machine.root and name or { "user", name } }
   end

@@ -39,7 +39,7 @@ static const struct {
     CALL(pidfd_send_signal), CALL(pipe2), CALL(pivot_root), CALL(ppoll), CALL(prctl), CALL(prlimit64), CALL(read),
     CALL(recvfrom), CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(sched_setaffinity), CALL(sched_setscheduler),
     CALL(seccomp), CALL(sendto), CALL(setdomainname), CALL(setgroups), CALL(sethostname), CALL(setns), CALL(setpgid),
-    CALL(setpriority), CALL(setresgid), CALL(setresuid), CALL(setsid), CALL(signalfd4), CALL(socket), CALL(socketpair),
+    CALL(setpriority), CALL(setresgid), CALL(setresuid), CALL(setsid), CALL(setxattr), CALL(signalfd4), CALL(socket), CALL(socketpair),
     CALL(statx), CALL(symlinkat), CALL(umask), CALL(umount2), CALL(uname), CALL(unlinkat), CALL(unshare), CALL(wait4),
     CALL(waitid), CALL(write),
 };
