@@ -134,7 +134,7 @@
 ---@field hidepid? "off"|"noaccess"|"invisible"|"ptraceable"
 ---@field subset? "pid"
 ---@field ro? boolean
----@field protect? boolean false: what belongs to the machine is not guarded, where the program is root on the host
+---@field protect? boolean false: the lists of keys are not hidden, and what belongs to the machine is not guarded
 
 ---null, zero, full, random, urandom, tty, pts, shm, the links of the standard streams.
 ---@class ns.Mount.dev

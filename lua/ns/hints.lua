@@ -67,7 +67,7 @@ local function fs_refused(step)
   if step.type == "sysfs" then return "a new /sys in a user namespace needs 'net' among the flags" end
   if step.type ~= "proc" then return nil end
   return "the /proc of this machine is partly covered, as containers do it; the kernel then refuses a new one in a user "
-    .. "namespace (docker, podman: --security-opt unmask=ALL)"
+    .. "namespace (docker, podman: --security-opt unmask=ALL; a box of ns: protect = false)"
 end
 
 local function not_private(step)

@@ -108,24 +108,32 @@ local function tmpfs(m, add)
   add(fs("tmpfs", m, options, attributes(m) - (m.ro and RDONLY or 0), true)) -- read-only in the end: see mounts.steps
 end
 
---- What in /proc belongs to no process, but to the machine.
+--- What in /proc belongs to no process, but to the machine, where the program has root's rights to it; and what lists the
+-- keys of the user that it is on the host.
 local READ_ONLY = { "sys", "irq", "bus", "fs", "sysrq-trigger", "acpi", "scsi", "mtrr" }
-local HIDDEN = { "kcore", "keys", "timer_list", "sched_debug" }
+local HIDDEN = { "kcore", "timer_list", "sched_debug" }
+local KEYS = { "keys", "key-users" }
+
+local function hide(m, names, add)
+  for _, name in ipairs(names) do
+    add { op = "mask", path = m.target .. "/" .. name, flags = RDONLY, ignore = ENOENT, word = "mounts" }
+  end
+end
 
 local function proc(m, add, host)
   local options = {}
   if m.hidepid then options[1] = "hidepid=" .. m.hidepid end
   if m.subset then options[#options + 1] = "subset=" .. m.subset end
   add(fs("proc", m, options, (m.ro and RDONLY or 0) + NOSUID + NODEV + NOEXEC))
-  if not host.privileged or m.subset or m.protect == false then return end
+  if m.subset or m.protect == false then return end
+  hide(m, KEYS, add)
+  if not host.privileged then return end
   for _, name in ipairs(READ_ONLY) do
     local path = m.target .. "/" .. name
     add { op = "tree", source = path, path = path, flags = RDONLY + NOSUID + NODEV + NOEXEC, value = 1, ignore = ENOENT,
       word = "mounts" }
   end
-  for _, name in ipairs(HIDDEN) do
-    add { op = "mask", path = m.target .. "/" .. name, flags = RDONLY, ignore = ENOENT, word = "mounts" }
-  end
+  hide(m, HIDDEN, add)
 end
 
 local DEVICES = { "null", "zero", "full", "random", "urandom", "tty" }
