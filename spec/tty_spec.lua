@@ -157,7 +157,7 @@ describe("with tty, a program at the host's terminal", function()
     end
   end)
 
-  it("is stopped with a host in the background when it reads, and has the terminal when that is in the foreground", function()
+  it("is stopped with a host in the background when it reads, and has the terminal with it after fg", function()
     local t = terminal()
     t.type(host("print(ns.spawn({ 'sh', '-c', 'read x; echo got $x; exec sleep 30', tty = true }):wait()) print 'alive'\n")
       .. " &\n")
