@@ -13,9 +13,11 @@ passed=0 failed=0 skipped=0
 
 # what is missing is fetched now: in that layer there is no network
 [ "$(id -u)" -ne 0 ] || sh tools/need.sh proof
-case $(id -u):" $* " in 0:*" vm "*)
+case $(id -u):" $* " in 0:*" hosts "*)
   sh tools/need.sh vm
-  for kernel in linux-image-6.12-cloud-amd64 linux-image-cloud-amd64; do bash proof/vm.sh --fetch $kernel; done ;;
+  kernels=$(sed -n 's/^[0-9.]* *linux/linux/p' proof/kernels)
+  [ "$form" = long ] || kernels=${kernels%%[[:space:]]*}
+  for kernel in $kernels; do bash proof/vm.sh --fetch "$kernel"; done ;;
 esac
 
 # in a layer of its own: a case that fails shall not reach this machine

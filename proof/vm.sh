@@ -1,8 +1,10 @@
 #!/bin/bash
-# Runs a command as root in a throw-away virtual machine: one of Debian's cloud kernels, cgroup v2 with all controllers, and
-# this machine's root file system, read through virtiofs under an overlay in memory, with a new ext4 at /tmp, which can map
-# ids on all of them: what is written there is gone afterwards.
-# usage: vm.sh KERNEL COMMAND...     KERNEL: a kernel package of Debian, such as linux-image-6.12-cloud-amd64
+# Runs a command as root in a throw-away virtual machine: one of Debian's cloud kernels, and this machine's root file system,
+# read through virtiofs under an overlay in memory, with a new ext4 at /tmp, which can map ids on all of them: what is written
+# there is gone afterwards. Process 1 is systemd, as on most machines: mounts are shared, the user `tester` (1000) has a manager
+# of his own and ids in /etc/subuid as useradd gives them, and the command is a service with a control group that is its own.
+# usage: vm.sh KERNEL COMMAND...     KERNEL: a kernel package of Debian, such as linux-image-6.12-cloud-amd64, with @SUITE if
+#                                    it comes from another suite (kernels)
 #        vm.sh --fetch KERNEL        only sees to it that all is there
 # The exit status is the command's; 125 when the machine could not be had. Needs root; QEMU emulates, so it is slow.
 set -u
@@ -10,10 +12,11 @@ fail() { echo "vm: $*" >&2; exit 125; }
 fetch=
 [ "${1-}" = --fetch ] && fetch=1 && shift
 [ $# -gt 0 ] || fail "usage: vm.sh [--fetch] KERNEL COMMAND..."
-package=$1
-shift
+package=${1%@*} suite=${1#"${1%@*}"}
+suite=${suite#@}
 cache=${VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ns-vm} here=$PWD
-kernel=$cache/$package
+kernel=$cache/$1
+shift
 PATH=$PATH:/usr/sbin:/sbin:/usr/lib/qemu:/usr/libexec
 
 # ---- the kernel: unpacked, not installed ----
@@ -21,7 +24,7 @@ PATH=$PATH:/usr/sbin:/sbin:/usr/lib/qemu:/usr/libexec
 # A kernel that has virtiofs as a module needs an initramfs that loads it.
 make_initramfs() { # in the directory of the kernel
   local modules n=10 module
-  modules=$(modprobe -d . -S "$(ls lib/modules)" -a --show-depends virtio_pci virtiofs virtio_console |
+  modules=$(modprobe -d . -S "$(ls lib/modules)" -a --show-depends virtio_pci virtiofs virtio_console 2>/dev/null |
     awk '$1 == "insmod" && !seen[$2]++ { print $2 }')
   mkdir initramfs initramfs/m && cp "$(command -v busybox)" initramfs/ || return
   for module in $modules; do unpack "$module" "initramfs/m/$n.ko" && n=$((n + 1)) || return; done
@@ -44,76 +47,50 @@ unpack() { # MODULE FILE
   case $1 in *.xz) xz -dc "$1" ;; *) cat "$1" ;; esac >"$2"
 }
 
+# Another suite has lists of its own, so that nothing of it can get onto this machine.
+use_suite() {
+  local lists=$cache/apt-$suite mirror
+  mkdir -p "$lists/lists/partial" "$lists/cache/archives/partial" || fail "no directory $lists"
+  mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+    sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\(http[^ ]*\) .*/\2/p' | head -n 1)
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >"$lists/sources"
+  apt=(-o Dir::Etc::sourcelist="$lists/sources" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$lists/lists"
+    -o Dir::Cache="$lists/cache" -o Dir::State::status=/dev/null)
+}
+
+# What a package depends on, of the names that begin so.
+depends_on() { # PACKAGE PATTERN
+  apt-cache "${apt[@]}" depends "$1" 2>/dev/null | awk -v name="$2" '$1 == "Depends:" && $2 ~ name { print $2 }'
+}
+
 fetch_kernel() {
-  local work newest
-  apt-cache show "$package" >/dev/null 2>&1 || apt-get update -qq
-  newest=$(apt-cache depends "$package" 2>/dev/null | awk '$1 == "Depends:" { print $2; exit }')
+  local work newest parts apt=()
+  [ -z "$suite" ] || use_suite
+  apt-cache "${apt[@]}" show "$package" >/dev/null 2>&1 || apt-get "${apt[@]}" update -qq
+  newest=$(depends_on "$package" '^linux-image-[0-9]' | head -n 1)
   [ -n "$newest" ] || fail "no package $package"
+  parts=$(depends_on "$newest" '^linux-(binary|modules)-[0-9]') # newer suites split it
   mkdir -p "$cache" && work=$(mktemp -d "$cache/XXXXXX") && chmod 755 "$work" || fail "no directory $cache"
-  (cd "$work" && apt-get download -qq "$newest" 2>/dev/null && dpkg-deb -x ./*.deb . && rm ./*.deb &&
-    mv boot/vmlinuz-* kernel && depmod -b . "$(ls lib/modules)" && cp "$(command -v busybox)" busybox &&
-    unpack lib/modules/*/kernel/fs/overlayfs/overlay.ko* overlay.ko &&
-    { grep -q CONFIG_VIRTIO_FS=y boot/config-* || make_initramfs; }) || { rm -rf "$work"; fail "cannot unpack $newest"; }
+  # shellcheck disable=SC2086
+  (cd "$work" && apt-get "${apt[@]}" download -qq ${parts:-$newest} 2>/dev/null &&
+    for file in ./*.deb; do dpkg-deb -x "$file" . || exit; done && rm ./*.deb && { [ -d lib ] || ln -s usr/lib lib; } &&
+    mv "$(ls boot/vmlinuz-* lib/modules/*/vmlinuz 2>/dev/null | head -n 1)" kernel && depmod -b . "$(ls lib/modules)" 2>/dev/null &&
+    cp "$(command -v busybox)" busybox && unpack lib/modules/*/kernel/fs/overlayfs/overlay.ko* overlay.ko &&
+    { grep -qs CONFIG_VIRTIO_FS=y boot/config-* || make_initramfs; }) || { rm -rf "$work"; fail "cannot unpack $newest"; }
   mv -T "$work" "$kernel" 2>/dev/null || rm -rf "$work"
 }
 
 [ -d "$kernel" ] || fetch_kernel
 [ -z "$fetch" ] || exit 0
 
-# ---- the first process in the machine ----
+# ---- the first process in the machine: vm_init.sh ----
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/ns-vm.XXXXXX") && chmod 755 "$work" && mkfifo "$work/out" || fail "no work directory"
 server='' machine=''
 trap 'kill $machine 2>/dev/null && wait $machine; kill $server 2>/dev/null; rm -rf "$work"' EXIT
 trap 'exit 125' HUP INT TERM
 { declare -p kernel here; printf 'command=('; printf '%q ' "$@"; echo ')'; } >"$work/words"
-cat >"$work/init" <<'EOF'
-#!/bin/bash
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 NS_VM=1
-. "${0%/*}/words"
-b=$kernel/busybox
-$b mount -t proc proc /proc
-$b mount -t tmpfs tmpfs /mnt
-$b mkdir /mnt/upper /mnt/work /mnt/root
-$b insmod "$kernel/overlay.ko" &&
-  $b mount -t overlay root -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root || exec $b poweroff -f
-cd /mnt/root
-$b mkdir -p usr/lib/modules old
-$b ln -s "$kernel"/lib/modules/* usr/lib/modules/ # no mount: the kernel overlays no tree that has one in a user namespace
-while read -r type place options; do
-  $b mkdir -p "$place" && $b mount -t "$type" "$type" "$place" ${options:+-o "$options"}
-done <<MOUNTS
-proc proc
-sysfs sys
-devtmpfs dev
-devpts dev/pts ptmxmode=666,gid=5,mode=620
-tmpfs dev/shm
-mqueue dev/mqueue
-tmpfs run mode=755
-cgroup2 sys/fs/cgroup nsdelegate
-MOUNTS
-$b ln -s /proc/self/fd dev/fd
-for n in 0:stdin 1:stdout 2:stderr; do $b ln -s "fd/${n%:*}" "dev/${n#*:}"; done
-$b chroot . modprobe virtio_blk
-$b mount -t ext4 dev/vda tmp && chmod 1777 tmp
-for place in "$kernel" "$here"; do
-  case $place/ in /tmp/* | /run/*) $b mkdir -p ".$place" && $b mount --bind "$place" ".$place" ;; esac
-done
-$b pivot_root . old
-cd /
-$b umount -l /old
-$b rmdir /old
-$b ip link set lo up
-$b hostname ns-vm
-for c in $(</sys/fs/cgroup/cgroup.controllers); do echo "+$c" >/sys/fs/cgroup/cgroup.subtree_control; done 2>/dev/null
-# the server of / holds a descriptor for each inode that is known here, and cannot have any number
-while sleep 30; do echo 6 >/proc/sys/vm/drop_caches; done &
-port=$(echo /dev/vport*p1)
-(cd "$here" && exec setsid "${command[@]}") </dev/null >"$port" 2>&1
-echo $? >"${port%1}2"
-exec busybox poweroff -f
-EOF
-chmod 755 "$work/init"
+cp "${0%/*}/vm_init.sh" "$work/init" && chmod 755 "$work/init" || fail "no vm_init.sh beside this script"
 
 # ---- the file system's server, and the machine ----
 
