@@ -21,7 +21,7 @@ end
 -- Where the specs run as an ordinary user, that one is the outer namespaces' only id.
 local ROOT, NOBODY = { uid = 0, owner = machine.root and 1234 or 0 }, { uid = 65534, owner = 65534 }
 
-describe("the sandbox", function()
+describe("the sandbox #system", function()
   for name, user in pairs { root = ROOT, ["an ordinary user"] = NOBODY } do
     local it = user == ROOT and machine.it("user", "tree") or machine.root_it
 
@@ -57,7 +57,7 @@ describe("the sandbox", function()
   end
 end)
 
-describe("a weak box", function()
+describe("a weak box #system", function()
   machine.root_it("is left by more than a dozen of these ways, so they would be seen to work", function()
     local reached = try("weak", "", ROOT)
     print("a weak box is left by " .. reached)

@@ -70,7 +70,7 @@ local function on(place, want)
 end
 
 for _, way in ipairs(ways.list) do
-  describe("a hostile root " .. way.name, function()
+  ways.describe(way)("a hostile root " .. way.name .. " #system", function()
     for title, link in pairs(LINKS) do
       it("with a link to " .. title .. " gets nothing of the host and makes nothing there", function()
         local top, remove = world(way)
@@ -146,7 +146,7 @@ end
 local count = 60 -- of each of nine races
 
 for _, way in ipairs(machine.root and { ways.root, ways.range } or { ways.user }) do
-  describe("while a neighbour exchanges names in the root, a start " .. way.name, function()
+  describe("while a neighbour exchanges names in the root, a start " .. way.name .. " #system", function()
     local tree_it = ways.it(way)
     local top, remove, before
 

@@ -50,7 +50,7 @@ local LINE = [[
     awk '{last[$1] = $0} END {for (p in last) print last[p]}' | sort]]
 
 for _, way in ipairs(ways.list) do
-  describe("a root without the newer calls " .. way.name, function()
+  ways.describe(way)("a root without the newer calls " .. way.name .. " #system", function()
     local directory, remove, wanted
 
     local function said(errno, calls)
