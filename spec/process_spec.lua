@@ -89,10 +89,12 @@ describe("a process", function()
     p:close()
   end)
 
-  it("that is process 1 of a namespace, and so deaf to SIGTERM, is stopped with all that it has started", function()
+  local pid_it = machine.it("pid")
+
+  pid_it("that is process 1 of a namespace, and so deaf to SIGTERM, is stopped with all that it has started", function()
     local mark = "5" .. (os.time() % 100000) .. ".25"
     local p = assert(ns.spawn { "sh", "-c", ("setsid sleep %s & echo; sleep %s"):format(mark, mark), stdout = "pipe",
-      flags = machine.root and { "pid" } or { "user", "pid" } })
+      flags = machine.flags("pid") })
     p.stdout:read()
     assert.same({ nil, "signal", 9 }, { p:stop(0.1) })
     machine.eventually(function() return machine.processes(mark) == 0 end)
@@ -271,7 +273,9 @@ describe("a host", function()
     assert.equal("ns.Result (exit 0)\n", r.stdout .. r.stderr)
   end)
 
-  it("that is killed takes its programs with it, and all that they have started in a pid namespace", function()
+  local pid_it = machine.it("pid")
+
+  pid_it("that is killed takes its programs with it, and all that they have started in a pid namespace", function()
     local mark = "3" .. (os.time() % 100000) .. ".5"
     local code = ([[
       local ns = require "ns"
@@ -368,7 +372,7 @@ describe("a host", function()
     assert.matches("refuses to work in a set%-uid program", r.stdout)
   end)
 
-  it("keeps its own state: dumpable, umask, directory, mask", function()
+  machine.it("user")("keeps its own state: dumpable, umask, directory, mask", function()
     local r = machine.host([[
       local function state()
         local text = {}

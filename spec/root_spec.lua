@@ -29,7 +29,7 @@ local function rooted(directory, more)
 end
 
 for _, way in ipairs(ways.list) do
-  describe("a root " .. way.name, function()
+  ways.describe(way)("a root " .. way.name, function()
     it("of a directory shows what is in it, links as links", function()
       local directory, remove = make_root(way)
       finally(remove)

@@ -4,8 +4,8 @@
 set -u
 sed 's/^/mount /' /proc/self/mountinfo
 stat -f -c '%n: %t' /proc /dev /sys
-stat -c '%n: %d %i' / /proc /dev /sys /etc /tmp
+stat -c '%n: %d %i' / /proc /dev /dev/pts /sys /etc /tmp
 grep -rs '' /proc/sys |
   grep -vE '^/proc/sys/(fs/(aio-nr|dentry-|file-|inode-|quota)|kernel/(ns_last_pid|perf_|pty/nr|random)|net/netfilter|vm/stat_refresh)'
-find /dev -path '/dev/pts/*' -prune -o -printf '%p %M %U:%G %l\n' 2>&1
+find /dev -path /dev/pts -prune -o -printf '%p %M %U:%G %l\n' 2>&1
 find /etc -printf '%p %M %U:%G %s %T@ %l\n' 2>&1

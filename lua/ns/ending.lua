@@ -46,12 +46,10 @@ function ending.patience(self, deadline)
   return self.terminal and math.min(left or GLANCE, GLANCE) or left
 end
 
---- Stops together with a program that was stopped at the terminal; lends it the terminal once the host's job has that.
+--- Stops together with a program that was stopped at the terminal.
 function ending.follow(self)
-  if not self.terminal then return end
-  local signal = self.handle:stopped()
-  if FROM_TERMINAL[signal or 0] then return core.suspend(self.terminal, self.pid, signal) end
-  core.lend(self.terminal, self.pid)
+  local signal = self.terminal and self.handle:stopped()
+  if signal and FROM_TERMINAL[signal] then core.suspend(self.terminal) end
 end
 
 --- Ends the program and all it has started, now.

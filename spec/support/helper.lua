@@ -8,6 +8,9 @@ busted.subscribe({ "suite", "end" }, function()
   return nil, true
 end)
 
+-- a host in which globals must be declared
+if os.getenv("NS_STRICT") then require "pl.strict" end
+
 local before, name
 
 busted.subscribe({ "test", "start" }, function(element)

@@ -16,12 +16,16 @@ machine.top = require("lfs").currentdir()
 
 local public
 
---- A directory with the module, its specs and its builds that an ordinary user can read; removed at the end of all specs.
+--- A directory with the module, its specs and its builds that an ordinary user can read, where programs can be executed;
+-- removed at the end of all specs.
 function machine.public()
   if not public then
-    public = os.tmpname()
-    os.remove(public)
-    local line = "mkdir -m 755 D D/proof D/build && cp -r lua examples spec D && cp proof/*.lua D/proof && "
+    local line = "for d in /tmp /var/tmp /dev/shm; do d=$(mktemp -d $d/lua_XXXXXX) && cp /bin/true $d/ && "
+      .. "$d/true 2>/dev/null && echo $d && break; rm -rf $d; done"
+    local pipe = io.popen(line)
+    public = pipe:read("*l")
+    pipe:close()
+    line = "rm D/true && chmod 755 D && mkdir D/proof D/build && cp -r lua examples spec D && cp proof/*.lua D/proof && "
       .. "cp -r build/5.* D/build && chmod -R a+rX D"
     assert(os.execute((line:gsub("D", public))))
   end
@@ -56,7 +60,8 @@ function machine.paths(directory)
   local path = ("%s/lua/?.lua;%s/lua/?/init.lua;;"):format(directory, directory)
   local cpath = ("%s/build/%s/?.so;;"):format(directory, version)
   local suffix = version == "5.1" and "" or "_" .. version:gsub("%.", "_")
-  return { ["LUA_PATH" .. suffix] = path, ["LUA_CPATH" .. suffix] = cpath, LUA_PATH = path, LUA_CPATH = cpath }
+  return { ["LUA_PATH" .. suffix] = path, ["LUA_CPATH" .. suffix] = cpath, LUA_PATH = path, LUA_CPATH = cpath,
+    LUA_INIT = os.getenv("NS_STRICT") and "require 'pl.strict'" }
 end
 
 --- Runs a shell line inside `spec` and returns its output without the last newline.
@@ -103,43 +108,64 @@ local function try(spec)
   return r and r.ok and true or false, message or tostring(r)
 end
 
---- A tree in /tmp that is given to a sandbox: root's kernel must map the ids of its file system.
-local function try_tree()
-  local directory, remove = machine.directory()
-  local ok, why = try(ns.sandbox():bind(directory):spec())
-  remove()
-  return ok, why
-end
+--- What is tried for what is no namespace.
+local TRIES = {
+  sandbox = function() return try(ns.sandbox():spec()) end,
+  proc = function() return try { flags = "user,pid,mount", mount_proc = true } end,
+  root = function() return try { flags = machine.flags("mount"), root = "empty", system = true } end,
+  -- a tree in /tmp that is given to a sandbox: root's kernel must map the ids of its file system
+  tree = function()
+    local directory, remove = machine.directory()
+    local ok, why = try(ns.sandbox():bind(directory):spec())
+    remove()
+    return ok, why
+  end,
+}
 
---- `can.user`, `can.net`, ..., `can.tree`, and `can.overlay`, one that is thrown away in a user namespace: true, or false
--- and machine.why[name] says why.
+--- `can.user`, `can.net`, ..., `can.tree`: true, or false and machine.why[name] says why.
 machine.why = {}
 machine.can = setmetatable({}, { __index = function(can, name)
   local ok, why
-  if name == "tree" then
-    ok, why = try_tree()
-  elseif name == "overlay" then
-    ok, why = try { flags = "user,mount", root = "empty", system = true, mounts = { { type = "overlay", lower = "/usr/bin",
-      target = "/o" } } }
+  if TRIES[name] then
+    ok, why = TRIES[name]()
   else
-    ok, why = try { flags = name == "user" and "user" or machine.root and name or { "user", name } }
+    ok, why = try { flags = name == "user" and "user" or machine.flags(name) }
   end
   machine.why[name] = why
   rawset(can, name, ok)
   return ok
 end })
 
+--- What is missing of `names`, and why.
+local function missing(names)
+  for _, name in ipairs(names) do
+    if not machine.can[name] then return name .. ": " .. machine.why[name] end
+  end
+end
+
+--- In place of busted's function of this name, for what this machine cannot do: a pending test with the reason.
+function machine.without(kind, why)
+  local busted = require "busted"
+  if kind == "it" then return function(title) busted.pending(("%s [%s]"):format(title, why)) end end
+  return function(title)
+    busted.describe(title, function() busted.pending(("is not to be had [%s]"):format(why)) end)
+  end
+end
+
 --- `it`, or a pending one with the reason, when the machine cannot do all of `names`.
 function machine.it(...)
-  local busted = require "busted"
-  for _, name in ipairs { ... } do
-    if not machine.can[name] then
-      local why = machine.why[name]
-      return function(title) busted.pending(title .. " [" .. name .. ": " .. why .. "]") end
-    end
-  end
-  return busted.it
+  local why = missing { ... }
+  return why and machine.without("it", why) or require("busted").it
 end
+
+--- The same for `describe`.
+function machine.describe(...)
+  local why = missing { ... }
+  return why and machine.without("describe", why) or require("busted").describe
+end
+
+--- Flags for new namespaces: an ordinary user needs one for users around all others.
+function machine.flags(...) return machine.root and { ... } or { "user", ... } end
 
 --- Runs only as root: a pending one elsewhere.
 function machine.root_it(title, body)

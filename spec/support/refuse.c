@@ -2,7 +2,8 @@
  * answers them with an error, in the command and in all that it starts.
  *
  * usage: refuse ERRNO CALL... -- COMMAND [ARGUMENT...]      each by name or number; several filters nest
- *        refuse ENOSYS open_tree move_mount -- lua script.lua */
+ *        refuse ENOSYS open_tree move_mount -- lua script.lua
+ *        refuse EPERM socket=40 'clone&0x20000' -- lua script.lua      where the first argument is so, or has one of these bits */
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -31,16 +32,22 @@ static const struct {
     const char *name;
     int number;
 } calls[] = {
-    CALL(capset), CALL(chdir), CALL(clone), CALL(clone3), CALL(close_range), CALL(dup3), CALL(execve), CALL(execveat),
-    CALL(faccessat), CALL(fchdir), CALL(fchmod), CALL(fcntl), CALL(fsconfig), CALL(fsmount), CALL(fsopen), CALL(fstat),
-    CALL(getcwd), CALL(ioctl), CALL(ioprio_set), CALL(keyctl), CALL(kill), CALL(linkat), CALL(memfd_create),
-    CALL(mkdirat), CALL(mknodat), CALL(mmap), CALL(mount), CALL(mount_setattr), CALL(move_mount), CALL(munmap),
-    CALL(open_tree), CALL(openat), CALL(openat2), CALL(personality), CALL(pidfd_getfd), CALL(pidfd_open),
-    CALL(pidfd_send_signal), CALL(pipe2), CALL(pivot_root), CALL(ppoll), CALL(prctl), CALL(prlimit64), CALL(read),
-    CALL(recvfrom), CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(sched_setaffinity), CALL(sched_setscheduler),
-    CALL(seccomp), CALL(sendto), CALL(setdomainname), CALL(setgroups), CALL(sethostname), CALL(setns), CALL(setpgid),
-    CALL(setpriority), CALL(setresgid), CALL(setresuid), CALL(setsid), CALL(setxattr), CALL(signalfd4), CALL(socket), CALL(socketpair),
-    CALL(statx), CALL(symlinkat), CALL(umask), CALL(umount2), CALL(uname), CALL(unlinkat), CALL(unshare), CALL(wait4),
+    CALL(acct), CALL(add_key), CALL(bpf), CALL(capset), CALL(chdir), CALL(clock_settime), CALL(clone), CALL(clone3),
+    CALL(close_range), CALL(delete_module), CALL(dup3), CALL(execve), CALL(execveat), CALL(faccessat),
+    CALL(fanotify_init), CALL(fchdir), CALL(fchmod), CALL(fcntl), CALL(finit_module), CALL(fsconfig), CALL(fsmount),
+    CALL(fsopen), CALL(fspick), CALL(fstat), CALL(get_mempolicy), CALL(getcwd), CALL(init_module),
+    CALL(io_uring_enter), CALL(io_uring_register), CALL(io_uring_setup), CALL(ioctl), CALL(ioprio_set), CALL(kcmp),
+    CALL(kexec_load), CALL(keyctl), CALL(kill), CALL(linkat), CALL(lookup_dcookie), CALL(mbind), CALL(memfd_create),
+    CALL(migrate_pages), CALL(mkdirat), CALL(mknodat), CALL(mmap), CALL(mount), CALL(mount_setattr), CALL(move_mount),
+    CALL(move_pages), CALL(munmap), CALL(open_by_handle_at), CALL(open_tree), CALL(openat), CALL(openat2),
+    CALL(perf_event_open), CALL(personality), CALL(pidfd_getfd), CALL(pidfd_open), CALL(pidfd_send_signal),
+    CALL(pipe2), CALL(pivot_root), CALL(ppoll), CALL(prctl), CALL(prlimit64), CALL(process_madvise), CALL(quotactl),
+    CALL(read), CALL(reboot), CALL(recvfrom), CALL(request_key), CALL(rt_sigaction), CALL(rt_sigprocmask),
+    CALL(sched_setaffinity), CALL(sched_setscheduler), CALL(seccomp), CALL(sendto), CALL(set_mempolicy),
+    CALL(setdomainname), CALL(setgroups), CALL(sethostname), CALL(setns), CALL(setpgid), CALL(setpriority),
+    CALL(setresgid), CALL(setresuid), CALL(setsid), CALL(settimeofday), CALL(signalfd4), CALL(socket),
+    CALL(socketpair), CALL(statx), CALL(swapoff), CALL(swapon), CALL(symlinkat), CALL(syslog), CALL(umask),
+    CALL(umount2), CALL(uname), CALL(unlinkat), CALL(unshare), CALL(userfaultfd), CALL(vhangup), CALL(wait4),
     CALL(waitid), CALL(write),
 };
 /* clang-format on */
@@ -65,10 +72,34 @@ static int error_of(const char *text) {
     return number(text);
 }
 
-static int call_of(const char *text) {
+static int call_of(const char *text, size_t length) {
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
-        if (strcmp(calls[i].name, text) == 0) return calls[i].number;
+        if (strlen(calls[i].name) == length && strncmp(calls[i].name, text, length) == 0) return calls[i].number;
     return number(text);
+}
+
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+
+/* The number of the call is loaded; where the text says so, its first argument decides. Returns how many instructions it has
+ * written, 0 if there is no such call. */
+static size_t refusal(struct sock_filter *code, const char *text, int error) {
+    size_t length = strcspn(text, "=&");
+    const struct sock_filter answer = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error);
+    int call = call_of(text, length);
+    if (call < 0) return 0;
+    if (!text[length]) {
+        code[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1);
+        code[1] = answer;
+        return 2;
+    }
+    unsigned value = (unsigned)strtoul(text + length + 1, NULL, 0);
+    unsigned short test = text[length] == '&' ? BPF_JSET : BPF_JEQ;
+    code[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 4);
+    code[1] = (struct sock_filter)LOAD(args[0]);
+    code[2] = (struct sock_filter)BPF_JUMP((unsigned short)(BPF_JMP | test | BPF_K), value, 0, 1);
+    code[3] = answer;
+    code[4] = (struct sock_filter)LOAD(nr);
+    return 5;
 }
 
 /* Without privilege a filter is for those only who cannot gain any (seccomp(2)). */
@@ -81,19 +112,18 @@ static int install(struct sock_filter *code, size_t count) {
 
 int main(int argc, char **argv) {
     struct sock_filter code[512] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        LOAD(arch),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        LOAD(nr),
     };
     size_t n = 4;
     int i = 2, error = argc > 1 ? error_of(argv[1]) : -1;
     if (error < 0) return fail("no such error", argc > 1 ? argv[1] : "none given");
     for (; i < argc && strcmp(argv[i], "--") != 0 && n < 500; i++) {
-        int call = call_of(argv[i]);
-        if (call < 0) return fail("no such system call", argv[i]);
-        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1);
-        code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error);
+        size_t written = refusal(code + n, argv[i], error);
+        if (!written) return fail("no such system call", argv[i]);
+        n += written;
     }
     code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     if (i + 1 >= argc || strcmp(argv[i], "--") != 0) return fail("'-- COMMAND' is missing", NULL);
