@@ -61,8 +61,8 @@ describe("of the host's descriptors the program has none but its own", function(
 
   it("where the host has to be copied", function()
     local specs = [[{}, { rlimits = { nofile = 64 } }]]
-    for _, second in ipairs { "memfd_create", "close_range" } do
-      local under = all { with_open(100), machine.refuse("ENOSYS", "memfd_create", second) }
+    for _, second in ipairs { "fchmod", "close_range" } do -- without the first it makes nothing that can be executed
+      local under = all { with_open(100), machine.refuse("EPERM", "fchmod", second) }
       assert.equal(("0 1 2 3\n"):rep(2), open_inside(specs, under))
     end
   end)

@@ -120,7 +120,8 @@ describe("the reason of a feature that is not there", function()
     if not machine.read("/proc/sys/vm/memfd_noexec") then return pending("this kernel has no vm.memfd_noexec") end
     local own = "echo 2 >/proc/sys/vm/memfd_noexec && exec \"$@\""
     local under = { "unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", own, "sh" }
-    assert.equal("memfd_exec: vm.memfd_noexec is 2: the host is copied instead\n", missing("memfd_exec", { under = under }))
+    assert.equal("memfd_exec: vm.memfd_noexec is 2: a temporary file is executed instead\n",
+      missing("memfd_exec", { under = under }))
     assert.equal("memfd_exec: ok\n", missing("memfd_exec"))
   end)
 

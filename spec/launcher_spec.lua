@@ -26,24 +26,69 @@ describe("the launcher", function()
     end
   end)
 
-  machine.root_it("that a machine does not execute is replaced by a copy of the host, with the same outcome", function()
-    -- vm.memfd_noexec belongs to the pid namespace: here to one of our own, with its own /proc
-    local r = machine.host([[
-      local f = io.open("/proc/sys/vm/memfd_noexec", "w")
-      if not f then print "not here" os.exit() end
-      f:write("2")
-      f:close()
-      local ns = require "ns"
+  -- vm.memfd_noexec belongs to the pid namespace: here to one of our own, with its own /proc
+  local NO_MEMFD = { "unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
+    "echo 2 >/proc/sys/vm/memfd_noexec && exec \"$@\"", "sh" }
+
+  --- What is printed by `code` where the launcher is executed from a memfd, from a file, and where the host is copied.
+  local function each_way(code, expected)
+    local ways = { memfd = {}, file = machine.refuse("ENOSYS", "memfd_create"), copy = machine.refuse("EPERM", "fchmod") }
+    if machine.root and machine.read("/proc/sys/vm/memfd_noexec") then ways.noexec = NO_MEMFD end
+    for way, under in pairs(ways) do
+      for _, nobody in ipairs { false, true } do
+        local r = machine.host("local ns = require 'ns' " .. code, { under = under, nobody = nobody and way ~= "noexec" })
+        assert.equal(expected[way] or expected.file, r.stdout .. r.stderr, way)
+      end
+    end
+  end
+
+  it("that a machine does not execute from a memfd is executed from a file, or the host is copied", function()
+    local once = "1 box 0\n0\n1\n2\n3\n"
+    each_way([[
       for i = 1, 2 do
         local r = assert(ns.run { "sh", "-c", "echo $$ $(hostname) $(id -u); ls /proc/self/fd", hostname = "box",
           flags = { "pid", "mount", "uts", "user" }, mount_proc = true, env = { PATH = "/usr/bin:/bin" } })
         io.write(r.stdout, r.stderr)
       end
-      print(ns.run { "/nope" })
-    ]], { spec = { flags = { "pid", "mount" }, mount_proc = true } })
-    if r.stdout == "not here\n" then return pending("this kernel has no vm.memfd_noexec") end
-    local once = "1 box 0\n0\n1\n2\n3\n"
-    assert.matches("^" .. once .. once .. "nil\texec '/nope': No such file", r.stdout .. r.stderr)
+      local way = require("ns.core").launches()
+      print(way, (select(3, ns.run { "/nope" })))
+    ]], { memfd = once:rep(2) .. "memfd\t2\n", file = once:rep(2) .. "file\t2\n", copy = once:rep(2) .. "copy\t2\n" })
+  end)
+
+  it("leaves an init that shows nothing of the host, or no init", function()
+    each_way([[
+      local r, message, _, detail = ns.sandbox():run("sh", "-c", [=[
+        tr -d '\0' </proc/1/cmdline; echo; cat /proc/1/comm; cat /proc/1/environ /proc/1/maps 2>&1 | grep -c lua]=])
+      print(r and r.stdout:gsub("\n", " ") or detail.code .. " " .. detail.step)
+    ]], { memfd = "ns ns-init 0 \n", file = "ns ns-init 0 \n", copy = "EACCES execveat\n" })
+  end)
+
+  it("is not copied with the host for a hostile root, whose links might lead to the host's own program", function()
+    each_way([[
+      local r, message = ns.run { "/bin/true", root = "/", flags = "user,mount" }
+      print(r and r.ok or message:match("^[^;]*; [^:]*"))
+    ]], { memfd = "true\n", file = "true\n",
+      copy = "execute the launcher: Permission denied (EACCES); memfds cannot be executed here, and no directory for "
+        .. "temporary files allows it\n" })
+  end)
+
+  machine.root_it("is another file for each start, so that nobody keeps one that will be executed", function()
+    local r = machine.host([[
+      local ns, lfs = require "ns", require "lfs"
+      local seen = {}
+      for i = 1, 2 do
+        local p = assert(ns.spawn { "sleep", "9", flags = "pid", init = true })
+        seen[i] = lfs.attributes("/proc/" .. p.pid .. "/exe", "ino")
+        print(lfs.attributes("/proc/" .. p.pid .. "/exe", "nlink"))
+        p:close()
+      end
+      print(#seen, seen[1] ~= seen[2] or "the same")
+      for name in lfs.dir("/proc/self/fd") do
+        local target = lfs.symlinkattributes("/proc/self/fd/" .. name, "target")
+        if target and target:find("deleted") then print(target) end
+      end
+    ]], { under = machine.refuse("ENOSYS", "memfd_create") })
+    assert.matches("^0\n0\n2\ttrue\n$", r.stdout .. r.stderr)
   end)
 
   describe("with a plan", function()

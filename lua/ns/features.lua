@@ -57,8 +57,10 @@ end
 local function memfd()
   local mode = tonumber((read("/proc/sys/vm/memfd_noexec") or "0"):match("%d+"))
   local ok, reason = try {}
-  if not core.copies() then return ok, reason end
-  return nil, (mode == 2 and "vm.memfd_noexec is 2" or "the system refuses it") .. ": the host is copied instead"
+  local way = core.launches()
+  if way == "memfd" then return ok, reason end
+  return nil, (mode == 2 and "vm.memfd_noexec is 2" or "the system refuses it")
+    .. (way == "file" and ": a temporary file is executed instead" or ": the host is copied instead")
 end
 
 local function controllers()

@@ -173,8 +173,14 @@ local function no_openat2()
   if not core.syscall_works("openat2") then return "this kernel (before 5.6), or a filter, lacks openat2(2)" end
 end
 
+local function no_launcher()
+  return (sysctl("vm/memfd_noexec") == 2 and "vm.memfd_noexec is 2, and " or "memfds cannot be executed here, and ")
+    .. "no directory for temporary files allows it: name one in TMPDIR that does, or sysctl vm.memfd_noexec=1"
+end
+
 --- op, errno, what to look at.
 local rows = {
+  { "execveat", "EACCES", no_launcher },
   { "idmap", "EINVAL", not_mappable },
   { "open_tree", "EPERM", function() return "only a root with CAP_SYS_ADMIN can map ids: ro = true, or idmap = false" end },
   { "clone", "EPERM", clone_refused },

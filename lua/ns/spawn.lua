@@ -73,7 +73,7 @@ end
 --- A user namespace with these maps, in a process that does nothing: the path of it, for as long as `keep.holder` lives.
 local function make_user(keep)
   return function(uid, gid)
-    local holder, pid, errno = core.launch(constants.clone.NEWUSER, {})
+    local holder, pid, errno = core.launch(constants.clone.NEWUSER, {}, true)
     if not holder then return nil, { op = pid, namespaces = { user = true } }, errno end
     if keep.holder then keep.holder:close() end
     keep.holder = holder
@@ -104,9 +104,13 @@ local function play(handle, bytes, steps, deadline, init)
   end
 end
 
+--- Where the launcher cannot be executed, the host is copied: not where an init stays, which would be that copy; nor where a
+-- link in a hostile root could lead exec to the program that the host is.
+local function may_copy(spec) return not (spec.init or spec.root) end
+
 --- Launches and plays: true; or nil, message, errno, detail. The plan is made while the launcher starts.
 local function launch(spec, host, opened, deadline, keep)
-  local handle, pid, errno = core.launch(namespaces.clone_flags(spec.flags), stdio.kept(opened))
+  local handle, pid, errno = core.launch(namespaces.clone_flags(spec.flags), stdio.kept(opened), may_copy(spec))
   if not handle then return errors.refused({ op = pid, namespaces = spec.flags }, errno) end
   keep.handle, keep.pid = handle, pid
   if spec.flags.user then ids.hold(spec, handle) end
@@ -190,7 +194,7 @@ local function start(spec, host, bag, keep)
   keep.terminal = spec.tty and core.terminal(opened.ends[0]) or nil
   local deadline = spec.timeout and started + spec.timeout
   local ok, message, code, detail = launch(spec, host, opened, deadline, keep)
-  if message == "refused" then -- this machine does not execute the launcher: the core copies the host from now on
+  while message == "refused" do -- this machine does not execute the launcher in that way: the core knows another one
     keep.handle:close()
     ok, message, code, detail = launch(spec, host, opened, deadline, keep)
   end

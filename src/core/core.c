@@ -63,7 +63,7 @@ static const luaL_Reg functions[] = {
     {"nojit", nsL_nojit},
     {"encode", nsL_encode},
     {"launch", nsL_launch},
-    {"copies", nsL_copies},
+    {"launches", nsL_launches},
     {"tree", nsL_tree},
     {"capture", nsL_capture},
     {"fileno", nsL_fileno},

@@ -13,12 +13,12 @@
 
 struct boarding;
 
-/* The launcher, in a sealed memfd that is made once and kept. */
+/* The launcher is executed from a sealed memfd, made once and kept; from a file; or it is not, and the host is copied. */
 struct launcher {
     int fd; /* -1: not made yet */
     dev_t device;
     ino_t inode;
-    bool refused;           /* this machine does not execute it: copy the host instead */
+    enum { BY_MEMFD, BY_FILE, BY_COPY } way;
     struct boarding *spare; /* for the next child */
 };
 
@@ -32,12 +32,19 @@ struct spawned {
     int error;                 /* and the errno */
 };
 
-/* Makes the new process, in which the `kept` descriptors stay open. It waits for its plan. 0, or -1 with step and error. */
-int ns_spawn(struct spawned *, struct launcher *, uint64_t clone_flags, const int *kept, size_t count);
+/* Makes the new process, in which the `kept` descriptors stay open; copy: it may be a copy of us. It waits for its plan. 0, or -1
+ * with step and error. */
+int ns_spawn(struct spawned *, struct launcher *, uint64_t clone_flags, const int *kept, size_t count, bool copy);
 void ns_boarded(struct spawned *, struct launcher *);
 void ns_forget_launcher(struct launcher *);
 int ns_send_plan(struct spawned *, const struct plan *);
 int ns_above_stdio(int fd);
+
+/* image.c: knows no Lua */
+bool ns_have_image(struct launcher *);
+void ns_image_used(struct launcher *);
+void ns_drop_image(struct launcher *);
+bool ns_next_way(struct launcher *, int error);
 bool ns_is_denied(int error);
 
 /* tree.c */
@@ -53,7 +60,7 @@ struct plan *nsL_checkplan(lua_State *L, int arg);
 long ns_signal(pid_t pid, int pidfd, int signal);
 void nsL_open_process(lua_State *L);
 int nsL_launch(lua_State *L);
-int nsL_copies(lua_State *L);
+int nsL_launches(lua_State *L);
 
 /* bag.c */
 int nsL_bag(lua_State *L);

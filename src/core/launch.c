@@ -47,13 +47,14 @@ static struct launcher *get_launcher(lua_State *L) {
     return l;
 }
 
-/* copies() -> does every launch copy the host, as the launcher was not executed before? */
-int nsL_copies(lua_State *L) {
-    lua_pushboolean(L, get_launcher(L)->refused);
+/* launches() -> "memfd", "file" or "copy": how the launcher comes to run, as far as was seen */
+int nsL_launches(lua_State *L) {
+    static const char *const names[] = {"memfd", "file", "copy"};
+    lua_pushstring(L, names[get_launcher(L)->way]);
     return 1;
 }
 
-/* launch(clone flags, kept descriptors) -> handle, pid | nil, step, errno */
+/* launch(clone flags, kept descriptors, [copy]) -> handle, pid | nil, step, errno. copy: the host may be copied */
 int nsL_launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
@@ -65,7 +66,8 @@ int nsL_launch(lua_State *L) {
     p->launcher = launcher;
     p->alone = !(flags & CLONE_NEWPID);
     nsL_setclass(L, PROCESS);
-    if (ns_spawn(&p->s, launcher, flags, kept, count) < 0) return nsL_refused(L, p->s.step, p->s.error);
+    if (ns_spawn(&p->s, launcher, flags, kept, count, lua_toboolean(L, 3)) < 0)
+        return nsL_refused(L, p->s.step, p->s.error);
     lua_pushinteger(L, p->s.pid);
     return 2;
 }
@@ -91,13 +93,10 @@ static uint32_t current_step(const struct process *p) {
     return head.magic == PLAN_MAGIC ? head.current : 0;
 }
 
-/* The launcher was not executed: the next one will be a copy of the host, if that helps. */
+/* The launcher was not executed: the next one will come in another way, if that helps. */
 static int push_boarding_error(lua_State *L, struct process *p) {
     int error = p->last.error;
-    if (ns_is_denied(error) && !p->launcher->refused) {
-        p->launcher->refused = true;
-        return nsL_refused(L, "refused", error);
-    }
+    if (ns_next_way(p->launcher, error)) return nsL_refused(L, "refused", error);
     return nsL_refused(L, "boarding", error);
 }
 

@@ -1,7 +1,7 @@
 /* Makes the new process and puts the launcher into it. Knows no Lua.
  *
  * The child shares our memory until it executes the launcher, a dozen lines later (child.c). We do not wait for that exec, as
- * vfork does: to sleep and be woken costs more than all that the child does. Where the launcher may not be executed from a memfd, the child is a copy of us
+ * vfork does: to sleep and be woken costs more than all that the child does. Where the launcher may not be executed at all (image.c), the child is a copy of us
  * and plays the plan itself: slower, otherwise the same. */
 #include "core.h"
 
@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,22 +21,9 @@
 #include "../launcher/sys.h"
 #include "child.h"
 
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x10u
-#endif
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000
 #endif
-
-/* the launcher's bytes, from the file that the Makefile has built */
-__asm__(".pushsection .rodata\n"
-        ".balign 16\n"
-        ".globl ns_launcher_image, ns_launcher_end\n"
-        ".hidden ns_launcher_image, ns_launcher_end\n"
-        "ns_launcher_image: .incbin \"" LAUNCHER "\"\n"
-        "ns_launcher_end: .byte 0\n"
-        ".popsection\n");
-extern const char ns_launcher_image[], ns_launcher_end[];
 
 /* Moves a descriptor out of the way of 0, 1 and 2, where a host that has closed them gets its new ones. */
 int ns_above_stdio(int fd) {
@@ -47,50 +33,6 @@ int ns_above_stdio(int fd) {
     close(fd);
     errno = error;
     return moved;
-}
-
-/* ---- the launcher's memfd ---- */
-
-static int make_image(void) {
-    int fd = memfd_create("ns", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-    if (fd < 0 && errno == EINVAL) fd = memfd_create("ns", MFD_CLOEXEC | MFD_ALLOW_SEALING); /* before 6.3 */
-    fd = ns_above_stdio(fd);
-    if (fd < 0) return -1;
-    size_t size = (size_t)(ns_launcher_end - ns_launcher_image);
-    ssize_t written = ns_write_quietly(fd, ns_launcher_image, size);
-    if (written == (ssize_t)size && fchmod(fd, 0555) == 0 &&
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0)
-        return fd;
-    int error = written >= 0 && written < (ssize_t)size ? EFBIG : errno;
-    close(fd);
-    errno = error;
-    return -1;
-}
-
-/* A host may close descriptors that it does not know, and open others under the same number: never execute or close those. */
-static bool still_ours(const struct launcher *l) {
-    struct stat s;
-    return l->fd >= 0 && fstat(l->fd, &s) == 0 && s.st_dev == l->device && s.st_ino == l->inode;
-}
-
-/* An error that will come again: this machine does not let us do it. ENOENT: valgrind */
-bool ns_is_denied(int error) { return error == EACCES || error == EPERM || error == ENOSYS || error == ENOENT; }
-
-/* Without one, the host is copied: from now on, or this time if what is missing may come back. */
-static bool have_launcher(struct launcher *l) {
-    struct stat s;
-    if (l->refused) return false;
-    if (still_ours(l)) return true;
-    l->fd = make_image();
-    if (l->fd < 0 || fstat(l->fd, &s) < 0) {
-        l->refused = ns_is_denied(errno);
-        if (l->fd >= 0) close(l->fd);
-        l->fd = -1;
-        return false;
-    }
-    l->device = s.st_dev;
-    l->inode = s.st_ino;
-    return true;
 }
 
 /* ---- the clone ---- */
@@ -114,8 +56,7 @@ void ns_boarded(struct spawned *s, struct launcher *l) {
 }
 
 void ns_forget_launcher(struct launcher *l) {
-    if (still_ours(l)) close(l->fd);
-    l->fd = -1;
+    ns_drop_image(l);
     if (l->spare) munmap(l->spare, sizeof *l->spare);
     l->spare = NULL;
 }
@@ -165,8 +106,8 @@ static bool keep(struct boarding *b, int fd) {
     return true;
 }
 
-static long clone_any(struct spawned *s, struct launcher *l, int socket, const int *kept, size_t count,
-                      uint64_t flags) {
+static long clone_any(struct spawned *s, struct launcher *l, int socket, const int *kept, size_t count, uint64_t flags,
+                      bool copy) {
     struct boarding *b = take_boarding(l);
     if (!b) return -errno;
     s->boarding = b;
@@ -176,9 +117,11 @@ static long clone_any(struct spawned *s, struct launcher *l, int socket, const i
     bool room = keep(b, socket);
     for (size_t i = 0; i < count; i++) room = room && keep(b, kept[i]);
     if (!room) return -EMFILE;
-    if (!have_launcher(l)) return clone_copy(s, b);
+    if (!ns_have_image(l)) return copy ? clone_copy(s, b) : (s->step = "execveat", -errno);
     b->launcher = l->fd;
-    return clone_shared(s, b);
+    long pid = clone_shared(s, b);
+    ns_image_used(l);
+    return pid;
 }
 
 /* Sends as much of the rest as the socket takes: 1 all is sent, 0 not yet, -1 nobody reads it. */
@@ -199,7 +142,7 @@ static long give_up(pid_t pid) {
     return -error;
 }
 
-int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const int *kept, size_t count) {
+int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const int *kept, size_t count, bool copy) {
     int pair[2];
     uint64_t all = ~0ull, mask;
     *s = (struct spawned){.pidfd = -1, .socket = -1, .step = "socketpair"};
@@ -214,7 +157,7 @@ int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const 
         fflush(stdout);
         fflush(stderr);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof mask);
-        pid = clone_any(s, l, theirs, kept, count, clone_flags);
+        pid = clone_any(s, l, theirs, kept, count, clone_flags, copy);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
     }
     if (theirs >= 0) close(theirs);
