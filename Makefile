@@ -1,16 +1,22 @@
 # The commands of this project; `make help` lists them. Variables that a user may set stand first.
 
 LUA_VERSION ?= 5.4
-LUA_INCDIR  ?= $(firstword $(wildcard /usr/include/lua$(LUA_VERSION) /usr/local/include/lua$(LUA_VERSION) /usr/local/include /usr/include/lua))
+LUA_INCDIR  ?= $(patsubst %/lua.h,%,$(firstword $(wildcard $(LUA_PLACES:=/lua.h))))
 PREFIX      ?= /usr/local
 LUA_LIBDIR  ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
 LUA_SHAREDIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
-BUILD       ?= build
 CC          ?= gcc
+CPPFLAGS    ?=
 CFLAGS      ?= -O2 -fPIC
+LDFLAGS     ?=
 LIBFLAG     ?= -shared
 DESTDIR     ?=
-FORM        ?= long
+# not from the environment, where they may mean something else
+BUILD        = build
+FORM         = long
+
+LUA_PLACES = /usr/include/lua$(LUA_VERSION) /usr/local/include/lua$(LUA_VERSION) /usr/include/lua-$(LUA_VERSION) \
+	/usr/include/lua$(subst .,,$(LUA_VERSION)) /usr/local/include /usr/include/lua
 
 # LuaJIT loads what is built with the headers of 5.1
 VERSIONS = 5.1 5.2 5.3 5.4
@@ -21,6 +27,7 @@ LAUNCHER_CFLAGS = -std=gnu11 -Os $(WARNINGS) -Wconversion -ffreestanding -fno-st
 	-fno-asynchronous-unwind-tables -fno-pic -no-pie -nostdlib -static \
 	-Wl,--build-id=none,-z,noseparate-code,-z,norelro,-z,noexecstack,-n,-s
 CORE_CFLAGS = -std=gnu11 -D_GNU_SOURCE -fvisibility=hidden $(WARNINGS) -DLAUNCHER='"$(LAUNCHER)"'
+LUA_CFLAGS = -DNS_LUA=$(subst .,0,$(LUA_VERSION)) $(if $(LUA_INCDIR),-I$(call quoted,$(LUA_INCDIR)))
 
 LAUNCHER = $(BUILD)/launcher
 CORE     = $(BUILD)/$(LUA_VERSION)/ns/core.so
@@ -28,6 +35,11 @@ PLAYER_C = $(filter-out src/launcher/start.c,$(wildcard src/launcher/*.c))
 CORE_C   = $(wildcard src/core/*.c) $(PLAYER_C)
 HEADERS  = src/plan.h $(wildcard src/core/*.h src/launcher/*.h)
 LUA_FILES = $(wildcard lua/ns/*.lua)
+
+# a text as one word of the shell, whatever is in it
+quoted = '$(subst ','\'',$1)'
+TO_LIB   = $(call quoted,$(DESTDIR)$(LUA_LIBDIR)/ns)
+TO_SHARE = $(call quoted,$(DESTDIR)$(LUA_SHAREDIR)/ns)
 
 all: $(CORE) ## builds the module for Lua LUA_VERSION (5.4)
 
@@ -37,15 +49,19 @@ $(LAUNCHER): $(wildcard src/launcher/*.c) $(HEADERS) Makefile
 
 $(CORE): $(CORE_C) $(HEADERS) $(LAUNCHER) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fPIC $(CORE_CFLAGS) -I$(LUA_INCDIR) $(LIBFLAG) $(CORE_C) -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC $(CORE_CFLAGS) $(LUA_CFLAGS) $(LDFLAGS) $(LIBFLAG) $(CORE_C) -o $@
 
 versions: $(LAUNCHER) ## builds it for Lua 5.1 to 5.4 and LuaJIT
 	@set -e; for v in $(VERSIONS); do $(MAKE) --no-print-directory -s LUA_VERSION=$$v; done
 
 install: all ## installs it below PREFIX (/usr/local)
-	install -d $(DESTDIR)$(LUA_LIBDIR)/ns $(DESTDIR)$(LUA_SHAREDIR)/ns
-	install -m 755 $(CORE) $(DESTDIR)$(LUA_LIBDIR)/ns/core.so
-	install -m 644 $(LUA_FILES) $(DESTDIR)$(LUA_SHAREDIR)/ns
+	install -d $(TO_LIB) $(TO_SHARE)
+	install -m 755 $(CORE) $(TO_LIB)/core.so
+	install -m 644 $(LUA_FILES) $(TO_SHARE)
+
+uninstall: ## removes what was installed, with the same variables
+	rm -f $(TO_LIB)/core.so $(addprefix $(TO_SHARE)/,$(notdir $(LUA_FILES)))
+	for d in $(TO_LIB) $(TO_SHARE); do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
 
 # ---- what a user runs ----
 
@@ -101,4 +117,4 @@ clean: ## removes what was built
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-.PHONY: all versions install demo test proof hosts bench lint docs clean help
+.PHONY: all versions install uninstall demo test proof hosts bench lint docs clean help

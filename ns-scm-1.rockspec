@@ -36,6 +36,8 @@ build = {
   install_variables = {
     LUA_LIBDIR = "$(LIBDIR)",
     LUA_SHAREDIR = "$(LUADIR)",
+    -- that of a packager around us says where the whole tree goes in the end
+    DESTDIR = "",
   },
 }
 test = {

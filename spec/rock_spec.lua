@@ -1,4 +1,5 @@
---- The ways in: LuaRocks and `make install`, each into an empty tree, from a copy of the project without its build.
+--- The ways in: LuaRocks and `make install`, each into an empty tree, from a copy of the project without its build. All
+-- paths have a space and an apostrophe, and the environment is that of a packager who has much to say.
 local machine = require "support.machine"
 local ns = require "ns"
 
@@ -7,7 +8,7 @@ local PARTS = "Makefile ns-scm-1.rockspec .busted src lua spec"
 
 -- What the run around this one has set would lead to this project, and its make would hand its variables down.
 local CLEAN = { MAKEFLAGS = false, MAKELEVEL = false, MFLAGS = false, MAKEOVERRIDES = false, LUAROCKS_CONFIG = false }
-for _, suffix in ipairs { "", "_5_2", "_5_3", "_5_4" } do
+for _, suffix in ipairs { "", "_5_2", "_5_3", "_5_4", "_5_5" } do
   CLEAN["LUA_PATH" .. suffix], CLEAN["LUA_CPATH" .. suffix] = false, false
 end
 
@@ -37,19 +38,26 @@ local function hello(prefix)
   return r.stdout
 end
 
+--- A text as one word of the shell.
+local function q(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
 local here = machine.sh({}, "pwd")
+local include = VERSION == "5.1" and "/usr/include/lua5.1" or "/usr/include/lua" .. VERSION
 local has_luarocks = machine.sh({}, "command -v luarocks || true") ~= ""
 local rock_it = has_luarocks and it or function(title) pending(title .. " [no luarocks]") end
 
 describe("an empty tree", function()
-  local directory, remove, project, tree, rocks
+  local directory, remove, project, tree, rocks, staging
 
   setup(function()
     directory, remove = machine.directory()
-    project, tree = directory .. "/project", directory .. "/tree"
-    rocks = ("luarocks --lua-version=%s --tree=%s "):format(VERSION, tree)
-    sh(directory, ("mkdir project tree && cd '%s' && cp -r %s %s"):format(here, PARTS, project))
-    if has_luarocks then sh(project, rocks .. "make --deps-mode=none ns-scm-1.rockspec") end
+    project, tree, staging = directory .. "/the project", directory .. "/a user tree", directory .. "/staging"
+    rocks = ("luarocks --lua-version=%s --tree=%s "):format(VERSION, q(tree))
+    sh(directory, ("mkdir %s %s && cd %s && cp -r %s %s"):format(q(project), q(tree), q(here), PARTS, q(project)))
+    local packager = { DESTDIR = staging, BUILD = directory .. "/build of something else" }
+    if has_luarocks then sh(project, rocks .. "make --deps-mode=none ns-scm-1.rockspec", packager) end
   end)
 
   teardown(function() remove() end)
@@ -57,6 +65,7 @@ describe("an empty tree", function()
   rock_it("is filled by luarocks", function()
     assert.equal("hello\n", hello(tree))
     assert.matches("scm%-1", sh(directory, rocks .. "list --porcelain ns"))
+    assert.equal("", sh(directory, "ls -d staging build* 2>&- || true"))
   end)
 
   rock_it("is made into a binary rock", function()
@@ -72,16 +81,16 @@ describe("an empty tree", function()
 
   -- A rock that only wraps the busted of this machine: LuaRocks would look for busted on a server.
   rock_it("is tested by luarocks", function()
-    local stub = directory .. "/stub"
-    sh(directory, "mkdir stub && cp /usr/bin/busted stub/busted.lua")
+    local stub, plain = directory .. "/stub", directory .. "/tree" -- LuaRocks itself wants a tree without a space for this
+    sh(directory, "mkdir stub && cp /usr/bin/busted stub/busted.lua && ln -s " .. q(tree) .. " tree")
     machine.file(stub .. "/busted-2.1.1-1.rockspec", [[
       rockspec_format, package, version = "3.0", "busted", "2.1.1-1"
       source = { url = "file:///dev/null" }
       build = { type = "builtin", modules = {}, install = { bin = { busted = "busted.lua" } } }
     ]])
-    sh(stub, rocks .. "make --deps-mode=none busted-2.1.1-1.rockspec")
+    sh(stub, ("luarocks --lua-version=%s --tree=%s make --deps-mode=none busted-2.1.1-1.rockspec"):format(VERSION, plain))
     local config = machine.file(directory .. "/config.lua",
-      ("rocks_trees = {{ name = 't', root = '%s' }} rocks_servers = {}"):format(tree))
+      ("rocks_trees = {{ name = 't', root = '%s' }} rocks_servers = {}"):format(plain))
     -- a spec of its own, so that this one does not call itself
     machine.file(project .. "/spec/tiny_spec.lua", [[
       it("runs", function() assert.equal("tiny\n", require("ns").run({ "echo", "tiny" }).stdout) end)
@@ -91,11 +100,56 @@ describe("an empty tree", function()
     assert.matches("1 passed, 0 failed, 0 skipped", said)
   end)
 
-  it("is filled by make install", function()
-    local root = directory .. "/root"
-    sh(project, ("make install LUA_VERSION=%s DESTDIR=%s PREFIX=/usr"):format(VERSION, root))
-    assert.equal("hello\n", hello(root .. "/usr"))
-    local outside = sh(root, "find . -type f ! -path './usr/lib/lua/*/ns/*' ! -path './usr/share/lua/*/ns/*'")
+  it("is filled by make install, and emptied by make uninstall", function()
+    local root = directory .. "/a root"
+    local variables = ("LUA_VERSION=%s DESTDIR=%s PREFIX=%s"):format(VERSION, q(root), q("/opt/user's lua"))
+    sh(project, "make install " .. variables)
+    assert.equal("hello\n", hello(root .. "/opt/user's lua"))
+    local outside = sh(root, "find . -type f ! -path './opt/*/lib/lua/*/ns/*' ! -path './opt/*/share/lua/*/ns/*'")
     assert.equal("", outside)
+    local another = ("%s/opt/user's lua/share/lua/%s/ns/of_others.lua"):format(root, VERSION)
+    machine.file(another, "")
+    sh(project, "make uninstall " .. variables)
+    assert.equal(another .. "\n", sh(root, "find " .. q(root) .. " -type f"))
+  end)
+end)
+
+describe("a packager's build", function()
+  local directory, remove = machine.directory()
+  local source, headers, mark = directory .. "/source", directory .. "/user's headers", directory .. "/mark.h"
+
+  teardown(function() remove() end)
+
+  local function make(variables)
+    return ("make -j2 LUA_VERSION=%s BUILD=%s/build %s"):format(VERSION, directory, variables)
+  end
+
+  setup(function()
+    sh(directory, ("mkdir source && cp -r %s %s && cd %s && cp -r %s %s && chmod -R a-w %s"):format(include, q(headers),
+      q(here), PARTS, source, source))
+    machine.file(mark, '__attribute__((used)) static const char mark[] = "CPPFLAGS have arrived";')
+  end)
+
+  it("takes its flags and its headers, and leaves the source alone", function()
+    local before = sh(source, "ls -lR .")
+    sh(source, make(("LUA_INCDIR=%s CPPFLAGS='-D_FORTIFY_SOURCE=2 -include %s' LDFLAGS='-Wl,-z,relro,-z,now,-soname,flags' "
+      .. "CFLAGS='-O2 -g -flto -fstack-protector-strong -Werror=implicit'"):format(q(headers), mark)))
+    local core = directory .. "/build/" .. VERSION .. "/ns/core.so"
+    assert.matches("SONAME.-%[flags%]", sh(directory, "readelf -d " .. core))
+    sh(directory, "grep -q 'CPPFLAGS have arrived' " .. core)
+    local r = ns.run { machine.lua, "-e", "print(require('ns').run({ 'echo', 'hello' }).stdout)", timeout = 60, cwd = source,
+      env = with { LUA_PATH = "./lua/?.lua;./lua/?/init.lua", LUA_CPATH = directory .. "/build/" .. VERSION .. "/?.so" } }
+    assert.equal("hello\n\n", r.stdout, r.stderr)
+    assert.equal(before, sh(source, "ls -lR ."))
+  end)
+
+  it("goes without a directory of headers, where the compiler knows one", function()
+    sh(source, make("LUA_INCDIR= CC='gcc -isystem " .. include .. "' CFLAGS=-O0 -B"))
+  end)
+
+  it("refuses the headers of another Lua", function()
+    local other = VERSION == "5.4" and "5.3" or "5.4"
+    local said = sh(source, "! " .. make("LUA_INCDIR=/usr/include/lua" .. other .. " CFLAGS=-fsyntax-only -B"))
+    assert.matches("lua%.h of another Lua than LUA_VERSION says", said)
   end)
 end)

@@ -7,6 +7,10 @@
 #include <lua.h>
 #include <lualib.h> /* LUA_FILEHANDLE in 5.1 */
 
+#if defined(NS_LUA) && NS_LUA != LUA_VERSION_NUM
+#error "this is lua.h of another Lua than LUA_VERSION says: LUA_INCDIR names the directory of the right one"
+#endif
+
 #define NS_EXPORT __attribute__((visibility("default")))
 
 /* Only LuaJIT has it: there when we are loaded by one, whatever we were built for. */
