@@ -19,6 +19,9 @@
 ---A user or group: the number inside, or a name of this machine.
 ---@alias ns.Id integer|string
 
+---Octal digits in a string, as "0755", or a number, here 493.
+---@alias ns.Mode string|integer
+
 ---Bytes, or "64k", "64m", "2g", "50%" (of the memory).
 ---@alias ns.Size integer|string
 
@@ -122,7 +125,7 @@
 ---@field target string
 ---@field size? ns.Size half of the memory where nothing is said
 ---@field inodes? integer
----@field mode? integer 493 (0755), 1023 (01777) for .../tmp
+---@field mode? ns.Mode "0755" where nothing is said, "1777" for .../tmp
 ---@field ro? boolean
 ---@field dev? boolean
 ---@field suid? boolean
@@ -169,13 +172,13 @@
 ---@field type "file"
 ---@field target string
 ---@field data string any bytes
----@field mode? integer 420 (0644) where nothing is said
+---@field mode? ns.Mode "0644" where nothing is said
 ---@field ro? boolean where it covers another file; true where nothing is said
 
 ---@class ns.Mount.dir
 ---@field type "dir"
 ---@field target string
----@field mode? integer 493 (0755) where nothing is said
+---@field mode? ns.Mode "0755" where nothing is said
 
 ---@class ns.Mount.symlink
 ---@field type "symlink"
@@ -265,7 +268,7 @@
 ---@field stderr? ns.Output|"stdout"
 ---@field fds? table<integer, ns.Descriptor> further descriptors: number inside (3 and up) to the host's
 ---@field tty? boolean stdin is a terminal, and the program gets its foreground
----@field umask? integer 0 to 511
+---@field umask? ns.Mode up to "0777"
 ---@field cwd? string
 ---@field env? table<string, string|false> changes to the environment; false removes a variable
 ---@field clear_env? boolean start from an empty environment
@@ -466,7 +469,7 @@ function Pty:close() end
 ---@field stderr fun(self: ns.Box, value: ns.Output|"stdout"): ns.Box
 ---@field fds fun(self: ns.Box, value: table<integer, ns.Descriptor>): ns.Box
 ---@field tty fun(self: ns.Box, value?: boolean): ns.Box
----@field umask fun(self: ns.Box, value: integer): ns.Box
+---@field umask fun(self: ns.Box, value: ns.Mode): ns.Box
 ---@field cwd fun(self: ns.Box, value: string): ns.Box
 ---@field clear_env fun(self: ns.Box, value?: boolean): ns.Box
 local Box = {}
@@ -475,6 +478,11 @@ local Box = {}
 ---@param ... ns.Namespace
 ---@return ns.Box
 function Box:unshare(...) end
+
+---Takes namespaces away again, and what only they can have: hostname, time.
+---@param ... ns.Namespace
+---@return ns.Box
+function Box:share(...) end
 
 ---Binds a part of the host's tree, writable. The options are further fields of ns.Mount.bind.
 ---@param source string|integer

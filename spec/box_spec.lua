@@ -253,17 +253,47 @@ describe("the mount methods of a box", function()
   end)
 end)
 
+describe("a box shares with the host", function()
+  it("the namespaces that it is told to, and keeps the others", function()
+    assert.same({ flags = { "pid", "uts" } }, ns.box():unshare("user", "pid", "net", "uts"):share("user", "net"):spec())
+    assert.same({ flags = { "pid" } }, ns.box():flags("uts,pid"):share("uts", "ipc"):spec())
+    assert.same({ flags = {} }, ns.box():share("CLONE_NEWNET"):spec())
+  end)
+
+  it("and no longer says how that is to look", function()
+    local b = ns.box():unshare("uts", "time"):hostname("a"):domainname("b"):time { boottime = 1 }
+    assert.same({ flags = { "time" }, time = { boottime = 1 } }, b:clone():share("uts"):spec())
+    assert.same({ flags = { "uts" }, hostname = "a", domainname = "b" }, b:share("time"):spec())
+  end)
+
+  machine.it("user")("its network, from a sandbox that stays one", function()
+    local mine = { net = machine.sh({}, "readlink /proc/self/ns/net"), ipc = machine.sh({}, "readlink /proc/self/ns/ipc") }
+    local r = assert(ns.sandbox():share("net", "ipc"):run("sh", "-c", "cd /proc/self/ns && readlink net ipc pid"))
+    local net, ipc, pid = r.stdout:match("^(%S+)\n(%S+)\n(%S+)\n$")
+    assert.same({ mine.net, mine.ipc }, { net, ipc })
+    assert.not_equal(machine.sh({}, "readlink /proc/self/ns/pid"), pid)
+  end)
+end)
+
 describe("a mistake in a box is an error at the caller's line:", function()
   local ROWS = {
     { "a spec that is none", function() ns.box(3) end, "bad argument #1 to 'box' (spec: table expected, got number)" },
     { "an unknown word", function() ns.box { hostnam = "x" } end,
       "bad argument #1 to 'box' (hostnam: unknown word (did you mean 'hostname'?))" },
     { "a wrong value in a spec", function() ns.box { umask = -1 } end,
-      "bad argument #1 to 'box' (umask: -1 is out of range, 0 to 511)" },
+      "bad argument #1 to 'box' (umask: -1 is out of range, 0 to 511, octal '0777')" },
     { "a wrong value", function() ns.box():hostname("") end, "hostname: empty string" },
     { "no value", function() ns.box():cwd() end, "cwd: string expected, got boolean" },
     { "an unknown namespace", function() ns.box():unshare("uts", "pit") end,
       "flags[2]: unknown namespace 'pit' (did you mean 'pid'?)" },
+    { "an unknown namespace to share", function() ns.box():share("nett") end,
+      "share[1]: unknown namespace 'nett' (did you mean 'net'?)" },
+    { "a word that other tools have", function() ns.box { memory = "1g" } end,
+      "bad argument #1 to 'box' (memory: unknown word; use rlimits = { as = BYTES }, which holds for each process, and "
+        .. "timeout)" },
+    { "a method that other tools have", function() ns.box():volume("/src", "/src") end,
+      "volume: unknown word; use an entry of mounts, as { type = 'bind', source = PATH, target = PATH }" },
+    { "a limit as a word", function() ns.box():nofile(64) end, "nofile: unknown word; use rlimits = { nofile = N }" },
     { "the same namespace again", function() ns.box():unshare("uts"):unshare("uts") end, "flags[2]: 'uts' is given twice" },
     { "a wrong variable", function() ns.box():env("A=", "x") end, "env.A=: 'A=' cannot be a name" },
     { "variables that are no table", function() ns.box():env(1) end, "env: table expected, got number" },

@@ -123,6 +123,32 @@ describe("exec says", function()
     assert.equal(T .. "/plain is not executable: chmod +x", hint { T .. "/plain" })
   end)
 
+  it("that no shell reads a line", function()
+    assert.equal("no shell reads this: { 'sh', '-c', 'ls /' } or { 'ls', '/' }", hint { "ls /" })
+    assert.equal("no shell reads this: { 'sh', '-c', [[echo 'a' | cat]] }", hint { "echo 'a' | cat" })
+    assert.equal("no shell reads this: { 'sh', '-c', '~/bin/x' }", hint { "~/bin/x" })
+    assert.equal("no shell reads this: '~' stands for no directory", hint { "true", cwd = "~/src" })
+    assert.matches("%(ENOENT%)$", hint { "no-such-program" })
+  end)
+
+  it("that a link leads to nothing", function()
+    assert(os.execute(("ln -s /no/such %s/dangling && ln -s dangling %s/to_it"):format(T, T)))
+    for name, to in pairs { dangling = "/no/such", to_it = "dangling" } do
+      local path = T .. "/" .. name
+      local expected = ("%s is a link to %s, which is not there"):format(path, to)
+      assert.equal(expected, hint { path })
+      assert.equal(expected, hint { "true", cwd = path })
+    end
+  end)
+
+  user_it("that the root of the spec has not what the host has", function()
+    local expected = ("the host has %s, the root of this spec has not: give it with bind or ro_bind"):format(T)
+    assert.equal(expected, hint(ns.sandbox():cwd(T):argv("true"):spec()))
+    assert.matches("^the host has .-/script, the root of this spec has not", hint(ns.sandbox():argv(T .. "/script"):spec()))
+    assert.equal("/opt/x is a link to /opt/y, which is not there",
+      hint(ns.sandbox():symlink("/opt/x", "/opt/y"):cwd("/opt/x"):argv("true"):spec()))
+  end)
+
   it("that it is a directory", function() assert.equal(T .. " is a directory", hint { T }) end)
 
   it("that a text needs #!, as no shell is tried", function()
@@ -331,9 +357,11 @@ describe("the place outside of a path inside", function()
   it("is none for a file of the spec, but then there are its bytes", function()
     local steps = { { op = "newroot" }, { op = "file", path = "/f", data = "bytes" },
       { op = "symlink", path = "/l", data = "f" } }
-    for _, path in ipairs { "/f", "/l", "f" } do assert.same({ nil, "bytes" }, { outside.path(steps, path) }) end
+    for path, says in pairs { ["/f"] = false, ["/l"] = "f", f = false } do
+      assert.same({ nil, "bytes", says or nil }, { outside.path(steps, path) })
+    end
     steps[4] = { op = "tree", source = "/opt/f", path = "/f" }
-    assert.same({ "/opt/f" }, { outside.path(steps, "/l") })
+    assert.same({ "/opt/f", nil, "f" }, { outside.path(steps, "/l") })
   end)
 
   it("is the same path where the root is the host's", function()

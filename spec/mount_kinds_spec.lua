@@ -107,7 +107,7 @@ for _, way in ipairs(ways.list) do
     end)
 
     it("of a directory and of a link makes them", function()
-      local spec = with { { type = "dir", target = "/d/e", mode = 448 },
+      local spec = with { { type = "dir", target = "/d/e", mode = "0700" },
         { type = "symlink", target = "/l/m", to = "../d/e" }, { type = "file", target = "/l/m/f", data = "through\n" } }
       assert.equal("755 700\n../d/e\nthrough", run(way, spec, "echo $(stat -c %a /d /d/e); readlink /l/m; cat /d/e/f"))
     end)

@@ -13,6 +13,7 @@ local LOOK = [[
   show mounts cut -d' ' -f5,6 /proc/self/mountinfo
   show root sh -c 'ls -A /; touch /new /usr/new /etc/new; stat -f -c %T /'
   show tmp sh -c 'ls -A /tmp; echo text >/tmp/file && cat /tmp/file; stat -c %a /tmp'
+  show places sh -c 'cd /; ls -A run var home; touch run/x var/tmp/x home/x; stat -c "%n %a" run var/tmp home'
   show dev sh -c 'ls /dev; echo text >/dev/null; head -c 4 /dev/zero | od -An -tx1; test -w /dev/full && ls /dev/pts'
   show processes sh -c 'cd /proc; echo [0-9]*'
   show descriptors sh -c 'cd /proc/self/fd; for n in [3-9] [1-9][0-9]; do test -e $n && echo $n; done'
@@ -93,16 +94,17 @@ local function of(title, nobody)
     it("has the system read-only, without devices and set-user-ID programs", function()
       for place, attributes in seen.mounts:gmatch("(%S+) (%S+)\n") do
         assert.truthy(("," .. attributes .. ","):find(",nosuid,", 1, true), place)
-        local own = place:find("^/proc") or place:find("^/tmp") or place:find("^/dev")
+        local own = ("/proc /tmp /dev /run /var"):find(place:match("^/%l*"), 1, true) and place ~= "/"
         if not own then assert.truthy(("," .. attributes .. ","):find("^,ro,"), place) end
         if not place:find("^/dev") then assert.truthy(("," .. attributes .. ","):find(",nodev,", 1, true), place) end
       end
       assert.equal(3, select(2, seen.root:gsub("Read%-only file system", "")))
     end)
 
-    it("has nothing in its root but the system, /dev, /proc and /tmp", function()
+    it("has nothing in its root but the system, and places of its own", function()
       local known = {}
-      for name in ("bin dev etc lib lib32 lib64 libx32 proc sbin tmp usr"):gmatch("%S+") do known[name] = true end
+      local names = "bin dev etc home lib lib32 lib64 libx32 proc run sbin tmp usr var"
+      for name in names:gmatch("%S+") do known[name] = true end
       for name in seen.root:gmatch("[^\n]+") do
         if name:find("^touch") or name == "tmpfs" then break end
         assert.truthy(known[name], name)
@@ -115,6 +117,11 @@ local function of(title, nobody)
 
     it("has an empty /tmp that everybody can write", function()
       assert.equal("text\n1777\n", seen.tmp)
+    end)
+
+    it("has a /run and a /var/tmp as programs expect them, and a home of nobody", function()
+      assert.equal("home:\n\nrun:\n\nvar:\ntmp\ntouch: cannot touch 'home/x': Read-only file system\n"
+        .. "run 755\nvar/tmp 1777\nhome 755\n", seen.places)
     end)
 
     it("has the devices that do no harm, and terminals of its own", function()

@@ -6,6 +6,7 @@
 -- @module ns.box
 require("ns.core").nojit()
 local check = require "ns.check"
+local elsewhere = require "ns.elsewhere"
 local mounts = require "ns.mounts"
 local namespaces = require "ns.namespaces"
 local plan = require "ns.plan"
@@ -66,6 +67,11 @@ local function set(self, word, value)
   return self
 end
 
+-- A method that there is not, but that other tools have.
+setmetatable(Box, { __index = function(_, word)
+  if type(word) == "string" and elsewhere.find(word) then checked("%s", plan.unknown, word) end
+end })
+
 for word in pairs(plan.words) do
   Box[word] = function(self, value) return set(self, word, value) end
 end
@@ -78,6 +84,22 @@ function Box:unshare(...)
   local flags = self.words.flags and namespaces.names(namespaces.check(self.words.flags, "flags")) or {}
   for i = 1, select("#", ...) do flags[#flags + 1] = (select(i, ...)) end
   return set(self, "flags", flags)
+end
+
+-- What says how the host's own is to look, and goes where that is shared.
+local OF_ITS_OWN = { uts = { "hostname", "domainname" }, time = { "time" } }
+
+--- Takes namespaces away again, and what only they can have: ns.sandbox():share("net").
+-- @tparam string ... names: user, mount, pid, net, ipc, uts, cgroup, time
+-- @treturn Box itself
+-- @see namespaces(7)
+function Box:share(...)
+  local left = namespaces.check(self.words.flags or {}, "flags")
+  for name in pairs(checked("%s", namespaces.check, { ... }, "share")) do
+    left[name] = nil
+    for _, word in ipairs(OF_ITS_OWN[name] or {}) do self.words[word] = nil end
+  end
+  return set(self, "flags", namespaces.names(left))
 end
 
 -- ---- mounts, one after the other; each takes a table of further fields (`ns.mounts`, README.md) last ----
@@ -116,10 +138,10 @@ function Box:ro_bind(source, target, options)
   return add_mount(self, { type = "bind", source = source, target = target, ro = true }, options)
 end
 
---- A file with the given bytes: box:file("/etc/motd", "hello\n", {mode = 420}).
+--- A file with the given bytes: box:file("/etc/motd", "hello\n", {mode = "0600"}).
 -- @tparam string target an absolute path inside
 -- @tparam string data any bytes
--- @tparam[opt] table options mode (420, octal 0644), ro
+-- @tparam[opt] table options mode ("0644"), ro
 -- @treturn Box itself
 function Box:file(target, data, options)
   return add_mount(self, { type = "file", target = target, data = data }, options)
@@ -157,13 +179,13 @@ end
 --- An empty file system in memory: box:tmpfs("/tmp", {size = "64m"}).
 -- @function Box:tmpfs
 -- @tparam string target an absolute path inside
--- @tparam[opt] table options size (bytes, "64m", "50%"), inodes, mode (493, octal 0755; for .../tmp 01777), dev, suid, exec
+-- @tparam[opt] table options size (bytes, "64m", "50%"), inodes, mode ("0755"; for .../tmp "1777"), dev, suid, exec
 -- @treturn Box itself
 
---- A directory, in a file system of the box's own: box:dir("/work", {mode = 448}).
+--- A directory, in a file system of the box's own: box:dir("/work", {mode = "0700"}).
 -- @function Box:dir
 -- @tparam string target an absolute path inside
--- @tparam[opt] table options mode (493, octal 0755)
+-- @tparam[opt] table options mode ("0755")
 -- @treturn Box itself
 
 --- New attributes for a mount that is there: box:remount("/usr", {ro = true, recursive = true}).

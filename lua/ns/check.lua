@@ -96,6 +96,24 @@ function check.integer(least, most)
   end
 end
 
+--- A file mode or mask from 0 to `most`, its octal digits: a number, or a string of them. Lua knows no octal numbers.
+function check.mode(most)
+  local limit = tonumber(most, 8)
+  return function(value, where)
+    local mode = value
+    if type(value) == "string" then mode = tonumber(value:match("^[0-7]+$") and #value < 9 and value or "", 8) end
+    if type(mode) ~= "number" or mode % 1 ~= 0 then
+      local got = check.show(value)
+      check.fail(where, "mode expected, as the string '0755' or the number 493, got %s",
+        type(value) == "string" and "'" .. got .. "'" or got)
+    end
+    if mode < 0 or mode > limit then
+      check.fail(where, "%s is out of range, 0 to %d, octal '0%s'", check.show(value), limit, most)
+    end
+    return mode
+  end
+end
+
 --- A user or group id: 4294967295 means "none" to the kernel.
 check.id = check.integer(0, 4294967294)
 

@@ -100,7 +100,33 @@ local function missing(steps, path, level)
   if kind == "#!" and level < LEVELS then return missing(steps, name, level + 1) end
 end
 
---- ENOENT, but the program is there: what it wants to be run by is not.
+--- Does the plan make a root of its own?
+local function has_root(steps)
+  for _, step in ipairs(steps) do
+    if step.op == "newroot" then return true end
+  end
+end
+
+--- A path that is not there: a link to nothing, or what only the host has.
+local function absent(steps, path)
+  local place, bytes, says = outside.path(steps, path)
+  if says and not bytes and not has(place, 0) then return ("%s is a link to %s, which is not there"):format(path, says) end
+  if path:sub(1, 1) == "/" and not bytes and not has(place, 0) and has(path, 0) and has_root(steps) then
+    return ("the host has %s, the root of this spec has not: give it with bind or ro_bind"):format(path)
+  end
+end
+
+--- A line for a shell, given as the name of a program.
+local function for_a_shell(line)
+  if not line:find("[%s~$*]") or #line > 200 then return nil end
+  local words = {}
+  for word in line:gmatch("%S+") do words[#words + 1] = ("'%s'"):format(word) end
+  local apart = #words > 1 and not line:find("[^%w%s%p]") and not line:find("[~$*|&;<>()'\"`\\=]")
+  return ("no shell reads this: { 'sh', '-c', %s }%s"):format(line:find("'", 1, true) and "[[" .. line .. "]]"
+    or "'" .. line .. "'", apart and " or { " .. table.concat(words, ", ") .. " }" or "")
+end
+
+--- ENOENT: what the program wants to be run by may not be there, or where its name leads to, or it is no name at all.
 local function not_found(step, steps)
   for _, path in ipairs(step.paths) do
     local script, name, kind = missing(steps, path, 0)
@@ -110,6 +136,17 @@ local function not_found(step, steps)
       return ("%s is there, but its %s interpreter %s is not"):format(script, kind, name)
     end
   end
+  for _, path in ipairs(step.paths) do
+    local why = absent(steps, path)
+    if why then return why end
+  end
+  return for_a_shell(step.data)
+end
+
+local function no_directory(step, steps)
+  local why = absent(steps, step.path)
+  if why or step.path:sub(1, 1) ~= "~" then return why end
+  return "no shell reads this: '~' stands for no directory"
 end
 
 local function not_executable(step, steps)
@@ -205,6 +242,8 @@ local rows = {
   { "newgidmap", "ENOENT", install_uidmap },
   { "newuidmap", "ENOENT", install_uidmap },
   { "exec", "ENOENT", not_found },
+  { "chdir", "ENOENT", no_directory },
+  { "chdir", "EACCES", function() return "it, or a directory above it, is closed to the ids inside" end },
   { "exec", "EACCES", not_executable },
   { "exec", "ENOEXEC", function() return "no program: a script needs '#!' and its interpreter in the first line" end },
   { "init", "EAGAIN", function() return "RLIMIT_NPROC is reached: the init counts, too" end },

@@ -65,7 +65,7 @@ function mounts.check_size(value, where)
   return value
 end
 
-local mode = check.integer(0, 4095)
+local mode = check.mode "7777"
 local any = function(value) return value end
 
 local function idmap(value, where)

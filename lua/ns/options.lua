@@ -243,7 +243,7 @@ return {
   -- Before the ids: it needs CAP_SETPCAP, which a change of ids may take.
   { word = "caps", check = privileges.check_caps, steps = privileges.bound },
   { word = "securebits", check = privileges.check_securebits, steps = privileges.securebits },
-  { word = "umask", check = check.integer(0, 511) },
+  { word = "umask", check = check.mode "777" },
   { steps = set_umask },
   { word = "user", check = privileges.check_user },
   { word = "group", check = privileges.check_group },

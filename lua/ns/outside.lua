@@ -42,11 +42,12 @@ end
 local function parent(path) return path:match("^(.*)/[^/]*$") or "" end
 
 --- The path on the host for a path inside; nil where it is nothing of the host's, and then the bytes of a file of the spec.
+-- And where the path itself is a link, what that says.
 function outside.path(steps, path)
   local cwd, root = start(steps)
   if path:sub(1, 1) ~= "/" then path = cwd .. "/" .. path end
   if path:sub(1, 1) ~= "/" then return path end
-  local places, files, inside, rest, links = { [""] = root }, {}, "", path, 0
+  local places, files, inside, rest, links, says = { [""] = root }, {}, "", path, 0, nil
   while rest:find("[^/]") do
     local name, link
     name, rest = rest:match("^/*([^/]+)(.*)$")
@@ -60,12 +61,13 @@ function outside.path(steps, path)
       elseif links == LINKS then
         return nil
       else
+        says = says or not rest:find("[^/]") and link or nil
         links, rest = links + 1, "/" .. link .. rest
         if link:sub(1, 1) == "/" then inside = "" end
       end
     end
   end
-  return places[inside], files[inside]
+  return places[inside], files[inside], says
 end
 
 return outside

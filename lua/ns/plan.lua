@@ -2,6 +2,7 @@
 -- @module ns.plan
 require("ns.core").nojit()
 local check = require "ns.check"
+local elsewhere = require "ns.elsewhere"
 local ids = require "ns.ids"
 local options = require "ns.options"
 local privileges = require "ns.privileges"
@@ -17,6 +18,12 @@ end
 
 local NONE = {}
 
+--- Raises the mistake of a word that there is not.
+function plan.unknown(word)
+  local use = elsewhere.find(word)
+  check.fail(word, "unknown word%s", use and "; use " .. use or check.nearest(word, plan.words))
+end
+
 --- A plain copy of the words and of the array part, read without metamethods.
 function plan.read(spec)
   if type(spec) ~= "table" then check.fail("spec", "table expected, got %s", type(spec)) end
@@ -27,7 +34,7 @@ function plan.read(spec)
     elseif type(key) ~= "string" then
       check.fail("spec", "unknown key of type %s", type(key))
     elseif not plan.words[key] then
-      check.fail(key, "unknown word%s", check.nearest(key, plan.words))
+      plan.unknown(key)
     else
       words[key] = value
     end

@@ -3,14 +3,15 @@
 require("ns.core").nojit()
 local sandbox = {}
 
---- A new spec: every namespace, ids that are nobody's on the host, a read-only system, /tmp, /dev and /proc of its own, no
--- capabilities, no way to new ones, an own session, an init, and an environment that says nothing of the host.
+--- A new spec: every namespace, ids that are nobody's on the host, a read-only system, /tmp, /run, /dev and /proc of its
+-- own, no capabilities, no way to new ones, an own session, an init, and an environment that says nothing of the host.
 function sandbox.spec()
   return {
     flags = { "user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time" },
     map = "range",
     system = true,
-    mounts = { { type = "proc" }, { type = "dev" }, { type = "tmpfs", target = "/tmp" } },
+    mounts = { { type = "proc" }, { type = "dev" }, { type = "tmpfs", target = "/tmp" },
+      { type = "tmpfs", target = "/var/tmp" }, { type = "tmpfs", target = "/run" }, { type = "dir", target = "/home" } },
     hostname = "sandbox",
     session = true,
     keyring = "own",
@@ -20,7 +21,7 @@ function sandbox.spec()
     init = true,
     clear_env = true,
     env = { PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", HOME = "/tmp", LANG = "C.UTF-8" },
-    umask = 18, -- 022
+    umask = "022",
   }
 end
 

@@ -1,0 +1,49 @@
+--- Words that other tools have, and what says the same here.
+-- @module ns.elsewhere
+require("ns.core").nojit()
+local rlimit = require("ns.core").constants.rlimit
+
+--- What to use, and the words that stand for it elsewhere.
+local ROWS = {
+  { "rlimits = { as = BYTES }, which holds for each process, and timeout", "memory mem ram mem_limit memory_limit swap" },
+  { "rlimits, timeout and the size of a tmpfs", "limits limit ulimit ulimits resources quota" },
+  { "affinity, or rlimits = { cpu = SECONDS }", "cpus cpuset cpu_shares processors" },
+  { "rlimits = { nproc = N }", "pids pids_limit processes max_processes" },
+  { "flags = { ... }, the new namespaces", "unshare namespaces namespace ns share" },
+  { "flags: 'net' in it is a network of its own, without it the host's; box:share('net')",
+    "net network networking share_net net_host internet ports publish" },
+  { "flags: with 'user' in it", "userns user_ns user_namespace usermap rootless" },
+  { "flags: with 'pid' in it, and mount_proc", "pidns pid_ns pid" },
+  { "flags: with its name in it", "ipc uts mnt mount_ns cgroup cgroups" },
+  { "an entry of mounts, as { type = 'bind', source = PATH, target = PATH }",
+    "bind binds ro_bind volume volumes mount shares devices" },
+  { "an entry of mounts, as { type = KIND, target = PATH }", "tmpfs overlay dev sys mqueue file files dir symlink mask" },
+  { "mount_proc, or an entry of mounts", "proc procfs" },
+  { "root = DIRECTORY", "image rootfs chroot base" },
+  { "argv, or the array part", "cmd command program exec args arguments entrypoint run" },
+  { "{ 'sh', '-c', LINE }", "shell script line" },
+  { "cwd", "chdir directory workdir working_dir workingdir" },
+  { "env, and clear_env", "environment environ envs setenv" },
+  { "user, and group", "uid gid run_as" },
+  { "caps", "capabilities capability cap_add cap_drop privileged" },
+  { "no_new_privs and caps; there is no system call filter", "seccomp filter landlock apparmor" },
+  { "detach", "daemon daemonize background detached" },
+  { "timeout, and grace", "deadline wall_time time_limit kill_after" },
+  { "pty, or tty", "terminal interactive" },
+  { "stdin, stdout and stderr", "stdio io streams capture" },
+}
+
+local elsewhere = {}
+
+local uses = {}
+for name in pairs(rlimit) do uses[name:lower()] = ("rlimits = { %s = N }"):format(name:lower()) end
+for _, row in ipairs(ROWS) do
+  for word in row[2]:gmatch("%S+") do uses[word] = row[1] end
+end
+
+--- What says the same here, or nil.
+function elsewhere.find(word)
+  return uses[word:lower()]
+end
+
+return elsewhere
