@@ -19,8 +19,8 @@ local function limit(name, spec)
 end
 
 describe("rlimits", function()
-  for name in pairs(constants.rlimit) do
-    name = name:lower()
+  for word in pairs(constants.rlimit) do
+    local name = word:lower()
 
     it("has " .. name .. ", both limits or each", function()
       local _, hard = limit(name)

@@ -143,6 +143,9 @@ link /dev/stdout to /proc/self/fd/1
 mount tmpfs on /dev/shm
 mount devpts on /dev/pts
 mount tmpfs on /tmp
+mount tmpfs on /var/tmp
+mount tmpfs on /run
+mkdir /home
 bring the loopback up
 pivot_root
 sethostname 'sandbox'

@@ -179,8 +179,8 @@ local function mount_below(path)
   local top, f = (core.realpath(path) or path):gsub("/$", "") .. "/", io.open("/proc/self/mountinfo")
   local text = f and f:read("*a") or ""
   if f then f:close() end
-  for place in text:gmatch("%S+ %S+ %S+ %S+ (%S+)[^\n]*\n") do
-    place = place:gsub("\\(%d%d%d)", function(octal) return string.char(tonumber(octal, 8)) end)
+  for escaped in text:gmatch("%S+ %S+ %S+ %S+ (%S+)[^\n]*\n") do
+    local place = escaped:gsub("\\(%d%d%d)", function(octal) return string.char(tonumber(octal, 8)) end)
     if #place > #top and place:sub(1, #top) == top then return place end
   end
 end
