@@ -191,8 +191,8 @@ local function no_layer(step)
   for _, option in ipairs(step.options) do
     local layer, list = option:match("^(%l+)dir=(.*)$")
     list = (list or ""):gsub("\\(.)", { [":"] = "\1", ["\\"] = "\2" })
-    for path in list:gmatch(layer == "lower" and "[^:]+" or ".+") do
-      path = path:gsub("\1", ":"):gsub("\2", "\\")
+    for escaped in list:gmatch(layer == "lower" and "[^:]+" or ".+") do
+      local path = escaped:gsub("\1", ":"):gsub("\2", "\\")
       if not core.access(path .. "/.", 0) then return ("its %s %s is no directory"):format(layer, path) end
       covered = covered or layer == "lower" and mount_below(path)
     end
