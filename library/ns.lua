@@ -137,7 +137,7 @@
 ---@field hidepid? "off"|"noaccess"|"invisible"|"ptraceable"
 ---@field subset? "pid"
 ---@field ro? boolean
----@field protect? boolean false: what belongs to the machine is not guarded, where the program is root on the host
+---@field protect? boolean false: the lists of keys are not hidden, and what belongs to the machine is not guarded
 
 ---null, zero, full, random, urandom, tty, pts, shm, the links of the standard streams.
 ---@class ns.Mount.dev
@@ -158,7 +158,7 @@
 ---One or more directories, and what is written above them: thrown away, unless there are upper and work.
 ---@class ns.Mount.overlay
 ---@field type "overlay"
----@field lower string|string[] absolute paths on the host, the uppermost first
+---@field lower string|string[] absolute paths on the host, the uppermost first; 500 at the most
 ---@field target string
 ---@field upper? string where changes are kept; needs work
 ---@field work? string an empty directory in the file system of upper

@@ -235,14 +235,18 @@ describe("proc", function()
   end
 
   it("is read-only or hidden where it is the machine's, for who could write there", function()
-    assert.same({ "tree /proc/sys", "tree /proc/irq", "tree /proc/bus", "tree /proc/fs", "tree /proc/sysrq-trigger",
-      "tree /proc/acpi", "tree /proc/scsi", "tree /proc/mtrr",
-      "mask /proc/kcore", "mask /proc/keys", "mask /proc/timer_list", "mask /proc/sched_debug" },
+    assert.same({ "mask /proc/keys", "mask /proc/key-users", "tree /proc/sys", "tree /proc/irq", "tree /proc/bus",
+      "tree /proc/fs", "tree /proc/sysrq-trigger", "tree /proc/acpi", "tree /proc/scsi", "tree /proc/mtrr",
+      "mask /proc/kcore", "mask /proc/timer_list", "mask /proc/sched_debug" },
       guarded({ type = "proc" }, true))
   end)
 
-  it("is as it is for all others, and where that was asked for", function()
-    assert.same({}, guarded({ type = "proc" }, false))
+  it("has no list of keys for all others, whose user's they are", function()
+    assert.same({ "mask /proc/keys", "mask /proc/key-users" }, guarded({ type = "proc" }, false))
+  end)
+
+  it("is as it is where that was asked for", function()
+    assert.same({}, guarded({ type = "proc", protect = false }, false))
     assert.same({}, guarded({ type = "proc", subset = "pid" }, true))
     assert.same({}, guarded({ type = "proc", protect = false }, true))
   end)

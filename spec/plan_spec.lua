@@ -126,6 +126,8 @@ bind /etc on /etc
 link /lib to usr/lib
 bind /usr on /usr
 mount proc on /proc
+mask /proc/keys
+mask /proc/key-users
 keep /dev of the host at hand
 mount tmpfs on /dev
 bind /dev/null on /dev/null

@@ -46,10 +46,12 @@ function ending.patience(self, deadline)
   return self.terminal and math.min(left or GLANCE, GLANCE) or left
 end
 
---- Stops together with a program that was stopped at the terminal.
+--- Stops together with a program that was stopped at the terminal; lends it the terminal once the host's job has that.
 function ending.follow(self)
-  local signal = self.terminal and self.handle:stopped()
-  if signal and FROM_TERMINAL[signal] then core.suspend(self.terminal) end
+  if not self.terminal then return end
+  local signal = self.handle:stopped()
+  if FROM_TERMINAL[signal or 0] then return core.suspend(self.terminal, self.pid, signal) end
+  core.lend(self.terminal, self.pid)
 end
 
 --- Ends the program and all it has started, now.

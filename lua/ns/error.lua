@@ -38,6 +38,7 @@ local READS = {
   sethostname = function(s) return ("sethostname '%s'"):format(s.data) end,
   setdomainname = function(s) return ("setdomainname '%s'"):format(s.data) end,
   pdeathsig = function() return "ask for a signal at the host's end" end,
+  setpgid = function() return "make a process group" end,
   foreground = function() return "take the terminal's foreground" end,
   close = function() return "close all other descriptors" end,
   signalfd = function() return "make the init's descriptor for signals" end,

@@ -4,6 +4,7 @@ require("ns.core").nojit()
 local core = require "ns.core"
 local interpreter = require "ns.interpreter"
 local outside = require "ns.outside"
+local overlay = require "ns.overlay"
 local errno = core.constants.errno
 
 local hints = {}
@@ -66,7 +67,7 @@ local function fs_refused(step)
   if step.type == "sysfs" then return "a new /sys in a user namespace needs 'net' among the flags" end
   if step.type ~= "proc" then return nil end
   return "the /proc of this machine is partly covered, as containers do it; the kernel then refuses a new one in a user "
-    .. "namespace (docker, podman: --security-opt unmask=ALL)"
+    .. "namespace (docker, podman: --security-opt unmask=ALL; a box of ns: protect = false)"
 end
 
 local function not_private(step)
@@ -174,30 +175,35 @@ end
 
 local function install_uidmap() return "install it: apt-get install uidmap" end
 
---- The first mount of the host below a directory, or nil.
-local function mount_below(path)
-  local top, f = (core.realpath(path) or path):gsub("/$", "") .. "/", io.open("/proc/self/mountinfo")
-  local text = f and f:read("*a") or ""
-  if f then f:close() end
-  for escaped in text:gmatch("%S+ %S+ %S+ %S+ (%S+)[^\n]*\n") do
-    local place = escaped:gsub("\\(%d%d%d)", function(octal) return string.char(tonumber(octal, 8)) end)
-    if #place > #top and place:sub(1, #top) == top then return place end
+--- The directories of an overlay, by the kind of layer; nil, and a text, if one is none.
+local function layers(step)
+  local found = { lower = {}, upper = {}, work = {} }
+  for _, option in ipairs(step.options) do
+    local layer, path = option:match("^(%l+)dir=(.*)$")
+    if path and not core.access(path .. "/.", 0) then return nil, ("its %s %s is no directory"):format(layer, path) end
+    if path then table.insert(found[layer], path) end
   end
+  return found
 end
 
 --- The kernel says EINVAL for whatever it is of an overlay's directories.
 local function no_layer(step)
-  local covered
-  for _, option in ipairs(step.options) do
-    local layer, list = option:match("^(%l+)dir=(.*)$")
-    list = (list or ""):gsub("\\(.)", { [":"] = "\1", ["\\"] = "\2" })
-    for escaped in list:gmatch(layer == "lower" and "[^:]+" or ".+") do
-      local path = escaped:gsub("\1", ":"):gsub("\2", "\\")
-      if not core.access(path .. "/.", 0) then return ("its %s %s is no directory"):format(layer, path) end
-      covered = covered or layer == "lower" and mount_below(path)
+  local found, why = layers(step)
+  if not found then return why end
+  for _, layer in ipairs { "lower", "upper" } do
+    local place = overlay.mount_below(found[layer])
+    if place then
+      return ("%s is mounted below its %s, and what that covers would be seen"):format(place, layer)
     end
   end
-  return covered and ("%s is mounted below its lower, and in a user namespace nothing may be uncovered"):format(covered)
+  if #found.lower > 200 then return "this kernel takes no more than some 200 lowers: Linux 6.7 takes 500" end
+end
+
+local function no_attributes(step)
+  local _, upper = next(layers(step).upper)
+  local where = upper and "the file system of " .. upper or "a tmpfs of this kernel (before 6.6)"
+  return where .. " keeps no user.* attributes, and without them no directory of the lower can be removed: give it 'upper' "
+    .. "and 'work' on a disk"
 end
 
 local function not_ours(step)
@@ -229,6 +235,9 @@ local rows = {
   { "clone", "EINVAL", function() return "this kernel lacks one of these kinds of namespace" end },
   { "overlay", "EINVAL", no_layer },
   { "overlay", "ENOENT", no_layer },
+  { "overlay", "ENOTDIR", no_layer },
+  { "overlay", "EOPNOTSUPP", no_attributes },
+  { "overlay", "EMFILE", function() return "RLIMIT_NOFILE is lower than the number of its directories" end },
   { "unshare", "ENOSPC", function() return no_more_namespaces { namespaces = { time = true } } end },
   { "unshare", "EPERM", function() return "needs CAP_SYS_ADMIN: add 'user' to the flags" end },
   { "mount", "EPERM", fs_refused },

@@ -5,6 +5,7 @@
 require("ns.core").nojit()
 local check = require "ns.check"
 local core = require "ns.core"
+local overlay = require "ns.overlay"
 
 local mounts = {}
 
@@ -44,11 +45,6 @@ local function source(value, where)
   check.integer(0, 2147483647)(value, where)
   if not core.isopen(value) then check.fail(where, "descriptor %d is not open", value) end
   return value
-end
-
-local function paths(value, where)
-  if type(value) == "string" then return { check.absolute(value, where) } end
-  return check.list(check.absolute, 1)(value, where)
 end
 
 local MOST = { [""] = 2 ^ 53, k = 2 ^ 43, m = 2 ^ 33, g = 2 ^ 23, ["%"] = 100 }
@@ -112,24 +108,32 @@ local function tmpfs(m, add)
   add(fs("tmpfs", m, options, attributes(m) - (m.ro and RDONLY or 0), true)) -- read-only in the end: see mounts.steps
 end
 
---- What in /proc belongs to no process, but to the machine.
+--- What in /proc belongs to no process, but to the machine, where the program has root's rights to it; and what lists the
+-- keys of the user that it is on the host.
 local READ_ONLY = { "sys", "irq", "bus", "fs", "sysrq-trigger", "acpi", "scsi", "mtrr" }
-local HIDDEN = { "kcore", "keys", "timer_list", "sched_debug" }
+local HIDDEN = { "kcore", "timer_list", "sched_debug" }
+local KEYS = { "keys", "key-users" }
+
+local function hide(m, names, add)
+  for _, name in ipairs(names) do
+    add { op = "mask", path = m.target .. "/" .. name, flags = RDONLY, ignore = ENOENT, word = "mounts" }
+  end
+end
 
 local function proc(m, add, host)
   local options = {}
   if m.hidepid then options[1] = "hidepid=" .. m.hidepid end
   if m.subset then options[#options + 1] = "subset=" .. m.subset end
   add(fs("proc", m, options, (m.ro and RDONLY or 0) + NOSUID + NODEV + NOEXEC))
-  if not host.privileged or m.subset or m.protect == false then return end
+  if m.subset or m.protect == false then return end
+  hide(m, KEYS, add)
+  if not host.privileged then return end
   for _, name in ipairs(READ_ONLY) do
     local path = m.target .. "/" .. name
     add { op = "tree", source = path, path = path, flags = RDONLY + NOSUID + NODEV + NOEXEC, value = 1, ignore = ENOENT,
       word = "mounts" }
   end
-  for _, name in ipairs(HIDDEN) do
-    add { op = "mask", path = m.target .. "/" .. name, flags = RDONLY, ignore = ENOENT, word = "mounts" }
-  end
+  hide(m, HIDDEN, add)
 end
 
 local DEVICES = { "null", "zero", "full", "random", "urandom", "tty" }
@@ -152,23 +156,6 @@ local function dev(m, add, host)
     add { op = "tree", source = host.console:match("^/dev/(.+)") or host.console, path = at .. "console",
       flags = NOSUID + NOEXEC, word = "mounts" }
   end
-end
-
---- The kernel takes a backslash away from all three directories; mount(2) would end an option at a bare comma.
-local function escape(path) return (path:gsub("[\\:,]", "\\%0")) end
-
-local function overlay(m, add, host)
-  local options, lowers = {}, {}
-  local tree = host.trees and host.trees[m]
-  for i, path in ipairs(m.lower) do lowers[i] = escape(path) end
-  if not tree then options[1] = "lowerdir=" .. table.concat(lowers, ":") end
-  if m.upper then
-    options[#options + 1] = "upperdir=" .. escape(m.upper)
-    options[#options + 1] = "workdir=" .. escape(m.work)
-  end
-  add { op = "overlay", path = m.target, options = options, fd = tree or nil, flags = attributes(m),
-    value = not m.upper and not m.ro and 1 or nil, source = m.lower[1], note = host.notes and host.notes[m],
-    word = "mounts" }
 end
 
 local place = { target = check_target }
@@ -196,8 +183,10 @@ mounts.kinds = {
   mqueue = { target = "/dev/mqueue", fields = place, steps = function(m, add)
     add(fs("mqueue", m, nil, NOSUID + NODEV + NOEXEC))
   end },
-  overlay = { requires = { "lower" }, steps = overlay, fields = with(with(place, flags), { lower = paths,
-    upper = check.absolute, work = check.absolute, idmap = idmap }) },
+  overlay = { requires = { "lower" }, together = overlay.check_together, steps = function(m, add, host)
+    add(overlay.step(m, host, attributes(m)))
+  end, fields = with(with(place, flags), { lower = overlay.check_lower, upper = check.absolute, work = check.absolute,
+    idmap = idmap }) },
   file = { requires = { "data" }, fields = with(place, { data = function(value, where)
     if type(value) ~= "string" then check.fail(where, "string expected, got %s", type(value)) end
     return value
@@ -235,12 +224,7 @@ local function check_kind(m, kind, where)
   for _, field in ipairs(kind.requires or {}) do
     if m[field] == nil then check.fail(("%s.%s"):format(where, field), "missing") end
   end
-  if (m.upper == nil) ~= (m.work == nil) then
-    check.fail(where .. (m.upper and ".work" or ".upper"), "missing: upper and work go together")
-  end
-  if m.idmap and m.lower and (#m.lower > 1 or m.upper or m.ro) then
-    check.fail(where .. ".idmap", "only for one lower with a throw-away upper")
-  end
+  if kind.together then kind.together(m, where) end
 end
 
 --- One mount: a table with its `type` and the fields of that kind.

@@ -2,7 +2,8 @@
 -- @module ns.namespaces
 require("ns.core").nojit()
 local check = require "ns.check"
-local clone = require("ns.core").constants.clone
+local core = require "ns.core"
+local clone = core.constants.clone
 
 local namespaces = {}
 
@@ -79,5 +80,8 @@ function namespaces.names(set)
   end
   return names
 end
+
+--- Are we in a user namespace that somebody has made? The first one has this number on every machine.
+function namespaces.is_nested() return core.readlink("/proc/self/ns/user") ~= "user:[4026531837]" end
 
 return namespaces

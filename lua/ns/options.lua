@@ -227,8 +227,10 @@ return {
     stdio.close_steps(host.ends, add)
     if spec.init then add { op = "signalfd", word = "init" } end
   end },
-  { word = "tty", check = check.boolean, steps = function(value, _, add)
-    if value then add { op = "foreground", fd = 0, word = "tty" } end
+  { word = "tty", check = check.boolean, steps = function(value, _, add, host)
+    if not value then return end
+    add { op = "setpgid", word = "tty" }
+    if not host.background then add { op = "foreground", fd = 0, word = "tty" } end
   end },
   { word = "rlimits", check = privileges.check_rlimits, steps = privileges.rlimits },
   { word = "nice", check = check.integer(-20, 19), steps = function(value, _, add)

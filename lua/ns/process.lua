@@ -77,8 +77,12 @@ function Process:stop(grace)
   return ending.wait(self)
 end
 
+local function is_open(file)
+  return file and io.type(file) == "file"
+end
+
 local function close_file(file)
-  if file and io.type(file) == "file" then file:close() end
+  if is_open(file) then file:close() end
 end
 
 --- Ends the program if it runs (SIGKILL), reaps it and closes its files. May be called again.
@@ -96,6 +100,7 @@ function Process:close()
     if self.terminal then core.restore_terminal(self.terminal) end
     self.terminal = nil
   end
+  if is_open(self.stdin) then core.hurry(self.stdin) end -- a grandchild may have it, and not read
   close_file(self.stdin)
   close_file(self.stdout)
   close_file(self.stderr)
@@ -137,22 +142,22 @@ function Process:ids()
   return self.known_ids
 end
 
-local function output_fd(file)
-  return file and io.type(file) == "file" and core.fileno(file) or nil
+local function fd_of(file)
+  return is_open(file) and core.fileno(file) or nil
 end
 
 --- What lines() and the like have read further than they have given.
 local function read_ahead(file)
-  return output_fd(file) and core.buffered(file) or ""
+  return is_open(file) and core.buffered(file) or ""
 end
 
 --- Where communicate feeds to, a descriptor, and what the file for it has not written yet; what it reads from, a file and
 -- its descriptor: the terminal, if the program has one of its own, in place of what is no pipe.
 local function streams(self)
-  local open = self.pty and io.type(self.pty.output) == "file"
+  local open = self.pty and is_open(self.pty.output)
   local into, pending = open and self.pty.fd or nil, ""
-  if self.stdin and io.type(self.stdin) == "file" then into, pending = self.stdin_fd, core.pending(self.stdin) end
-  if self.stdout or not self.pty then return into, pending, self.stdout, output_fd(self.stdout) end
+  if is_open(self.stdin) then into, pending = fd_of(self.stdin), core.pending(self.stdin) end
+  if self.stdout or not self.pty then return into, pending, self.stdout, fd_of(self.stdout) end
   return into, pending, self.pty.output, open and self.pty.fd or nil
 end
 
@@ -211,7 +216,7 @@ function Process:communicate(input)
   input = input or self.input or ""
   if pending ~= "" then input = pending .. input end
   local ahead = { stdout = out and (from and core.buffered(out) or ""), stderr = self.stderr and read_ahead(self.stderr) }
-  local capture = core.capture(into, input, from, output_fd(self.stderr), self.max_output)
+  local capture = core.capture(into, input, from, fd_of(self.stderr), self.max_output)
   local done, fields, ok, how, code = pcall(exchange, self, capture, ahead)
   capture:close()
   if not done then error(fields, 0) end

@@ -30,6 +30,7 @@ end
 function spawn.host()
   local host = core.ids()
   host.environ, host.arg_max, host.entries, host.realpath = core.environ, core.arg_max, core.entries, core.realpath
+  host.nested = namespaces.is_nested
   return host
 end
 
@@ -131,13 +132,12 @@ local function adopt(spec, host, bag, opened, keep, started)
     alone = not spec.flags.pid, terminal = keep.terminal, max_output = spec.max_output, input = spec.input,
     grace = spec.grace, known_ids = ids.told(spec, host), deadline = spec.timeout and started + spec.timeout }
   for name, fd in next, opened.ours do
-    local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r")
+    local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r", keep.handle)
     if not file then return errors.refused({ op = "fdopen", word = name }, errno) end
     fields[name] = file
-    if name == "stdin" then fields.stdin_fd = fd end
   end
   if opened.pty then
-    local terminal, _, errno = pty.new(bag, opened.pty)
+    local terminal, _, errno = pty.new(bag, opened.pty, keep.handle)
     if not terminal then return errors.refused({ op = "fdopen", word = "pty" }, errno) end
     fields.pty = terminal
   end
@@ -191,7 +191,10 @@ local function start(spec, host, bag, keep)
   local started = core.clock()
   local opened, step, errno = prepare(spec, host, bag, keep)
   if not opened then return errors.refused(step, errno) end
-  keep.terminal = spec.tty and core.terminal(opened.ends[0]) or nil
+  if spec.tty then
+    local terminal, foreground = core.terminal(opened.ends[0])
+    keep.terminal, host.background = terminal, terminal and not foreground
+  end
   local deadline = spec.timeout and started + spec.timeout
   local ok, message, code, detail = launch(spec, host, opened, deadline, keep)
   while message == "refused" do -- this machine does not execute the launcher in that way: the core knows another one

@@ -135,6 +135,16 @@ local function open_one(bag, name, want, trial)
   return bag:open("/dev/null", open.RDWR)
 end
 
+--- A descriptor of the host's as a program expects it: one that blocks. Its O_NONBLOCK is shared with whoever else has it,
+-- the host's loop first of all, so a pipe or a terminal is opened anew. What cannot be, a socket, blocks for all from now on
+-- if it is a standard stream; in `fds` it is given as it is.
+local function blocking(bag, number, fd, trial)
+  if core.blocks(fd) ~= false then return fd end
+  local other = bag:blocking(fd)
+  if not other and number <= 2 and not trial then core.block(fd) end
+  return other or fd
+end
+
 local STANDARD = { "stdin", "stdout", "stderr" }
 local INHERIT = { kind = "inherit" }
 
@@ -158,12 +168,12 @@ function stdio.open(bag, spec, trial)
       if not theirs then
         return nil, { op = want.path and "open" or "pipe", path = want.path, word = name }, errno
       end
-      opened.ends[NUMBER[name]] = theirs
+      opened.ends[NUMBER[name]] = ours and theirs or blocking(bag, NUMBER[name], theirs, trial)
       opened.ours[name] = ours
       if ours then opened.made[#opened.made + 1] = theirs end
     end
   end
-  for number, want in next, spec.fds or NONE do opened.ends[number] = want.fd end
+  for number, want in next, spec.fds or NONE do opened.ends[number] = blocking(bag, number, want.fd, trial) end
   return opened
 end
 

@@ -8,6 +8,7 @@
 require("ns.core").nojit()
 local core = require "ns.core"
 local ids = require "ns.ids"
+local overlay = require "ns.overlay"
 
 local errno_of = core.constants.errno
 local ENOENT, EINVAL, EPERM = errno_of.ENOENT, errno_of.EINVAL, errno_of.EPERM
@@ -97,6 +98,10 @@ function trees.open(list, spec, host, bag, make_user)
       local fd, step, errno = open_one(m, idmap, spec, host, bag, make_user)
       if errno then return nil, step, errno end
       opened[m] = fd
+    end
+    if m.type == "overlay" and (opened[m] or not spec.flags.user) then
+      local step, errno = overlay.uncovers(m, host)
+      if step then return nil, step, errno end
     end
   end
   return opened

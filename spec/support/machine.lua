@@ -120,9 +120,14 @@ local TRIES = {
     remove()
     return ok, why
   end,
+  overlay = function()
+    return try { flags = "user,mount", root = "empty", system = true, mounts = { { type = "overlay", lower = "/usr/bin",
+      target = "/o" } } }
+  end,
 }
 
---- `can.user`, `can.net`, ..., `can.tree`: true, or false and machine.why[name] says why.
+--- `can.user`, `can.net`, ..., `can.tree`, and `can.overlay`, one that is thrown away in a user namespace: true, or false
+-- and machine.why[name] says why.
 machine.why = {}
 machine.can = setmetatable({}, { __index = function(can, name)
   local ok, why

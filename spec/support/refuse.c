@@ -45,7 +45,7 @@ static const struct {
     CALL(read), CALL(reboot), CALL(recvfrom), CALL(request_key), CALL(rt_sigaction), CALL(rt_sigprocmask),
     CALL(sched_setaffinity), CALL(sched_setscheduler), CALL(seccomp), CALL(sendto), CALL(set_mempolicy),
     CALL(setdomainname), CALL(setgroups), CALL(sethostname), CALL(setns), CALL(setpgid), CALL(setpriority),
-    CALL(setresgid), CALL(setresuid), CALL(setsid), CALL(settimeofday), CALL(signalfd4), CALL(socket),
+    CALL(setresgid), CALL(setresuid), CALL(setsid), CALL(settimeofday), CALL(setxattr), CALL(signalfd4), CALL(socket),
     CALL(socketpair), CALL(statx), CALL(swapoff), CALL(swapon), CALL(symlinkat), CALL(syslog), CALL(umask),
     CALL(umount2), CALL(uname), CALL(unlinkat), CALL(unshare), CALL(userfaultfd), CALL(vhangup), CALL(wait4),
     CALL(waitid), CALL(write),

@@ -79,13 +79,39 @@ static int bag_open(lua_State *L) {
     return nsL_number(L, fd >= 0 && fcntl(fd, F_SETFL, flags & O_APPEND) < 0 ? -1 : fd);
 }
 
-/* bag:file(fd, "r"|"w"|"t") -> file | nil, message, errno. The descriptor is the file's from now on. */
+/* bag:file(fd, "r"|"w"|"t", [what lives as long as the file]) -> file | nil, message, errno. The descriptor is the file's from
+ * now on. */
 static int bag_file(lua_State *L) {
     struct bag *bag = check_bag(L);
     int fd = (int)luaL_checkinteger(L, 2);
     const char *mode = luaL_checkstring(L, 3);
-    if (!nsL_pushfile(L, fd, mode)) return nsL_failed(L, errno);
+    lua_settop(L, 4);
+    if (!nsL_pushfile(L, fd, mode, 4)) return nsL_failed(L, errno);
     take(bag, fd);
+    return 1;
+}
+
+/* The same pipe or terminal, opened anew: with flags of its own. */
+static int reopen(int fd) {
+    char path[32];
+    struct stat same, found;
+    if (fstat(fd, &same) < 0) return -1;
+    if (!S_ISFIFO(same.st_mode) && !isatty(fd)) return -1;
+    int flags = fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int other = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    bool ok = other >= 0 && fstat(other, &found) == 0 && found.st_dev == same.st_dev && found.st_ino == same.st_ino &&
+              fcntl(other, F_SETFL, flags) == 0;
+    if (ok || other < 0) return other;
+    close(other);
+    return -1;
+}
+
+/* bag:blocking(fd) -> fd of the same pipe or terminal that blocks | nil, where it cannot be opened anew (sockets cannot) */
+static int bag_blocking(lua_State *L) {
+    int fd = put(check_bag(L), ns_above_stdio(reopen((int)luaL_checkinteger(L, 2))));
+    if (fd < 0) return 0;
+    lua_pushinteger(L, fd);
     return 1;
 }
 
@@ -176,9 +202,9 @@ static int bag_tree(lua_State *L) {
     return FAILED(r) ? nsL_failed(L, (int)-r) : nsL_number(L, put(bag, ns_above_stdio((int)tree)));
 }
 
-static const luaL_Reg methods[] = {{"pipe", bag_pipe},   {"open", bag_open},  {"file", bag_file},
-                                   {"tree", bag_tree},   {"pty", bag_pty},    {"dup", bag_dup},
-                                   {"close", bag_close}, {"__gc", bag_close}, {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"pipe", bag_pipe}, {"open", bag_open},   {"file", bag_file},  {"tree", bag_tree},         {"pty", bag_pty},
+    {"dup", bag_dup},   {"close", bag_close}, {"__gc", bag_close}, {"blocking", bag_blocking}, {NULL, NULL}};
 
 void nsL_open_bag(lua_State *L) {
     nsL_class(L, BAG, methods);

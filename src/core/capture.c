@@ -20,7 +20,8 @@
 #endif
 
 struct output {
-    int fd; /* -1: at its end. Borrowed: the caller closes it after us */
+    int fd;    /* -1: at its end. Borrowed: the caller closes it after us */
+    int flags; /* as they were */
     char *bytes;
     size_t size, ready, room;
     bool truncated;
@@ -39,13 +40,18 @@ static struct capture *check(lua_State *L) { return luaL_checkudata(L, 1, CAPTUR
 
 static int prepare(lua_State *L, int arg) {
     int fd = lua_isnoneornil(L, arg) ? -1 : (int)luaL_checkinteger(L, arg);
-    if (fd < 0) return -1;
-    fcntl(fd, F_SETPIPE_SZ, AHEAD); /* refused to some users: then it is slower */
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    if (fd >= 0) fcntl(fd, F_SETPIPE_SZ, AHEAD); /* refused to some users: then it is slower */
     return fd;
 }
 
-/* capture(stdin fd, input, stdout fd, stderr fd, [limit]) -> capture */
+static void prepare_output(lua_State *L, int arg, struct output *o) {
+    o->fd = prepare(L, arg);
+    if (o->fd < 0) return;
+    o->flags = fcntl(o->fd, F_GETFL);
+    fcntl(o->fd, F_SETFL, o->flags | O_NONBLOCK);
+}
+
+/* capture(stdin fd, which does not block, input, stdout fd, stderr fd, [limit]) -> capture */
 int nsL_capture(lua_State *L) {
     lua_settop(L, 5);
     struct capture *c = lua_newuserdata(L, sizeof *c);
@@ -59,8 +65,8 @@ int nsL_capture(lua_State *L) {
     lua_Number limit = luaL_optnumber(L, 5, -1);
     c->limit = limit < 0 ? SIZE_MAX : (size_t)limit;
     c->in = prepare(L, 1);
-    c->out[0].fd = prepare(L, 3);
-    c->out[1].fd = prepare(L, 4);
+    prepare_output(L, 3, &c->out[0]);
+    prepare_output(L, 4, &c->out[1]);
     return 1;
 }
 
@@ -163,17 +169,17 @@ static int capture_free(lua_State *L) {
     return 0;
 }
 
-static void give_back(int *fd) {
-    if (*fd >= 0) fcntl(*fd, F_SETFL, fcntl(*fd, F_GETFL) & ~O_NONBLOCK);
-    *fd = -1;
+static void give_back(struct output *o) {
+    if (o->fd >= 0) fcntl(o->fd, F_SETFL, o->flags);
+    o->fd = -1;
 }
 
 /* c:close(): after an error, a Ctrl-C, the caller goes on with its descriptors, which block as before. */
 static int capture_close(lua_State *L) {
     struct capture *c = check(L);
-    give_back(&c->in);
-    give_back(&c->out[0].fd);
-    give_back(&c->out[1].fd);
+    c->in = -1;
+    give_back(&c->out[0]);
+    give_back(&c->out[1]);
     return capture_free(L);
 }
 

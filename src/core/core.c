@@ -59,19 +59,10 @@ static int nsL_nojit(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"caller", nsL_caller},
-    {"nojit", nsL_nojit},
-    {"encode", nsL_encode},
-    {"launch", nsL_launch},
-    {"launches", nsL_launches},
-    {"tree", nsL_tree},
-    {"capture", nsL_capture},
-    {"fileno", nsL_fileno},
-    {"buffered", nsL_buffered},
-    {"ahead", nsL_ahead},
-    {"pending", nsL_pending},
-    {"bag", nsL_bag},
-    {NULL, NULL},
+    {"caller", nsL_caller},     {"nojit", nsL_nojit}, {"encode", nsL_encode},   {"launch", nsL_launch},
+    {"launches", nsL_launches}, {"tree", nsL_tree},   {"capture", nsL_capture}, {"fileno", nsL_fileno},
+    {"buffered", nsL_buffered}, {"ahead", nsL_ahead}, {"pending", nsL_pending}, {"hurry", nsL_hurry},
+    {"bag", nsL_bag},           {NULL, NULL},
 };
 
 NS_EXPORT int luaopen_ns_core(lua_State *L);

@@ -71,7 +71,8 @@ int nsL_fileno(lua_State *L);
 int nsL_ahead(lua_State *L);
 int nsL_buffered(lua_State *L);
 int nsL_pending(lua_State *L);
-bool nsL_pushfile(lua_State *L, int fd, const char *mode);
+int nsL_hurry(lua_State *L);
+bool nsL_pushfile(lua_State *L, int fd, const char *mode, int owner);
 void nsL_open_stream(lua_State *L);
 
 /* quiet.c */

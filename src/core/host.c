@@ -231,6 +231,21 @@ static int host_isopen(lua_State *L) {
     return 1;
 }
 
+/* blocks(fd) -> true | false, where O_NONBLOCK is set | nothing, where it is not open */
+static int host_blocks(lua_State *L) {
+    int flags = fcntl((int)luaL_checkinteger(L, 1), F_GETFL);
+    if (flags < 0) return 0;
+    lua_pushboolean(L, !(flags & O_NONBLOCK));
+    return 1;
+}
+
+/* block(fd): takes O_NONBLOCK away, for all who have it */
+static int host_block(lua_State *L) {
+    int fd = (int)luaL_checkinteger(L, 1);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    return 0;
+}
+
 /* access(path, mode) -> true | nil, message, errno; mode as in access(2), with the effective ids */
 static int host_access(lua_State *L) {
     int r = faccessat(AT_FDCWD, luaL_checkstring(L, 1), (int)luaL_checkinteger(L, 2), AT_EACCESS);
@@ -253,11 +268,17 @@ static int host_arg_max(lua_State *L) {
 }
 
 const luaL_Reg ns_host_functions[] = {
-    {"environ", host_environ},   {"ids", host_ids},         {"strerror", host_strerror}, {"clock", host_clock},
-    {"owner", host_owner},       {"entries", host_entries}, {"idmap", host_idmap},       {"readlink", host_readlink},
-    {"realpath", host_realpath}, {"user", host_user},       {"group", host_group},       {"write", host_write},
-    {"isfile", host_isfile},     {"head", host_head},       {"isopen", host_isopen},     {"access", host_access},
-    {"arg_max", host_arg_max},   {"stamp", host_stamp},     {"random", host_random},     {NULL, NULL},
+    {"environ", host_environ},   {"ids", host_ids},
+    {"strerror", host_strerror}, {"clock", host_clock},
+    {"owner", host_owner},       {"entries", host_entries},
+    {"idmap", host_idmap},       {"readlink", host_readlink},
+    {"realpath", host_realpath}, {"user", host_user},
+    {"group", host_group},       {"write", host_write},
+    {"isfile", host_isfile},     {"head", host_head},
+    {"isopen", host_isopen},     {"access", host_access},
+    {"blocks", host_blocks},     {"block", host_block},
+    {"arg_max", host_arg_max},   {"stamp", host_stamp},
+    {"random", host_random},     {NULL, NULL},
 };
 
 void nsL_open_host(lua_State *L) {

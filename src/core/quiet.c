@@ -20,7 +20,8 @@ ssize_t ns_write_quietly(int fd, const char *s, size_t size) {
     int error = errno;
     if (sigismember(&pending, SIGPIPE)) sigdelset(&fatal, SIGPIPE);
     if (sigismember(&pending, SIGXFSZ)) sigdelset(&fatal, SIGXFSZ);
-    if (n < 0 && (error == EPIPE || error == EFBIG))
+    /* A part may have been written before, while the reader was still there. */
+    if (n < 0 ? error == EPIPE || error == EFBIG : (size_t)n < size)
         while (sigtimedwait(&fatal, NULL, &(struct timespec){0, 0}) < 0 && errno == EINTR) continue;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = error;

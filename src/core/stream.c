@@ -3,29 +3,44 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
 #include <unistd.h>
 
 static _Thread_local char *diverted; /* where what is written goes to, while pending() asks for it */
+static _Thread_local bool hurried;   /* what cannot be written at once is given up */
+static bool leaving;                 /* the same, for good: exit(3) writes what is left in all files, after this */
+
+__attribute__((destructor)) static void leave(void) { leaving = true; }
+
+static bool await(int fd, short events) { return poll(&(struct pollfd){fd, events, 0}, 1, -1) > 0; }
 
 /* fopencookie(3)'s writer: less than asked for is an error to stdio, which then gives up the rest. So it goes on where a
- * signal has interrupted it, as it would by itself in a host whose handlers have SA_RESTART. */
+ * signal has interrupted it, as it would by itself in a host whose handlers have SA_RESTART. The descriptor does not block:
+ * where nobody reads, it is waited for only by whoever has written, and never by the collector or at the end of the host. */
 static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
+    int fd = (int)(intptr_t)cookie;
     size_t done = diverted ? size : 0;
     if (diverted) diverted = mempcpy(diverted, s, size);
     while (done < size) {
-        ssize_t n = ns_write_quietly((int)(intptr_t)cookie, s + done, size - done);
-        if (n < 0 && errno != EINTR) break;
+        ssize_t n = ns_write_quietly(fd, s + done, size - done);
         if (n > 0) done += (size_t)n;
+        if (n >= 0 || errno == EINTR) continue;
+        if (errno != EAGAIN) break;
+        if (hurried || leaving) return (ssize_t)size;
+        await(fd, POLLOUT);
     }
     return (ssize_t)done;
 }
 
 /* When its program has ended, a terminal says EIO: to a Lua file that is an error, which costs what was read before it. */
 static ssize_t read_cookie(void *cookie, char *s, size_t size) {
-    ssize_t n = read((int)(intptr_t)cookie, s, size);
+    int fd = (int)(intptr_t)cookie;
+    ssize_t n;
+    while ((n = read(fd, s, size)) < 0 && errno == EAGAIN)
+        if (!await(fd, POLLIN)) break;
     return n < 0 && errno == EIO ? 0 : n;
 }
 
@@ -39,6 +54,7 @@ static int close_cookie(void *cookie) { return close((int)(intptr_t)cookie); }
 static FILE *open_stream(int fd, const char *mode) {
     cookie_io_functions_t cookie = {.read = read_cookie, .write = write_cookie, .close = close_cookie};
     if (mode[0] == 'r') return fdopen(fd, mode);
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0) return NULL;
     return fopencookie((void *)(intptr_t)fd, mode[0] == 't' ? "r" : mode, cookie);
 }
 
@@ -53,7 +69,7 @@ static int push_closed(lua_State *L, int ok) {
 #if LUA_VERSION_NUM == 501
 #define STREAM FILE *
 
-/* Lua 5.1 finds a file's closing function in the environment of its userdata, and crashes without one. */
+/* Lua 5.1 finds a file's closing function in the environment of its userdata, and crashes without one, if it is open. */
 static int close_file(lua_State *L) {
     FILE **f = lua_touserdata(L, 1);
     int ok = fclose(*f) == 0;
@@ -81,17 +97,22 @@ static FILE **push_handle(lua_State *L) {
     if (luaJIT_setmode) return push_jit_file(L);
     FILE **f = lua_newuserdata(L, sizeof *f);
     *f = NULL;
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, close_file);
-    lua_setfield(L, -2, "__close");
-    lua_setfenv(L, -2);
     nsL_setclass(L, LUA_FILEHANDLE);
     return f;
 }
 
+static void push_kept(lua_State *L, int file) { lua_getfenv(L, file); }
+
+/* The table on top of the stack lives as long as the file below it. In Lua 5.1 it says how the file is closed, too. */
+static void set_kept(lua_State *L) {
+    lua_pushcfunction(L, close_file);
+    lua_setfield(L, -2, "__close");
+    lua_setfenv(L, -2);
+}
+
 /* io.open, kept while the library is still the original: only LuaJIT needs it. A host that forgets what is loaded to load it
  * anew has it among the globals. */
-void nsL_open_stream(lua_State *L) {
+static void note_io_open(lua_State *L) {
     if (!luaJIT_setmode) return;
     int top = lua_gettop(L);
     lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
@@ -125,17 +146,34 @@ static FILE **push_handle(lua_State *L) {
     return &stream->f;
 }
 
-void nsL_open_stream(lua_State *L) { (void)L; }
+static void push_kept(lua_State *L, int file) { lua_getuservalue(L, file); }
+
+/* The table on top of the stack lives as long as the file below it. */
+static void set_kept(lua_State *L) { lua_setuservalue(L, -2); }
+
+static void note_io_open(lua_State *L) { (void)L; }
 
 static FILE *handle_file(luaL_Stream *stream) { return stream->closef ? stream->f : NULL; }
 #endif
+
+enum kept { OWNER = 1, DESCRIPTOR, GUARDED };
+
+/* The descriptor of a file that stdio knows by its cookie alone; -1: it is none of ours. */
+static int kept_fd(lua_State *L, int file) {
+    push_kept(L, file);
+    if (!lua_istable(L, -1)) return -1;
+    lua_rawgeti(L, -1, DESCRIPTOR);
+    return lua_isnumber(L, -1) ? (int)lua_tointeger(L, -1) : -1;
+}
 
 /* fileno(file) -> fd | nil, message, errno */
 int nsL_fileno(lua_State *L) {
     STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
     FILE *f = handle_file(stream);
+    int fd = f ? fileno(f) : -1;
+    if (f && fd < 0) fd = kept_fd(L, 1);
     errno = EBADF;
-    return nsL_number(L, f ? fileno(f) : -1);
+    return nsL_number(L, fd);
 }
 
 /* How many bytes stdio has read ahead. */
@@ -180,9 +218,55 @@ int nsL_pending(lua_State *L) {
     return 1;
 }
 
-/* Pushes a Lua file for the descriptor, which is the file's from now on. false and errno: it is not, and nothing is pushed */
-bool nsL_pushfile(lua_State *L, int fd, const char *mode) {
+static void hurry(STREAM *stream) {
+    FILE *f = handle_file(stream);
+    hurried = true;
+    if (f) fflush(f);
+    hurried = false;
+}
+
+/* hurry(file written to): writes what can be written at once; the rest is given up */
+int nsL_hurry(lua_State *L) {
+    hurry(luaL_checkudata(L, 1, LUA_FILEHANDLE));
+    return 0;
+}
+
+#define GUARD "ns.Guard"
+
+/* Stands by a file that is written to. It is younger than the file, so the collector comes to it first: then nobody will wait
+ * for what is still in the buffer. */
+static void push_guard(lua_State *L, int file) {
+    STREAM **guard = lua_newuserdata(L, sizeof *guard);
+    *guard = lua_touserdata(L, file);
+    nsL_setclass(L, GUARD);
+}
+
+static int guard_gc(lua_State *L) {
+    hurry(*(STREAM **)luaL_checkudata(L, 1, GUARD));
+    return 0;
+}
+
+void nsL_open_stream(lua_State *L) {
+    note_io_open(L);
+    nsL_class(L, GUARD, (luaL_Reg[]){{"__gc", guard_gc}, {NULL, NULL}});
+    lua_pop(L, 1);
+}
+
+/* Pushes a Lua file for the descriptor, which is the file's from now on, and keeps what is at index `owner` as long as itself.
+ * false and errno: it does not, and nothing is pushed */
+bool nsL_pushfile(lua_State *L, int fd, const char *mode, int owner) {
     FILE **slot = push_handle(L);
+    int file = lua_gettop(L);
+    lua_createtable(L, 3, 1);
+    lua_pushvalue(L, owner);
+    lua_rawseti(L, -2, OWNER);
+    lua_pushinteger(L, fd);
+    lua_rawseti(L, -2, DESCRIPTOR);
+    if (mode[0] == 'w') {
+        push_guard(L, file);
+        lua_rawseti(L, -2, GUARDED);
+    }
+    set_kept(L);
     if ((*slot = open_stream(fd, mode))) return true;
     lua_pop(L, 1);
     return false;

@@ -26,24 +26,34 @@ static int terminal_give(lua_State *L) {
 
 #define TERMINAL "ns.Terminal"
 
+struct owner {
+    pid_t group; /* 0: not known yet */
+    struct termios modes;
+};
+
 struct terminal {
     int fd; /* our own: the caller's may be closed before it is wanted again. -1: given back */
-    pid_t group;
-    struct termios modes;
+    bool lent;
+    struct owner host, guest;
 };
 
 static struct terminal *check(lua_State *L) { return luaL_checkudata(L, 1, TERMINAL); }
 
-/* terminal(fd) -> what restore_terminal wants | nil when it is no terminal of ours, or there is no descriptor for it */
+/* terminal(fd) -> what the functions below want, [true: the host's job is in the foreground, and the program is to have it]
+ * | nil when it is no terminal of ours, or there is no descriptor for it */
 static int terminal_keep(lua_State *L) {
     int fd = (int)luaL_checkinteger(L, 1);
     struct terminal *t = lua_newuserdata(L, sizeof *t);
     *t = (struct terminal){.fd = -1};
     nsL_setclass(L, TERMINAL);
-    t->group = tcgetpgrp(fd);
-    if (t->group < 0 || tcgetattr(fd, &t->modes) < 0) return 0;
+    t->host.group = getpgrp();
+    pid_t foreground = tcgetpgrp(fd);
+    if (foreground < 0 || tcgetattr(fd, &t->host.modes) < 0) return 0;
+    t->lent = foreground == t->host.group;
     t->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    return t->fd >= 0;
+    if (t->fd < 0) return 0;
+    lua_pushboolean(L, t->lent);
+    return 2;
 }
 
 static int terminal_gc(lua_State *L) {
@@ -56,39 +66,70 @@ static int terminal_gc(lua_State *L) {
 /* Brings the group into the foreground and the modes back, and lets through what output was held back. At once: to wait until
  * all is written (TCSADRAIN) would be to wait for a program that writes to a stopped terminal. SIGTTOU is held back, as it would
  * stop a host that is in the background by now. */
-static void set_terminal(const struct terminal *t) {
+static void set_owner(int fd, const struct owner *owner) {
     uint64_t mask, ttou = 1ull << (22 - 1);
     sys(__NR_rt_sigprocmask, 0 /* SIG_BLOCK */, &ttou, &mask, sizeof mask);
-    tcsetpgrp(t->fd, t->group);
-    tcflow(t->fd, TCOON);
-    tcsetattr(t->fd, TCSANOW, &t->modes);
+    tcsetpgrp(fd, owner->group);
+    tcflow(fd, TCOON);
+    tcsetattr(fd, TCSANOW, &owner->modes);
     sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &mask, NULL, sizeof mask);
+}
+
+/* From the program to the host. Not where the shell that we are a job of has it: it has taken it back, and we are in the
+ * background. */
+static void take_back(struct terminal *t) {
+    pid_t now = tcgetpgrp(t->fd);
+    if (!t->lent || now < 0) return;
+    t->lent = false;
+    if (now == getpgid(getppid()) && now != t->host.group) return;
+    t->guest.group = now;
+    tcgetattr(t->fd, &t->guest.modes);
+    set_owner(t->fd, &t->host);
+}
+
+/* lend(terminal, pid of the program): a host whose job has come into the foreground hands it on to the program's. One in the
+ * background leaves it where it is. */
+static int terminal_lend(lua_State *L) {
+    struct terminal *t = check(L);
+    if (t->fd < 0 || tcgetpgrp(t->fd) != t->host.group) return 0;
+    tcgetattr(t->fd, &t->host.modes);
+    if (!t->guest.group) t->guest = (struct owner){(pid_t)luaL_checkinteger(L, 2), t->host.modes};
+    set_owner(t->fd, &t->guest);
+    t->lent = true;
+    return 0;
 }
 
 /* restore_terminal(terminal): it is the host's again, as it was. */
 static int terminal_restore(lua_State *L) {
-    const struct terminal *t = check(L);
-    if (t->fd >= 0) set_terminal(t);
+    struct terminal *t = check(L);
+    if (t->fd >= 0) take_back(t);
     return terminal_gc(L);
 }
 
-/* suspend(terminal): the program was stopped from it (Ctrl-Z). The host takes it back and stops, too, with its whole job, as
- * if the key had been meant for it; when it goes on, the program does, and has the terminal if the host has it. */
+/* suspend(terminal, pid, signal): the program was stopped by it, from the terminal (Ctrl-Z, or it has read in the background).
+ * The host takes the terminal back and stops, too, with its whole job, as if the signal had been meant for it; when it goes on,
+ * the program does, and has the terminal if the host has it. A host that is in the foreground by now has nothing to wait for. */
 static int terminal_suspend(lua_State *L) {
-    const struct terminal *ours = check(L);
-    struct terminal theirs = {ours->fd, tcgetpgrp(ours->fd), ours->modes};
-    tcgetattr(theirs.fd, &theirs.modes);
-    set_terminal(ours);
-    kill(0, SIGTSTP);
-    if (tcgetpgrp(ours->fd) == ours->group) set_terminal(&theirs);
-    if (theirs.group > 1) kill(-theirs.group, SIGCONT);
+    struct terminal *t = check(L);
+    pid_t pid = (pid_t)luaL_checkinteger(L, 2);
+    if (tcgetpgrp(t->fd) != t->host.group) {
+        take_back(t);
+        kill(0, (int)luaL_checkinteger(L, 3));
+    }
+    terminal_lend(L);
+    pid_t group = t->guest.group ? t->guest.group : pid;
+    if (group > 1) kill(-group, SIGCONT);
     return 0;
 }
 
 const luaL_Reg ns_terminal_functions[] = {
-    {"resize", terminal_resize},   {"give", terminal_give},
-    {"terminal", terminal_keep},   {"restore_terminal", terminal_restore},
-    {"suspend", terminal_suspend}, {NULL, NULL},
+    {"resize", terminal_resize},
+    {"give", terminal_give},
+    {"terminal", terminal_keep},
+    {"restore_terminal", terminal_restore},
+    {"suspend", terminal_suspend},
+    {"lend", terminal_lend},
+    {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {{"__gc", terminal_gc}, {NULL, NULL}};

@@ -98,59 +98,6 @@ long op_propagation(struct player *p, const struct step *s) {
     return FAILED(fd) ? fd : closed(fd, set_propagation(fd, s->flags, s->to));
 }
 
-/* ---- overlay ---- */
-
-static void join(char *to, const char *a, const char *b, const char *c) {
-    while (*a) *to++ = *a++;
-    while (*b) *to++ = *b++;
-    while (*c) *to++ = *c++;
-    *to = 0;
-}
-
-/* The directories of a throw-away layer, in a tmpfs that the overlay will cover: u and w, and l for a tree to lie under. */
-static long make_layers(struct player *p, const char *path) {
-    long fs = new_fs("tmpfs", 0, 6 /* nosuid, nodev */);
-    long r = FAILED(fs) ? fs : attach(p, fs, path);
-    const char *names[] = {"u", "w", "l"};
-    for (int i = 0; i < 3 && !FAILED(r); i++) r = sys(__NR_mkdirat, fs, names[i], 0755);
-    return !FAILED(r) ? fs : FAILED(fs) ? fs : closed(fs, r);
-}
-
-/* Puts the tree of the step under "l". */
-static long put_lower(const struct step *s, long layers) {
-    long l = sys(__NR_openat, layers, "l", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (FAILED(l)) return l;
-    long r = set_attributes(s->fd, s->flags, 0, 1);
-    r = closed(s->fd, FAILED(r) ? r : move_tree(s->fd, l));
-    return closed(l, r);
-}
-
-/* An overlay on path. options: its options, lowerdir among them, as the user has them; value: a throw-away upper is added,
- * and places may be made in it; fd: a detached tree that is the lower, 0 for none. flags: MOUNT_ATTR_* */
-long op_overlay(struct player *p, const struct step *s) {
-    const char *path = plan_string(p, s->path);
-    char **given = ns_list(p, s->options), *options[8] = {0}, base[32], lower[64], upper[64], work[64];
-    int n = 0;
-    for (; given && given[n] && n < 4; n++) options[n] = given[n];
-    long layers = s->value ? make_layers(p, path) : -1;
-    if (s->value && FAILED(layers)) return layers;
-    if (s->value) {
-        path_of(layers, base);
-        join(options[n++] = upper, "upperdir=", base, "/u");
-        join(options[n++] = work, "workdir=", base, "/w");
-    }
-    long r = 0;
-    if (s->value && s->fd > 0) {
-        r = put_lower(s, layers);
-        join(options[n++] = lower, "lowerdir=", base, "/l");
-    }
-    long fs = FAILED(r) ? r : new_fs("overlay", options, s->flags);
-    if (s->value) sys(__NR_close, layers);
-    if (FAILED(fs)) return fs;
-    r = s->value ? own(p, fs) : 0;
-    return closed(fs, FAILED(r) ? r : attach(p, fs, path));
-}
-
 /* ---- the end ---- */
 
 /* Into the new root, out of the old one for good. flags: MOUNT_ATTR_* of the root itself */

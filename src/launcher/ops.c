@@ -91,11 +91,15 @@ static long op_chdir(struct player *p, const struct step *s) {
     return FAILED(r) ? r : cwd[0] == '/' ? 0 : -EXDEV;
 }
 
-/* Makes this process group the terminal's foreground one. fd: the terminal */
+/* A process group of its own: a job */
+static long op_setpgid(struct player *p, const struct step *s) {
+    (void)p, (void)s;
+    return sys(__NR_setpgid, 0, 0);
+}
+
+/* Makes our process group, which we lead, the terminal's foreground one. fd: the terminal */
 static long op_foreground(struct player *p, const struct step *s) {
     (void)p;
-    long r = sys(__NR_setpgid, 0, 0);
-    if (FAILED(r)) return r;
     int group = (int)sys(__NR_getpid);
     return sys(__NR_ioctl, s->fd, TIOCSPGRP, &group);
 }
@@ -205,6 +209,7 @@ const struct op ns_ops[] = {
     {"pdeathsig", op_pdeathsig},
     {"umask", op_umask},
     {"chdir", op_chdir},
+    {"setpgid", op_setpgid},
     {"foreground", op_foreground},
     {"controlling", op_controlling},
     {"loopback", op_loopback},

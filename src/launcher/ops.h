@@ -9,11 +9,13 @@ long op_newroot(struct player *, const struct step *);
 long op_hold(struct player *, const struct step *);
 long op_fs(struct player *, const struct step *);
 long op_tree(struct player *, const struct step *);
-long op_overlay(struct player *, const struct step *);
 long op_mask(struct player *, const struct step *);
 long op_remount(struct player *, const struct step *);
 long op_propagation(struct player *, const struct step *);
 long op_pivot(struct player *, const struct step *);
+
+/* overlay.c */
+long op_overlay(struct player *, const struct step *);
 
 /* files.c */
 long op_file(struct player *, const struct step *);

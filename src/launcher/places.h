@@ -25,6 +25,9 @@ int is_fixed(struct player *, const char *path);
 long pin(struct player *, const char *path, long mount, int fixed);
 void unpin(struct player *);
 
+/* attributes.c: those of one directory for another */
+long copy_attributes(long from, long to);
+
 /* files.c */
 long cover_file(struct player *, const char *path, const struct step *, long mode);
 

@@ -1,0 +1,157 @@
+/* The op that mounts an overlay. Each of its directories is opened, and named by its descriptor: so no path is too long for
+ * the kernel, and none has a letter in it that means something to an overlay. */
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <stddef.h>
+
+#include "ops.h"
+#include "places.h"
+#include "sys.h"
+#include "trees.h"
+
+/* LOWERS_MAX: the kernel takes no more. JOINED_MAX: mount(2) takes a page of options. */
+enum { LOWERS_MAX = 500, OTHERS_MAX = 2, PLAIN_MAX = 4, NAME_MAX = 40, JOINED_MAX = 3900 };
+
+struct layer {
+    int fd;
+    char option[NAME_MAX]; /* "lowerdir+=/proc/self/fd/N" */
+};
+
+struct layers {
+    int lowers, others, plain;
+    struct layer lower[LOWERS_MAX], other[OTHERS_MAX];
+    char *options[LOWERS_MAX + OTHERS_MAX + PLAIN_MAX + 1], joined[JOINED_MAX];
+};
+
+static char *append(char *to, const char *text) {
+    while (*text) *to++ = *text++;
+    *to = 0;
+    return to;
+}
+
+/* What follows the key in an option; NULL if it has another. */
+static const char *value_of(const char *option, const char *key) {
+    for (; *key; key++, option++)
+        if (*option != *key) return 0;
+    return option;
+}
+
+static long open_directory(long at, const char *path) {
+    return sys(__NR_openat, at, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static long keep(struct layer *list, int *count, int most, const char *key, long fd) {
+    char name[32];
+    if (FAILED(fd)) return fd;
+    if (*count == most) return sys(__NR_close, fd), -E2BIG;
+    struct layer *l = &list[(*count)++];
+    l->fd = (int)fd;
+    append(append(l->option, key), path_of(fd, name));
+    return 0;
+}
+
+static long keep_lower(struct layers *l, long fd) { return keep(l->lower, &l->lowers, LOWERS_MAX, "lowerdir+=", fd); }
+
+static long keep_other(struct layers *l, const char *key, long fd) {
+    return keep(l->other, &l->others, OTHERS_MAX, key, fd);
+}
+
+/* ---- the directories of the step ---- */
+
+static long open_layer(struct layers *l, char *option) {
+    static const char *const keys[] = {"upperdir=", "workdir="};
+    const char *path = value_of(option, "lowerdir=");
+    if (path) return keep_lower(l, open_directory(AT_FDCWD, path));
+    for (int i = 0; i < 2; i++)
+        if ((path = value_of(option, keys[i]))) return keep_other(l, keys[i], open_directory(AT_FDCWD, path));
+    if (l->plain == PLAIN_MAX) return -E2BIG;
+    l->options[l->plain++] = option;
+    return 0;
+}
+
+static long open_layers(struct player *p, const struct step *s, struct layers *l) {
+    long r = 0;
+    for (char **o = ns_list(p, s->options); o && *o && !FAILED(r); o++) r = open_layer(l, *o);
+    return r;
+}
+
+/* ---- an upper that is thrown away ---- */
+
+/* Puts the tree of the step under "l", and opens it there. */
+static long put_lower(const struct step *s, long scratch) {
+    long place = open_directory(scratch, "l");
+    long r = FAILED(place) ? place : set_attributes(s->fd, s->flags, 0, 1);
+    if (!FAILED(r)) r = move_tree(s->fd, place);
+    if (!FAILED(place)) sys(__NR_close, place);
+    sys(__NR_close, s->fd);
+    return FAILED(r) ? r : open_directory(scratch, "l");
+}
+
+/* In a tmpfs that the overlay will cover: u and w, and l for a tree to lie under. */
+static long make_scratch(struct player *p, const struct step *s, struct layers *l) {
+    static const char *const names[] = {"u", "w", "l"};
+    long scratch = new_fs("tmpfs", 0, 6 /* nosuid, nodev */);
+    if (FAILED(scratch)) return scratch;
+    long r = attach(p, scratch, plan_string(p, s->path));
+    for (int i = 0; i < 3 && !FAILED(r); i++) r = sys(__NR_mkdirat, scratch, names[i], 0755);
+    if (!FAILED(r)) r = keep_other(l, "upperdir=", sys(__NR_openat, scratch, "u", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!FAILED(r)) r = keep_other(l, "workdir=", open_directory(scratch, "w"));
+    if (!FAILED(r) && s->fd > 0) r = keep_lower(l, put_lower(s, scratch));
+    sys(__NR_close, scratch);
+    return FAILED(r) || !l->lowers ? r : copy_attributes(l->lower[0].fd, l->other[0].fd);
+}
+
+/* ---- all of it ---- */
+
+/* Without attributes on its files, an overlay cannot remove a directory of its lower: it is not begun with then. In a user
+ * namespace they are those of the user, which a tmpfs has from Linux 6.6 on. */
+static long check_attributes(const struct layers *l) {
+    char work[32];
+    long r = sys(__NR_setxattr, path_of(l->other[1].fd, work), "user.ns", "", 0, 0);
+    return FAILED(r) ? r : sys(__NR_removexattr, work, "user.ns");
+}
+
+/* "lowerdir=A:B:C", if that is not too long. */
+static char *join_lowers(struct layers *l) {
+    char *end = append(l->joined, "lowerdir=");
+    for (int i = 0; i < l->lowers; i++) {
+        if (end - l->joined > JOINED_MAX - NAME_MAX) return 0;
+        if (i > 0) end = append(end, ":");
+        end = append(end, value_of(l->lower[i].option, "lowerdir+="));
+    }
+    return l->joined;
+}
+
+/* Many lowers are said one by one, which is possible from Linux 6.7 on. */
+static void set_options(struct layers *l) {
+    int n = l->plain;
+    char *all = join_lowers(l);
+    if (all) l->options[n++] = all;
+    for (int i = 0; i < l->lowers && !all; i++) l->options[n++] = l->lower[i].option;
+    for (int i = 0; i < l->others; i++) l->options[n++] = l->other[i].option;
+    l->options[n] = 0;
+}
+
+static void close_all(const struct layer *list, int count) {
+    for (int i = 0; i < count; i++) sys(__NR_close, list[i].fd);
+}
+
+/* An overlay on path. options: its options, and each directory by itself ("lowerdir=/a", "lowerdir=/b", "upperdir=/u"); value: a
+ * throw-away upper is added, and places may be made in it; fd: a detached tree that is the lower, 0 for none; which: it has
+ * "userxattr". flags: MOUNT_ATTR_* */
+long op_overlay(struct player *p, const struct step *s) {
+    struct layers l;
+    l.lowers = l.others = l.plain = 0;
+    long r = open_layers(p, s, &l);
+    if (!FAILED(r) && s->value) r = make_scratch(p, s, &l);
+    if (!FAILED(r) && s->which && l.others == OTHERS_MAX) r = check_attributes(&l);
+    if (!FAILED(r)) set_options(&l);
+    long fs = FAILED(r) ? r : new_fs("overlay", l.options, s->flags);
+    close_all(l.lower, l.lowers);
+    close_all(l.other, l.others);
+    if (FAILED(fs)) return fs;
+    r = s->value ? own(p, fs) : 0;
+    if (!FAILED(r)) r = attach(p, fs, plan_string(p, s->path));
+    sys(__NR_close, fs);
+    return r;
+}
