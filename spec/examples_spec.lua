@@ -95,14 +95,14 @@ describe("the example", function()
     if name:find("%.lua$") then
       local expected = assert(EXPECTED[name], "no expectation for " .. name)
 
-      local root_it = name == "offline_build.lua" and machine.it("tree") or it
+      local root_it = name == "offline_build.lua" and machine.it("tree", "overlay") or it
       root_it(name .. " runs", function()
         local r = run(name)
         assert.truthy(r.ok, tostring(r))
         assert.matches(expected, said(name, r))
       end)
 
-      machine.it("user")(name .. " runs for an ordinary user", function()
+      machine.it(name == "offline_build.lua" and "overlay" or "user")(name .. " runs for an ordinary user", function()
         assert.matches(expected, said(name, run(name, true)))
       end)
     end
@@ -114,7 +114,7 @@ describe("the example", function()
     assert.matches("\nkill a process of the host +No such process\n", r.stdout)
   end)
 
-  machine.it("tree")("root_shell.lua takes directories, and they are as before in the end", function()
+  machine.it("tree", "overlay")("root_shell.lua takes directories, and they are as before in the end", function()
     for _, nobody in ipairs { false, true } do
       local directory, remove = machine.directory()
       machine.file(directory .. "/precious", "kept\n")
@@ -151,7 +151,7 @@ describe("the example", function()
     assert.equal(7, r.code)
   end)
 
-  machine.it("tree")("offline_build.lua takes a directory and a program", function()
+  machine.it("tree", "overlay")("offline_build.lua takes a directory and a program", function()
     local directory, remove = machine.directory()
     machine.file(directory .. "/Makefile", "name:\n\techo result >name; cut -d: -f1 /proc/net/dev >&2\n")
     local r = run("offline_build.lua", false, directory, "name")

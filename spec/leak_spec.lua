@@ -81,7 +81,7 @@ describe("the descriptors of the program", function()
     ["mounts"] = '{ flags = "user,mount,pid", system = true, mounts = { { type = "proc" }, { type = "dev" }, '
       .. '{ type = "tmpfs", target = "/t" }, { type = "bind", source = "/etc" , target = "/e", idmap = false }, '
       .. '{ type = "file", target = "/f", data = "x" }, '
-      .. '{ type = "overlay", lower = "/etc", target = "/o" } } }',
+      .. (machine.can.overlay and '{ type = "overlay", lower = "/usr/share", target = "/o" } } }' or "} }"),
     ["privileges"] = '{ flags = "user", caps = { "chown" }, no_new_privs = true, keyring = "own", umask = 0, '
       .. 'rlimits = { core = 0 }, nice = 19, session = true }',
   }

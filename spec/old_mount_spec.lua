@@ -17,7 +17,7 @@ local SETUP = [[
   mount -t tmpfs -o mode=777 u "src/sub/a b\\c/e" &&
   mount -t tmpfs -o mode=777,noatime v src/sub/two && mount -t tmpfs -o mode=777,nodev w src/sub/two]]
 
-local function mounts(directory)
+local function mounts(way, directory)
   local src = directory .. "/src"
   local list = {
     { type = "proc" }, { type = "dev" }, { type = "tmpfs", target = "/tmp", size = "1m", exec = false },
@@ -25,7 +25,8 @@ local function mounts(directory)
     { type = "bind", source = src, target = "/ne", exec = false },
     { type = "bind", source = src .. "/f", target = "/file", ro = true }, { type = "bind", source = src, target = "/rw" },
     { type = "bind", source = "/usr/share", target = "/tmp/share", ro = true },
-    { type = "overlay", lower = "/usr/share/perl", target = "/o" }, { type = "tmpfs", target = "/o/in" },
+    ways.can_overlay(way) and { type = "overlay", lower = "/usr/share/perl", target = "/o" }
+      or { type = "dir", target = "/o" }, { type = "tmpfs", target = "/o/in" },
     { type = "file", target = "/tmp/a/b", data = "hello\n" }, { type = "file", target = "/etc/passwd", data = "mine\n" },
     { type = "mask", target = "/etc/group" }, { type = "mask", target = "/usr/src" },
     { type = "symlink", target = "/l", to = "x" }, { type = "tmpfs", target = "/t/u" },
@@ -54,7 +55,7 @@ for _, way in ipairs(ways.list) do
     local directory, remove, wanted
 
     local function said(errno, calls)
-      local spec = { system = true, mounts = mounts(directory), timeout = 20 }
+      local spec = { system = true, mounts = mounts(way, directory), timeout = 20 }
       return ways.run(way, spec, LINE, SETUP:format(directory), errno and machine.refuse(errno, unpack(calls)))
     end
 

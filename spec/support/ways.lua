@@ -64,9 +64,11 @@ ways.list = machine.root and machine.can.user and { ways.root, ways.range, ways.
 --- `it` for what gives a tree to the program that it may write: a pending one where the machine cannot do it in this way.
 function ways.it(way) return way == ways.range and machine.it("tree") or require("busted").it end
 
+function ways.can_overlay(way) return way == ways.root or machine.can.overlay end
+
 --- The same for an overlay that is thrown away: in a user namespace the kernel's tmpfs must have attributes of the user's.
 function ways.overlay_it(way)
-  if way == ways.root then return require("busted").it end
+  if ways.can_overlay(way) and way ~= ways.range then return require("busted").it end
   return way == ways.range and machine.it("overlay", "tree") or machine.it("overlay")
 end
 

@@ -20,6 +20,8 @@ struct acl {
 enum { USER = 2, GROUP_OBJ = 4, GROUP = 8, OTHER = 32 };
 #define NOBODY 0xffffffffu
 
+#define OVERFLOW_ID 65534 /* as which statx shows an id that is not mapped */
+
 struct attributes {
     char names[XATTR_LIST_MAX], value[XATTR_SIZE_MAX];
 };
@@ -80,31 +82,15 @@ static long copy_extended(long from, long to, int foreign_group) {
     return r;
 }
 
-/* 1: one of the ids is nobody's here */
-static long change_owner(long fd, long uid, long gid) {
-    long r = sys(__NR_fchownat, fd, "", uid, gid, AT_EMPTY_PATH);
-    return r == -EINVAL ? 1 : r;
-}
-
 /* An owner who is nobody in this user namespace cannot be given: that stays us. What a group may that is nobody here, ours may
- * not. */
-static long copy_owner(const struct statx *s, long to, int *foreign_group) {
-    long r = change_owner(to, (int)s->stx_uid, (int)s->stx_gid);
-    *foreign_group = 0;
-    if (r <= 0) return r;
-    r = change_owner(to, (int)s->stx_uid, -1);
-    if (FAILED(r)) return r;
-    r = change_owner(to, -1, (int)s->stx_gid);
-    *foreign_group = r > 0;
-    return FAILED(r) ? r : 0;
-}
-
-/* to: opened for more than its path */
-long copy_attributes(long from, long to) {
+ * not. to: opened for more than its path; nested: there are ids that are nobody's */
+long copy_attributes(long from, long to, int nested) {
     struct statx s;
-    int foreign_group = 0;
     long r = sys(__NR_statx, from, "", AT_EMPTY_PATH, STATX_MODE | STATX_UID | STATX_GID, &s);
-    if (!FAILED(r)) r = copy_owner(&s, to, &foreign_group);
+    if (FAILED(r)) return r;
+    int foreign_owner = nested && s.stx_uid == OVERFLOW_ID, foreign_group = nested && s.stx_gid == OVERFLOW_ID;
+    r = sys(__NR_fchownat, to, "", foreign_owner ? -1 : (int)s.stx_uid, foreign_group ? -1 : (int)s.stx_gid,
+            AT_EMPTY_PATH);
     if (FAILED(r)) return r;
     long mode = s.stx_mode & 07777;
     if (foreign_group) mode = (mode & ~070) | (mode & 7) << 3;

@@ -98,7 +98,7 @@ static long make_scratch(struct player *p, const struct step *s, struct layers *
     if (!FAILED(r)) r = keep_other(l, "workdir=", open_directory(scratch, "w"));
     if (!FAILED(r) && s->fd > 0) r = keep_lower(l, put_lower(s, scratch));
     sys(__NR_close, scratch);
-    return FAILED(r) || !l->lowers ? r : copy_attributes(l->lower[0].fd, l->other[0].fd);
+    return FAILED(r) || !l->lowers ? r : copy_attributes(l->lower[0].fd, l->other[0].fd, s->which);
 }
 
 /* ---- all of it ---- */

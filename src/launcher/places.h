@@ -26,7 +26,7 @@ long pin(struct player *, const char *path, long mount, int fixed);
 void unpin(struct player *);
 
 /* attributes.c: those of one directory for another */
-long copy_attributes(long from, long to);
+long copy_attributes(long from, long to, int nested);
 
 /* files.c */
 long cover_file(struct player *, const char *path, const struct step *, long mode);
