@@ -200,7 +200,8 @@ local function no_layer(step)
 end
 
 local function no_attributes(step)
-  local _, upper = next(layers(step).upper)
+  local found = layers(step)
+  local upper = found and found.upper[1]
   local where = upper and "the file system of " .. upper or "a tmpfs of this kernel (before 6.6)"
   return where .. " keeps no user.* attributes, and without them no directory of the lower can be removed: give it 'upper' "
     .. "and 'work' on a disk"
