@@ -7,7 +7,7 @@ local function under(injection, code)
   return machine.host(code, { under = strace }).stdout
 end
 
-describe("a start", function()
+describe("a start #system", function()
   it("that hangs ends at the timeout, with the name of the step", function()
     local said = under("chdir:delay_enter=5000000", [[
       local p, message, errno, detail = require("ns").spawn { "true", cwd = "/usr", timeout = 2 }
@@ -61,7 +61,7 @@ describe("a start", function()
   end)
 end)
 
-describe("a launcher that is killed", function()
+describe("a launcher that is killed #system", function()
   local STEPS = "setsid keyctl unshare fsopen mkdirat move_mount pivot_root umount2 sethostname setresgid setresuid capset"
 
   for call in STEPS:gmatch("%S+") do

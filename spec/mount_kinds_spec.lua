@@ -4,7 +4,7 @@ local ways = require "support.ways"
 local run, with, flags = ways.run, ways.with, ways.flags
 
 for _, way in ipairs(ways.list) do
-  ways.describe(way)("a mount " .. way.name, function()
+  ways.describe(way)("a mount " .. way.name .. " #system", function()
     it("of a tmpfs has the mode that is said, 0755 and for /tmp 1777 where nothing is", function()
       local spec = with { { type = "tmpfs", target = "/tmp" }, { type = "tmpfs", target = "/a" },
         { type = "tmpfs", target = "/b", mode = 448 + 512 } }
@@ -190,7 +190,7 @@ for _, way in ipairs(ways.list) do
   end)
 end
 
-describe("a mount without a root of its own", function()
+describe("a mount without a root of its own #system", function()
   local function inside(mounts, line)
     return ways.run(ways.list[#ways.list], { mounts = mounts }, line)
   end

@@ -4,7 +4,7 @@ local ways = require "support.ways"
 local run, with = ways.run, ways.with
 
 for _, way in ipairs(ways.list) do
-  ways.describe(way)("a bind " .. way.name, function()
+  ways.describe(way)("a bind " .. way.name .. " #system", function()
     local tree_it = ways.it(way)
     local directory, remove
 

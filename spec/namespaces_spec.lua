@@ -59,7 +59,7 @@ end)
 
 --- The same effects for root and, with a user namespace around, for an ordinary user.
 local function effects(title, with)
-  describe("inside, " .. title .. ",", function()
+  describe("inside, " .. title .. ", #system", function()
     it("the host name and the domain name are the program's own", function()
       local spec = with { flags = { "uts" }, hostname = "box", domainname = "example" }
       assert.equal("box example", sh(spec, "echo $(uname -n) $(cat /proc/sys/kernel/domainname)"))
@@ -104,7 +104,7 @@ end
 
 effects("as root", function(spec) return spec end)
 
-describe("inside, as an ordinary user,", function()
+describe("inside, as an ordinary user, #system", function()
   machine.it("user")("the same effects show", function()
     local r = machine.host([[
       local ns = require "ns"

@@ -6,7 +6,7 @@ local run, with = ways.run, ways.with
 local unpack = unpack or table.unpack -- luacheck: ignore
 
 for _, way in ipairs(ways.list) do
-  ways.describe(way)("an overlay " .. way.name, function()
+  ways.describe(way)("an overlay " .. way.name .. " #system", function()
     local tree_it = ways.overlay_it(way)
     local overlay_it = ways.can_overlay(way) and it or machine.it("overlay")
     local directory, remove
@@ -255,7 +255,7 @@ describe("an overlay of root's", function()
   end)
 end)
 
-describe("a tree with mapped ids", function()
+describe("a tree with mapped ids #system", function()
   local tree_it = machine.it("tree")
   local directory, remove
   local range = { flags = { "user", "mount", "pid" }, map = "range", system = true }

@@ -26,7 +26,7 @@ local CAPS = "exec grep ^Cap /proc/self/status"
 local FIVE = "CapInh:\t%s\nCapPrm:\t%s\nCapEff:\t%s\nCapBnd:\t%s\nCapAmb:\t%s"
 local function five(mask) return FIVE:format(mask, mask, mask, mask, mask) end
 
-describe("caps", function()
+describe("caps #system", function()
   local TWO = "0000000000002001" -- chown is 0, net_raw 13
 
   machine.root_it("= {} leaves none in any of the five sets", function()
@@ -97,7 +97,7 @@ describe("caps", function()
   end)
 end)
 
-describe("securebits", function()
+describe("securebits #system", function()
   local BITS = [[exec perl -e 'print syscall(`uname -m` =~ /x86_64/ ? 157 : 167, 27, 0, 0, 0, 0)']]
 
   machine.root_it("are those that are named", function()
@@ -120,7 +120,7 @@ describe("securebits", function()
   end)
 end)
 
-describe("no_new_privs", function()
+describe("no_new_privs #system", function()
   it("is set where it is asked for, for anybody", function()
     assert.equal("0", status({}).NoNewPrivs)
     assert.equal("0", status({ no_new_privs = false }).NoNewPrivs)
@@ -130,7 +130,7 @@ describe("no_new_privs", function()
   end)
 end)
 
-describe("disable_userns", function()
+describe("disable_userns #system", function()
   local TRY = "unshare -U true 2>/dev/null && echo made || echo refused; cat /proc/sys/user/max_user_namespaces"
 
   machine.it("user")("forbids further user namespaces inside, to root and to an ordinary user", function()
@@ -157,7 +157,7 @@ describe("disable_userns", function()
   end)
 end)
 
-describe("the keyring", function()
+describe("the keyring #system", function()
   -- add_key and keyctl by number; the host joins a session keyring of its own first, so that this machine's stays as it is.
   local NUMBERS = "my ($add, $ctl) = `uname -m` =~ /x86_64/ ? (248, 250) : (217, 219); "
   local HOST = NUMBERS .. [[syscall($ctl, 1, 0, 0, 0, 0); my ($t, $n, $v) = ("user", "ns-spec", "secret of the host");

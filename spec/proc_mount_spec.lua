@@ -25,7 +25,7 @@ local machine_root = machine.root and {
   { "root mapped to the host's root", { name = "", user = true } },
 } or {}
 
-describe("/proc", function()
+describe("/proc #system", function()
   for _, row in ipairs(machine_root) do
     local who, way = row[1], row[2]
 

@@ -76,7 +76,7 @@ local HOST = [[cd %s && mkdir -p w/a w/b w/late w/data other && touch w/f w/m &&
   mount --bind other w/data && mount --make-rshared /]]
 
 for _, way in ipairs(machine.root and machine.can.user and { ways.root, ways.range } or {}) do
-  describe("on a host with shared mounts, " .. way.name, function()
+  describe("on a host with shared mounts, " .. way.name .. " #system", function()
     local directory, remove
 
     before_each(function() directory, remove = machine.directory() end)

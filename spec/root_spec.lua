@@ -29,7 +29,7 @@ local function rooted(directory, more)
 end
 
 for _, way in ipairs(ways.list) do
-  ways.describe(way)("a root " .. way.name, function()
+  ways.describe(way)("a root " .. way.name .. " #system", function()
     it("of a directory shows what is in it, links as links", function()
       local directory, remove = make_root(way)
       finally(remove)
@@ -155,7 +155,7 @@ for _, way in ipairs(ways.list) do
   end)
 end
 
-describe("a root", function()
+describe("a root #system", function()
   local function snapshot(directory)
     return listing(directory) .. ns.run({ "stat", "-c", "%n %a %u:%g %h", "/dev/null", "/dev/tty", "/", "/etc", "/usr",
       "/proc/self/fd/0" }).stdout:gsub("/proc/self/fd/0 [^\n]*", "")

@@ -47,7 +47,7 @@ run() {
 sh tools/state.sh >"$before"
 [ $# -gt 0 ] || sh proof/run.sh short >"$proof" 2>&1 </dev/null &
 for lua in $luas; do
-  # what is of the system, whatever Lua asks for it, takes two of them
+  # what happens inside is the same whatever Lua has asked for it (spec/every_lua_spec.lua): two of them look
   case $lua in lua5.4 | luajit) tags= ;; *) tags=--exclude-tags=system ;; esac
   run "$lua" "$lua" /usr/bin/busted $tags "$@"
 done
