@@ -15,7 +15,7 @@ local rows = {}
 local function host(row) rows[#rows + 1] = row end
 
 -- What nearly every program needs, and what systems differ in: the named sets.
-local BASE = "run stdio process sandbox"
+local BASE = "stdio process sandbox"
 local MOUNTS = "sandbox root mounts check"
 local FEW = "run sandbox check"
 
@@ -84,12 +84,12 @@ for _, errno in ipairs { "ENOSYS", "EPERM" } do
     end
   end
   host { name = ("all of these: %s"):format(errno), setup = ('exec build/refuse %s %s -- "$@"'):format(errno, all),
-    specs = "run sandbox check" }
+    specs = "sandbox check", long = "run sandbox root mounts check" }
 end
 
 -- ---- odd ones ----
 
-host { name = "/proc of another pid namespace", setup = "umount /proc", specs = "run", long = FEW }
+host { name = "/proc of another pid namespace", setup = "umount /proc", specs = "check", long = FEW }
 host { name = "/proc with subset=pid", setup = "mount -t proc -o subset=pid proc /proc", long = FEW .. " process root" }
 host { name = "/proc with hidepid=2", setup = "mount -o remount,hidepid=2 /proc", long = FEW .. " process root" }
 host { name = "read-only /proc/sys", setup = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys",

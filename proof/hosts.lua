@@ -84,7 +84,7 @@ end
 
 local function start(cell)
   return ns.spawn { argv = command(cell.row, cell.who), stdin = "null", stdout = "pipe", stderr = "stdout",
-    timeout = wanted "SPEC" and 10800 or proof.size(300, 1800) }
+    timeout = wanted "SPEC" and 10800 or proof.size(900, 1800) }
 end
 
 -- ---- the table ----

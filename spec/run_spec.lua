@@ -106,7 +106,7 @@ describe("run", function()
   it("ends the whole tree at the timeout, where nobody listens to SIGTERM", function()
     local mark = "7" .. tostring(os.time() % 100000) .. ".125"
     local line = ("trap '' TERM; sleep %s & (trap '' TERM; sleep %s & wait) & wait; sleep 9"):format(mark, mark)
-    for _, flags in ipairs { {}, machine.can.pid and machine.flags("pid") } do
+    for _, flags in ipairs { {}, machine.can.pid and machine.flags("pid") or {} } do
       local r = ns.run { "sh", "-c", line, flags = flags, timeout = 1 }
       assert.same({ true, "KILL" }, { r.timed_out, r.signame })
       machine.eventually(function() return machine.processes(mark) == 0 end)
