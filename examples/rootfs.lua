@@ -7,7 +7,7 @@ local ns = require "ns"
 local TOUR = [[
 echo "$(hostname), $(id -u), $(cat /etc/motd)"
 echo "tools: $(busybox --list | wc -l), the shell is $(readlink -f /bin/sh)"
-echo "of the host: $(ls /usr /home /root 2>/dev/null | wc -l) files"
+echo "of the host: $(ls -d /usr/* /home/* /root/* 2>/dev/null | wc -l) files"
 echo changed >/etc/motd || echo "it stays as it is"
 ]]
 
