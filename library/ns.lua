@@ -232,7 +232,7 @@
 ---@field input? string what run and communicate feed to stdin
 ---@field grace? number seconds between SIGTERM and SIGKILL, 2 where nothing is said
 ---@field max_output? integer bytes of each output that are kept; the rest is read and dropped
----@field map? "root"|"self"|"auto"|"range" ids in the new user namespace, "root" if nothing is said; needs "user"
+---@field map? "root"|"self"|"auto"|"range" ids in the new user namespace, "range" if nothing is said; needs "user"
 ---@field uid_map? ns.IdRange[] needs "user"
 ---@field gid_map? ns.IdRange[] needs "user"
 ---@field setgroups? "allow"|"deny" needs "user"

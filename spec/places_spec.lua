@@ -59,7 +59,7 @@ describe("a place in the new root", function()
     local r = machine.host(([[
       os.execute("mount -t tmpfs x '%s/a:b'")
       for _, lower in ipairs { "/", "/." } do
-        print((select(2, require("ns").spawn { "true", flags = "user,mount", root = "empty", system = true,
+        print((select(2, require("ns").spawn { "true", flags = "user,mount", map = "root", root = "empty", system = true,
           mounts = { { type = "overlay", target = "/x", lower = "%s" .. lower } } })))
       end
     ]]):format(directory, directory), { under = { "unshare", "-m" } })

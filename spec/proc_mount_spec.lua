@@ -22,7 +22,7 @@ local function line(place) return (LINE:gsub("%%s", place)) end
 
 local machine_root = machine.root and {
   { "the host's root", ways.root },
-  { "root mapped to the host's root", { name = "", user = true } },
+  { "root mapped to the host's root", { name = "", user = true, map = "root" } },
 } or {}
 
 describe("/proc #system", function()

@@ -1,6 +1,7 @@
 --- Ids inside a user namespace: maps of one id, of ranges, from /etc/subuid.
 local ids = require "ns.ids"
 local machine = require "support.machine"
+local ns = require "ns"
 local sh = machine.sh
 local needs_user = machine.it("user")
 
@@ -19,9 +20,26 @@ local function as_nobody(spec, line, under)
 end
 
 describe("a user namespace", function()
-  needs_user("maps the caller to root where nothing is said", function()
-    assert.equal("0 0 0 0 1 0 0 1", sh({ flags = "user" }, IDS))
+  needs_user("maps an ordinary user to root where nothing is said", function()
     assert.equal("0 0 0 65534 1 0 65534 1", as_nobody('{ flags = "user" }', IDS))
+    assert.equal("0 0 0 65534 1 0 65534 1", as_nobody('{ flags = "user", map = "root" }', IDS))
+  end)
+
+  machine.root_it("maps ids of nobody to root for root where nothing is said, and root itself with map = 'root'", function()
+    local uid, gid = sh({ flags = "user" }, IDS):match("^0 0 0 (%d+) 65536 0 (%d+) 65536$")
+    assert.truthy(tonumber(uid) > 65535 and tonumber(gid) > 65535)
+    assert.equal("0 0 0 0 1 0 0 1", sh({ flags = "user", map = "root" }, IDS))
+  end)
+
+  machine.root_it("does not make the host's root of root's program, whatever it undoes inside", function()
+    local path, remove = machine.directory()
+    finally(remove)
+    os.execute(("echo secret >%s/f && chmod 600 %s/f"):format(path, path))
+    local line = ("cat %s/f; umount -R /proc/sys; cat /proc/sys/kernel/core_pattern >/proc/sys/kernel/core_pattern; id -u")
+      :format(path) -- as it is: no harm is done
+    local r = ns.run { "sh", "-c", line, flags = "user,mount,pid,net,ipc,uts,cgroup", mounts = { { type = "proc" } } }
+    assert.equal("0\n", r.stdout)
+    assert.matches("/f: Permission denied\n.*create /proc/sys/kernel/core_pattern: Permission denied\n", r.stderr)
   end)
 
   needs_user("maps the caller to its own ids with map = 'self'", function()
@@ -79,12 +97,15 @@ describe("a user namespace", function()
     local own = ("mount --bind %s/sub /etc/subuid && mount --bind %s/sub /etc/subgid && exec setpriv --reuid=65534 "
       .. "--regid=65534 --clear-groups \"$@\""):format(directory, directory)
     local under = { "unshare", "-m", "--propagation", "private", "sh", "-c", own, "sh" }
+    under[#under - 1] = under[#under - 1]:gsub("%-%-clear%-groups", "--groups 65534,4,24")
     local code = ([[
-      local r, message = require("ns").run { "sh", "-c", %q, flags = "user", map = "auto" }
-      io.write(r and r.stdout .. r.stderr or message)
-    ]]):format(IDS .. "; chown 5:6 /proc/self/fd/0 2>/dev/null; cat /proc/self/setgroups")
-    local r = machine.host(code, { under = under })
-    assert.matches("^0 0 0 65534 1 1 200000 65536 0 65534 1 1 200000 65536\n", r.stdout .. r.stderr)
+      for _, setgroups in ipairs { false, "deny" } do
+        local r, message = require("ns").run { "sh", "-c", %q, flags = "user", map = "auto", setgroups = setgroups or nil }
+        print(r and r.stdout .. r.stderr or message)
+      end
+    ]]):format(IDS .. "; cat /proc/self/setgroups; id -G")
+    local r, maps = machine.host(code, { under = under }), "0 0 0 65534 1 1 200000 65536 0 65534 1 1 200000 65536\n"
+    assert.equal(maps .. "allow\n0\n\n" .. maps .. "deny\n0 65534\n\n", r.stdout .. r.stderr)
   end)
 
   machine.root_it("leaves a sandbox's session keyring to the host's user: all ids inside may have 200 keys", function()

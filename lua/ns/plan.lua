@@ -72,6 +72,7 @@ local function check_together(spec, host)
   if spec.pty and (spec.tty or spec.session == false) then check.fail("pty", "has a session of its own: not with tty") end
   if spec.tty and spec.session then check.fail("tty", "a new session has no terminal: not with session") end
   if spec.map and (spec.uid_map or spec.gid_map) then check.fail("map", "given beside uid_map or gid_map") end
+  if spec.flags.user and not (spec.uid_map or spec.gid_map) then spec.map = spec.map or "range" end
   if spec.setgroups == "allow" and not ids.is_root(host) then
     check.fail("setgroups", "the kernel lets an ordinary user write a map only after 'deny'")
   end
