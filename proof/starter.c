@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
     const struct plan *plan = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (plan == MAP_FAILED) return 2;
     int kept[] = {0, 1, 2};
-    if (ns_spawn(&child, &launcher, strtoull(argv[2], NULL, 0), kept, 3, true) < 0) {
+    if (ns_spawn(&child, &launcher, strtoull(argv[2], NULL, 0), kept, 3, true, false) < 0) {
         fprintf(stderr, "%s: error %d\n", child.step, child.error);
         return 3;
     }

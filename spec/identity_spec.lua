@@ -34,6 +34,27 @@ describe("user, group and groups", function()
     assert.equal("0\n", groups('{ flags = "user" }'))
     assert.equal("0\n", groups('{ flags = "user", map = "range" }'))
     assert.equal("5 6\n", groups('{ flags = "user", map = "range", group = 5, groups = { 6 } }'))
+    for _, spec in ipairs { '{ flags = "user", map = "root"', '{ flags = "user,mount"', '{ flags = "user", group = 5' } do
+      assert.equal(spec:find("group") and "5\n" or "0\n", groups(spec .. ', setgroups = "deny" }'), spec)
+    end
+  end)
+
+  machine.root_it("of the host are not there where setgroups is denied, and it stays the host's child", function()
+    local copied = machine.refuse("ENOSYS", "memfd_create")
+    for _, through in ipairs { {}, copied } do
+      local under = { "setpriv", "--groups", "4,24", "--" }
+      for _, word in ipairs(through) do under[#under + 1] = word end
+      local r = machine.host([[
+        local ns = require "ns"
+        local line = "id -G; cat /proc/self/setgroups; echo $PPID"
+        local r = ns.run { "sh", "-c", line, flags = "user", setgroups = "deny" }
+        io.write(r.stdout, r.stderr, tostring(require("ns.core").ids().pid), "\n")
+        io.write(ns.sandbox():setgroups("deny"):run("sh", "-c", "id -G; cat /proc/self/setgroups; exit 7").stdout)
+        io.write(require("ns").run({ "id", "-G" }).stdout)
+        print(ns.spawn({ "sh", "-c", "exit 7", flags = "user", setgroups = "deny" }):wait())]], { under = under })
+      local parent, host, rest = (r.stdout .. r.stderr):match("^0\ndeny\n(%d+)\n(%d+)\n(.*)$")
+      assert.same({ true, "0\ndeny\n0 4 24\nnil\texit\t7\n" }, { parent ~= nil and parent == host, rest }, tostring(r))
+    end
   end)
 
   machine.root_it("are ids inside, in a user namespace", function()
@@ -55,7 +76,7 @@ describe("user, group and groups", function()
 
   it("that are not mapped, or known, or ids at all, are mistakes", function()
     for text, spec in pairs {
-      ["user: 5 is not mapped into the user namespace"] = { flags = "user", user = 5 },
+      ["user: 5 is not mapped into the user namespace"] = { flags = "user", map = "root", user = 5 },
       ["groups[2]: 9 is not mapped into the user namespace"] = { flags = "user", uid_map = { { 0, 0, 1 } },
         gid_map = { { 0, 0, 5 } }, groups = { 1, 9 } },
       ["user: 'nobody-here' is not known on this machine"] = { user = "nobody-here" },

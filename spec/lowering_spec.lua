@@ -80,12 +80,12 @@ describe("the maps of a user namespace", function()
   local SELF = "setgroups=deny gid_map=0 100 1 uid_map=0 1000 1 setgid0 setuid0"
 
   local ROWS = {
-    { "are root's to write, for itself", {}, nil, "host", "0 0 1\n", "0 0 1\n", "setgroups setgid0 setuid0" },
+    { "are root's to write, for itself", { map = "root" }, nil, "host", "0 0 1\n", "0 0 1\n", "setgroups setgid0 setuid0" },
     { "are root's to write, with ranges", { uid_map = { { 0, 100000, 65536 } }, gid_map = { { 0, 5, 1 }, { 1, 9, 2 } } },
       nil, "host", "0 100000 65536\n", "0 5 1\n1 9 2\n", "setgroups setgid0 setuid0" },
     { "have the first id taken where there is no 0", { uid_map = { { 7, 1, 1 }, { 3, 9, 1 } }, gid_map = { { 8, 1, 1 } } },
       nil, "host", "7 1 1\n3 9 1\n", "8 1 1\n", "setgroups setgid8 setuid7" },
-    { "go without setgroups where it is denied", { setgroups = "deny" }, nil, "host", "0 0 1\n", "0 0 1\n",
+    { "go without setgroups where it is denied", { map = "root", setgroups = "deny" }, nil, "host", "0 0 1\n", "0 0 1\n",
       "setgid0 setuid0" },
     { "are an ordinary user's own to write, after deny", {}, ORDINARY, "launcher", "0 1000 1\n", "0 100 1\n", SELF },
     { "can be the caller's own ids", { map = "self" }, ORDINARY, "launcher", "1000 1000 1\n", "100 100 1\n",
@@ -97,7 +97,11 @@ describe("the maps of a user namespace", function()
     { "of ranges need newuidmap", { uid_map = { { 0, 1000, 2 } } }, ORDINARY, "newuidmap", "0 1000 2\n", "0 100 1\n",
       "setgid0 setuid0" },
     { "take all that /etc/subuid gives, after the own id", { map = "auto" }, WITH_RANGES, "newuidmap",
+      "0 1000 1\n1 300000 10\n11 400000 5\n", "0 100 1\n1 300000 10\n11 400000 5\n", "setgroups setgid0 setuid0" },
+    { "of newgidmap go without setgroups where it is denied", { map = "auto", setgroups = "deny" }, WITH_RANGES, "newuidmap",
       "0 1000 1\n1 300000 10\n11 400000 5\n", "0 100 1\n1 300000 10\n11 400000 5\n", "setgid0 setuid0" },
+    { "are a user's own to write as a root that may not set ids", {}, { root = false, caps = 0 }, "launcher", "0 0 1\n",
+      "0 0 1\n", "setgroups=deny gid_map=0 0 1 uid_map=0 0 1 setgid0 setuid0" },
     { "are the own id alone where it gives nothing", { map = "auto" }, ORDINARY, "launcher", "0 1000 1\n", "0 100 1\n",
       SELF },
     { "are the own id for an ordinary user's sandbox", { map = "range" }, ORDINARY, "launcher", "0 1000 1\n", "0 100 1\n",
@@ -106,6 +110,42 @@ describe("the maps of a user namespace", function()
   for _, row in ipairs(ROWS) do
     it(row[1], function() assert.same({ row[4], row[5], row[6], row[7] }, { maps(row[2], row[3]) }) end)
   end
+
+  it("are those of map = 'range' where nothing is said", function()
+    assert.equal("range", plans.check({ "true", flags = "user" }).map)
+    assert.is_nil(plans.check({ "true", flags = "user", uid_map = { { 0, 5, 1 } } }).map)
+    assert.is_nil(plans.check({ "true" }).map)
+  end)
+
+  it("are of an ordinary user for a root without CAP_SETUID or CAP_SETGID, or with one id", function()
+    local all, machine = 2 ^ 41 - 1, plans.host().machine
+    local function is_root(more)
+      local host = { euid = 0, caps = all, machine = machine }
+      for k, v in pairs(more) do host[k] = v end
+      return ids.is_root(host)
+    end
+    assert.is_true(is_root {})
+    assert.is_false(is_root { euid = 1000 })
+    for _, name in ipairs { "SETUID", "SETGID" } do
+      assert.is_false(is_root { caps = all - 2 ^ constants.cap[name] })
+    end
+    assert.is_false(is_root { machine = { uid = { { 0, 1000, 1 } } } })
+  end)
+
+  it("decide when the host's groups must be dropped before there is a user namespace", function()
+    local function drops(spec, more)
+      spec[1] = "true"
+      return ids.drops_groups(plans.check(spec, more), plans.host(more)) or false
+    end
+    local denied = plans.host().machine
+    denied.setgroups = "deny"
+    assert.is_true(drops { flags = "user", setgroups = "deny" })
+    assert.is_true(drops({ flags = "user" }, { euid = 1000, egid = 100 })) -- with CAP_SETGID
+    assert.is_false(drops({ flags = "user" }, { euid = 1000, egid = 100, caps = 0 }))
+    assert.is_false(drops { flags = "user" })
+    assert.is_false(drops {})
+    assert.is_false(drops({ flags = "user", setgroups = "deny" }, { machine = denied }))
+  end)
 
   it("say whether the program could write what is the host's root's alone", function()
     local root, nobody = plans.host(), plans.host(ORDINARY)

@@ -35,8 +35,10 @@ end
 --- What the host does before the launcher plays: the clone, and maps that the launcher may not write itself.
 local function of_the_host(spec, host)
   local steps = { { op = "clone", namespaces = spec.flags } }
+  if ids.drops_groups(spec, host) then table.insert(steps, 1, { op = "setgroups" }) end
   local writer = spec.flags.user and ids.writer(spec, host)
   if not writer or writer == "launcher" then return steps end
+  if spec.setgroups then steps[#steps + 1] = { op = "write", path = "/proc/PID/setgroups", data = spec.setgroups } end
   for _, kind in ipairs { "gid", "uid" } do
     local path = writer == "host" and ("/proc/PID/%s_map"):format(kind) or ("new%smap"):format(kind)
     steps[#steps + 1] = { op = "write", path = path, data = ids.format(host[kind .. "_map"]) }

@@ -2,9 +2,11 @@
 -- @module ns.hints
 require("ns.core").nojit()
 local core = require "ns.core"
+local ids = require "ns.ids"
 local interpreter = require "ns.interpreter"
 local outside = require "ns.outside"
 local overlay = require "ns.overlay"
+local subids = require "ns.subids"
 local errno = core.constants.errno
 
 local hints = {}
@@ -75,8 +77,24 @@ local function not_private(step)
   return "/ is no mount point, as in a chroot: enter it by pivot_root, or mount --bind the directory onto itself before"
 end
 
-local function map_refused()
+--- Has this host itself all the ids of a range? They must lie in one range of its own.
+local function has_ids(kind, first, count)
+  for _, r in ipairs(subids.machine({})[kind]) do
+    if first >= r[1] and first + count <= r[1] + r[3] then return true end
+  end
+end
+
+local function map_refused(step)
   if sysctl("kernel/apparmor_restrict_unprivileged_userns") == 1 then return user_namespaces_refused() end
+  local kind, host = step.path:match("/(.id)_map$"), core.ids()
+  for first, count in (kind and step.data or ""):gmatch("%d+ (%d+) (%d+)\n") do
+    if not has_ids(kind, tonumber(first), tonumber(count)) then
+      return ("this host itself has not all ids from %s on, as in a container: /proc/self/%s_map"):format(first, kind)
+    elseif kind == "uid" and first == "0" and not ids.has(host, "SETFCAP") then
+      return "user 0 can be mapped only with CAP_SETFCAP: start this as another user" .. (ids.is_root(host)
+        and ", or with map = 'range'" or ", or give the container the capability (docker: --cap-add SETFCAP)")
+    end
+  end
 end
 
 --- Is there something at a place of the host, which may be none? mode as in access(2).

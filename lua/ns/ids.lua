@@ -2,6 +2,7 @@
 -- @module ns.ids
 require("ns.core").nojit()
 local check = require "ns.check"
+local cap = require("ns.core").constants.cap
 local subids = require "ns.subids"
 
 local ids = {}
@@ -67,12 +68,15 @@ local function unprivileged(host)
   return { uid = { { 0, outside, count } }, gid = { { 0, outside, count } }, range = first }
 end
 
---- Is the caller root over more than the one id that it has? Who is root in a user namespace of its own (unshare -Ur) can do
--- no more than an ordinary user.
+--- Has the host this capability?
+function ids.has(host, name) return math.floor(host.caps / 2 ^ cap[name]) % 2 == 1 end
+
+--- Is the caller root over more than the one id that it has? Who is root in a user namespace of its own (unshare -Ur), or
+-- lacks the capabilities, as in some containers, can do no more than an ordinary user.
 function ids.is_root(host)
   if host.root == nil then
     local map = host.euid == 0 and subids.machine(host).uid or {}
-    host.root = host.euid == 0 and not (#map == 1 and map[1][3] == 1)
+    host.root = host.euid == 0 and ids.has(host, "SETUID") and ids.has(host, "SETGID") and not (#map == 1 and map[1][3] == 1)
   end
   return host.root
 end
@@ -97,7 +101,7 @@ local MAPS = {
 function ids.maps(spec, host)
   local maps = spec.maps
   if not maps then
-    maps = spec.uid_map and spec.gid_map and {} or MAPS[spec.map or "root"](host)
+    maps = spec.uid_map and spec.gid_map and {} or MAPS[spec.map or "range"](host)
     maps.uid, maps.gid = spec.uid_map or maps.uid, spec.gid_map or maps.gid
     spec.maps = maps
   end
@@ -121,10 +125,20 @@ function ids.writer(spec, host)
   return own_only(uid, host.euid) and own_only(gid, host.egid) and "launcher" or "newuidmap"
 end
 
---- Is setgroups(2) allowed inside? Who is root may do it, and in a user namespace only if its maps were written by root.
+--- Is setgroups(2) allowed inside? Who is root may do it, and in a user namespace only if its maps were written by root, or
+-- by newgidmap with further groups.
 function ids.may_set_groups(spec, host)
   if not spec.flags.user then return ids.is_root(host) end
-  return spec.setgroups ~= "deny" and ids.writer(spec, host) == "host"
+  if spec.setgroups == "deny" or subids.machine(host).setgroups == "deny" then return false end
+  local writer = ids.writer(spec, host)
+  return writer == "host" or writer == "newuidmap" and not own_only(spec.maps.gid, host.egid)
+end
+
+--- Must the host's groups be dropped before there is a user namespace, as they cannot be dropped in it? An ordinary user
+-- cannot do that, either.
+function ids.drops_groups(spec, host)
+  return spec.flags.user and not ids.may_set_groups(spec, host) and ids.has(host, "SETGID")
+    and subids.machine(host).setgroups ~= "deny"
 end
 
 --- The id of the host that `id` inside stands for, and how many follow it in its range; nil where it is not mapped.

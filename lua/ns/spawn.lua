@@ -54,21 +54,25 @@ local function run_helper(name, pid, map, deadline)
   return nil, { op = name, word = "map", path = ("(%s)"):format(said) }, constants.errno.EPERM
 end
 
+--- Writes a file of the process in /proc: true; or nil, step, errno
+local function write_file(pid, name, data)
+  local path = ("/proc/%d/%s"):format(pid, name)
+  local ok, _, errno = core.write(path, data)
+  return ok, { op = "write", path = path, data = data, word = name }, errno
+end
+
 --- Writes the maps, by `writer`. true; or nil, step, errno
 local function write_maps(uid, gid, setgroups, pid, writer, deadline)
-  if writer == "newuidmap" then
-    local ok, step, errno = run_helper("newgidmap", pid, gid, deadline)
-    if not ok then return nil, step, errno end
-    return run_helper("newuidmap", pid, uid, deadline)
+  local ok, step, errno = true, nil, nil
+  if setgroups then ok, step, errno = write_file(pid, "setgroups", setgroups) end
+  for _, map in ipairs { { "gid", gid }, { "uid", uid } } do
+    if ok and writer == "newuidmap" then
+      ok, step, errno = run_helper(("new%smap"):format(map[1]), pid, map[2], deadline)
+    elseif ok then
+      ok, step, errno = write_file(pid, map[1] .. "_map", ids.format(map[2]))
+    end
   end
-  local files = { { "gid_map", ids.format(gid) }, { "uid_map", ids.format(uid) } }
-  if setgroups then table.insert(files, 1, { "setgroups", setgroups }) end
-  for _, file in ipairs(files) do
-    local path = ("/proc/%d/%s"):format(pid, file[1])
-    local ok, _, errno = core.write(path, file[2])
-    if not ok then return nil, { op = "write", path = path, word = file[1] }, errno end
-  end
-  return true
+  return ok, step, errno
 end
 
 --- A user namespace with these maps, in a process that does nothing: the path of it, for as long as `keep.holder` lives.
@@ -111,7 +115,8 @@ local function may_copy(spec) return not (spec.init or spec.root) end
 
 --- Launches and plays: true; or nil, message, errno, detail. The plan is made while the launcher starts.
 local function launch(spec, host, opened, deadline, keep)
-  local handle, pid, errno = core.launch(namespaces.clone_flags(spec.flags), stdio.kept(opened), may_copy(spec))
+  local flags, drop = namespaces.clone_flags(spec.flags), ids.drops_groups(spec, host)
+  local handle, pid, errno = core.launch(flags, stdio.kept(opened), may_copy(spec), drop)
   if not handle then return errors.refused({ op = pid, namespaces = spec.flags }, errno) end
   keep.handle, keep.pid = handle, pid
   if spec.flags.user then ids.hold(spec, handle) end

@@ -79,14 +79,16 @@ local function machine_map(kind)
   return map
 end
 
-local machine = {} -- the maps of the last namespace that was asked for: they are written once
+local machine = {} -- what the last namespace that was asked for has: it is written once
 
---- The ids that this host has itself, as in a container: {uid=, gid=}, each a list of {first, outside, count}.
+--- The ids that this host has itself, as in a container: {uid=, gid=}, each a list of {first, outside, count}; and whether
+-- it may drop groups: setgroups, "allow" or "deny".
 function subids.machine(host)
   if host.machine then return host.machine end
   local name = core.readlink "/proc/self/ns/user"
   if not name or machine.name ~= name or #machine.gid == 0 or #machine.uid == 0 then
-    machine = { name = name, uid = machine_map "uid", gid = machine_map "gid" }
+    machine = { name = name, uid = machine_map "uid", gid = machine_map "gid",
+      setgroups = read("/proc/self/setgroups"):match("%a+") }
   end
   host.machine = machine
   return machine

@@ -19,8 +19,10 @@ function plans.host(more)
     for name, link in pairs(ROOT) do list[#list + 1] = { name = name, link = link or nil } end
     return list
   end
+  local all = { { 0, 0, 4294967295 } }
+  host.caps, host.machine = 2 ^ 41 - 1, { uid = all, gid = all, setgroups = "allow" }
   for k, v in pairs(more or {}) do host[k] = v end
-  host.root = host.euid == 0
+  if host.root == nil then host.root = host.euid == 0 end
   return host
 end
 

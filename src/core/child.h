@@ -11,6 +11,7 @@ struct boarding {
     size_t count;
     int kept[12000]; /* in rising order, the socket among them */
     _Alignas(16) char stack[16384];
+    _Alignas(16) char between[131072]; /* for clone_without_groups: touched by it alone */
 };
 
 /* For clone(2). Returns only by exec or exit; a refusal is reported as step 0. */

@@ -32,9 +32,10 @@ struct spawned {
     int error;                 /* and the errno */
 };
 
-/* Makes the new process, in which the `kept` descriptors stay open; copy: it may be a copy of us. It waits for its plan. 0, or -1
- * with step and error. */
-int ns_spawn(struct spawned *, struct launcher *, uint64_t clone_flags, const int *kept, size_t count, bool copy);
+/* Makes the new process, in which the `kept` descriptors stay open; copy: it may be a copy of us; drop: without our groups. It
+ * waits for its plan. 0, or -1 with step and error. */
+int ns_spawn(struct spawned *, struct launcher *, uint64_t clone_flags, const int *kept, size_t count, bool copy,
+             bool drop);
 void ns_boarded(struct spawned *, struct launcher *);
 void ns_forget_launcher(struct launcher *);
 int ns_send_plan(struct spawned *, const struct plan *);

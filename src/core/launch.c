@@ -54,7 +54,8 @@ int nsL_launches(lua_State *L) {
     return 1;
 }
 
-/* launch(clone flags, kept descriptors, [copy]) -> handle, pid | nil, step, errno. copy: the host may be copied */
+/* launch(clone flags, kept descriptors, [copy], [drop]) -> handle, pid | nil, step, errno. copy: the host may be copied; drop:
+ * the host's groups are */
 int nsL_launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
@@ -66,7 +67,7 @@ int nsL_launch(lua_State *L) {
     p->launcher = launcher;
     p->alone = !(flags & CLONE_NEWPID);
     nsL_setclass(L, PROCESS);
-    if (ns_spawn(&p->s, launcher, flags, kept, count, lua_toboolean(L, 3)) < 0)
+    if (ns_spawn(&p->s, launcher, flags, kept, count, lua_toboolean(L, 3), lua_toboolean(L, 4)) < 0)
         return nsL_refused(L, p->s.step, p->s.error);
     lua_pushinteger(L, p->s.pid);
     return 2;

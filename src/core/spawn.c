@@ -95,6 +95,37 @@ static long clone_copy(struct spawned *s, struct boarding *b) {
     return pid;
 }
 
+struct between {
+    struct spawned *s;
+    struct boarding *b;
+    long (*clone)(struct spawned *, struct boarding *);
+    long result;
+};
+
+static int between(void *argument) {
+    struct between *w = argument;
+    w->result = sys(SYS_setgroups, 0, NULL);
+    if (!FAILED(w->result)) {
+        w->s->step = "clone";
+        w->result = w->clone(w->s, w->b);
+    }
+    sys(__NR_exit_group, 0);
+    return 0;
+}
+
+/* Where setgroups(2) is denied in the new user namespace the host's groups can be dropped only before it is made: by a process
+ * between us and the child, which is still ours. It shares our memory and our descriptors, and we sleep meanwhile. */
+static long clone_without_groups(struct spawned *s, struct boarding *b,
+                                 long (*one)(struct spawned *, struct boarding *)) {
+    struct between w = {s, b, one, -ECHILD};
+    s->step = "setgroups";
+    b->clone_flags |= CLONE_PARENT;
+    pid_t pid = clone(between, b->between + sizeof b->between, CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &w);
+    if (pid < 0) return -errno;
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+    return w.result;
+}
+
 /* Each once, in rising order. */
 static bool keep(struct boarding *b, int fd) {
     size_t i = b->count;
@@ -107,7 +138,7 @@ static bool keep(struct boarding *b, int fd) {
 }
 
 static long clone_any(struct spawned *s, struct launcher *l, int socket, const int *kept, size_t count, uint64_t flags,
-                      bool copy) {
+                      bool copy, bool drop) {
     struct boarding *b = take_boarding(l);
     if (!b) return -errno;
     s->boarding = b;
@@ -117,10 +148,12 @@ static long clone_any(struct spawned *s, struct launcher *l, int socket, const i
     bool room = keep(b, socket);
     for (size_t i = 0; i < count; i++) room = room && keep(b, kept[i]);
     if (!room) return -EMFILE;
-    if (!ns_have_image(l)) return copy ? clone_copy(s, b) : (s->step = "execveat", -errno);
+    bool image = ns_have_image(l);
+    if (!image && !copy) return s->step = "execveat", -errno;
     b->launcher = l->fd;
-    long pid = clone_shared(s, b);
-    ns_image_used(l);
+    long (*one)(struct spawned *, struct boarding *) = image ? clone_shared : clone_copy;
+    long pid = drop ? clone_without_groups(s, b, one) : one(s, b);
+    if (image) ns_image_used(l);
     return pid;
 }
 
@@ -142,7 +175,8 @@ static long give_up(pid_t pid) {
     return -error;
 }
 
-int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const int *kept, size_t count, bool copy) {
+int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const int *kept, size_t count, bool copy,
+             bool drop) {
     int pair[2];
     uint64_t all = ~0ull, mask;
     *s = (struct spawned){.pidfd = -1, .socket = -1, .step = "socketpair"};
@@ -157,7 +191,7 @@ int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const 
         fflush(stdout);
         fflush(stderr);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof mask);
-        pid = clone_any(s, l, theirs, kept, count, clone_flags, copy);
+        pid = clone_any(s, l, theirs, kept, count, clone_flags, copy, drop);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
     }
     if (theirs >= 0) close(theirs);
