@@ -224,8 +224,7 @@ local function main()
   local list = modes.list(directory, group)
   if group:find("nobody") then fault.become(65534) end
   if group:find("copying") then
-    fault.begin(0, 0, 1, -1, "memfd_create", FAIL, core.constants.errno.EACCES)
-    assert(ns.run({ "/bin/true", stdin = "null" }).ok and fault.finish(), "memfd_create is not called")
+    assert(ns.run({ "/bin/true", stdin = "null" }).ok and core.launches() == "copy", "the host is not copied")
   end
   for _, mode in ipairs(list) do run_mode(mode) end
   table.sort(rest, function(a, b) return a.rank < b.rank end)

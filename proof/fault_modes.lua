@@ -107,9 +107,7 @@ local function list(at)
     { name = "copy of no namespace", group = "copying", spec = { cwd = at .. "/tree" } },
     { name = "copy of seed", group = "copying", spec = { flags = "uts,ipc,pid,mount", hostname = "namespace",
       mount_proc = true } },
-    { name = "copy of user", group = "copying", spec = { flags = { "user", "pid", "mount" }, mount_proc = true,
-      init = true } },
-    { name = "copy of sandbox", group = "copying", spec = sandbox(at) },
+    { name = "copy of user", group = "copying", spec = { flags = { "user", "pid", "mount" }, mount_proc = true } },
 
     { name = "rootless", group = "nobody", spec = { flags = ALL, hostname = "box", mount_proc = true,
       time = { monotonic = 7 } } },

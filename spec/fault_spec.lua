@@ -21,6 +21,14 @@ describe("a call that fails in a start", function()
     assert.matches("^nil\tmake the init's descriptor for signals: Too many open files %(EMFILE%)", said)
   end)
 
+  it("is named: the launcher that nothing can be executed from, where an init may be no copy of the host", function()
+    local all = { "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=execve,execveat", "-e",
+      "inject=execve,execveat:error=EACCES:when=1" }
+    local r = machine.host([[
+      print(require("ns").run { "true", flags = "user,pid", init = true })]], { under = all })
+    assert.matches("^nil\texecute the launcher: Permission denied %(EACCES%)", r.stdout .. r.stderr)
+  end)
+
   machine.root_it("is named: the plan that cannot be sent", function()
     local said = with_fault("sendto:error=ENOBUFS:when=1", [[
       print(ns.run { "true", flags = { "user" } })]])

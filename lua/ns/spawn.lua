@@ -204,6 +204,7 @@ local function start(spec, host, bag, keep)
   local ok, message, code, detail = launch(spec, host, opened, deadline, keep)
   while message == "refused" do -- this machine does not execute the launcher in that way: the core knows another one
     keep.handle:close()
+    keep.handle = nil
     ok, message, code, detail = launch(spec, host, opened, deadline, keep)
   end
   if not ok then return nil, message, code, detail end

@@ -44,7 +44,8 @@ long op_close(struct player *p, const struct step *s) {
     unsigned first = (unsigned)s->fd, last = (unsigned)s->to, socket = (unsigned)p->socket;
     unpin(p);
     p->root = -1, p->held = AT_FDCWD;
-    if (socket < first || socket > last) return close_fds(first, last);
-    long r = socket > first ? close_fds(first, socket - 1) : 0;
+    long r = sys(__NR_fcntl, p->socket, F_SETFD, FD_CLOEXEC);
+    if (FAILED(r) || socket < first || socket > last) return FAILED(r) ? r : close_fds(first, last);
+    r = socket > first ? close_fds(first, socket - 1) : 0;
     return FAILED(r) || socket == last ? r : close_fds(socket + 1, last);
 }

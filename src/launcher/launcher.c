@@ -100,7 +100,6 @@ _Noreturn void ns_launch(int socket) {
     struct player p;
     p.plan = read_plan(socket), p.socket = socket, p.root = -1, p.held = AT_FDCWD, p.umask = sys(__NR_umask, 0);
     p.owned = p.pinned = 0, p.signals = -1;
-    sys(__NR_fcntl, socket, F_SETFD, FD_CLOEXEC);
     reset_signals();
     const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
     for (uint32_t i = 0; i < p.plan->count; i++) {
