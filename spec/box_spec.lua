@@ -18,6 +18,7 @@ local EXAMPLES = {
   pty = true, keyring = "own", propagation = "slave", time = { boottime = 1 }, oom_score_adj = 1, disable_userns = true,
   root = "/", system = true, read_only = true, mounts = { { type = "dev" } }, mount_proc = true, hostname = "x",
   domainname = "x", input = "x", stdin = "pipe", stdout = "pipe", stderr = "pipe", fds = { [3] = 0 }, tty = true,
+  forward_signals = true,
   rlimits = { core = 0 }, nice = 1, ioprio = "idle", scheduler = "batch", affinity = { 0 }, personality = { "linux32" },
   caps = {}, securebits = { "noroot" }, umask = 18, user = 0, group = 0, groups = { 0 }, cwd = "/", no_new_privs = true,
   init = true, env = { A = "1" }, clear_env = true,

@@ -3,7 +3,7 @@ local lfs = require "lfs"
 local machine = require "support.machine"
 local ns = require "ns"
 
-local LOOP = "program 1: exit 1\nprogram 2: exit 2\nprogram 3: exit 3\n"
+local LOOP = "program 1: one, exit 1\nprogram 2: two, exit 2\nprogram 3: three, signal 9\n"
 local SEED = "^ %- %[ *%d+%] Current namespace, Parent PID : %d+\n"
   .. " %- %[   1%] New namespace, Parent PID : 0\n"
   .. "%$ hostname\nnamespace\n%$ ps %-aef\nUID[^\n]+\nroot +1 +0 [^\n]+/bin/bash\nroot +%d+ +1 [^\n]+ps %-aef\n"

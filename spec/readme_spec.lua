@@ -3,8 +3,8 @@ local machine = require "support.machine"
 
 --- What the pieces that are no whole programs find around them.
 local AROUND = [[
-local ns, cqueues, uv, socket = require "ns", require "cqueues", require "luv", require "socket"
-local p = assert(ns.spawn { "sh", "-c", "exit 3" })
+local ns, cqueues, uv, socket, _ = require "ns", require "cqueues", require "luv", require "socket"
+local p = assert(ns.spawn { "sh", "-c", "echo a word; exit 3", stdout = "pipe", timeout = 20 })
 ]]
 
 --- The fenced blocks: {language=, text=, line=, output=}; `output` is that of the block that follows without a word between.

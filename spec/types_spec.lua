@@ -82,6 +82,12 @@ describe("the types for editors", function()
     p:close()
   end)
 
+  it("name the methods of a stream", function()
+    local p = assert(ns.spawn { "true", pty = true })
+    compare("ns.Stream", keys(getmetatable(p:stream "pty").__index))
+    p:close()
+  end)
+
   for kind, entry in pairs(mounts.kinds) do
     it("name the fields of the mount " .. kind, function()
       compare("ns.Mount." .. kind, keys(entry.fields, { type = kind }))

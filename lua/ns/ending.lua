@@ -96,15 +96,52 @@ function ending.advance(self)
   ending.ask(self)
 end
 
+--- Hands on to the program what its host gets meanwhile. What it cannot have any more is the host's own.
+local function forward(self)
+  if not self.caught then return end
+  for signal, had in self.caught.next, self.caught, self.pid do
+    if not had and not self.handle:kill(signal) then self.unheard = signal end
+  end
+end
+
+--- What is to be done for a process that runs, without waiting.
+function ending.attend(self)
+  forward(self)
+  ending.follow(self)
+  ending.advance(self)
+end
+
+--- A descriptor that ends a wait when there is something to be handed on.
+function ending.alarm(self)
+  return self.caught and self.caught:getfd()
+end
+
+--- The signals are the host's again; what the protected call has come to.
+local function release(self, done, ...)
+  local caught, unheard = self.caught, self.unheard
+  self.caught, self.unheard = nil, nil
+  caught:release(unheard)
+  if not done then error((...), 0) end
+  return ...
+end
+
+--- f(self, ...), while the signals of `forward_signals` go to the program. Before and after that nothing of them is changed.
+function ending.forwarding(self, f, ...)
+  if not self.forward_signals or self.caught then return f(self, ...) end
+  local message, errno
+  self.caught, message, errno = core.catch(self.forward_signals)
+  if not self.caught then return nil, message, errno end
+  return release(self, pcall(f, self, ...))
+end
+
 --- One wait after the other until `deadline`, as signals end each of them: so a Ctrl-C gets through.
 function ending.wait(self, deadline)
   if self.status then return self.status[1], self.status[2], self.status[3] end
   if self.handle:isclosed() then return nil, "attempt to wait for a closed process" end
   while true do
-    local ok, how, code = self.handle:wait(ending.patience(self, earliest(deadline, ending.due(self))))
+    local ok, how, code = self.handle:wait(ending.patience(self, earliest(deadline, ending.due(self))), ending.alarm(self))
     if how ~= "again" and how ~= "timeout" then return settle(self, ok, how, code) end
-    ending.follow(self)
-    ending.advance(self)
+    ending.attend(self)
     if how == "timeout" and ending.remaining(deadline) == 0 then return nil, "timeout" end
   end
 end

@@ -14,6 +14,7 @@ local mounts = require "ns.mounts"
 local namespaces = require "ns.namespaces"
 local privileges = require "ns.privileges"
 local root = require "ns.root"
+local signals = require "ns.signals"
 local stdio = require "ns.stdio"
 local trees = require "ns.trees"
 
@@ -165,6 +166,7 @@ return {
   { word = "detach", check = check.boolean },
   { word = "timeout", check = check.seconds(1e-6, 1e9) },
   { word = "grace", check = check.seconds(0, 1e9) },
+  { word = "forward_signals", check = signals.check_forwarded },
   { word = "max_output", check = check.integer(0, 9007199254740992) },
   { steps = die_with_host },
   -- Before the ids: it is counted against the quota of the host's user, not against that of ids which all sandboxes share.

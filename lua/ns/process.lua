@@ -10,6 +10,7 @@ local ending = require "ns.ending"
 local raise = check.raise
 local result = require "ns.result"
 local signals = require "ns.signals"
+local stream = require "ns.stream"
 
 local process = {}
 local Process = { __name = "ns.Process" }
@@ -49,7 +50,7 @@ process.check_seconds = check_seconds
 -- @see waitid(2)
 function Process:wait(seconds)
   check_seconds(seconds, "wait")
-  return ending.wait(self, seconds and core.clock() + seconds)
+  return ending.forwarding(self, ending.wait, seconds and core.clock() + seconds)
 end
 
 --- Sends a signal (default TERM) to the program.
@@ -73,8 +74,19 @@ end
 -- @raise if grace is no number from 0 up
 function Process:stop(grace)
   check_seconds(grace, "stop")
-  if not self.status and not self.handle:isclosed() then ending.ask(self, grace) end
+  self:terminate(grace)
   return ending.wait(self)
+end
+
+--- Begins to end the program, as `stop`, and does not wait: when `grace` is over, the SIGKILL is sent by whoever waits for
+-- it then, or asks for its streams.
+-- @tparam[opt] number grace seconds; else the spec's `grace`, else 2
+-- @return true
+-- @raise if grace is no number from 0 up
+function Process:terminate(grace)
+  check_seconds(grace, "terminate")
+  if not self.status and not self.handle:isclosed() then ending.ask(self, grace) end
+  return true
 end
 
 local function is_open(file)
@@ -85,8 +97,15 @@ local function close_file(file)
   if is_open(file) then file:close() end
 end
 
+--- Loops that were told of the process and of its streams forget them, before their descriptors are closed.
+local function forget(self)
+  stream.forget(self)
+  for _, one in next, self.streams or {} do stream.forget(one) end
+end
+
 --- Ends the program if it runs (SIGKILL), reaps it and closes its files. May be called again.
 function Process:close()
+  forget(self)
   if not self.handle:isclosed() then
     if not self.status and not self.detached then
       ending.force(self)
@@ -167,16 +186,15 @@ local function collect(self, capture)
   local linger = not pidfd and core.clock() + LINGER
   while true do
     local deadline = linger or ending.due(self)
-    local what = capture:step(ending.patience(self, deadline), pidfd)
+    local what = capture:step(ending.patience(self, deadline), pidfd, ending.alarm(self))
     if what == "done" then return end
-    if what == "timeout" and pidfd then ending.follow(self) end
     if what == "fed" then
       close_file(self.stdin)
     elseif what == "exited" then
       ending.wait(self)
       pidfd, linger = nil, core.clock() + LINGER
     elseif pidfd then
-      ending.advance(self)
+      ending.attend(self)
     elseif ending.remaining(linger) == 0 then
       return
     end
@@ -217,12 +235,36 @@ function Process:communicate(input)
   if pending ~= "" then input = pending .. input end
   local ahead = { stdout = out and (from and core.buffered(out) or ""), stderr = self.stderr and read_ahead(self.stderr) }
   local capture = core.capture(into, input, from, fd_of(self.stderr), self.max_output)
-  local done, fields, ok, how, code = pcall(exchange, self, capture, ahead)
+  local done, fields, ok, how, code = pcall(ending.forwarding, self, exchange, capture, ahead)
   capture:close()
   if not done then error(fields, 0) end
   self:close()
+  if not fields then return nil, ok, how end
   if how ~= "exit" and how ~= "signal" then return nil, how, code end
   return result.new(ok, how, code, fields)
+end
+
+local function attend(self)
+  if not self.status and not self.handle:isclosed() then ending.attend(self) end
+end
+
+local STREAMS = { stdin = true, stdout = true, stderr = true, pty = true }
+
+--- One of its streams for an event loop: what to poll, and what can be read or written without waiting (`ns.stream`).
+-- @tparam string name "stdin", "stdout", "stderr" or "pty"
+-- @treturn Stream the same each time; or nil, where the spec has no pipe, or no pty, of that name
+-- @raise if there is no such name
+function Process:stream(name)
+  if not STREAMS[name] then
+    raise("bad argument #1 to 'stream' (stdin, stdout, stderr or pty expected, got %s)", check.show(name))
+  end
+  self.streams = self.streams or {}
+  local file = self[name]
+  if not file or self.streams[name] then return self.streams[name] end
+  local input, output = name == "stdin" and file or nil, name ~= "stdin" and file or nil
+  if name == "pty" then input, output = file.input, file.output end
+  self.streams[name] = stream.new(self, attend, input, output)
+  return self.streams[name]
 end
 
 --- The pidfd: readable when the program has ended. LuaSocket's select, and luv's new_poll, take it.
@@ -241,7 +283,9 @@ end
 --- For cqueues: the descriptor to poll.
 -- @treturn integer
 function Process:pollfd()
-  return self.handle:getfd()
+  local fd = self.handle:getfd()
+  self.watch = self.watch or core.watch(fd)
+  return fd
 end
 
 --- For cqueues: what to poll it for.
@@ -250,10 +294,12 @@ function Process:events() -- luacheck: ignore self
   return "r"
 end
 
---- For cqueues: no timeout of its own.
--- @treturn nil
-function Process:timeout() -- luacheck: ignore self
-  return nil
+--- Seconds until something is due: the end of its `timeout`, or of the grace after that. Then `p:wait(0)` sees to it.
+-- cqueues asks for this by itself.
+-- @treturn number or nil, if nothing is
+function Process:timeout()
+  if self.status or self.handle:isclosed() then return nil end
+  return ending.patience(self, ending.due(self))
 end
 
 function Process:__tostring()

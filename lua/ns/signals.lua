@@ -1,6 +1,7 @@
 --- Signals by number, "TERM", "SIGTERM" or "sigterm".
 -- @module ns.signals
 require("ns.core").nojit()
+local check = require "ns.check"
 local constants = require("ns.core").constants.signal
 
 local signals = {}
@@ -17,6 +18,17 @@ end
 function signals.number(value)
   if type(value) == "string" then return constants[value:upper():gsub("^SIG", "")] end
   if type(value) == "number" and value >= 1 and value <= 64 and value == math.floor(value) then return value end
+end
+
+local FORWARDED = { "TERM", "INT", "HUP" }
+local one_of = check.choice("TERM", "INT", "HUP", "QUIT", "USR1", "USR2")
+
+--- What a wait hands on to the program: true or a list of names -> a list of numbers; false -> nothing.
+function signals.check_forwarded(value, where)
+  if value == false then return nil end
+  local names, numbers = value == true and FORWARDED or check.list(one_of)(value, where), {}
+  for i, name in ipairs(names) do numbers[i] = signals.number(name) end
+  return numbers
 end
 
 return signals

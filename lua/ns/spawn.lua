@@ -135,7 +135,8 @@ end
 local function adopt(spec, host, bag, opened, keep, started)
   local fields = { handle = keep.handle, pid = keep.pid, started = started, detached = spec.detach,
     alone = not spec.flags.pid, terminal = keep.terminal, max_output = spec.max_output, input = spec.input,
-    grace = spec.grace, known_ids = ids.told(spec, host), deadline = spec.timeout and started + spec.timeout }
+    grace = spec.grace, forward_signals = spec.forward_signals,
+    known_ids = ids.told(spec, host), deadline = spec.timeout and started + spec.timeout }
   for name, fd in next, opened.ours do
     local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r", keep.handle)
     if not file then return errors.refused({ op = "fdopen", word = name }, errno) end

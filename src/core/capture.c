@@ -124,7 +124,7 @@ static void feed(struct capture *c) {
     }
 }
 
-/* c:step([seconds], [pidfd]) -> "done" | "fed" | "exited" | "timeout" | "again"
+/* c:step([seconds], [pidfd], [fd that ends it, too]) -> "done" | "fed" | "exited" | "timeout" | "again"
  * "fed": the input is written (or not wanted), the caller closes it and calls again; "exited": the pidfd is readable.
  * It comes back after each piece: a program that never stops writing must be stopped at the deadline, or by a Ctrl-C. */
 static int capture_step(lua_State *L) {
@@ -136,9 +136,12 @@ static int capture_step(lua_State *L) {
         return lua_pushliteral(L, "fed"), 1;
     }
     if (c->out[0].fd < 0 && c->out[1].fd < 0 && c->in < 0 && pidfd < 0) return lua_pushliteral(L, "done"), 1;
-    struct pollfd polls[] = {
-        {c->out[0].fd, POLLIN, 0}, {c->out[1].fd, POLLIN, 0}, {c->in, POLLOUT, 0}, {pidfd, POLLIN, 0}};
-    int r = ppoll(polls, 4, timeout, NULL);
+    struct pollfd polls[] = {{c->out[0].fd, POLLIN, 0},
+                             {c->out[1].fd, POLLIN, 0},
+                             {c->in, POLLOUT, 0},
+                             {pidfd, POLLIN, 0},
+                             {(int)luaL_optinteger(L, 4, -1), POLLIN, 0}};
+    int r = ppoll(polls, 5, timeout, NULL);
     if (r <= 0) return lua_pushstring(L, r == 0 ? "timeout" : "again"), 1;
     bool room = !polls[0].revents || drain(&c->out[0], c->limit);
     room = (!polls[1].revents || drain(&c->out[1], c->limit)) && room;

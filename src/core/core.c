@@ -59,10 +59,25 @@ static int nsL_nojit(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"caller", nsL_caller},     {"nojit", nsL_nojit}, {"encode", nsL_encode},   {"launch", nsL_launch},
-    {"launches", nsL_launches}, {"tree", nsL_tree},   {"capture", nsL_capture}, {"fileno", nsL_fileno},
-    {"buffered", nsL_buffered}, {"ahead", nsL_ahead}, {"pending", nsL_pending}, {"hurry", nsL_hurry},
-    {"bag", nsL_bag},           {NULL, NULL},
+    {"caller", nsL_caller},
+    {"nojit", nsL_nojit},
+    {"encode", nsL_encode},
+    {"launch", nsL_launch},
+    {"launches", nsL_launches},
+    {"tree", nsL_tree},
+    {"capture", nsL_capture},
+    {"fileno", nsL_fileno},
+    {"buffered", nsL_buffered},
+    {"ahead", nsL_ahead},
+    {"pending", nsL_pending},
+    {"hurry", nsL_hurry},
+    {"read_now", nsL_read_now},
+    {"write_now", nsL_write_now},
+    {"watch", nsL_watch},
+    {"poll", nsL_poll},
+    {"catch", nsL_catch},
+    {"bag", nsL_bag},
+    {NULL, NULL},
 };
 
 NS_EXPORT int luaopen_ns_core(lua_State *L);
@@ -76,6 +91,8 @@ int luaopen_ns_core(lua_State *L) {
     nsL_open_tree(L);
     nsL_open_terminal(L);
     nsL_open_capture(L);
+    nsL_open_watch(L);
+    nsL_open_signals(L);
     nsL_open_host(L);
     lua_newtable(L);
     nsL_setfuncs(L, functions);

@@ -73,8 +73,19 @@ int nsL_ahead(lua_State *L);
 int nsL_buffered(lua_State *L);
 int nsL_pending(lua_State *L);
 int nsL_hurry(lua_State *L);
+int nsL_read_now(lua_State *L);
+int nsL_write_now(lua_State *L);
 bool nsL_pushfile(lua_State *L, int fd, const char *mode, int owner);
 void nsL_open_stream(lua_State *L);
+
+/* signals.c */
+int nsL_catch(lua_State *L);
+void nsL_open_signals(lua_State *L);
+
+/* watch.c */
+int nsL_watch(lua_State *L);
+int nsL_poll(lua_State *L);
+void nsL_open_watch(lua_State *L);
 
 /* quiet.c */
 ssize_t ns_write_quietly(int fd, const char *bytes, size_t size);

@@ -97,14 +97,14 @@ static int push_status(lua_State *L, const struct process *p) {
     return 3;
 }
 
-/* h:wait([seconds]) -> status | nil, "timeout" | nil, "again" | nil, "lost", ECHILD */
+/* h:wait([seconds], [fd that ends the wait, too]) -> status | nil, "timeout" | nil, "again" | nil, "lost", ECHILD */
 static int process_wait(lua_State *L) {
     struct process *p = nsL_checkprocess(L);
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 2, -1), &t);
     ns_reap(p);
     if (p->state == RUNNING) {
-        struct pollfd poll = {p->s.pidfd, POLLIN, 0};
-        int r = ppoll(&poll, 1, timeout, NULL);
+        struct pollfd polls[] = {{p->s.pidfd, POLLIN, 0}, {(int)luaL_optinteger(L, 3, -1), POLLIN, 0}};
+        int r = ppoll(polls, 2, timeout, NULL);
         if (r > 0) ns_reap(p);
         if (p->state == RUNNING) return nsL_refused(L, r == 0 ? "timeout" : "again", errno);
     }

@@ -204,6 +204,34 @@ int nsL_buffered(lua_State *L) {
     return 1;
 }
 
+/* read_now(file) -> what is there, "" if nothing is | nil at the end | nil, message, errno */
+int nsL_read_now(lua_State *L) {
+    FILE *f = handle_file(luaL_checkudata(L, 1, LUA_FILEHANDLE));
+    char bytes[1u << 16];
+    if (f && read_ahead(f) > 0) return nsL_buffered(L);
+    nsL_fileno(L);
+    int fd = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
+    if (poll(&(struct pollfd){fd, POLLIN, 0}, 1, 0) == 0) return lua_pushliteral(L, ""), 1;
+    ssize_t n = read(fd, bytes, sizeof bytes);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return lua_pushliteral(L, ""), 1;
+    if (n < 0 && errno != EIO) return nsL_failed(L, errno); /* EIO: the end of a terminal */
+    if (n > 0)
+        lua_pushlstring(L, bytes, (size_t)n);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+/* write_now(fd that does not block, bytes) -> how many there was room for | nil, message, errno */
+int nsL_write_now(lua_State *L) {
+    size_t size;
+    const char *bytes = luaL_checklstring(L, 2, &size);
+    ssize_t n = ns_write_quietly((int)luaL_checkinteger(L, 1), bytes, size);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) return nsL_failed(L, errno);
+    lua_pushinteger(L, n < 0 ? 0 : n);
+    return 1;
+}
+
 /* pending(file) -> what was written to the file and is still in its buffer, as a string: it will not be written any more */
 int nsL_pending(lua_State *L) {
     STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
