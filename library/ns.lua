@@ -268,6 +268,7 @@
 ---@field stderr? ns.Output|"stdout"
 ---@field fds? table<integer, ns.Descriptor> further descriptors: number inside (3 and up) to the host's
 ---@field tty? boolean stdin is a terminal, and the program gets its foreground
+---@field forward_signals? boolean|string[] while the host waits, TERM, INT and HUP, or these, go to the program
 ---@field umask? ns.Mode up to "0777"
 ---@field cwd? string
 ---@field env? table<string, string|false> changes to the environment; false removes a variable
@@ -389,9 +390,65 @@ function Process:pollfd() end
 ---@return "r"
 function Process:events() end
 
----For cqueues.poll.
----@return nil
+---Seconds until something is due, which `wait(0)` then sees to. cqueues asks for it by itself.
+---@return number? seconds
 function Process:timeout() end
+
+---Begins what `stop` does, and does not wait.
+---@param grace? number
+---@return true
+function Process:terminate(grace) end
+
+---A stream for an event loop; nil where there is no pipe of that name.
+---@param name "stdin"|"stdout"|"stderr"|"pty"
+---@return ns.Stream?
+function Process:stream(name) end
+
+---The host's terminal at the service of the program's own, until its end.
+---@return true|nil ok
+---@return string how
+---@return integer code
+function Process:interact() end
+
+---A stream of a process, for event loops.
+---@class ns.Stream
+local Stream = {}
+
+---What is there now: "" if nothing is, nil at the end.
+---@return string?
+---@return string? message
+---@return integer? errno
+function Stream:read() end
+
+---Writes what there is room for now.
+---@param bytes string
+---@return integer? taken
+---@return string? message
+---@return integer? errno
+function Stream:write(bytes) end
+
+---For luv's new_poll, and for LuaSocket's select.
+---@return integer fd
+function Stream:getfd() end
+
+---For LuaSocket's select.
+---@return boolean
+function Stream:dirty() end
+
+---For cqueues.poll.
+---@return integer fd
+function Stream:pollfd() end
+
+---For cqueues.poll.
+---@return "r"|"w"
+function Stream:events() end
+
+---For cqueues.poll: as that of its process.
+---@return number?
+function Stream:timeout() end
+
+---Closes it, and the Lua file.
+function Stream:close() end
 
 ---The host's side of a program's own terminal.
 ---@class ns.Pty
@@ -469,6 +526,7 @@ function Pty:close() end
 ---@field stderr fun(self: ns.Box, value: ns.Output|"stdout"): ns.Box
 ---@field fds fun(self: ns.Box, value: table<integer, ns.Descriptor>): ns.Box
 ---@field tty fun(self: ns.Box, value?: boolean): ns.Box
+---@field forward_signals fun(self: ns.Box, value?: boolean|string[]): ns.Box
 ---@field umask fun(self: ns.Box, value: ns.Mode): ns.Box
 ---@field cwd fun(self: ns.Box, value: string): ns.Box
 ---@field clear_env fun(self: ns.Box, value?: boolean): ns.Box

@@ -1,51 +1,13 @@
 --- The host's terminal, lent to a program and taken back; and that no program types into it. Each test runs a host of
 -- its own at a terminal.
-local core = require "ns.core"
+local at = require "support.terminal"
 local machine = require "support.machine"
 local ns = require "ns"
 
---- A shell at a terminal of its own: what it has shown, and what can be typed. Here the host is the child of that shell.
-local function terminal(words)
-  local argv = { "timeout", "--foreground", "-s", "KILL", "30" } -- or a read could wait for ever
-  for _, word in ipairs(words or { "bash", "--norc", "--noprofile", "-i" }) do argv[#argv + 1] = word end
-  local p = assert(ns.spawn { argv = argv, pty = true, env = machine.paths(machine.public()), cwd = "/" })
-  local t = { p = p, shown = "" }
-
-  --- Reads until the pattern is shown; forgets what was shown up to there.
-  function t.expect(pattern)
-    local deadline = core.clock() + 20
-    while not t.shown:find(pattern) do
-      assert(core.clock() < deadline, t.shown)
-      t.shown = t.shown .. assert(p.pty:read(1), t.shown)
-    end
-    t.shown = t.shown:sub(select(2, t.shown:find(pattern)) + 1)
-  end
-
-  function t.type(text) p.pty:write(text) end
-
-  if not words then
-    t.type("PS1=; bind 'set enable-bracketed-paste off'; stty -echo; echo be''gin\n")
-    t.expect("begin\r\n")
-  end
-  return t
-end
-
-local files = {}
-
---- A Lua program at a path without blanks.
-local function host(code)
-  local path = os.tmpname()
-  files[#files + 1] = path
-  return machine.lua .. " " .. machine.file(path, "local ns = require 'ns'\n" .. code, 644)
-end
+local terminal, host, clear = at.open, at.host, at.clear
 
 describe("with tty, a program at the host's terminal", function()
-  after_each(function()
-    for i, path in ipairs(files) do
-      os.remove(path)
-      files[i] = nil
-    end
-  end)
+  after_each(clear)
 
   for name, more in pairs { ["a program"] = "", ["one with an init"] = ", flags = 'user,pid', init = true" } do
     it("gets Ctrl-C, and the host does not: " .. name, function()
@@ -229,12 +191,7 @@ describe("what a program types into a terminal with TIOCSTI (row 51)", function(
     return line
   end
 
-  after_each(function()
-    for i, path in ipairs(files) do
-      os.remove(path)
-      files[i] = nil
-    end
-  end)
+  after_each(clear)
 
   machine.it("user")("does not reach the host from a sandbox", function()
     assert.equal("mine\r", outcome("ns.sandbox():spawn('sh', '-c', $TYPE)"))

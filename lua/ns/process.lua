@@ -7,6 +7,7 @@ require("ns.core").nojit()
 local core = require "ns.core"
 local check = require "ns.check"
 local ending = require "ns.ending"
+local interact = require "ns.interact"
 local raise = check.raise
 local result = require "ns.result"
 local signals = require "ns.signals"
@@ -124,6 +125,16 @@ function Process:close()
   close_file(self.stdout)
   close_file(self.stderr)
   if self.pty then self.pty:close() end
+end
+
+--- Puts the host's terminal at the service of a program with one of its own (`pty`), until its end: what is typed goes there
+-- as it is, what it shows is shown, and it has the size of the host's window. Then the host has its terminal back.
+-- @return as wait; or nil, message, errno (ENOTTY without `pty`)
+-- @see termios(3)
+function Process:interact()
+  if not self.pty then return nil, "the program has no terminal of its own", core.constants.errno.ENOTTY end
+  interact.run(self)
+  return ending.wait(self)
 end
 
 --- Tells a program with a terminal of its own (`pty`) the size of its window.

@@ -106,6 +106,29 @@ static int terminal_restore(lua_State *L) {
     return terminal_gc(L);
 }
 
+/* raw(terminal): each key comes at once and as it is */
+static int terminal_raw(lua_State *L) {
+    const struct terminal *t = check(L);
+    struct termios raw = t->host.modes;
+    cfmakeraw(&raw);
+    return nsL_done(L, tcsetattr(t->fd, TCSADRAIN, &raw) < 0 ? -errno : 0);
+}
+
+/* cook(terminal): the modes are as they were */
+static int terminal_cook(lua_State *L) {
+    const struct terminal *t = check(L);
+    return nsL_done(L, tcsetattr(t->fd, TCSADRAIN, &t->host.modes) < 0 ? -errno : 0);
+}
+
+/* window(fd of a terminal) -> rows, columns | nothing */
+static int terminal_window(lua_State *L) {
+    struct winsize size;
+    if (ioctl((int)luaL_checkinteger(L, 1), TIOCGWINSZ, &size) < 0 || size.ws_row == 0 || size.ws_col == 0) return 0;
+    lua_pushinteger(L, size.ws_row);
+    lua_pushinteger(L, size.ws_col);
+    return 2;
+}
+
 /* suspend(terminal, pid, signal): the program was stopped by it, from the terminal (Ctrl-Z, or it has read in the background).
  * The host takes the terminal back and stops, too, with its whole job, as if the signal had been meant for it; when it goes on,
  * the program does, and has the terminal if the host has it. A host that is in the foreground by now has nothing to wait for. */
@@ -123,13 +146,11 @@ static int terminal_suspend(lua_State *L) {
 }
 
 const luaL_Reg ns_terminal_functions[] = {
-    {"resize", terminal_resize},
-    {"give", terminal_give},
-    {"terminal", terminal_keep},
-    {"restore_terminal", terminal_restore},
-    {"suspend", terminal_suspend},
-    {"lend", terminal_lend},
-    {NULL, NULL},
+    {"resize", terminal_resize},   {"give", terminal_give},
+    {"terminal", terminal_keep},   {"restore_terminal", terminal_restore},
+    {"suspend", terminal_suspend}, {"lend", terminal_lend},
+    {"raw", terminal_raw},         {"cook", terminal_cook},
+    {"window", terminal_window},   {NULL, NULL},
 };
 
 static const luaL_Reg methods[] = {{"__gc", terminal_gc}, {NULL, NULL}};
