@@ -118,7 +118,7 @@ local SETGROUPS = [[perl -e '
   for (["setgroups", "deny"], ["uid_map", "0 0 65536"], ["gid_map", "0 0 65536"]) {
     open my $f, ">", "/proc/$pid/$_->[0]"; syswrite $f, $_->[1] or die $! }
   syswrite $b, "x"; waitpid $pid, 0; exit $? >> 8' "$@"]]
-host { name = "setgroups denied", users = { "root" }, long = FEW .. " user identity", setup = SETGROUPS }
+host { name = "setgroups denied", users = { "root" }, long = FEW, setup = SETGROUPS }
 
 -- /etc/subuid and /etc/subgid with these contents
 local function subids(line)
