@@ -225,6 +225,18 @@ local function no_attributes(step)
     .. "and 'work' on a disk"
 end
 
+--- A link on the way to a source that leads to nothing.
+local function no_source(step)
+  local at = ""
+  for name in (step.from or step.source or step.path or ""):gmatch("[^/]+") do
+    at = at .. "/" .. name
+    local _, _, number = core.access(at, 0)
+    local to = number == errno.ENOENT and core.readlink(at)
+    if to then return ("%s is a link to %s, which is not there"):format(at, to) end
+    if number then return nil end
+  end
+end
+
 local function not_ours(step)
   return ("%s is not there, and is not made: only in what this spec mounts itself (a tmpfs, a root's top) are places made")
     :format(step.path)
@@ -277,6 +289,9 @@ local rows = {
   { "init", "EAGAIN", function() return "RLIMIT_NPROC is reached: the init counts, too" end },
   { "bound", "EPERM", function() return "needs CAP_SETPCAP: add 'user' to the flags" end },
   { "exec", "E2BIG", function() return "argv and env together are longer than the system takes" end },
+  { "tree", "ENOENT", no_source },
+  { "open_tree", "ENOENT", no_source },
+  { "open", "EXDEV", function() return "it leads into another root: give its place in this one" end },
   { "tree", "EINVAL", function() return "a directory goes onto a directory, a file onto a file" end },
   { "chdir", "EXDEV", function() return "it leads out of the program's root" end },
   { "rlimit", "EPERM", function() return "only CAP_SYS_RESOURCE can raise a hard limit" end },

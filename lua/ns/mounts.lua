@@ -75,9 +75,8 @@ local function idmap(value, where)
   end, 1)(value, where)
 end
 
-local bind_fields = { source = source, target = check_target, nofollow = check.boolean,
-  ro = check.boolean, dev = check.boolean,
-  suid = check.boolean, exec = check.boolean, try = check.boolean, idmap = idmap }
+local bind_fields = { source = source, target = check_target, nofollow = check.boolean, ro = check.boolean,
+  dev = check.boolean, suid = check.boolean, exec = check.boolean, try = check.boolean, idmap = idmap }
 
 --- The tree is the host's own descriptor if it had to open it; else the launcher takes it by its path. At the path of a
 -- descriptor somebody may have put something else: then the launcher refuses it.
@@ -90,7 +89,9 @@ local function bind(m, add, host)
   elseif tree then
     step.fd, step.from = tree, type(m.source) == "string" and m.source or nil
   else
-    step.source, step.which, step.ignore = m.source, m.nofollow and 1 or nil, m.try and ENOENT or nil
+    local real = m.real and m.real[m.source] -- ns.trees
+    step.source, step.from, step.ignore = real or m.source, real and m.source, m.try and ENOENT or nil
+    step.which = (m.nofollow or real) and 1 or nil
     step.note = host.notes and host.notes[m]
   end
   add(step)

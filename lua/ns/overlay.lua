@@ -28,12 +28,12 @@ end
 
 --- The step for a mount. In a user namespace an overlay cannot mark its files by trusted.*: it does it by user.* there.
 function overlay.step(m, host, flags)
-  local options = {}
+  local options, real = {}, m.real or {} -- ns.trees
   local tree = host.trees and host.trees[m]
-  for i, path in ipairs(tree and {} or m.lower) do options[i] = "lowerdir=" .. path end
+  for i, path in ipairs(tree and {} or m.lower) do options[i] = "lowerdir=" .. (real[path] or path) end
   if m.upper then
-    options[#options + 1] = "upperdir=" .. m.upper
-    options[#options + 1] = "workdir=" .. m.work
+    options[#options + 1] = "upperdir=" .. (real[m.upper] or m.upper)
+    options[#options + 1] = "workdir=" .. (real[m.work] or m.work)
   end
   local own = host.uid_map or host.nested and host.nested()
   if own then options[#options + 1] = "userxattr" end

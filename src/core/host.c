@@ -127,10 +127,18 @@ static int host_idmap(lua_State *L) {
     return nsL_done(L, r);
 }
 
-/* realpath(path) -> the same without links | nil, message, errno */
+static bool is_same(const char *a, const char *b) {
+    struct stat s, t;
+    return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
+/* realpath(path) -> the same without links | nil, message, errno. EXDEV: the text of a link says something else than where it
+ * leads to, as that of /proc/PID/root may. */
 static int host_realpath(lua_State *L) {
+    const char *given = luaL_checkstring(L, 1);
     char path[PATH_MAX];
-    if (!realpath(luaL_checkstring(L, 1), path)) return nsL_done(L, -errno);
+    if (!realpath(given, path)) return nsL_done(L, -errno);
+    if (strcmp(given, path) != 0 && !is_same(given, path)) return nsL_done(L, -EXDEV);
     lua_pushstring(L, path);
     return 1;
 }

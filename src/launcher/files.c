@@ -78,19 +78,32 @@ long cover_file(struct player *p, const char *path, const struct step *s, long m
     return FAILED(r) ? r : cover_from_root(p, path, s, mode);
 }
 
-/* path: a file with the bytes data. mode; flags: MOUNT_ATTR_*, if it covers another */
-long op_file(struct player *p, const struct step *s) {
+/* A file of ours on the way, which has room for a path. */
+static long put_file(struct player *p, const struct step *s, char *way) {
     char above[PATH_MAX], *name;
-    const char *path = plan_string(p, s->path);
-    long fd = open_place(p, path, 0);
+    long fd = open_place(p, way, 0);
     if (!FAILED(fd)) {
         sys(__NR_close, fd);
-        return cover_file(p, path, s, (long)s->mode);
+        return cover_file(p, way, s, (long)s->mode);
     }
     if (fd != -ENOENT) return fd;
-    fd = parent_of(p, path, above, &name);
+    fd = parent_of(p, way, above, &name);
     if (FAILED(fd)) return fd;
     long r = write_file((int)fd, name, plan_string(p, s->data), s->size, (long)s->mode);
     sys(__NR_close, fd);
     return r;
+}
+
+/* path: a file with the bytes data; at the end of a link, where that leads. mode; flags: MOUNT_ATTR_*, if it covers another */
+long op_file(struct player *p, const struct step *s) {
+    char way[PATH_MAX];
+    long r = -EINVAL, followed = s->path != 0;
+    if (s->path) copy_path(way, plan_string(p, s->path));
+    for (int links = 0; links < LINKS_MAX && followed > 0; links++) {
+        char *end = way;
+        r = put_file(p, s, way);
+        while (*end) end++;
+        followed = r == -EEXIST || r == -EROFS ? follow(p, way, end) : 0;
+    }
+    return FAILED(followed) ? followed : followed > 0 ? -ELOOP : r;
 }

@@ -131,10 +131,37 @@ static long make(struct player *p, long parent, const char *name, enum what what
 
 /* ---- places that may be missing ---- */
 
-static void copy_path(char *to, const char *path) {
+void copy_path(char *to, const char *path) {
     size_t n = 0;
     for (; n < PATH_MAX - 1 && path[n]; n++) to[n] = path[n];
     to[n] = 0;
+}
+
+static size_t add_text(char *to, size_t n, const char *text) {
+    for (; n < PATH_MAX && *text; text++) to[n++] = *text;
+    return n;
+}
+
+/* In `way`, the part up to `end` is a link that leads to what is missing: the way goes on from there. 0: it is no link. */
+long follow(struct player *p, char *way, char *end) {
+    char text[PATH_MAX], longer[PATH_MAX + 1], slash = *end, *name = end;
+    *end = 0;
+    long fd = open_place(p, way, O_NOFOLLOW), r = fd;
+    *end = slash;
+    if (!FAILED(fd)) {
+        r = sys(__NR_readlinkat, fd, "", text, sizeof text - 1);
+        sys(__NR_close, fd);
+    }
+    if (FAILED(r)) return 0;
+    text[r] = 0;
+    while (name > way && name[-1] != '/') name--;
+    size_t n = text[0] == '/' ? 0 : (size_t)(name - way);
+    for (size_t i = 0; i < n; i++) longer[i] = way[i];
+    n = add_text(longer, add_text(longer, n, text), end);
+    if (n >= PATH_MAX) return -ENAMETOOLONG;
+    longer[n] = 0;
+    copy_path(way, longer);
+    return 1;
 }
 
 /* Opens a place of the way there; `name`, in `parent`, is its last part. */
@@ -145,27 +172,36 @@ static long enter(struct player *p, long parent, const char *way, const char *na
     return FAILED(r) ? r : open_place(p, way, 0);
 }
 
-/* Opens the place, and makes it, with the directories above it, where it is missing. */
-long place(struct player *p, const char *path, enum what what, long mode) {
-    char way[PATH_MAX], *end = way;
-    long fd = open_place(p, path, what == A_DIRECTORY ? O_DIRECTORY : 0);
-    if (fd != -ENOENT || !path) return fd;
-    copy_path(way, path);
-    fd = open_place(p, "/", O_DIRECTORY);
-    while (*end && !FAILED(fd)) {
-        char *name = end, *next;
+/* Opens the place at the end of `way`, and makes what is missing on it. *end: how far it has come */
+static long walk(struct player *p, char *way, enum what what, long mode, char **end) {
+    long fd = open_place(p, "/", O_DIRECTORY);
+    for (*end = way; **end && !FAILED(fd);) {
+        char *name = *end, *next;
         while (*name == '/') name++;
-        for (end = name; *end && *end != '/';) end++;
-        for (next = end; *next == '/';) next++;
-        char slash = *end;
-        *end = 0;
+        for (*end = name; **end && **end != '/';) ++*end;
+        for (next = *end; *next == '/';) next++;
+        char slash = **end;
+        **end = 0;
         long inner = enter(p, fd, way, name, *next ? A_DIRECTORY : what, *next ? 0755 : mode);
-        *end = slash;
-        if (!*next) end = next;
+        **end = slash;
         sys(__NR_close, fd);
         fd = inner;
+        if (!*next) break;
     }
     return fd;
+}
+
+/* Opens the place, and makes it, with the directories above it, where it is missing: at the end of a link, where that leads. */
+long place(struct player *p, const char *path, enum what what, long mode) {
+    char way[PATH_MAX], *end;
+    long fd = open_place(p, path, what == A_DIRECTORY ? O_DIRECTORY : 0), r = 1;
+    if (fd != -ENOENT || !path) return fd;
+    copy_path(way, path);
+    for (int links = 0; links < LINKS_MAX && r > 0; links++) {
+        fd = walk(p, way, what, mode, &end);
+        r = fd == -EEXIST || fd == -EROFS ? follow(p, way, end) : 0;
+    }
+    return FAILED(r) ? r : r > 0 ? -ELOOP : fd;
 }
 
 /* Splits a path: its last name; the rest stays in `path`, which is empty for the root. */

@@ -10,11 +10,15 @@ struct statx;
 /* What is to be made of a missing place. */
 enum what { A_DIRECTORY, A_FILE };
 
+enum { LINKS_MAX = 40 }; /* as path_resolution(7) has it */
+
 /* Each returns a descriptor, or -errno. */
 long root_of(struct player *);
 long open_place(struct player *, const char *path, uint64_t flags);
 long place(struct player *, const char *path, enum what, long mode);
 long parent_of(struct player *, const char *path, char *above, char **name);
+long follow(struct player *, char *way, char *end);
+void copy_path(char *to, const char *path);
 
 /* File systems of our making. check_own: -EROFS for another one; a descriptor that is an error stays that error. */
 long own(struct player *, long fd);
