@@ -37,7 +37,7 @@ describe("the order inside:", function()
     { "the time namespace", { op = "unshare" }, "its offsets", { op = "write", path = "/proc/self/timens_offsets" } },
     { "the offsets", { op = "write", path = "/proc/self/timens_offsets" }, "the program", { op = "exec" } },
     { "files of the host's /proc", { op = "write", path = "/proc/self/oom_score_adj" }, "the new root", { op = "newroot" } },
-    { "a limit of user namespaces", { op = "write", word = "disable_userns" }, "the new root", { op = "newroot" } },
+    { "a limit of user namespaces", { op = "sysctl", word = "disable_userns" }, "the new root", { op = "newroot" } },
     { "the system", { op = "tree", path = "/usr" }, "the user's mounts", { op = "fs", type = "proc" } },
     { "proc", { op = "fs", type = "proc", path = "/proc" }, "its masks", { op = "mask", path = "/proc/kcore" } },
     { "the last proc", { op = "fs", type = "proc", path = "/other" }, "pivot_root", { op = "pivot" } },

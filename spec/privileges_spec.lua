@@ -150,6 +150,23 @@ describe("disable_userns #system", function()
     assert.equal(limit, machine.read("/proc/sys/user/max_user_namespaces"))
   end)
 
+  machine.root_it("holds where the host's /proc shows processes alone, or has a /proc/sys that is read-only", function()
+    local code = [[
+      local ns = require "ns"
+      local r, why = ns.sandbox():run("sh", "-c", "unshare -U true 2>&- || cat /proc/sys/user/max_user_namespaces")
+      print(r and r.stdout or why, (ns.sandbox():disable_userns(false):check("true")))]]
+    for _, nobody in ipairs { "", "setpriv --reuid=65534 --regid=65534 --clear-groups" } do
+      local function said(mount)
+        local line = ("mount %s; exec %s \"$@\""):format(mount, nobody)
+        return machine.host(code, { under = { "unshare", "-m", "--propagation", "private", "sh", "-c", line, "sh" } }).stdout
+      end
+      assert.equal("0\n\ttrue\n", said "-t proc -o subset=pid proc /proc")
+      -- the kernel lets nobody uncover what is covered
+      assert.matches("^write /proc/sys/user/max_user_namespaces: Read%-only file system %(EROFS%); this /proc",
+        said "--bind -o ro /proc/sys /proc/sys")
+    end
+  end)
+
   machine.it("user")("is what another start inside names as its reason (row 70)", function()
     local code = [[print(require("ns").spawn { "true", flags = "user" })]]
     local r = machine.host(code, { spec = { flags = "user", disable_userns = true } })

@@ -22,6 +22,7 @@ local READS = {
     return ("mount %s on %s"):format(s.type or s.source, s.path)
   end,
   write = function(s) return ("write %s"):format(s.path) end,
+  sysctl = function(s) return ("write %s"):format(s.path) end,
   unshare = function(s) return s.word == "flags" and "unshare the time namespace" or "unshare" end,
   setns = function(s) return ("enter %s"):format(s.path) end,
   setuid = function(s) return ("setuid %.0f"):format(s.value) end,

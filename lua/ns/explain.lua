@@ -25,7 +25,7 @@ end
 local function more_of(step)
   local more = {}
   attributes(step, more)
-  if step.op == "write" then more[1] = step.data:gsub("%s+$", ""):gsub("\n", ", ") end
+  if step.op == "write" or step.op == "sysctl" then more[1] = step.data:gsub("%s+$", ""):gsub("\n", ", ") end
   for _, option in ipairs(step.options or {}) do more[#more + 1] = option end
   for i = 2, #(step.argv or {}) do more[#more + 1] = ("%q"):format(step.argv[i]) end
   more[#more + 1] = step.note

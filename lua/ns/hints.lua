@@ -191,6 +191,8 @@ local function not_mappable(step)
     :format(tostring(step.path))
 end
 
+local function no_sysctl() return "this /proc does not have it, and no other can be mounted: disable_userns = false" end
+
 local function install_uidmap() return "install it: apt-get install uidmap" end
 
 --- The directories of an overlay, by the kind of layer; nil, and a text, if one is none.
@@ -274,6 +276,8 @@ local rows = {
   { "mount", "EPERM", fs_refused },
   { "fs", "EPERM", fs_refused },
   { "mount", "EINVAL", not_private },
+  { "sysctl", "ENOENT", no_sysctl },
+  { "sysctl", "EROFS", no_sysctl },
   { "write", "EPERM", map_refused },
   { "write", "EACCES", map_refused },
   { "keyring", "EDQUOT", function()

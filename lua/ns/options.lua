@@ -195,7 +195,7 @@ return {
   end },
   { word = "disable_userns", check = check.boolean, needs = { "user" }, steps = function(value, _, add)
     if value then
-      add { op = "write", path = "/proc/sys/user/max_user_namespaces", data = "0", word = "disable_userns" }
+      add { op = "sysctl", path = "/proc/sys/user/max_user_namespaces", data = "0", word = "disable_userns" }
     end
   end },
   { word = "root", check = root.check, needs = { "mount" }, steps = build_root },

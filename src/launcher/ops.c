@@ -14,6 +14,7 @@
 #include "launcher.h"
 #include "ops.h"
 #include "sys.h"
+#include "trees.h"
 
 #ifndef MSG_PEEK
 #define MSG_PEEK 2
@@ -26,13 +27,29 @@ static long op_mount(struct player *p, const struct step *s) {
                plan_string(p, s->data));
 }
 
-/* path, data: one write(2), as the files of /proc want it */
-static long op_write(struct player *p, const struct step *s) {
-    long fd = sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+static long write_at(struct player *p, const struct step *s, long directory, const char *path) {
+    long fd = sys(__NR_openat, directory, path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (FAILED(fd)) return fd;
     long n = sys(__NR_write, fd, plan_string(p, s->data), s->size);
     sys(__NR_close, fd);
     return FAILED(n) ? n : (uint32_t)n == s->size ? 0 : -EIO;
+}
+
+/* path, data: one write(2), as the files of /proc want it */
+static long op_write(struct player *p, const struct step *s) {
+    return write_at(p, s, AT_FDCWD, plan_string(p, s->path));
+}
+
+/* path: in /proc/sys; data. A /proc that has it not (subset=pid), or read-only, does without: one is mounted for that moment. */
+static long op_sysctl(struct player *p, const struct step *s) {
+    long r = op_write(p, s);
+    if (r != -ENOENT && r != -EROFS) return r;
+    long proc = old_fs("proc", 0, 14 /* nosuid, nodev, noexec */);
+    if (FAILED(proc)) return r;
+    r = write_at(p, s, proc, plan_string(p, s->path) + sizeof "/proc");
+    sys(__NR_close, proc);
+    long closed = old_close();
+    return FAILED(r) ? r : closed;
 }
 
 /* data */
@@ -201,6 +218,7 @@ static long op_exec(struct player *p, const struct step *s) {
 const struct op ns_ops[] = {
     {"mount", op_mount},
     {"write", op_write},
+    {"sysctl", op_sysctl},
     {"sethostname", op_sethostname},
     {"setdomainname", op_setdomainname},
     {"unshare", op_unshare},
