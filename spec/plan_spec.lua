@@ -227,7 +227,7 @@ describe("what a word implies:", function()
     assert.equal("/rootfs/srv", steps[plans.find(steps, { op = "tree", path = "/srv" })].source)
   end)
 
-  it("a root is read-only, unless it is not to be", function()
+  it("a root is read-only, unless it is not to be; its top is, unless it is an empty one", function()
     local function flags(spec)
       local steps = plans.steps(spec)
       local tree, pivot = plans.find(steps, { op = "tree", path = "/srv" }), plans.find(steps, { op = "pivot" })
@@ -235,7 +235,9 @@ describe("what a word implies:", function()
     end
     assert.same({ 1, 1 }, { flags { "true", flags = "mount", root = "/" } })
     assert.same({ 1, 1 }, { flags { "true", flags = "mount", root = "/", read_only = true } })
-    assert.same({ 0, 0 }, { flags { "true", flags = "mount", root = "/", read_only = false } })
+    assert.same({ 0, 1 }, { flags { "true", flags = "mount", root = "/", read_only = false } })
+    local empty = plans.steps { "true", flags = "mount", system = true, read_only = false }
+    assert.equal(0, empty[plans.find(empty, { op = "pivot" })].flags % 2)
   end)
 
   it("mount_proc in a root of its own is a mount there, with masks for who could write", function()

@@ -302,7 +302,10 @@ local rows = {
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
 
-for _, op in ipairs { "tree", "fs", "overlay", "mkdir", "file", "symlink", "mask" } do
+for _, op in ipairs { "open_tree", "tree", "fs", "overlay", "mkdir", "file", "symlink", "mask" } do
+  rows[#rows + 1] = { op, "EMFILE", function()
+    return "a mount below another, and each tree that root opens, takes a descriptor: raise the hard limit (ulimit -Hn)"
+  end }
   rows[#rows + 1] = { op, "EROFS", not_ours }
   rows[#rows + 1] = { op, "ENOSYS", no_openat2 }
 end

@@ -83,8 +83,25 @@ local function build_root(_, spec, add, host)
   mounts.steps(spec.parts or {}, add, host)
 end
 
+local function nofile(soft, hard)
+  return { op = "rlimit", which = constants.rlimit.NOFILE, value = soft, limit = hard, data = "nofile", word = "mounts" }
+end
+
+--- Trees of the host and mounts below mounts are held by descriptors: many may want more of them than the soft limit allows.
+-- It is lifted for that time.
+local function lift_limit(_, spec, add, host)
+  local count = #(spec.parts or {}) + #(spec.mounts or {})
+  if count < 32 then return end
+  local soft, hard = host.nofile()
+  if soft == hard or 3 * count + 64 < soft then return end
+  host.lifted = nofile(soft, hard)
+  add(nofile(hard, hard))
+end
+
+--- The top of a root that has its parts from elsewhere cannot be written: what is made there would be in no directory.
 local function pivot(_, spec, add)
-  add { op = "pivot", flags = (spec.read_only ~= false and 1 or 0) + 6, word = "root" }
+  local writable = spec.read_only == false and spec.root == "empty"
+  add { op = "pivot", flags = (writable and 0 or 1) + 6, word = "root" }
 end
 
 --- The launcher works with an empty mask; -1 brings back the host's.
@@ -198,6 +215,7 @@ return {
       add { op = "sysctl", path = "/proc/sys/user/max_user_namespaces", data = "0", word = "disable_userns" }
     end
   end },
+  { flag = "mount", steps = lift_limit },
   { word = "root", check = root.check, needs = { "mount" }, steps = build_root },
   { word = "system", check = check.boolean, needs = { "mount" } },
   { word = "read_only", check = check.boolean, needs = { "mount" } },
@@ -233,6 +251,9 @@ return {
     if not value then return end
     add { op = "setpgid", word = "tty" }
     if not host.background then add { op = "foreground", fd = 0, word = "tty" } end
+  end },
+  { flag = "mount", steps = function(_, _, add, host)
+    if host.lifted then add(host.lifted) end
   end },
   { word = "rlimits", check = privileges.check_rlimits, steps = privileges.rlimits },
   { word = "nice", check = check.integer(-20, 19), steps = function(value, _, add)

@@ -29,7 +29,7 @@ end
 --- What a plan depends on besides the spec: who asks, and functions for what is seldom asked.
 function spawn.host()
   local host = core.ids()
-  host.environ, host.arg_max, host.entries, host.realpath = core.environ, core.arg_max, core.entries, core.realpath
+  for _, name in ipairs { "environ", "arg_max", "entries", "realpath", "nofile" } do host[name] = core[name] end
   host.nested = namespaces.is_nested
   return host
 end

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -180,6 +181,20 @@ static long set_propagation(long tree, uint64_t kind) {
     return FAILED(r) ? sys(__NR_mount, 0, path, 0, kind | MS_REC, 0) : r;
 }
 
+/* Trees may be many. What lies beyond half of the soft limit goes where it takes no descriptor from the host: above that limit,
+ * which is lifted for this moment. */
+static int make_room(int fd) {
+    struct rlimit limit, lifted;
+    if (fd < 128 || getrlimit(RLIMIT_NOFILE, &limit) < 0 || (rlim_t)fd < limit.rlim_cur / 2) return fd;
+    lifted = (struct rlimit){limit.rlim_max, limit.rlim_max};
+    if (limit.rlim_cur >= limit.rlim_max || setrlimit(RLIMIT_NOFILE, &lifted) < 0) return fd;
+    int above = fcntl(fd, F_DUPFD_CLOEXEC, (int)limit.rlim_cur);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (above < 0) return fd;
+    close(fd);
+    return above;
+}
+
 /* bag:tree(path or fd, propagation, nofollow) -> fd of a detached tree | nil, message, errno. nofollow: there is no link in the
  * path. */
 static int bag_tree(lua_State *L) {
@@ -199,7 +214,7 @@ static int bag_tree(lua_State *L) {
     if (FAILED(tree)) return nsL_failed(L, (int)-tree);
     long r = set_propagation(tree, kind);
     if (FAILED(r)) sys(__NR_close, tree);
-    return FAILED(r) ? nsL_failed(L, (int)-r) : nsL_number(L, put(bag, ns_above_stdio((int)tree)));
+    return FAILED(r) ? nsL_failed(L, (int)-r) : nsL_number(L, put(bag, make_room(ns_above_stdio((int)tree))));
 }
 
 static const luaL_Reg methods[] = {

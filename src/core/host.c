@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -269,6 +270,15 @@ static int host_readlink(lua_State *L) {
     return 1;
 }
 
+/* nofile() -> soft, hard: how many descriptors this process may have */
+static int host_nofile(lua_State *L) {
+    struct rlimit limit = {0, 0};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    lua_pushnumber(L, (lua_Number)limit.rlim_cur);
+    lua_pushnumber(L, (lua_Number)limit.rlim_max);
+    return 2;
+}
+
 /* arg_max() -> bytes that argv and env may have together */
 static int host_arg_max(lua_State *L) {
     lua_pushnumber(L, (lua_Number)sysconf(_SC_ARG_MAX));
@@ -276,17 +286,29 @@ static int host_arg_max(lua_State *L) {
 }
 
 const luaL_Reg ns_host_functions[] = {
-    {"environ", host_environ},   {"ids", host_ids},
-    {"strerror", host_strerror}, {"clock", host_clock},
-    {"owner", host_owner},       {"entries", host_entries},
-    {"idmap", host_idmap},       {"readlink", host_readlink},
-    {"realpath", host_realpath}, {"user", host_user},
-    {"group", host_group},       {"write", host_write},
-    {"isfile", host_isfile},     {"head", host_head},
-    {"isopen", host_isopen},     {"access", host_access},
-    {"blocks", host_blocks},     {"block", host_block},
-    {"arg_max", host_arg_max},   {"stamp", host_stamp},
-    {"random", host_random},     {NULL, NULL},
+    {"environ", host_environ},
+    {"ids", host_ids},
+    {"strerror", host_strerror},
+    {"clock", host_clock},
+    {"owner", host_owner},
+    {"entries", host_entries},
+    {"idmap", host_idmap},
+    {"readlink", host_readlink},
+    {"realpath", host_realpath},
+    {"user", host_user},
+    {"group", host_group},
+    {"write", host_write},
+    {"isfile", host_isfile},
+    {"head", host_head},
+    {"isopen", host_isopen},
+    {"access", host_access},
+    {"blocks", host_blocks},
+    {"block", host_block},
+    {"arg_max", host_arg_max},
+    {"nofile", host_nofile},
+    {"stamp", host_stamp},
+    {"random", host_random},
+    {NULL, NULL},
 };
 
 void nsL_open_host(lua_State *L) {

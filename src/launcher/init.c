@@ -153,6 +153,6 @@ long op_init(struct player *p, const struct step *s) {
     close_all_but(p->socket, p->signals);
     sys(__NR_chdir, "/");
     ns_report(p, 0);
-    sys(__NR_munmap, p->plan, p->plan->size);
+    sys(__NR_munmap, p->plan, p->mapped);
     serve(p, program, flags);
 }

@@ -63,17 +63,21 @@ static int is_sound(const struct plan *p) {
     return 1;
 }
 
-static struct plan *read_plan(int fd) {
+/* The plan, and behind it room for what its steps note. */
+static void read_plan(struct player *p) {
     struct plan head;
-    read_all(fd, (char *)&head, sizeof head);
-    if (head.magic != PLAN_MAGIC || head.size < sizeof head) leave();
-    long at = sys(SYS_mmap, PLAN_ADDRESS, head.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    read_all(p->socket, (char *)&head, sizeof head);
+    if (head.magic != PLAN_MAGIC || head.size < sizeof head || head.count > head.size / sizeof(struct step)) leave();
+    long own = ((long)head.size + 7) & ~7l, pins = own + (long)(head.count * OWNED_PER_STEP * sizeof *p->own);
+    p->mapped = pins + (long)(head.count * PINS_PER_STEP * sizeof *p->pins);
+    long at = sys(SYS_mmap, PLAN_ADDRESS, p->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (FAILED(at)) leave();
-    struct plan *plan = (struct plan *)at;
-    *plan = head;
-    read_all(fd, (char *)plan + sizeof head, head.size - (uint32_t)sizeof head);
-    if (!is_sound(plan)) leave();
-    return plan;
+    p->plan = (struct plan *)at;
+    p->own = (uint64_t *)(at + own);
+    p->pins = (struct pin *)(at + pins);
+    *p->plan = head;
+    read_all(p->socket, (char *)p->plan + sizeof head, head.size - (uint32_t)sizeof head);
+    if (!is_sound(p->plan)) leave();
 }
 
 /* A list may be asked for again: what is above the plan's size is a pointer already. */
@@ -98,8 +102,9 @@ static void reset_signals(void) {
 
 _Noreturn void ns_launch(int socket) {
     struct player p;
-    p.plan = read_plan(socket), p.socket = socket, p.root = -1, p.held = AT_FDCWD, p.umask = sys(__NR_umask, 0);
+    p.socket = socket, p.root = -1, p.held = AT_FDCWD, p.umask = sys(__NR_umask, 0);
     p.owned = p.pinned = 0, p.signals = -1;
+    read_plan(&p);
     reset_signals();
     const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
     for (uint32_t i = 0; i < p.plan->count; i++) {

@@ -6,7 +6,8 @@
 
 #include "../plan.h"
 
-enum { OWNED_MAX = 256, PINS_MAX = 1024 };
+/* The most that one step adds to the tables of the player. */
+enum { OWNED_PER_STEP = 2, PINS_PER_STEP = 4 };
 
 /* A directory that this plan has mounted: the path that it was given, and itself; -1 if nobody can change the way to it. */
 struct pin {
@@ -23,8 +24,9 @@ struct player {
     int signals;       /* what an init reads its signals from */
     long umask;        /* the host's */
     int owned, pinned; /* file systems that this plan has made, and may make places in; mounts to be found again */
-    uint64_t own[OWNED_MAX]; /* their devices */
-    struct pin pins[PINS_MAX];
+    uint64_t *own;     /* their devices */
+    struct pin *pins;
+    long mapped; /* bytes of the plan and of both tables, which lie behind it */
 };
 
 /* An op carries out one step and returns 0 or -errno. */
