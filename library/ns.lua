@@ -315,6 +315,7 @@
 ---@field timed_out boolean the timeout of the spec has ended it
 ---@field wall number seconds from the start until the end was seen
 ---@field usage? ns.Usage
+---@field left_out string[] what of "/" could not be reached, and is not in its root
 
 ---A program that was started. Closing or dropping it ends the program, unless it is detached.
 ---@class ns.Process
@@ -325,6 +326,7 @@
 ---@field pty? ns.Pty where the spec says so
 ---@field wall? number seconds from the start until the end was seen, once it was
 ---@field timed_out? boolean the timeout of the spec has ended it
+---@field left_out string[] what of "/" could not be reached, and is not in its root
 local Process = {}
 
 ---Waits for the end, `seconds` at the most. May be called again.

@@ -156,6 +156,31 @@ for _, way in ipairs(ways.list) do
   end)
 end
 
+machine.root_it("the root '/' is what can be reached of it, and says what cannot", function()
+  local code = [[
+    local ns = require "ns"
+    for _, map in ipairs { "root", "range" } do
+      local box = ns.box { flags = "user,mount,pid", map = map, root = "/", argv = { "ls", "-d", "/srv", "/usr" } }
+      local p, why = box:stdout("pipe"):stderr("null"):spawn()
+      print(p and table.concat(p.left_out, " ") or why, p and (p.stdout:read "*a":gsub("%s+$", "")))
+      if p then p:close() end
+      print((box:explain():match "leave out[^\n]*"))
+    end
+    print(table.concat(ns.run({ "true", flags = "mount", root = "/" }).left_out, " "))]]
+  local function said(user, after, drop)
+    local line = ("exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=%d,group_id=%d x /srv || exit; %s; "
+      .. 'exec %s "$@"'):format(user, user, after, drop or "")
+    local r = machine.host(code, { under = { "unshare", "-m", "--propagation", "private", "sh", "-c", line, "sh" } })
+    return r.stdout .. r.stderr
+  end
+  if not lfs.attributes("/dev/fuse") then return pending "needs /dev/fuse" end
+  local expected = "/srv\t/usr\nleave out /srv: %s\n"
+  assert.equal(expected:format("Transport endpoint is not connected"):rep(2) .. "/srv\n", said(0, "exec 3>&-"))
+  assert.equal(expected:format("Permission denied"):rep(2) .. "/srv\n", said(1234, "true"))
+  assert.matches("^" .. expected:format("Permission denied"), (said(1234, "true",
+    "setpriv --reuid=65534 --regid=65534 --clear-groups")))
+end)
+
 describe("a root #system", function()
   local function snapshot(directory)
     return listing(directory) .. ns.run({ "stat", "-c", "%n %a %u:%g %h", "/dev/null", "/dev/tty", "/", "/etc", "/usr",

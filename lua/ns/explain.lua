@@ -1,6 +1,7 @@
 --- The steps of a spec in words. Nothing is opened or started for it: where the host would open something, its name stands.
 -- @module ns.explain
 require("ns.core").nojit()
+local core = require "ns.core"
 local errors = require "ns.error"
 local ids = require "ns.ids"
 local plan = require "ns.plan"
@@ -70,6 +71,9 @@ function explain.text(spec, host)
   local ok, path, errno = survey(spec, host)
   if not ok then return errors.refused({ op = "open", path = path, word = "root" }, errno) end
   local lines = {}
+  for _, left in ipairs(host.left_out or {}) do
+    lines[#lines + 1] = ("leave out %s: %s"):format(left.path, core.strerror(left.errno))
+  end
   for _, steps in ipairs { of_the_host(spec, host), plan.lower(spec, host) } do
     for _, step in ipairs(steps) do lines[#lines + 1] = errors.describe(step) .. more_of(step) end
   end

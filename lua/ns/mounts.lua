@@ -83,7 +83,7 @@ local bind_fields = { source = source, target = check_target, nofollow = check.b
 local function bind(m, add, host)
   local tree = host.trees and host.trees[m]
   if tree == false then return end -- to be tried, and not there
-  local step = { op = "tree", path = m.target, flags = attributes(m), word = "mounts" }
+  local step = { op = "tree", path = m.target, flags = attributes(m), mode = m.part and 1 or nil, word = "mounts" }
   if type(m.source) == "number" and tree == m.source then
     step.source, step.fd, step.to = core.readlink(("/proc/self/fd/%d"):format(tree)), tree, 1
   elseif tree then

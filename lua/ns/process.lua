@@ -225,7 +225,7 @@ end
 local function exchange(self, capture, ahead)
   collect(self, capture)
   local ok, how, code = self:wait()
-  local fields = { timed_out = self.timed_out or false, wall = self.wall, usage = self:usage() }
+  local fields = { timed_out = self.timed_out or false, wall = self.wall, usage = self:usage(), left_out = self.left_out }
   gather(self, capture, ahead, fields)
   return fields, ok, how, code
 end

@@ -29,7 +29,7 @@ end
 --- What a plan depends on besides the spec: who asks, and functions for what is seldom asked.
 function spawn.host()
   local host = core.ids()
-  for _, name in ipairs { "environ", "arg_max", "entries", "realpath", "nofile" } do host[name] = core[name] end
+  for _, name in ipairs { "environ", "arg_max", "entries", "realpath", "nofile", "access" } do host[name] = core[name] end
   host.nested = namespaces.is_nested
   return host
 end
@@ -136,7 +136,7 @@ local function adopt(spec, host, bag, opened, keep, started)
   local fields = { handle = keep.handle, pid = keep.pid, started = started, detached = spec.detach,
     alone = not spec.flags.pid, terminal = keep.terminal, max_output = spec.max_output, input = spec.input,
     grace = spec.grace, forward_signals = spec.forward_signals,
-    known_ids = ids.told(spec, host), deadline = spec.timeout and started + spec.timeout }
+    left_out = root.left_out(host), known_ids = ids.told(spec, host), deadline = spec.timeout and started + spec.timeout }
   for name, fd in next, opened.ours do
     local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r", keep.handle)
     if not file then return errors.refused({ op = "fdopen", word = name }, errno) end

@@ -58,18 +58,20 @@ static long open_source(struct player *p, const struct step *s) {
 }
 
 /* A part of the host's tree on path: that of `fd`, detached, or of source. flags: MOUNT_ATTR_* for all mounts in it; value:
- * source is beneath the new root; which: there is no link in source; to: source is the file of the descriptor fd */
+ * source is beneath the new root; which: there is no link in source; to: source is the file of the descriptor fd; mode: a part
+ * of a root */
 long op_tree(struct player *p, const struct step *s) {
     const char *path = plan_string(p, s->path);
+    long (*put)(struct player *, long, const char *) = s->mode ? attach_part : attach;
     if (!s->source) {
         long r = set_attributes(s->fd, s->flags, 0, 1);
-        return closed(s->fd, FAILED(r) ? r : attach(p, s->fd, path));
+        return closed(s->fd, FAILED(r) ? r : put(p, s->fd, path));
     }
     long from = open_source(p, s);
     if (FAILED(from)) return from;
     if (s->to && !is_same(from, s->fd)) return closed(from, -ESTALE);
     long tree = closed(from, clone_tree(from, s->flags));
-    return FAILED(tree) ? in_earnest(tree) : closed(tree, in_earnest(attach(p, tree, path)));
+    return FAILED(tree) ? in_earnest(tree) : closed(tree, in_earnest(put(p, tree, path)));
 }
 
 /* path: hidden, under an empty directory or file that nobody can write */

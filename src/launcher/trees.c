@@ -72,14 +72,23 @@ long move_tree(long tree, long to) {
     return r == -ENOSYS ? old_move(tree, to) : r;
 }
 
+static long attach_as(struct player *p, long tree, const char *path, enum what what) {
+    long to = place(p, path, what, 0755);
+    if (FAILED(to)) return to;
+    int fixed = what == A_DIRECTORY && is_fixed(p, path);
+    long r = move_tree(tree, to);
+    sys(__NR_close, to);
+    return FAILED(r) || what != A_DIRECTORY ? r : pin(p, path, tree, fixed);
+}
+
 long attach(struct player *p, long tree, const char *path) {
     struct statx s;
     long r = look(tree, &s);
-    if (FAILED(r)) return r;
-    long to = place(p, path, is_directory(&s) ? A_DIRECTORY : A_FILE, 0755);
-    if (FAILED(to)) return to;
-    int fixed = is_directory(&s) && is_fixed(p, path);
-    r = move_tree(tree, to);
-    sys(__NR_close, to);
-    return FAILED(r) || !is_directory(&s) ? r : pin(p, path, tree, fixed);
+    return FAILED(r) ? r : attach_as(p, tree, path, is_directory(&s) ? A_DIRECTORY : A_FILE);
+}
+
+long attach_part(struct player *p, long tree, const char *path) {
+    struct statx s;
+    int file = !FAILED(look(tree, &s)) && !is_directory(&s);
+    return attach_as(p, tree, path, file ? A_FILE : A_DIRECTORY);
 }

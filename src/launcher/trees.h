@@ -14,6 +14,8 @@ long set_propagation(long tree, uint64_t kind, int recursive);
 /* Puts it on a directory or a file, or on its place; its descriptor stays with the caller. */
 long move_tree(long tree, long to);
 long attach(struct player *, long tree, const char *path);
+/* a FUSE mount may let nobody inside look at it: it is a directory then */
+long attach_part(struct player *, long tree, const char *path);
 
 /* old.c: the same with mount(2) */
 long old_fs(const char *type, char **options, uint64_t flags);
