@@ -256,7 +256,7 @@
 ---@field read_only? boolean the root is read-only, true where nothing is said; needs root or system
 ---@field mounts? ns.Mount[] in this order; needs "mount"
 ---@field propagation? "private"|"slave" of the mounts that are there; "private" where nothing is said; needs "mount"
----@field init? boolean a small init stays as process 1; needs "pid"
+---@field init? boolean a small init stays above the program, and ends all that it has started
 ---@field pty? boolean|ns.WindowSize a terminal of its own
 ---@field session? boolean a session of its own: setsid(2)
 ---@field time? ns.TimeOffsets shifted clocks; needs "time"
@@ -351,6 +351,9 @@ function Process:kill(signal) end
 function Process:stop(grace) end
 
 ---Ends the program if it runs (SIGKILL), reaps it, closes its files. May be called again.
+---@return true|nil ok nil where something of it lives on
+---@return string? message with its pid
+---@return integer? errno
 function Process:close() end
 
 ---Tells a program with a terminal of its own the size of its window.

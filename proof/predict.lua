@@ -89,7 +89,7 @@ local function process(want, spec, set, host)
   want.umask = ("%o"):format(spec.umask or tonumber(host.base.umask, 8))
   want.cwd = spec.cwd or spec.root and "/" or host.base.cwd
   want.pid1 = set.pid and not spec.init and "1" or "0"
-  want.leader = (spec.session or spec.pty) and not spec.init and "1" or "0" -- an init leads the session
+  want.leader = (spec.pty or spec.session and not spec.init) and "1" or "0" -- an init leads the session that has no terminal
   want.tty = spec.pty and has_dev(spec) and "1" or "0"
   want.pdeathsig = spec.init and "0" or "9"
   want.NoNewPrivs = spec.no_new_privs and "1" or "0"

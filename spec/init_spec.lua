@@ -140,6 +140,26 @@ describe("an init", function()
     assert.truthy(r.usage.utime > 0.01 and r.usage.maxrss > 500)
   end)
 
+  it("counts what a program has used that only SIGKILL ends", function()
+    local line = "trap '' TERM; i=0; while :; do i=$((i+1)); [ $i = 200000 ] && echo; done"
+    local ENDS = {
+      function(p) p:stop(0) end,
+      function(p) p:stop(0.1) end,
+      function(p) p:kill("KILL") end,
+      function(p) p:kill("STOP") p:kill("KILL") end,
+    }
+    for _, flags in ipairs { spec().flags, {} } do
+      for _, ending in ipairs(ENDS) do
+        local p = start(line, { flags = flags, mount_proc = false })
+        p.stdout:read()
+        ending(p)
+        assert.same({ nil, "signal", 9 }, { p:wait() })
+        assert.truthy(p:usage().utime > 0.01 and p:usage().maxrss > 500)
+        p:close()
+      end
+    end
+  end)
+
   it("tells how much memory the program has had, and not the host", function()
     local r = machine.host(([[
       local large = ("x"):rep(200 * 2 ^ 20)
@@ -278,5 +298,39 @@ describe("a detached init", function()
     assert.same({ nil, "exit", 9 }, { p:wait() })
     p:close()
     ns.run { "true" }
+  end)
+end)
+
+describe("an init without a pid namespace", function()
+  it("is the program's parent, hands signals on, and tells its status", function()
+    local p = assert(ns.spawn { "sh", "-c", "trap 'exit 7' USR1; echo $PPID; while :; do sleep 0.01; done", init = true,
+      stdout = "pipe" })
+    assert.equal(tostring(p.pid), p.stdout:read())
+    assert.is_true(p:kill("USR1"))
+    assert.same({ nil, "exit", 7 }, { p:wait() })
+    p:close()
+  end)
+
+  it("takes the program with it when it is killed", function()
+    local mark = "8" .. os.time() % 100000 .. ".5"
+    local p = assert(ns.spawn { "sh", "-c", "echo; exec sleep " .. mark, init = true, stdout = "pipe" })
+    p.stdout:read()
+    os.execute(("kill -9 %d"):format(p.pid))
+    assert.same({ nil, "signal", 9 }, { p:wait() })
+    machine.eventually(function() return machine.processes(mark) == 0 end)
+    p:close()
+  end)
+
+  machine.it("user", "mount")("ends everything where there is no /proc, too", function()
+    local mark = "9" .. os.time() % 100000 .. ".5"
+    local flags = machine.root and { "mount" } or { "user", "mount" }
+    for _, grace in ipairs { 0, 1 } do
+      local p = assert(ns.spawn { "sh", "-c", ("(setsid sleep %s &); sleep %s & echo; wait"):format(mark, mark), init = true,
+        flags = flags, system = true, mounts = { { type = "dev", target = "/dev" } }, stdout = "pipe" })
+      p.stdout:read()
+      p:stop(grace)
+      p:close()
+      machine.eventually(function() return machine.processes(mark) == 0 end)
+    end
   end)
 end)

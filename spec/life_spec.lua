@@ -12,12 +12,13 @@ end
 
 local WAYS = {
   { name = "without namespaces", box = ns.box() },
+  { name = "without namespaces, with an init", box = box { init = true }, inside = true },
   { name = "in a pid namespace", box = box { flags = NEW_PID }, inside = true },
   { name = "with an init", box = box { flags = NEW_PID, init = true }, inside = true },
   { name = "in a sandbox", box = ns.sandbox(), inside = true },
 }
 
---- $0 is the mark by which its processes are found. `inside`: only a pid namespace ends all of it.
+--- $0 is the mark by which its processes are found. `inside`: only a pid namespace or an init ends all of it.
 local PROGRAMS = {
   { name = "ignores SIGTERM", line = "trap '' TERM HUP INT; sleep $0 & echo; wait; sleep $0" },
   { name = "has a session for each child", line = "for i in 1 2 3; do setsid sleep $0 & done; echo; wait" },
@@ -138,6 +139,8 @@ describe("a host that is killed", function()
     machine.it("user")("takes its programs with it, with all that they have started" ..
       (nobody and ", as an ordinary user, too" or ""), function()
       killed([[ns.spawn { "sleep", "$mark" }]], 1, nobody)
+      killed([[ns.spawn { "sh", "-c", "sleep $mark; true", init = true }]], 1, nobody)
+      killed("ns.spawn {" .. DAEMONS .. ", init = true }", 3, nobody)
       killed("ns.spawn {" .. DAEMONS .. [[, flags = "user,pid" }]], 3, nobody)
       killed("ns.spawn {" .. DAEMONS .. [[, flags = "user,pid", init = true }]], 3, nobody)
       killed("ns.sandbox():spawn(" .. DAEMONS .. ")", 3, nobody)

@@ -65,6 +65,20 @@ describe("a terminal of its own", function()
     assert.equal("closed file", io.type(p.pty.output))
   end)
 
+  -- a job in the foreground that does not hear it leaves the program to be told as the leader of its session
+  machine.it("user", "pid", "mount")("tells the program when it hangs up, with an init as without one", function()
+    for _, words in ipairs { {}, { init = true }, { flags = "user,pid,mount", mount_proc = true, init = true } } do
+      local b = ns.box(words):argv("bash", "-i"):pty():env { PS1 = "$ ", HISTFILE = false }
+      local p = assert(b:spawn())
+      p.pty:write("nohup sleep 20 >/dev/null 2>&1\n")
+      assert.same({ nil, "timeout" }, { p:wait(1) })
+      p.pty:close()
+      local _, how = p:wait(5)
+      assert.truthy(how == "exit" or how == "signal", how)
+      p:close()
+    end
+  end)
+
   it("has the size that was asked for, and the program sees it change", function()
     assert.equal("24 80\n", shown("stty size"))
     assert.equal("7 132\n", shown("stty size", { pty = { rows = 7, cols = 132 } }))

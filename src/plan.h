@@ -43,8 +43,9 @@ struct record {
     int32_t error;
 };
 
-/* The flags of the step that leaves an init behind: it outlives the host; it tells when the program is stopped. */
-enum { INIT_DETACHED = 1, INIT_TELLS_STOPS = 2 };
+/* The flags of the step that leaves an init behind: it outlives the host; it tells when the program is stopped; there is no pid
+ * namespace that ends what the program has started, so the init does. */
+enum { INIT_DETACHED = 1, INIT_TELLS_STOPS = 2, INIT_ALONE = 4 };
 
 /* The step of a record in which an init tells how the program has ended; error is the status of wait4(2). */
 #define INIT_STATUS 0xffffffffu
@@ -53,5 +54,7 @@ enum { INIT_DETACHED = 1, INIT_TELLS_STOPS = 2 };
 #define INIT_STOPPED 0xfffffffeu
 /* Its record after INIT_STATUS: the most memory that the program had, in KiB. */
 #define INIT_MAXRSS 0xfffffffdu
+/* The pid of one that it may not kill. */
+#define INIT_LEFT 0xfffffffcu
 
 #endif

@@ -3,11 +3,13 @@
 -- @module ns.ending
 require("ns.core").nojit()
 local core = require "ns.core"
+local constants = core.constants
 local signals = require "ns.signals"
 
 local ending = {}
 
-local GRACE = 2 -- seconds
+-- Seconds: for a program after SIGTERM, for an init that was told to end all, for the kernel after SIGKILL.
+local GRACE, ORDERLY, PATIENCE = 2, 0.4, 0.6
 
 -- A program that has the host's terminal can be stopped from there: how often that is looked for, in seconds.
 local GLANCE = 0.1
@@ -17,10 +19,25 @@ local function lost(errno)
   return nil, "the status is lost: SIGCHLD is ignored, or somebody else has reaped the process", errno
 end
 
+--- Why something of it lives on, and the errno; nothing while all of it may still end.
+function ending.failure(self)
+  local e = self.ending
+  if not e or not (e.refused or e.over) then return end
+  local errno = e.refused and constants.errno.EPERM or constants.errno.ETIMEDOUT
+  local what = e.refused and "has changed its ids, and may not be killed" or "was killed, and has not ended"
+  return ("process %d %s: %s"):format(e.refused or self.pid, what, core.strerror(errno)), errno
+end
+
+local function kill_tree(self)
+  local tree = self.ending.tree
+  self.ending.tree = nil
+  self.ending.refused = tree and tree:kill() or self.handle:left() or self.ending.refused
+end
+
 --- Keeps the status once it is known, ends what is left of a tree that was being stopped, and takes the terminal back.
 local function settle(self, ok, how, code)
   self.wall = core.clock() - self.started
-  if self.ending and self.ending.tree then self.ending.tree:kill() end
+  if self.ending then kill_tree(self) end
   if self.terminal then core.restore_terminal(self.terminal) end
   self.terminal = nil
   if how == "lost" then
@@ -54,12 +71,23 @@ function ending.follow(self)
   core.lend(self.terminal, self.pid)
 end
 
---- Ends the program and all it has started, now.
+local function give_up(self)
+  self.ending.due, self.ending.over = nil, true
+end
+
+local function kill(self)
+  local e = self.ending
+  e.due, e.next = core.clock() + PATIENCE, give_up
+  e.refused = self.handle:kill_tree()
+  kill_tree(self)
+  if e.refused == self.pid then give_up(self) end
+end
+
+--- Ends the program and all it has started, now: by its init, if it has one that does it in time.
 function ending.force(self)
-  local tree = self.ending and self.ending.tree
-  self.ending = { tree = tree }
-  self.handle:kill(signals.number("KILL"), true)
-  if tree then tree:kill() end
+  self.ending = self.ending or {}
+  if not self.handle:order_end() then return kill(self) end
+  self.ending.due, self.ending.next = core.clock() + ORDERLY, kill
 end
 
 --- Asks the program to end; after `grace` seconds (else those of its spec) it is forced to.
@@ -68,14 +96,14 @@ function ending.ask(self, grace)
   if grace == 0 then return ending.force(self) end
   local at = core.clock() + grace
   if self.ending then
-    self.ending.due = earliest(self.ending.due, at)
+    if self.ending.next == ending.force then self.ending.due = earliest(self.ending.due, at) end
     return
   end
-  self.ending = { due = at }
+  self.ending = { due = at, next = ending.force }
   -- It is stopped, as then it starts nothing more that would not be found. One that is not ours any more has no tree: its
   -- pid may be another's.
   local held, done, tree = self.alone and self.handle:kill(signals.number("STOP")), true, nil
-  if held then done, tree = pcall(core.tree, self.pid) end
+  if held then done, tree = pcall(core.tree, self.handle) end
   if done then self.ending.tree = tree end
   self.handle:kill(signals.number("TERM"))
   self.handle:kill(signals.number("CONT"))
@@ -91,7 +119,7 @@ end
 --- Does what is due, if anything is.
 function ending.advance(self)
   if ending.remaining(ending.due(self)) ~= 0 then return end
-  if self.ending then return ending.force(self) end
+  if self.ending then return self.ending.next(self) end
   self.timed_out = true
   ending.ask(self)
 end
@@ -134,14 +162,18 @@ function ending.forwarding(self, f, ...)
   return release(self, pcall(f, self, ...))
 end
 
---- One wait after the other until `deadline`, as signals end each of them: so a Ctrl-C gets through.
+--- One wait after the other until `deadline`, as signals end each of them: so a Ctrl-C gets through. What was killed, and
+-- does not end, is not waited for.
 function ending.wait(self, deadline)
   if self.status then return self.status[1], self.status[2], self.status[3] end
   if self.handle:isclosed() then return nil, "attempt to wait for a closed process" end
   while true do
-    local ok, how, code = self.handle:wait(ending.patience(self, earliest(deadline, ending.due(self))), ending.alarm(self))
+    local over = self.ending and self.ending.over
+    local patience = over and 0 or ending.patience(self, earliest(deadline, ending.due(self)))
+    local ok, how, code = self.handle:wait(patience, ending.alarm(self))
     if how ~= "again" and how ~= "timeout" then return settle(self, ok, how, code) end
     ending.attend(self)
+    if over then return nil, ending.failure(self) end
     if how == "timeout" and ending.remaining(deadline) == 0 then return nil, "timeout" end
   end
 end

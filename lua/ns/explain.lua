@@ -50,7 +50,7 @@ end
 --- The names of what the host would open, in place of descriptors; true, or nil, path, errno.
 local function survey(spec, host)
   host.ends, host.notes = stdio.names(spec), {}
-  host.console = spec.pty and host.ends[0] or nil
+  host.slave, host.console = spec.pty and "the new terminal" or nil, spec.pty and host.ends[0] or nil
   if spec.flags.user then host.uid_map, host.gid_map = ids.maps(spec, host) end
   if not spec.flags.mount then return true end
   host.privileged = ids.privileged(spec, host, host.uid_map)

@@ -280,6 +280,7 @@ local rows = {
   { "sysctl", "EROFS", no_sysctl },
   { "write", "EPERM", map_refused },
   { "write", "EACCES", map_refused },
+  { "write", "ESRCH", function() return "/proc does not know our processes: mount one of this pid namespace" end },
   { "keyring", "EDQUOT", function()
     return "this user may have no more keys: sysctl kernel.keys.maxkeys=2000, or keyring = 'inherit'"
   end },

@@ -77,6 +77,7 @@ local function relay(self, session, terminal)
     if linger and not shown and session.shown == "" then return end
     if ended then linger = core.clock() + LINGER end
     if not linger then ending.attend(self) end
+    if ending.failure(self) then return end
   end
 end
 

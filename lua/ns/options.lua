@@ -58,6 +58,14 @@ local function enter_time(_, spec, add)
   add { op = "setns", path = "/proc/self/ns/time_for_children", flags = constants.clone.NEWTIME, word = "flags" }
 end
 
+--- Which of its standard streams is the program's own terminal; nil if none is.
+local function terminal_of(host)
+  if not host.slave then return nil end
+  for number = 0, 2 do
+    if host.ends[number] == host.slave then return number end
+  end
+end
+
 local function check_pty(value, where)
   if value == false then return false end
   if value == true then return { rows = 24, cols = 80 } end
@@ -172,6 +180,19 @@ local function execute(argv, spec, add, host)
     data = argv[1], word = "argv" }
 end
 
+local function leave_init(value, spec, add)
+  local flags = (spec.detach and 1 or 0) + (spec.tty and 2 or 0) + (spec.flags.pid and 0 or 4)
+  if value then add { op = "init", flags = flags, word = "init" } end
+end
+
+--- The session that the init leads has no terminal: the program leads another, and hears when its terminal hangs up.
+local function lead_terminal(_, spec, add, host)
+  local fd = spec.init and terminal_of(host)
+  if not fd then return end
+  add { op = "setsid", word = "pty" }
+  add { op = "controlling", fd = fd, word = "pty" }
+end
+
 local function check_argv(value, where)
   local argv = check.list(argument, 1)(value, where)
   if argv[1] == "" then check.fail(where .. "[1]", "empty string") end
@@ -197,10 +218,10 @@ return {
   { word = "session", check = check.boolean, steps = function(value, spec, add)
     if value and not spec.pty then add { op = "setsid", word = "session" } end
   end },
-  { word = "pty", check = check_pty, steps = function(value, _, add, host)
+  { word = "pty", check = check_pty, steps = function(value, spec, add, host)
     if not value then return end
     add { op = "setsid", word = "pty" }
-    add { op = "controlling", fd = host.slave, word = "pty" }
+    if not (spec.init and terminal_of(host)) then add { op = "controlling", fd = host.slave, word = "pty" } end
   end },
   -- The first mount call of all: on a host with shared mounts every later one would reach the host.
   { word = "propagation", check = check.choice("private", "slave"), needs = { "mount" } },
@@ -283,9 +304,8 @@ return {
     add { op = "chdir", path = path, word = "cwd" }
   end },
   { word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
-  { word = "init", check = check.boolean, needs = { "pid" }, steps = function(value, spec, add)
-    if value then add { op = "init", flags = (spec.detach and 1 or 0) + (spec.tty and 2 or 0), word = "init" } end
-  end },
+  { word = "init", check = check.boolean, steps = leave_init },
+  { with = "pty", steps = lead_terminal },
   { word = "env", check = check_env },
   { word = "clear_env", check = check.boolean },
   { word = "argv0", check = argument },

@@ -20,9 +20,6 @@ Process.__index = Process
 -- How long run and communicate wait for output after the program's end, where a grandchild keeps a pipe open: seconds.
 local LINGER = 0.5
 
--- The handle of a detached program that was closed while it ran: the real one waits with `ns.spawn`, which reaps it.
-local CLOSED = { isclosed = function() return true end, getfd = function() raise "attempt to use a closed process" end }
-
 --- Makes a process of its `fields`: the core's handle, pid, stdin, stdout, stderr, deadline, terminal, started.
 function process.new(fields)
   return setmetatable(fields, Process)
@@ -64,19 +61,24 @@ function Process:kill(signal)
   local number = signals.number(signal or "TERM")
   if not number then raise("bad argument #1 to 'kill' (unknown signal '%s')", check.show(signal)) end
   if self.handle:isclosed() then return nil, core.strerror(core.constants.errno.ESRCH), core.constants.errno.ESRCH end
-  local ok, _, errno = self.handle:kill(number)
+  local forced = self.init and number == signals.number("KILL")
+  local ok, _, errno = self.handle:kill(forced and 0 or number)
+  if ok and forced then ending.force(self) end
   if ok then return true end
   return nil, core.strerror(errno), errno
 end
 
 --- Ends the program: SIGTERM, then, after `grace` seconds, SIGKILL for it and all it has started.
 -- @tparam[opt] number grace seconds; else the spec's `grace`, else 2
--- @return as wait
+-- @return as wait; or nil, message, errno where something of it lives on: the message has its pid
 -- @raise if grace is no number from 0 up
 function Process:stop(grace)
   check_seconds(grace, "stop")
   self:terminate(grace)
-  return ending.wait(self)
+  local ok, how, code = ending.wait(self)
+  local why, errno = ending.failure(self)
+  if why then return nil, why, errno end
+  return ok, how, code
 end
 
 --- Begins to end the program, as `stop`, and does not wait: when `grace` is over, the SIGKILL is sent by whoever waits for
@@ -105,18 +107,18 @@ local function forget(self)
 end
 
 --- Ends the program if it runs (SIGKILL), reaps it and closes its files. May be called again.
+-- @return true; or nil, message, errno where something of it lives on: the message has its pid
 function Process:close()
+  local why, errno
   forget(self)
   if not self.handle:isclosed() then
     if not self.status and not self.detached then
       ending.force(self)
-      ending.wait(self, core.clock() + 5)
+      ending.wait(self)
+      why, errno = ending.failure(self)
+      if why then self.handle:detach() end -- it is not waited for once more
     end
-    if self.detached and not self.status then
-      self.handle = CLOSED
-    else
-      self.handle:close()
-    end
+    self.handle:close()
     if self.terminal then core.restore_terminal(self.terminal) end
     self.terminal = nil
   end
@@ -125,6 +127,8 @@ function Process:close()
   close_file(self.stdout)
   close_file(self.stderr)
   if self.pty then self.pty:close() end
+  if why then return nil, why, errno end
+  return true
 end
 
 --- Puts the host's terminal at the service of a program with one of its own (`pty`), until its end: what is typed goes there
@@ -206,6 +210,7 @@ local function collect(self, capture)
       pidfd, linger = nil, core.clock() + LINGER
     elseif pidfd then
       ending.attend(self)
+      if ending.failure(self) then return end
     elseif ending.remaining(linger) == 0 then
       return
     end
@@ -234,7 +239,7 @@ end
 -- are pipes, waits and closes. Where the program has a terminal of its own, `input` is typed there, and what it shows is
 -- the stdout: a program that reads to the end wants "\4" as the last key.
 -- @tparam[opt] string input
--- @treturn Result the table that `ns.run` returns; or nil, message, errno when the status is lost
+-- @treturn Result the table that `ns.run` returns; or nil, message, errno when the status is lost, or it could not be ended
 -- @raise if input is no string, or there is no stdin to feed
 function Process:communicate(input)
   if input ~= nil and type(input) ~= "string" then

@@ -15,17 +15,6 @@ local trees = require "ns.trees"
 
 local spawn = {}
 
--- Programs that were detached and then dropped are reaped at the next spawn: until then their handle is kept here.
-local orphans = {}
-
-local function reap_orphans()
-  for handle in pairs(orphans) do
-    local _, how
-    if not handle:isclosed() then _, how = handle:wait(0) end
-    if how ~= "timeout" and how ~= "again" then orphans[handle] = nil end -- closed when it is collected: it knows the status
-  end
-end
-
 --- What a plan depends on besides the spec: who asks, and functions for what is seldom asked.
 function spawn.host()
   local host = core.ids()
@@ -61,8 +50,11 @@ local function write_file(pid, name, data)
   return ok, { op = "write", path = path, data = data, word = name }, errno
 end
 
---- Writes the maps, by `writer`. true; or nil, step, errno
-local function write_maps(uid, gid, setgroups, pid, writer, deadline)
+--- Writes the maps, by `writer`: the number in /proc, which may be that of another pid namespace; or nil, step, errno
+local function write_maps(uid, gid, setgroups, handle, writer, deadline)
+  local pid = handle:proc_pid()
+  local unknown = { op = "write", path = "/proc/PID/uid_map", data = "", word = "uid_map" }
+  if not pid then return nil, unknown, constants.errno.ESRCH end
   local ok, step, errno = true, nil, nil
   if setgroups then ok, step, errno = write_file(pid, "setgroups", setgroups) end
   for _, map in ipairs { { "gid", gid }, { "uid", uid } } do
@@ -72,18 +64,18 @@ local function write_maps(uid, gid, setgroups, pid, writer, deadline)
       ok, step, errno = write_file(pid, map[1] .. "_map", ids.format(map[2]))
     end
   end
-  return ok, step, errno
+  return ok and pid, step, errno
 end
 
 --- A user namespace with these maps, in a process that does nothing: the path of it, for as long as `keep.holder` lives.
 local function make_user(keep)
   return function(uid, gid)
-    local holder, pid, errno = core.launch(constants.clone.NEWUSER, {}, true)
-    if not holder then return nil, { op = pid, namespaces = { user = true } }, errno end
+    local holder, what, errno = core.launch(constants.clone.NEWUSER, {}, true)
+    if not holder then return nil, { op = what, namespaces = { user = true } }, errno end
     if keep.holder then keep.holder:close() end
     keep.holder = holder
-    local ok, step, why = write_maps(uid, gid, nil, pid, "host")
-    if not ok then return nil, step, why end
+    local pid, step, why = write_maps(uid, gid, nil, holder, "host")
+    if not pid then return nil, step, why end
     return ("/proc/%d/ns/user"):format(pid)
   end
 end
@@ -123,7 +115,7 @@ local function launch(spec, host, opened, deadline, keep)
   local writer = spec.flags.user and ids.writer(spec, host) or "launcher"
   if writer ~= "launcher" then
     local uid, gid = ids.maps(spec, host)
-    local ok, step, why = write_maps(uid, gid, spec.setgroups, pid, writer, deadline)
+    local ok, step, why = write_maps(uid, gid, spec.setgroups, handle, writer, deadline)
     if not ok and why == constants.errno.ETIMEDOUT then return errors.timeout(step) end
     if not ok then return errors.refused(step, why) end
   end
@@ -134,7 +126,8 @@ end
 --- The process that runs, with our ends of the pipes as files.
 local function adopt(spec, host, bag, opened, keep, started)
   local fields = { handle = keep.handle, pid = keep.pid, started = started, detached = spec.detach,
-    alone = not spec.flags.pid, terminal = keep.terminal, max_output = spec.max_output, input = spec.input,
+    alone = not (spec.flags.pid or spec.init), init = spec.init,
+    terminal = keep.terminal, max_output = spec.max_output, input = spec.input,
     grace = spec.grace, forward_signals = spec.forward_signals,
     left_out = root.left_out(host), known_ids = ids.told(spec, host), deadline = spec.timeout and started + spec.timeout }
   for name, fd in next, opened.ours do
@@ -148,10 +141,7 @@ local function adopt(spec, host, bag, opened, keep, started)
     fields.pty = terminal
   end
   local p = process.new(fields)
-  if spec.detach then
-    orphans[keep.handle] = true
-    keep.handle:detach()
-  end
+  if spec.detach then keep.handle:detach() end
   return p
 end
 
@@ -216,15 +206,13 @@ end
 -- message, errno, detail. Errors of any kind, a Ctrl-C among them, leave neither process nor descriptor.
 function spawn.start(spec, host)
   if not spec then return errors.caught(host) end
-  reap_orphans()
   local bag, keep = core.bag(), {}
   local ok, p, message, errno, detail = pcall(start, spec, host, bag, keep)
   bag:close()
   if keep.holder then keep.holder:close() end
   if not (ok and p) and keep.handle then
-    keep.handle:kill(9, true)
+    keep.handle:kill_tree()
     keep.handle:close()
-    orphans[keep.handle] = nil
     if keep.terminal then core.restore_terminal(keep.terminal) end
   end
   if not ok then return errors.caught(p) end

@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h> /* LUA_FILEHANDLE in 5.1 */
+#include <stdbool.h>
 
 #if defined(NS_LUA) && NS_LUA != LUA_VERSION_NUM
 #error "this is lua.h of another Lua than LUA_VERSION says: LUA_INCDIR names the directory of the right one"
@@ -28,6 +29,18 @@ static inline void nsL_setfuncs(lua_State *L, const luaL_Reg *list) {
     }
 }
 #endif
+
+/* Calls a function without arguments and results. Has it come to its end? */
+static inline bool nsL_protected(lua_State *L, lua_CFunction f) {
+#if LUA_VERSION_NUM >= 502
+    lua_pushcfunction(L, f);
+    int error = lua_pcall(L, 0, 0, 0);
+#else
+    int error = lua_cpcall(L, f, NULL);
+#endif
+    if (error) lua_pop(L, 1);
+    return !error;
+}
 
 /* Leaves the metatable of a class on the stack: made at the first call, found at the next (busted opens us per file). It is
  * registered when it is whole, as memory may run out on the way there. */

@@ -49,9 +49,16 @@ bool ns_next_way(struct launcher *, int error);
 bool ns_is_denied(int error);
 
 /* tree.c */
-void ns_kill_descendants(pid_t pid, int pidfd);
+pid_t ns_kill_descendants(pid_t pid, int pidfd);
+int nsL_proc_pid(lua_State *L);
 int nsL_tree(lua_State *L);
 void nsL_open_tree(lua_State *L);
+
+/* orphans.c */
+void nsL_orphan(lua_State *L, int pidfd);
+void nsL_reap_orphans(lua_State *L);
+void nsL_watch_orphans(lua_State *L);
+void nsL_open_orphans(lua_State *L);
 
 /* plan.c */
 int nsL_encode(lua_State *L);

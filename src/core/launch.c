@@ -61,6 +61,7 @@ int nsL_launch(lua_State *L) {
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
     int *kept = check_descriptors(L, 2, &count);
     struct launcher *launcher = get_launcher(L);
+    nsL_reap_orphans(L);
     struct process *p = lua_newuserdata(L, sizeof *p);
     memset(p, 0, sizeof *p);
     p->s.pidfd = p->s.socket = -1;

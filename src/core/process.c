@@ -60,6 +60,8 @@ static void note_told_status(struct process *p) {
             note_status(p, r.error);
         else if (r.step == INIT_MAXRSS)
             p->usage.ru_maxrss = r.error; /* waitid counts as the init's what we had when it was made of us */
+        else if (r.step == INIT_LEFT)
+            p->left = r.error;
 }
 
 static void note_foreign_reap(struct process *p) {
@@ -69,10 +71,20 @@ static void note_foreign_reap(struct process *p) {
     if (ioctl(p->s.pidfd, PIDFD_GET_INFO, &info) == 0 && info.mask & PIDFD_INFO_EXIT) note_status(p, info.exit_code);
 }
 
+/* What a program that was told to end has left in a group of its own ends with it. Before it is reaped: until then nobody
+ * else has that number. */
+static void end_group(const struct process *p) {
+    siginfo_t info = {0};
+    if (p->ending && sys(__NR_waitid, P_PIDFD, p->s.pidfd, &info, WEXITED | WNOHANG | WNOWAIT, NULL) == 0 &&
+        info.si_pid)
+        sys(__NR_kill, -p->s.pid, SIGKILL);
+}
+
 /* Notes the status if the process has ended. waitid's fifth argument, the usage, has no wrapper in the C library. */
 void ns_reap(struct process *p) {
     siginfo_t info = {0};
     if (p->state != RUNNING) return;
+    end_group(p);
     long r = sys(__NR_waitid, P_PIDFD, p->s.pidfd, &info, WEXITED | WNOHANG, &p->usage);
     if (r == -ECHILD)
         note_foreign_reap(p);
@@ -106,6 +118,8 @@ static int process_wait(lua_State *L) {
         struct pollfd polls[] = {{p->s.pidfd, POLLIN, 0}, {(int)luaL_optinteger(L, 3, -1), POLLIN, 0}};
         int r = ppoll(polls, 2, timeout, NULL);
         if (r > 0) ns_reap(p);
+        if (r > 0 && p->state == RUNNING) /* dead, and not ours to reap as long as somebody traces it */
+            r = ppoll(NULL, 0, &(struct timespec){0, 10000000}, NULL);
         if (p->state == RUNNING) return nsL_refused(L, r == 0 ? "timeout" : "again", errno);
     }
     return push_status(L, p);
@@ -144,47 +158,90 @@ long ns_signal(pid_t pid, int pidfd, int signal) {
  * is looked for, must have been told to die with a host that is killed just then. */
 static bool has_tree(const struct process *p) { return p->alone && p->s.sent > 0; }
 
-/* h:kill(signal, [the whole tree]) -> true | nil, "kill", errno */
+/* h:kill(signal) -> true | nil, "kill", errno */
 static int process_kill(lua_State *L) {
     struct process *p = nsL_checkprocess(L);
     ns_reap(p);
-    if (p->state == RUNNING && has_tree(p) && lua_toboolean(L, 3)) ns_kill_descendants(p->s.pid, p->s.pidfd);
     long r = p->state != RUNNING ? -ESRCH : ns_signal(p->s.pid, p->s.pidfd, (int)luaL_checkinteger(L, 2));
     if (FAILED(r)) return nsL_refused(L, "kill", (int)-r);
     lua_pushboolean(L, 1);
     return 1;
 }
 
+/* Tells an init to end all that it has: it knows the usage then, and what has left the tree. Is there one to be told? */
+static bool order_end(const struct process *p) {
+    if (!p->init || p->s.socket < 0 || shutdown(p->s.socket, SHUT_WR) < 0) return false;
+    ns_signal(p->s.pid, p->s.pidfd, SIGCONT); /* if somebody has stopped it */
+    return true;
+}
+
+/* h:order_end() -> was an init told? */
+static int process_order_end(lua_State *L) {
+    struct process *p = nsL_checkprocess(L);
+    ns_reap(p);
+    lua_pushboolean(L, p->state == RUNNING && order_end(p));
+    return 1;
+}
+
+/* h:left() -> the pid of one that the init could not end | nothing */
+static int process_left(lua_State *L) {
+    const struct process *p = check(L);
+    if (p->left) lua_pushinteger(L, p->left);
+    return p->left ? 1 : 0;
+}
+
+/* Kills the program and its tree. The pid of one that may not be killed; or 0. */
+static pid_t kill_tree(struct process *p) {
+    pid_t refused = has_tree(p) ? ns_kill_descendants(p->s.pid, p->s.pidfd) : 0;
+    p->ending = has_tree(p);
+    return ns_signal(p->s.pid, p->s.pidfd, SIGKILL) == -EPERM ? p->s.pid : refused;
+}
+
+/* h:kill_tree() -> the pid of one that may not be killed | nothing */
+static int process_kill_tree(lua_State *L) {
+    struct process *p = nsL_checkprocess(L);
+    ns_reap(p);
+    pid_t refused = p->state == RUNNING ? kill_tree(p) : 0;
+    if (refused) lua_pushinteger(L, refused);
+    return refused ? 1 : 0;
+}
+
 /* ---- the end ---- */
 
-/* A killed process is gone at once, but for one that the kernel cannot interrupt: that one is not waited for. */
-static void finish(struct process *p) {
-    if (p->s.socket >= 0) close(p->s.socket);
-    p->s.socket = -1;
-    if (p->s.pidfd < 0) return;
-    ns_reap(p);
-    if (p->state == RUNNING && !p->detached) {
-        struct pollfd poll = {p->s.pidfd, POLLIN, 0};
-        struct timespec limit = {5, 0};
-        if (has_tree(p)) ns_kill_descendants(p->s.pid, p->s.pidfd);
-        ns_signal(p->s.pid, p->s.pidfd, SIGKILL);
-        int r = -1;
-        for (errno = EINTR; r < 0 && errno == EINTR;) r = ppoll(&poll, 1, &limit, NULL);
-        if (r < 0) sys(__NR_waitid, P_PIDFD, p->s.pidfd, NULL, WEXITED | WNOWAIT, NULL); /* then without a limit */
+/* For so many hundredths of a second, at the most. A killed process is gone at once, but for one that the kernel cannot interrupt,
+ * or that somebody traces. */
+static void await_end(struct process *p, int left) {
+    struct pollfd poll = {p->s.pidfd, POLLIN, 0};
+    const struct timespec round = {0, 10000000};
+    for (; left > 0 && p->state == RUNNING; left--) {
+        if (ppoll(&poll, 1, &round, NULL) != 0) clock_nanosleep(CLOCK_MONOTONIC, 0, &round, NULL);
         ns_reap(p);
     }
-    close(p->s.pidfd);
+}
+
+static void finish(lua_State *L, struct process *p) {
+    if (p->s.pidfd < 0) return;
+    ns_reap(p);
+    if (p->state == RUNNING && !p->detached && p->alone && order_end(p)) await_end(p, 40);
+    if (p->state == RUNNING && !p->detached && kill_tree(p) != p->s.pid) await_end(p, 60);
+    if (p->s.socket >= 0) close(p->s.socket);
+    p->s.socket = -1;
+    if (p->state == RUNNING)
+        nsL_orphan(L, p->s.pidfd);
+    else
+        close(p->s.pidfd);
     p->s.pidfd = -1;
 }
 
 static int process_close(lua_State *L) {
-    finish(check(L));
+    finish(L, check(L));
     return 0;
 }
 
 /* h:detach(): from now on it outlives its handle. Until then even a program that is to be detached is ours to end. */
 static int process_detach(lua_State *L) {
     check(L)->detached = true;
+    nsL_watch_orphans(L);
     return 0;
 }
 
@@ -228,8 +285,12 @@ static const luaL_Reg methods[] = {
     {"play", nsL_play},
     {"wait", process_wait},
     {"kill", process_kill},
+    {"kill_tree", process_kill_tree},
+    {"order_end", process_order_end},
+    {"left", process_left},
     {"close", process_close},
     {"getfd", process_getfd},
+    {"proc_pid", nsL_proc_pid},
     {"usage", process_usage},
     {"isclosed", process_isclosed},
     {"stopped", process_stopped},
@@ -239,6 +300,7 @@ static const luaL_Reg methods[] = {
 };
 
 void nsL_open_process(lua_State *L) {
+    nsL_open_orphans(L);
     nsL_class(L, PROCESS, methods);
     lua_pop(L, 1);
 }

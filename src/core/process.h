@@ -15,7 +15,9 @@ struct process {
     bool heard;
     uint32_t init; /* the number of the step that leaves an init behind; 0 without one */
     bool detached;
-    bool alone; /* no pid namespace ends the rest of its tree */
+    bool alone;  /* no pid namespace ends the rest of its tree */
+    bool ending; /* it was told to end, and its group with it */
+    pid_t left;  /* what its init could not end */
     enum { RUNNING, EXITED, KILLED, LOST } state;
     int code;    /* exit status or signal */
     bool unseen; /* somebody else has reaped it: there is no usage */

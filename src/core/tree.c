@@ -1,27 +1,30 @@
-/* What a program has started, where no pid namespace ends it all by itself: found through /proc, held by pidfds.
+/* What a program has started, where neither a pid namespace nor an init ends it all: found through /proc, held by pidfds.
  *
- * What has left the tree before (a daemon whose parent has ended) is not found: that needs a pid namespace. */
-#include "core.h"
-
+ * What has left the tree before (a daemon whose parent has ended) is not found; nor is anything where /proc is missing, or
+ * is that of another pid namespace, whose numbers are those of strangers. */
 #include <dirent.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../launcher/sys.h"
+#include "process.h"
 
 #define TREE "ns.Tree"
-#define PATIENCE 1000000000l /* nanoseconds */
-#define HELD 256             /* pidfds, at the most: the host wants descriptors, too */
+#define PATIENCE 300000000l /* nanoseconds */
+#define HELD 256            /* pidfds, at the most: the host wants descriptors, too */
 
 struct member {
     pid_t pid;
-    int pidfd; /* negative: there is none */
-    unsigned long long born;
+    int pidfd;               /* negative: there is none */
+    unsigned long long born; /* 0: what is not ours is hidden from us (hidepid) */
+    bool refused;            /* it has changed its ids: we may not signal it */
 };
 
 struct tree {
@@ -51,6 +54,45 @@ static FILE *open_text(struct tree *t, const char *path) {
     FILE *f = fopen(path, "re");
     if (!f && give_back(t)) f = fopen(path, "re");
     return f;
+}
+
+/* What /proc says of a process: its number there, 0 if it has none; and how many it has, from that namespace on inwards. A
+ * kernel without pid namespaces says nothing of the latter. */
+struct numbers {
+    int pid, count;
+};
+
+static struct numbers read_numbers(struct tree *t, const char *path) {
+    char line[256];
+    struct statfs fs;
+    struct numbers n = {0, 1};
+    int first, second;
+    FILE *f = open_text(t, path);
+    if (!f) return n;
+    bool known = fstatfs(fileno(f), &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC;
+    while (!known && fgets(line, sizeof line, f)) {
+        if (sscanf(line, "Pid: %d", &n.pid) == 1) continue;
+        known = strncmp(line, "NSpid:", 6) == 0;
+        if (known) n.count = sscanf(line + 6, "%d %d", &first, &second);
+    }
+    fclose(f);
+    return n;
+}
+
+/* Are the numbers in /proc those that we use? In that of a namespace around ours we have two, or more. */
+static bool is_proc_ours(struct tree *t) {
+    struct numbers n = read_numbers(t, "/proc/self/status");
+    return n.pid == getpid() && n.count == 1;
+}
+
+/* h:proc_pid() -> the number that the process has in /proc, whose ever that is | nothing */
+int nsL_proc_pid(lua_State *L) {
+    struct tree t = {.poor = true};
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", nsL_checkprocess(L)->s.pidfd);
+    int pid = read_numbers(&t, path).pid;
+    if (pid > 0) lua_pushinteger(L, pid);
+    return pid > 0 ? 1 : 0;
 }
 
 static DIR *open_threads(struct tree *t, pid_t pid) {
@@ -83,13 +125,13 @@ static unsigned long long birth(struct tree *t, pid_t pid) {
 /* Where pidfds are not to be had, a member is known by its pid and its birth. */
 static long signal_member(struct tree *t, const struct member *m, int signal) {
     long r = m->pidfd < 0 ? -ENOSYS : sys(__NR_pidfd_send_signal, m->pidfd, signal, NULL, 0);
-    if (r != -ENOSYS && r != -EPERM) return r;
-    return birth(t, m->pid) == m->born ? sys(__NR_kill, m->pid, signal) : -ESRCH;
+    if ((r != -ENOSYS && r != -EPERM) || (m->born == 0 && m->pidfd >= 0)) return r;
+    return m->born != 0 && birth(t, m->pid) == m->born ? sys(__NR_kill, m->pid, signal) : -ESRCH;
 }
 
 static bool is_known(struct tree *t, pid_t pid) {
     for (size_t i = 0; i < t->count; i++)
-        if (t->members[i].pid == pid && !FAILED(signal_member(t, &t->members[i], 0))) return true;
+        if (t->members[i].pid == pid && signal_member(t, &t->members[i], 0) != -ESRCH) return true;
     return false;
 }
 
@@ -102,10 +144,11 @@ static void add(struct tree *t, pid_t pid) {
         t->members = grown;
         t->room = room;
     }
-    struct member m = {pid, -1, birth(t, pid)};
-    if (m.born == 0) return;
+    struct member m = {.pid = pid, .pidfd = -1};
     if (!t->poor && t->count < HELD) m.pidfd = (int)sys(__NR_pidfd_open, pid, 0);
-    if (t->stop) signal_member(t, &m, SIGSTOP);
+    m.born = birth(t, pid);
+    if (m.born == 0 && m.pidfd < 0) return;
+    if (t->stop) m.refused = signal_member(t, &m, SIGSTOP) == -EPERM;
     t->members[t->count++] = m;
 }
 
@@ -144,8 +187,9 @@ static void add_children_of_thread(struct tree *t, pid_t pid, const char *thread
     fclose(f);
 }
 
-static void add_children(struct tree *t, pid_t pid) {
-    if (t->stop) await_stop(t, pid);
+/* stops: it was told to stop, and does */
+static void add_children(struct tree *t, pid_t pid, bool stops) {
+    if (stops) await_stop(t, pid);
     DIR *threads = open_threads(t, pid);
     if (!threads) return;
     for (struct dirent *d; (d = readdir(threads));)
@@ -153,9 +197,9 @@ static void add_children(struct tree *t, pid_t pid) {
     closedir(threads);
 }
 
-static void find(struct tree *t, pid_t root) {
-    add_children(t, root);
-    for (size_t i = 0; i < t->count; i++) add_children(t, t->members[i].pid);
+static void find(struct tree *t, pid_t root, bool stops) {
+    add_children(t, root, stops);
+    for (size_t i = 0; i < t->count; i++) add_children(t, t->members[i].pid, t->stop && !t->members[i].refused);
 }
 
 static void forget(struct tree *t) {
@@ -165,40 +209,58 @@ static void forget(struct tree *t) {
     *t = (struct tree){0};
 }
 
-static void kill_all(struct tree *t) {
-    for (size_t i = t->count; i-- > 0;) signal_member(t, &t->members[i], SIGKILL);
+static bool has_ended(struct tree *t, pid_t pid) {
+    char name[16];
+    snprintf(name, sizeof name, "%d", (int)pid);
+    return strchr("ZX", state_of(t, pid, name));
 }
 
-/* Kills the descendants of a child of ours, which is stopped; the child itself is left to the caller. */
-void ns_kill_descendants(pid_t pid, int pidfd) {
+/* The pid of one that lives on, as we may not kill it; or 0. */
+static pid_t kill_all(struct tree *t) {
+    pid_t refused = 0;
+    for (size_t i = t->count; i-- > 0;) {
+        const struct member *m = &t->members[i];
+        if (signal_member(t, m, SIGKILL) == -EPERM && !(m->born && has_ended(t, m->pid))) refused = m->pid;
+    }
+    return refused;
+}
+
+/* Kills the descendants of a child of ours, which is stopped; the child itself is left to the caller. The pid of one that may
+ * not be killed; or 0. */
+pid_t ns_kill_descendants(pid_t pid, int pidfd) {
     struct tree t = {.stop = true};
-    ns_signal(pid, pidfd, SIGSTOP);
-    find(&t, pid);
-    kill_all(&t);
+    if (is_proc_ours(&t)) find(&t, pid, !FAILED(ns_signal(pid, pidfd, SIGSTOP)));
+    pid_t refused = kill_all(&t);
     forget(&t);
+    return refused;
 }
 
-/* tree(pid) -> what the child of ours, which was told to stop, has started up to now */
+/* tree(handle) -> what the program, which was told to stop, has started up to now */
 int nsL_tree(lua_State *L) {
+    struct process *p = nsL_checkprocess(L);
     struct tree *t = lua_newuserdata(L, sizeof *t);
     *t = (struct tree){0};
     nsL_setclass(L, TREE);
-    await_stop(t, (pid_t)luaL_checkinteger(L, 1));
-    find(t, (pid_t)luaL_checkinteger(L, 1));
+    p->ending = true;
+    if (is_proc_ours(t)) find(t, p->s.pid, true);
     return 1;
 }
 
-/* tree:kill(): who still lives of it, whoever is their parent now, and what they have started since */
+/* tree:kill() -> the pid of one that may not be killed | nothing
+ * Who still lives of it, whoever is their parent now, and what they have started since. */
 static int tree_kill(lua_State *L) {
     struct tree *t = luaL_checkudata(L, 1, TREE);
     t->stop = true;
     for (size_t i = 0, known = t->count; i < t->count; i++) {
-        bool gone = i < known && FAILED(signal_member(t, &t->members[i], SIGSTOP));
-        if (!gone) add_children(t, t->members[i].pid); /* the pid of who is gone may be somebody else's now */
+        struct member *m = &t->members[i];
+        long r = i < known ? signal_member(t, m, SIGSTOP) : 0;
+        if (i < known) m->refused = r == -EPERM;
+        if (r != -ESRCH) add_children(t, m->pid, !m->refused); /* the pid of who is gone may be somebody else's now */
     }
-    kill_all(t);
+    pid_t refused = kill_all(t);
     forget(t);
-    return 0;
+    if (refused) lua_pushinteger(L, refused);
+    return refused ? 1 : 0;
 }
 
 static int tree_gc(lua_State *L) {

@@ -1,5 +1,6 @@
 /* Process 1 of a pid namespace: starts the program as its child, reaps what is left to it, hands signals on, and ends, and
- * with it everything in the namespace, when the program or the host ends.
+ * with it everything in the namespace, when the program or the host ends, or the host says so (it shuts its end of the socket).
+ * Without such a namespace it is a subreaper, to which all that the program has started comes in the end, and ends it itself.
  *
  * What it tells the host: {step, 0} with the number of this step when the program runs, and at its end {INIT_STATUS, status}
  * with the status of wait4(2), then {INIT_MAXRSS, KiB}. It keeps nothing but the socket and the descriptor that its signals come
@@ -21,6 +22,8 @@
 #include "sys.h"
 
 #define SIGNAL_CHLD 17
+#define SIGNAL_CONT 18
+#define SIGNAL_KILL 9
 #define SIGNAL_USER 0 /* si_code of kill(2) */
 #define MSG_NOSIGNAL 0x4000
 #define WNOHANG 1
@@ -82,8 +85,19 @@ static void tell(const struct player *p, uint32_t what, int status) {
     sys(__NR_sendto, p->socket, &r, sizeof r, MSG_NOSIGNAL);
 }
 
-/* Reaps what has ended; tells and leaves if the program is among them, which is the first of our children. Where the host does
- * not hear, our own end says as much as it can. Is there perhaps more to reap? */
+static int exit_code(int status) { return status & 0x7f ? 128 + (status & 0x7f) : status >> 8; }
+
+/* Ends what is left of the program's, and us; where the host does not hear, our own end says as much as it can. */
+_Noreturn static void end(const struct player *p, uint32_t flags, int status) {
+    if (flags & INIT_ALONE) {
+        uint32_t left = end_children(p->signals);
+        if (left) tell(p, INIT_LEFT, (int)left);
+    }
+    leave(exit_code(status));
+}
+
+/* Reaps what has ended; tells, and ends, if the program is among them, which is the first of our children. Is there perhaps more
+ * to reap? */
 static bool reap(struct player *p, long program, uint32_t flags) {
     for (int i = 0; i < TURN; i++) {
         int status, stops = flags & INIT_TELLS_STOPS ? WUNTRACED : 0;
@@ -95,34 +109,48 @@ static bool reap(struct player *p, long program, uint32_t flags) {
         tell(p, stopped ? INIT_STOPPED : INIT_STATUS, status);
         if (stopped) continue;
         tell(p, INIT_MAXRSS, (int)usage.maxrss);
-        leave(status & 0x7f ? 128 + (status & 0x7f) : status >> 8);
+        end(p, flags, status);
     }
     return true;
 }
 
-/* Was it sent by somebody outside? He has no pid in here. The terminal's signals say SI_KERNEL, and the program has had them, too;
- * only kill(2) can say SI_USER. */
-static bool is_from_outside(const struct signalfd_siginfo *info) {
-    return info->ssi_code == SIGNAL_USER && info->ssi_pid == 0;
+/* Was it sent by somebody outside? He has no pid in here. Without a namespace all have one, and the program alone is not heard:
+ * it signals its group, in which we may be. The terminal's signals say SI_KERNEL, and the program has had them, too; only kill(2)
+ * can say SI_USER. */
+static bool is_from_outside(const struct signalfd_siginfo *info, long program, uint32_t flags) {
+    return info->ssi_code == SIGNAL_USER &&
+           (flags & INIT_ALONE ? info->ssi_pid != (uint32_t)program : info->ssi_pid == 0);
 }
 
 /* Who sends one after the other from inside must not keep us from reaping: so many at a time. */
-static void hand_on(int signals, long program) {
+static void hand_on(int signals, long program, uint32_t flags) {
     struct signalfd_siginfo infos[TURN];
     long size = sys(__NR_read, signals, infos, sizeof infos);
     for (long i = 0; i * (long)sizeof infos[0] < size; i++)
-        if (infos[i].ssi_signo != SIGNAL_CHLD && is_from_outside(&infos[i]))
+        if (infos[i].ssi_signo != SIGNAL_CHLD && is_from_outside(&infos[i], program, flags))
             sys(__NR_kill, program, infos[i].ssi_signo);
 }
 
+/* The host is gone, or wants the end. A program that is not ours to kill is left. */
+static void end_program(const struct player *p, long program, uint32_t flags, bool gone) {
+    long r = sys(__NR_kill, program, SIGNAL_KILL);
+    if (gone && !(flags & INIT_ALONE)) leave(0);
+    if (FAILED(r)) end(p, flags, SIGNAL_KILL);
+}
+
 _Noreturn static void serve(struct player *p, long program, uint32_t flags) {
+    int socket = p->socket;
     for (;;) {
-        struct pollfd polls[] = {{p->signals, POLLIN, 0}, {flags & INIT_DETACHED ? -1 : p->socket, 0, 0}};
+        struct pollfd polls[] = {{p->signals, POLLIN, 0}, {socket, POLLRDHUP, 0}};
         long none[2] = {0, 0}, *timeout = reap(p, program, flags) ? none : 0;
         long r = sys(__NR_ppoll, polls, 2, timeout, 0, 8);
         if (FAILED(r)) continue;
-        if (polls[1].revents) leave(0); /* the host is gone */
-        if (polls[0].revents) hand_on(p->signals, program);
+        if (polls[1].revents) {
+            bool gone = polls[1].revents & (POLLHUP | POLLERR);
+            socket = -1;
+            if (!gone || !(flags & INIT_DETACHED)) end_program(p, program, flags, gone);
+        }
+        if (polls[0].revents) hand_on(p->signals, program, flags);
     }
 }
 
@@ -145,9 +173,14 @@ long op_init(struct player *p, const struct step *s) {
     sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
     /* What it holds is not for the program, which may have the same id. Before there is one: that gets its flag by exec. */
     sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (flags & INIT_ALONE) {
+        sys(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        sys(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_CONT, 0, 0,
+            0); /* it has things to do then, also if somebody has stopped it */
+    }
     p->plan->current = step + 1; /* if something hangs from here on, it is what the child plays */
     long program = sys(__NR_clone, CLONE_VFORK | SIGNAL_CHLD, 0, 0, 0, 0);
-    if (program == 0) return 0;
+    if (program == 0) return flags & INIT_ALONE ? sys(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL, 0, 0, 0) : 0;
     p->plan->current = step;
     if (FAILED(program)) return program;
     close_all_but(p->socket, p->signals);

@@ -44,6 +44,10 @@ _Noreturn void ns_launch(int socket);
 /* Sends {step being played, error}. A host that is gone is no reason to stay. */
 void ns_report(struct player *, long error);
 
+/* Kills all children, and those that become ours by that, and waits for their end: 0; or, when only such are left, the pid of one
+ * that we may not kill. */
+uint32_t end_children(int signals);
+
 /* Closes all from the first to the last; 0 or -errno. */
 long close_fds(unsigned first, unsigned last);
 

@@ -96,7 +96,6 @@ return {
     { "an unknown clock", with("time", { realtime = 1 }, { flags = "time" }), "time: unknown field 'realtime'" },
     { "an offset of NaN", with("time", { boottime = NAN }, { flags = "time" }),
       "time%.boottime: %-?nan is out of range" },
-    { "an init without a pid namespace", with("init", true), "init: needs 'pid' in flags" },
     { "timeout 0", with("timeout", 0), "timeout: 0 is out of range" },
     { "timeout -1", with("timeout", -1), "timeout: %-1 is out of range" },
     { "timeout NaN", with("timeout", NAN), "timeout: %-?nan is out of range" },

@@ -1,0 +1,124 @@
+/* Children that outlive their handle: programs that were detached, and those that could not be ended. The kernel keeps each for
+ * us until it is reaped: when the next program is launched, and whenever the collector comes. The list belongs to the Lua
+ * state, not to the modules, which a host may load anew. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../launcher/sys.h"
+#include "process.h"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+#define ORPHANS "ns.Orphans"
+#define ROUND "ns.Round"
+#define LIST "ns.orphans"
+#define LAST "ns.last"
+
+struct orphan {
+    struct orphan *next;
+    int pidfd;
+};
+
+struct orphans {
+    struct orphan *first;
+    bool watched; /* the collector will tell */
+    bool closed;  /* with its Lua state */
+};
+
+static void drop(struct orphan **at) {
+    struct orphan *o = *at;
+    *at = o->next;
+    if (o->pidfd >= 0) close(o->pidfd);
+    free(o);
+}
+
+static void reap(struct orphans *all) {
+    struct orphan **at = &all->first;
+    while (*at) {
+        siginfo_t info = {0};
+        long r = sys(__NR_waitid, P_PIDFD, (*at)->pidfd, &info, WEXITED | WNOHANG, NULL);
+        if (FAILED(r) && r != -ECHILD)
+            (*at)->pidfd = -1; /* the host has closed it, and what has the number is the host's */
+        if (FAILED(r) || info.si_pid != 0)
+            drop(at);
+        else
+            at = &(*at)->next;
+    }
+}
+
+static int orphans_gc(lua_State *L) {
+    struct orphans *all = lua_touserdata(L, 1);
+    reap(all);
+    while (all->first) drop(&all->first);
+    all->closed = true;
+    return 0;
+}
+
+static struct orphans *get_orphans(lua_State *L) {
+    lua_getfield(L, LUA_REGISTRYINDEX, LIST);
+    struct orphans *all = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return all;
+}
+
+/* The last object is held: only the end of the Lua state ends it, and that ends it before all that are older. LuaJIT would call
+ * what is made afterwards when our code is unloaded. */
+static int last_gc(lua_State *L) {
+    lua_getfield(L, LUA_REGISTRYINDEX, LAST);
+    if (lua_rawequal(L, 1, -1)) get_orphans(L)->closed = true;
+    return 0;
+}
+
+/* What nobody holds: the collector's next round ends it. */
+static int new_round(lua_State *L) {
+    lua_newuserdata(L, 1);
+    nsL_setclass(L, ROUND);
+    lua_newuserdata(L, 1);
+    nsL_setclass(L, LAST " class");
+    lua_setfield(L, LUA_REGISTRYINDEX, LAST);
+    return 0;
+}
+
+/* From now on they are reaped whenever the collector comes. Not for the collector's own calls: the Lua state may be ending. */
+void nsL_watch_orphans(lua_State *L) {
+    struct orphans *all = get_orphans(L);
+    if (!all->watched && !all->closed) all->watched = nsL_protected(L, new_round);
+}
+
+static int round_gc(lua_State *L) {
+    struct orphans *all = get_orphans(L);
+    all->watched = false;
+    reap(all);
+    nsL_watch_orphans(L);
+    return 0;
+}
+
+/* Takes a child over, with its pidfd. */
+void nsL_orphan(lua_State *L, int pidfd) {
+    struct orphans *all = get_orphans(L);
+    struct orphan *o = all->closed ? NULL : malloc(sizeof *o);
+    if (!o) {
+        close(pidfd);
+        return;
+    }
+    *o = (struct orphan){all->first, pidfd};
+    all->first = o;
+}
+
+void nsL_reap_orphans(lua_State *L) { reap(get_orphans(L)); }
+
+void nsL_open_orphans(lua_State *L) {
+    nsL_class(L, ROUND, (luaL_Reg[]){{"__gc", round_gc}, {NULL, NULL}});
+    nsL_class(L, ORPHANS, (luaL_Reg[]){{"__gc", orphans_gc}, {NULL, NULL}});
+    nsL_class(L, LAST " class", (luaL_Reg[]){{"__gc", last_gc}, {NULL, NULL}});
+    lua_pop(L, 3);
+    if (get_orphans(L)) return;
+    struct orphans *all = lua_newuserdata(L, sizeof *all);
+    *all = (struct orphans){0};
+    nsL_setclass(L, ORPHANS);
+    lua_setfield(L, LUA_REGISTRYINDEX, LIST);
+}
