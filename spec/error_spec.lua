@@ -283,8 +283,65 @@ describe("a refusal says", function()
   end)
 
   it("that a hard limit cannot be raised", function()
-    assert.equal("EPERM\tonly CAP_SYS_RESOURCE can raise a hard limit", hint_of('{ "true", rlimits = { nofile = 200 } }',
+    assert.matches("^EPERM\tonly CAP_SYS_RESOURCE can raise a hard limit, and not from a user namespace",
+      hint_of('{ "true", rlimits = { nofile = 200 } }',
       { nobody = true, under = { "prlimit", "--nofile=100:100" } }))
+  end)
+
+  it("which right it takes", function()
+    for spec, hint in pairs {
+      ['nice = -5'] = "EACCES\tonly CAP_SYS_NICE can raise a priority",
+      ['ioprio = "realtime"'] = "EPERM\tonly CAP_SYS_NICE can raise a priority",
+      ['scheduler = { policy = "rr", priority = 1 }'] = "EPERM\tonly CAP_SYS_NICE can raise a priority",
+      ['oom_score_adj = -1000'] = "EACCES\tonly CAP_SYS_RESOURCE can lower it",
+      ['user = 5'] = "EPERM\tneeds CAP_SETUID: with 'user' in the flags",
+      ['group = 5'] = "EPERM\tneeds CAP_SETGID: with 'user' in the flags",
+      ['groups = { 5 }'] = "EPERM\tneeds CAP_SETGID: with 'user' in the flags",
+      ['securebits = "noroot"'] = "EPERM\tneeds CAP_SETPCAP: add 'user' to the flags",
+    } do
+      assert.equal(hint, hint_of(('{ "true", %s }'):format(spec), { nobody = true }):sub(1, #hint))
+    end
+  end)
+
+  root_it("which capabilities the host has not itself", function()
+    local under = { "setpriv", "--bounding-set=-net_raw,-sys_time", "--inh-caps=-all" }
+    assert.equal("EPERM\tthis host has not net_raw, sys_time itself: add 'user' to the flags",
+      hint_of('{ "true", caps = { "kill", "sys_time", "net_raw" } }', { under = under }))
+  end)
+
+  it("which processors there are", function()
+    local _, _, _, detail = ns.spawn { "true", affinity = 8191 }
+    assert.matches("^this host may use the processors [%d,-]+$", detail.hint)
+  end)
+
+  machine.it("time")("how far a clock can be shifted", function()
+    local _, message, _, detail = ns.spawn { "true", flags = machine.flags("time"), time = { monotonic = -1e9 } }
+    assert.equal("ERANGE", detail.code, message)
+    assert.matches("^a clock cannot be shifted to before its beginning", detail.hint)
+  end)
+
+  it("that a directory of PATH is closed, where no other has the program", function()
+    local T, remove = machine.directory()
+    finally(remove)
+    os.execute(("mkdir -m 700 %s/own && chmod 700 %s"):format(T, T))
+    local spec = ('{ "%%s", env = { PATH = "%s/own:/usr/bin:/bin" } }'):format(T)
+    if machine.root then
+      assert.equal(("EACCES\t%s/own is closed, and no other directory of PATH has it"):format(T),
+        hint_of(spec:format("no-such-program"), { nobody = true }))
+      assert.matches("^EACCES\tno shell reads this: ", hint_of(spec:format("echo hello"), { nobody = true }))
+    end
+    assert.equal("it runs", hint_of(spec:format("true"), { nobody = true }))
+  end)
+
+  machine.it("sandbox")("of a place that is there not that it is not", function()
+    local _, message, _, detail = ns.sandbox():symlink("/etc/passwd", "x"):spawn("true")
+    assert.truthy(detail.code == "EEXIST" or detail.hint == "/etc/passwd is there, and a link cannot lie over it", message)
+    _, message, _, detail = ns.sandbox():symlink("/etc/nope", "x"):spawn("true")
+    assert.matches("^/etc/nope is not there, and is not made", detail.hint, message)
+    for _, box in ipairs { ns.sandbox():ro_bind("/etc", "/etc/passwd"), ns.sandbox():file("/tmp", "x") } do
+      _, message, _, detail = box:spawn("true")
+      assert.equal("a directory goes onto a directory, a file onto a file", detail.hint, message)
+    end
   end)
 
   user_it("that a directory leads out of the root", function()

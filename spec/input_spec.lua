@@ -91,6 +91,20 @@ describe("what is large, but can be had, works:", function()
   end)
 end)
 
+describe("a method without its object is named:", function()
+  for what, call in pairs { wait = function(p) p.wait() end, kill = function(p) p.kill("TERM") end,
+    run = function() ns.sandbox().run("true") end, hostname = function() ns.box().hostname("x") end } do
+    it(what, function()
+      local p = assert(ns.spawn { "true" })
+      finally(function() p:close() end)
+      local ok, message = pcall(call, p)
+      assert.is_false(ok)
+      assert.matches(("input_spec.lua:%%d+: calling '%s' on bad self %%(ns.%%a+ expected, .-%%): .-colon"):format(what),
+        message)
+    end)
+  end
+end)
+
 describe("a method of a process refuses", function()
   local p, handle
 
@@ -105,12 +119,14 @@ describe("a method of a process refuses", function()
     { "a signal with a fraction", function() p:kill(1.5) end, "to 'kill' (unknown signal '1.5')" },
     { "signal NaN", function() p:kill(NAN) end, ("to 'kill' (unknown signal '%s')"):format(tostring(NAN)) },
     { "SIGFOO", function() p:kill("SIGFOO") end, "to 'kill' (unknown signal 'SIGFOO')" },
+    { "a signal that is nearly right", function() p:kill("SIGTRM") end,
+      "unknown signal 'SIGTRM' (did you mean 'term'?)" },
     { "a signal that is a table", function() p:kill({}) end, "to 'kill' (unknown signal 'table')" },
     { "to wait for -1 seconds", function() p:wait(-1) end, "#1 to 'wait' (seconds expected, got -1)" },
     { "to be waited for, -1 seconds", function() ns.wait(p, -1) end, "#2 to 'wait' (seconds expected, got -1)" },
-    { "to be waited for, a string", function() ns.wait(p, "1") end, "#2 to 'wait' (seconds expected, got 1)" },
+    { "to be waited for, a string", function() ns.wait(p, "1") end, "#2 to 'wait' (seconds expected, got string)" },
     { "to wait for NaN", function() p:wait(NAN) end, "to 'wait' (seconds expected, got " },
-    { "to wait for a string", function() p:wait("1") end, "to 'wait' (seconds expected, got 1)" },
+    { "to wait for a string", function() p:wait("1") end, "to 'wait' (seconds expected, got string)" },
     { "a grace of -1", function() p:stop(-1) end, "#1 to 'stop' (seconds expected, got -1)" },
     { "input that is a number", function() p:communicate(5) end, "to 'communicate' (string expected, got number)" },
     { "0 rows", function() p:resize(0, 80) end, "#1 to 'resize' (1 to 65535 expected, got 0)" },

@@ -59,8 +59,14 @@ end
 -- What cannot stand beside a word, and goes where that word is set.
 local INSTEAD = { map = { "uid_map", "gid_map" }, uid_map = { "map" }, gid_map = { "map" } }
 
+--- Words that are switches need no value.
+local function check_switch(word)
+  if not pcall(plan.words[word].check, true, word) then check.fail(word, "value missing") end
+  return true
+end
+
 local function set(self, word, value)
-  if value == nil then value = true end
+  if value == nil then value = checked("%s", check_switch, word) end
   checked("%s", plan.words[word].check, value, word)
   for _, other in ipairs(INSTEAD[word] or {}) do self.words[other] = nil end
   self.words[word] = copy(value)
@@ -82,6 +88,7 @@ end
 -- @see namespaces(7)
 function Box:unshare(...)
   local flags = self.words.flags and namespaces.names(namespaces.check(self.words.flags, "flags")) or {}
+  checked("%s", namespaces.check, { ... }, "unshare")
   for i = 1, select("#", ...) do flags[#flags + 1] = (select(i, ...)) end
   return set(self, "flags", flags)
 end
@@ -318,5 +325,7 @@ end
 function Box:run(...)
   return box.run(with_argv(self, ...))
 end
+
+check.methods(box.is, Box)
 
 return box

@@ -20,6 +20,23 @@ function check.raise(text, ...)
   error(core.caller() .. text:format(...), 0)
 end
 
+--- A method that says so where it is called without its object, as by p.wait().
+function check.method(is, class, name, method)
+  return function(self, ...)
+    if is(self) then return method(self, ...) end
+    check.raise("calling '%s' on bad self (%s expected, got %s): it is called with a colon", name, class, type(self))
+  end
+end
+
+--- Makes all methods of a class such ones.
+function check.methods(is, class)
+  for name, method in next, class do
+    if type(method) == "function" and name:sub(1, 2) ~= "__" then
+      class[name] = check.method(is, class.__name, name, method)
+    end
+  end
+end
+
 --- A value for a message: strings and numbers as they are, of others the type. No metamethod is asked.
 function check.show(value)
   return (type(value) == "string" or type(value) == "number") and tostring(value) or type(value)
@@ -184,13 +201,21 @@ end
 
 --- " (did you mean 'hostname'?)" for a word near one of `words`, a table that has them as keys; else "".
 function check.nearest(word, words)
-  local best, least = nil, 3
+  local best, least = nil, math.min(3, math.floor(#word / 2) + 1) -- of three letters two are another word
   if #word > 64 then return "" end
   for candidate in pairs(words) do
     local far = math.abs(#word - #candidate) > 3 and math.huge or distance(word:lower(), candidate)
     if far < least or (far == least and best and candidate < best) then best, least = candidate, far end
   end
   return best and (" (did you mean '%s'?)"):format(best) or ""
+end
+
+--- "{hard=, soft=}", of few fields; of many the first.
+local function names_of(fields)
+  local names = {}
+  for name in pairs(fields) do names[#names + 1] = name .. "=" end
+  table.sort(names)
+  return ("{%s%s}"):format(table.concat(names, ", ", 1, math.min(4, #names)), #names > 4 and ", ..." or "")
 end
 
 --- A table with some of the `fields`, each with its check; a new table.
@@ -200,8 +225,8 @@ function check.record(fields)
     local result = {}
     for key, v in next, value do
       if not fields[key] then
-        local near = type(key) == "string" and check.nearest(key, fields) or ""
-        check.fail(where, "unknown field '%s'%s", check.show(key), near)
+        if type(key) ~= "string" then check.fail(where, "%s expected, got the key %s", names_of(fields), check.show(key)) end
+        check.fail(where, "unknown field '%s'%s", key, check.nearest(key, fields))
       end
       result[key] = fields[key](v, ("%s.%s"):format(where, key))
     end

@@ -15,6 +15,8 @@ function errors.code(errno)
   return CODES[errno] or ("errno %d"):format(errno)
 end
 
+local function amount(limit) return limit < 0 and "unlimited" or ("%.0f"):format(limit) end
+
 --- How a step reads. Without a row: its op, and the path or the data it is about.
 local READS = {
   mount = function(s)
@@ -49,7 +51,7 @@ local READS = {
   hold = function(s) return ("keep %s of the host at hand"):format(s.path) end,
   newroot = function() return "make the new root" end,
   pivot = function() return "pivot_root" end,
-  rlimit = function(s) return ("rlimit %s %.0f:%.0f"):format(s.data, s.value, s.limit) end,
+  rlimit = function(s) return ("rlimit %s %s:%s"):format(s.data, amount(s.value), amount(s.limit)) end,
   nice = function(s) return ("nice %d"):format(s.value) end,
   scheduler = function(s) return ("scheduler %s %d"):format(s.data, s.value) end,
   ioprio = function(s) return ("ioprio %s %d"):format(s.data, s.value) end,
@@ -93,9 +95,15 @@ function errors.caught(problem)
   error(problem, 0)
 end
 
---- nil, message, errno, detail for a launcher that ended without a word.
-function errors.died(how, code)
+-- Limits that end whoever goes beyond them.
+local DEADLY = { as = true, cpu = true, data = true, rttime = true, stack = true }
+
+--- nil, message, errno, detail for a launcher that ended without a word; `steps`: the plan that it was to play.
+function errors.died(how, code, steps)
   local hint = "a resource limit, the out-of-memory killer or a seccomp filter of the host may be the cause"
+  for _, step in ipairs(steps) do
+    if step.op == "rlimit" and DEADLY[step.data] then hint = errors.describe(step) .. " may be the cause, or " .. hint end
+  end
   local message = ("%s %d before exec; %s"):format(how == "signal" and "killed by signal" or "exit", code, hint)
   return nil, message, core.constants.errno.ECHILD, detail({ op = "launch" }, nil, "DIED", hint)
 end

@@ -1,6 +1,7 @@
 --- Why the system may have refused a step, and what helps. A hint is given only when its cause is seen on this machine.
 -- @module ns.hints
 require("ns.core").nojit()
+local allowed = require "ns.allowed"
 local core = require "ns.core"
 local ids = require "ns.ids"
 local interpreter = require "ns.interpreter"
@@ -85,6 +86,7 @@ local function has_ids(kind, first, count)
 end
 
 local function map_refused(step)
+  if not step.path:find("_map$") and not step.path:find("/setgroups$") then return nil end
   if sysctl("kernel/apparmor_restrict_unprivileged_userns") == 1 then return user_namespaces_refused() end
   local kind, host = step.path:match("/(.id)_map$"), core.ids()
   for first, count in (kind and step.data or ""):gmatch("%d+ (%d+) (%d+)\n") do
@@ -168,6 +170,16 @@ local function no_directory(step, steps)
   return "no shell reads this: '~' stands for no directory"
 end
 
+--- execvp(3) says EACCES, too, where a directory of PATH cannot be searched and no other one has the program.
+local function closed_directory(step)
+  for _, path in ipairs(#step.paths > 1 and step.paths or {}) do
+    local ok, _, number = core.access(path, 0)
+    if not ok and number == errno.EACCES then
+      return for_a_shell(step.data) or ("%s is closed, and no other directory of PATH has it"):format(path:match "^(.*)/")
+    end
+  end
+end
+
 local function not_executable(step, steps)
   for _, path in ipairs(step.paths) do
     local place = outside.path(steps, path)
@@ -184,6 +196,7 @@ local function not_executable(step, steps)
       return "its file system may be mounted noexec, or a directory above it closed to the ids inside"
     end
   end
+  return closed_directory(step)
 end
 
 local function not_mappable(step)
@@ -239,7 +252,22 @@ local function no_source(step)
   end
 end
 
-local function not_ours(step)
+local function other_kind() return "a directory goes onto a directory, a file onto a file" end
+
+--- The steps before this one.
+local function before(steps, step)
+  local list = {}
+  for i, one in ipairs(steps or {}) do
+    if one == step then break end
+    list[i] = one
+  end
+  return list
+end
+
+local function not_ours(step, steps)
+  if step.op == "symlink" and has(outside.path(before(steps, step), step.path), 0) then
+    return step.path .. " is there, and a link cannot lie over it"
+  end
   return ("%s is not there, and is not made: only in what this spec mounts itself (a tmpfs, a root's top) are places made")
     :format(step.path)
 end
@@ -297,9 +325,10 @@ local rows = {
   { "tree", "ENOENT", no_source },
   { "open_tree", "ENOENT", no_source },
   { "open", "EXDEV", function() return "it leads into another root: give its place in this one" end },
-  { "tree", "EINVAL", function() return "a directory goes onto a directory, a file onto a file" end },
+  { "tree", "EINVAL", other_kind },
+  { "tree", "ENOTDIR", other_kind },
+  { "file", "EINVAL", other_kind },
   { "chdir", "EXDEV", function() return "it leads out of the program's root" end },
-  { "rlimit", "EPERM", function() return "only CAP_SYS_RESOURCE can raise a hard limit" end },
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
 
@@ -311,10 +340,13 @@ for _, op in ipairs { "open_tree", "tree", "fs", "overlay", "mkdir", "file", "sy
   rows[#rows + 1] = { op, "ENOSYS", no_openat2 }
 end
 
+for _, row in ipairs(allowed) do rows[#rows + 1] = row end
+
 --- The hint for a refused step of `steps`, or nil.
 function hints.find(step, number, steps)
   for _, row in ipairs(rows) do
-    if row[1] == step.op and errno[row[2]] == number then return row[3](step, steps) end
+    local hint = (row[1] == step.op or row[1] == "any") and errno[row[2]] == number and row[3](step, steps)
+    if hint then return hint end
   end
 end
 

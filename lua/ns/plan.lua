@@ -11,8 +11,10 @@ local plan = {}
 
 plan.words = {}
 local players = {} -- the rows that have steps
+local needy = {} -- the rows that need namespaces
 for _, row in ipairs(options) do
   if row.word then plan.words[row.word] = row end
+  if row.needs then needy[#needy + 1] = row end
   if row.steps then players[#players + 1] = { word = row.word or row.with, flag = row.flag, steps = row.steps } end
 end
 
@@ -44,11 +46,12 @@ function plan.read(spec)
   return words
 end
 
+--- In the order of the rows, so that of several the same is named each time.
 local function check_needs(spec)
-  for word, value in next, spec do
-    local needs = value and plan.words[word].needs
-    for i = 1, needs and #needs or 0 do
-      if not spec.flags[needs[i]] then check.fail(word, "needs '%s' in flags", needs[i]) end
+  for i = 1, #needy do
+    local row = needy[i]
+    for j = 1, spec[row.word] and #row.needs or 0 do
+      if not spec.flags[row.needs[j]] then check.fail(row.word, "needs '%s' in flags", row.needs[j]) end
     end
   end
 end
@@ -66,11 +69,12 @@ end
 --- What only some users may ask for, or only together.
 local function check_together(spec, host)
   privileges.check_mapped(spec, host)
+  privileges.check_bits(spec)
   if spec.system and not spec.root then spec.root = "empty" end
   if spec.root then check_places(spec) end
   if spec.read_only ~= nil and not spec.root then check.fail("read_only", "needs 'root' or 'system'") end
   if spec.pty and (spec.tty or spec.session == false) then check.fail("pty", "has a session of its own: not with tty") end
-  if spec.tty and spec.session then check.fail("tty", "a new session has no terminal: not with session") end
+  if spec.tty and spec.session then check.fail("tty", "a new session has no terminal: session = false, or 'pty'") end
   if spec.map and (spec.uid_map or spec.gid_map) then check.fail("map", "given beside uid_map or gid_map") end
   if spec.flags.user and not (spec.uid_map or spec.gid_map) then spec.map = spec.map or "range" end
   if spec.setgroups == "allow" and not ids.is_root(host) then

@@ -80,6 +80,9 @@ end
 -- In place of a mask: all that there are for us.
 local ALL = -1
 
+local NAMES_OF_CAPS = {}
+for name in pairs(constants.cap) do NAMES_OF_CAPS[name:lower()] = true end
+
 --- A list of names, with or without CAP_, in any case -> a mask. {"all"} stands for every one that
 -- the host has, or that a user namespace gives.
 -- @see capabilities(7)
@@ -91,7 +94,8 @@ function privileges.check_caps(value, where)
     if type(name) ~= "string" then check.fail(at, "name of a capability expected, got %s", type(name)) end
     local bare = name:upper():gsub("^CAP_", "")
     local number = constants.cap[bare]
-    if not number then check.fail(at, "unknown capability '%s'", name) end
+    if bare == "ALL" then check.fail(at, "'all' stands alone") end
+    if not number then check.fail(at, "unknown capability '%s'%s", name, check.nearest(bare, NAMES_OF_CAPS)) end
     if not seen[bare] then mask = mask + 2 ^ number end
     seen[bare] = true
   end
@@ -136,6 +140,19 @@ end
 --- Names of securebits, or one.
 privileges.check_securebits = bits(SECUREBITS, "bit")
 
+local function has_bit(sum, name) return math.floor(sum / SECUREBITS[name]) % 2 == 1 end
+
+--- The bits are set before the ids, as that needs a capability that they may take; some of them forbid what comes then.
+function privileges.check_bits(spec)
+  local bits_, caps = spec.securebits, spec.caps
+  if not bits_ or not caps or caps == 0 then return end
+  if has_bit(bits_, "no_cap_ambient_raise") then
+    check.fail("securebits", "'no_cap_ambient_raise' forbids to give the program 'caps'")
+  elseif has_bit(bits_, "keep_caps_locked") and spec.user and spec.user.id ~= 0 then
+    check.fail("securebits", "'keep_caps_locked' forbids to take 'caps' over to another 'user'")
+  end
+end
+
 --- The securebits, locked or not.
 -- @see capabilities(7)
 function privileges.securebits(sum, _, add)
@@ -153,7 +170,9 @@ end
 local amount = check.integer(0, 9007199254740992)
 
 local function limit(value, where)
-  return value == "unlimited" and -1 or amount(value, where)
+  if value == "unlimited" then return -1 end
+  if type(value) == "string" then check.fail(where, "a number or 'unlimited' expected, got '%s'", value) end
+  return amount(value, where)
 end
 
 local LIMITS = {}
@@ -217,6 +236,11 @@ function privileges.check_scheduler(value, where)
   local s = check.record({ policy = check.choice("other", "batch", "idle", "fifo", "rr"), priority = check.integer(0, 99) })(
     value, where)
   if not s.policy then check.fail(where .. ".policy", "missing") end
+  local real_time = s.policy == "fifo" or s.policy == "rr"
+  if real_time and (s.priority or 0) == 0 then check.fail(where .. ".priority", "'%s' needs one, 1 to 99", s.policy) end
+  if not real_time and (s.priority or 0) > 0 then
+    check.fail(where .. ".priority", "'%s' has none: only 'fifo' and 'rr' do, 'nice' is for the others", s.policy)
+  end
   return s
 end
 
@@ -232,6 +256,7 @@ function privileges.check_ioprio(value, where)
   local p = check.record({ class = check.choice("none", "realtime", "best-effort", "idle"), level = check.integer(0, 7) })(
     value, where)
   if not p.class then check.fail(where .. ".class", "missing") end
+  if p.class == "none" and (p.level or 0) > 0 then check.fail(where .. ".level", "'none' has no level") end
   return p
 end
 

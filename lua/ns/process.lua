@@ -32,7 +32,8 @@ end
 
 local function check_seconds(value, name, position)
   if value ~= nil and (type(value) ~= "number" or not (value >= 0)) then
-    raise("bad argument #%d to '%s' (seconds expected, got %s)", position or 1, name, check.show(value))
+    raise("bad argument #%d to '%s' (seconds expected, got %s)", position or 1, name,
+      type(value) == "number" and tostring(value) or type(value))
   end
 end
 
@@ -59,7 +60,7 @@ end
 -- @see pidfd_send_signal(2)
 function Process:kill(signal)
   local number = signals.number(signal or "TERM")
-  if not number then raise("bad argument #1 to 'kill' (unknown signal '%s')", check.show(signal)) end
+  if not number then signals.unknown(signal, "kill") end
   if self.handle:isclosed() then return nil, core.strerror(core.constants.errno.ESRCH), core.constants.errno.ESRCH end
   local forced = self.init and number == signals.number("KILL")
   local ok, _, errno = self.handle:kill(forced and 0 or number)
@@ -324,6 +325,7 @@ function Process:__tostring()
   return ("ns.Process (pid %d, %s)"):format(self.pid, state)
 end
 
+check.methods(process.is, Process)
 Process.__close = Process.close
 
 process.methods = Process

@@ -6,8 +6,8 @@ local constants = require("ns.core").constants.signal
 
 local signals = {}
 
-local NAMES = {}
-for name, number in pairs(constants) do NAMES[number] = name end
+local NAMES, LOWER = {}, {}
+for name, number in pairs(constants) do NAMES[number], LOWER[name:lower()] = name, true end
 
 --- The name of a number: "TERM" for 15, "34" for one without a name.
 function signals.name(number)
@@ -18,6 +18,12 @@ end
 function signals.number(value)
   if type(value) == "string" then return constants[value:upper():gsub("^SIG", "")] end
   if type(value) == "number" and value >= 1 and value <= 64 and value == math.floor(value) then return value end
+end
+
+--- Raises the mistake of a signal that there is not; `name` is the function that was to have it.
+function signals.unknown(value, name)
+  local near = type(value) == "string" and check.nearest(value:upper():gsub("^SIG", ""), LOWER) or ""
+  check.raise("bad argument #1 to '%s' (unknown signal '%s'%s)", name, check.show(value), near)
 end
 
 local FORWARDED = { "TERM", "INT", "HUP" }

@@ -96,7 +96,7 @@ local function play(handle, bytes, steps, deadline, init)
     if what == "refused" then return nil, "refused" end
     if what == "boarding" then return errors.refused({ op = "execveat" }, errno) end
     if what == "plan" then return errors.refused({ op = "launch" }, errno) end
-    if what == "died" then return errors.died(more, errno) end
+    if what == "died" then return errors.died(more, errno, steps) end
     if what == "timeout" then return errors.timeout(steps[more]) end
   end
 end

@@ -83,7 +83,10 @@ end
 function stdio.check(value, where)
   local name = where:match("%a+$")
   if type(value) == "string" then
-    if not KINDS[name][value] then check.fail(where, "unknown kind '%s'%s", value, check.nearest(value, KINDS[name])) end
+    if not KINDS[name][value] then
+      local near = check.nearest(value, KINDS[name])
+      check.fail(where, "unknown kind '%s'%s", value, near ~= "" and near or "; a file is { path = '...' }")
+    end
     return { kind = value }
   end
   local fd = number_of(value, where)

@@ -1,0 +1,109 @@
+--- Hints where the system refuses a limit, a priority, an id or a capability: what this host may, and what helps.
+-- @module ns.allowed
+require("ns.core").nojit()
+local core = require "ns.core"
+local ids = require "ns.ids"
+
+local head = core.head
+
+local function status(pattern) return (head "/proc/self/status" or ""):match(pattern) end
+
+local function sysctl(name) return tonumber((head("/proc/sys/" .. name) or ""):match("%d+")) end
+
+local function nofile() return tonumber((head "/proc/self/limits" or ""):match("Max open files%s+(%d+)")) end
+
+--- Do these steps make a user namespace?
+local function in_user(steps)
+  for _, step in ipairs(steps or {}) do
+    if step.word == "uid_map" then return true end
+  end
+end
+
+-- ---- limits ----
+
+local function above_hard(step)
+  local most = sysctl "fs/nr_open"
+  if step.data == "nofile" and most and (step.limit < 0 or step.limit > most) then
+    return ("the kernel takes no more than %.0f: sysctl fs.nr_open"):format(most)
+  end
+  return "only CAP_SYS_RESOURCE can raise a hard limit, and not from a user namespace: prlimit(1) shows those of the host"
+end
+
+local function too_high(step)
+  local limit = nofile()
+  if not limit or step.to < limit then return nil end
+  return ("RLIMIT_NOFILE of this host is %.0f: take a number below it, or raise it before (ulimit -n)"):format(limit)
+end
+
+local function no_more_files()
+  local limit = nofile()
+  return limit and ("RLIMIT_NOFILE of this host is %.0f: ulimit -n"):format(limit)
+end
+
+local function no_more_processes() return "RLIMIT_NPROC is reached for the user that it is to be" end
+
+-- ---- priorities ----
+
+local function only_nice() return "only CAP_SYS_NICE can raise a priority, and not from a user namespace" end
+
+local function no_processor()
+  local list = status "Cpus_allowed_list:%s*(%S+)"
+  return list and "this host may use the processors " .. list
+end
+
+--- Files of /proc that take a value, and refuse others.
+local function value_refused(step)
+  if step.word == "oom_score_adj" then
+    return "only CAP_SYS_RESOURCE can lower it, and not from a user namespace"
+  elseif step.word == "time" then
+    return "a clock cannot be shifted to before its beginning, the start of the machine, nor 146 years on"
+  end
+end
+
+-- ---- ids and capabilities ----
+
+local function lacks(name)
+  return function(_, steps)
+    if in_user(steps) or ids.has(core.ids(), name) then return nil end
+    return ("needs CAP_%s: with 'user' in the flags there are ids of its own"):format(name)
+  end
+end
+
+local function no_securebits(_, steps)
+  if not in_user(steps) and not ids.has(core.ids(), "SETPCAP") then
+    return "needs CAP_SETPCAP: add 'user' to the flags"
+  end
+end
+
+local function no_caps(step, steps)
+  if in_user(steps) then return nil end
+  local host, missing = core.ids(), {}
+  for name, number in pairs(core.constants.cap) do
+    if math.floor(step.flags / 2 ^ number) % 2 == 1 and not ids.has(host, name) then missing[#missing + 1] = name:lower() end
+  end
+  table.sort(missing)
+  if #missing == 0 then return "this host has a securebit against it, as no_cap_ambient_raise: add 'user' to the flags" end
+  return ("this host has not %s itself: add 'user' to the flags"):format(table.concat(missing, ", "))
+end
+
+--- Rows for `ns.hints`.
+return {
+  { "rlimit", "EPERM", above_hard },
+  { "dup", "EBADF", too_high },
+  { "any", "EMFILE", no_more_files },
+  { "any", "ENFILE", function() return "the whole machine has too many files open: sysctl fs.file-max" end },
+  { "exec", "EAGAIN", no_more_processes },
+  { "setuid", "EAGAIN", no_more_processes },
+  { "nice", "EACCES", only_nice },
+  { "nice", "EPERM", only_nice },
+  { "scheduler", "EPERM", only_nice },
+  { "ioprio", "EPERM", only_nice },
+  { "affinity", "EINVAL", no_processor },
+  { "write", "EACCES", value_refused },
+  { "write", "ERANGE", value_refused },
+  { "setgroups", "EPERM", lacks "SETGID" },
+  { "setgid", "EPERM", lacks "SETGID" },
+  { "setuid", "EPERM", lacks "SETUID" },
+  { "prctl", "EPERM", no_securebits },
+  { "caps", "EPERM", no_caps },
+}
