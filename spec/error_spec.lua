@@ -333,6 +333,30 @@ describe("a refusal says", function()
     assert.equal("it runs", hint_of(spec:format("true"), { nobody = true }))
   end)
 
+  user_it("which namespace a file system needs", function()
+    for kind, flags in pairs { proc = "pid", sys = "net", mqueue = "ipc" } do
+      local box = ns.box():unshare("user", "mount"):root("empty"):system()
+      local _, message, _, detail = box[kind](box):spawn("true")
+      assert.matches(("^a new /%%S+ in a user namespace needs '%s' among the flags$"):format(flags), detail.hint, message)
+    end
+  end)
+
+  machine.it("sandbox")("what of a source is missing, and not that its target is wrong", function()
+    local T, remove = machine.directory()
+    finally(remove)
+    machine.file(T .. "/file", "x")
+    for source, hint in pairs { ["/file/x"] = "is below what is no directory", ["/no/such"] = "is not there" } do
+      local _, message, _, detail = ns.box():unshare("user", "mount"):root("/"):ro_bind(T .. source, "/srv"):spawn("true")
+      if detail.step == "tree" then assert.matches("^its source .- " .. hint, detail.hint, message) end
+    end
+    for _, lower in ipairs { T .. "/file", { T .. "/file", "/usr" } } do
+      local _, message, _, detail = ns.sandbox():overlay(lower, "/x"):spawn("true")
+      assert.equal(("its lower %s/file is no directory"):format(T), detail.hint, message)
+    end
+    local _, message, _, detail = ns.sandbox():remount("/usr/bin", { ro = true }):spawn("true")
+    assert.equal("/usr/bin is no mount point: only a whole mount has attributes", detail.hint, message)
+  end)
+
   machine.it("sandbox")("of a place that is there not that it is not", function()
     local _, message, _, detail = ns.sandbox():symlink("/etc/passwd", "x"):spawn("true")
     assert.truthy(detail.code == "EEXIST" or detail.hint == "/etc/passwd is there, and a link cannot lie over it", message)

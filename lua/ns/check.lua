@@ -124,6 +124,9 @@ function check.mode(most)
       check.fail(where, "mode expected, as the string '0755' or the number 493, got %s",
         type(value) == "string" and "'" .. got .. "'" or got)
     end
+    if mode == value and mode > 511 and mode <= limit and mode < 1000 and ("%d"):format(mode):match("^[0-7]+$") then
+      check.fail(where, "%d is '0%o' in octal: as a string '0%d', if that is meant", mode, mode, mode)
+    end
     if mode < 0 or mode > limit then
       check.fail(where, "%s is out of range, 0 to %d, octal '0%s'", check.show(value), limit, most)
     end

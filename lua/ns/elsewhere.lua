@@ -41,6 +41,30 @@ for _, row in ipairs(ROWS) do
   for word in row[2]:gmatch("%S+") do uses[word] = row[1] end
 end
 
+--- The fields of mounts, and the words that stand for them elsewhere.
+local FIELDS = {
+  { "ro", "ro = true", "readonly read_only rdonly" },
+  { "ro", "ro = false", "rw writable write readwrite" },
+  { "dev", "dev = false", "nodev" },
+  { "suid", "suid = false", "nosuid" },
+  { "exec", "exec = false", "noexec" },
+  { "source", "source", "src from path host host_path hostpath" },
+  { "target", "target", "dst dest destination mountpoint mount_point at path inside" },
+  { "to", "to", "link source" },
+  { "data", "data", "content contents text bytes" },
+  { "try", "try = true", "optional" },
+  { "lower", "lower", "lowerdir source" },
+  { "upper", "upper", "upperdir" },
+  { "work", "work", "workdir" },
+}
+
+--- What says the same as this field in an entry of mounts with these `fields`, or nil.
+function elsewhere.field(word, fields)
+  for _, row in ipairs(FIELDS) do
+    if fields[row[1]] and (" %s "):format(row[3]):find((" %s "):format(word:lower()), 1, true) then return row[2] end
+  end
+end
+
 --- What says the same here, or nil.
 function elsewhere.find(word)
   return uses[word:lower()]

@@ -66,8 +66,13 @@ local function no_more_namespaces(step)
   return "a limit of user.max_*_namespaces is reached, or 32 levels of nesting"
 end
 
-local function fs_refused(step)
-  if step.type == "sysfs" then return "a new /sys in a user namespace needs 'net' among the flags" end
+local OF_A_NAMESPACE = { proc = "pid", sysfs = "net", mqueue = "ipc" }
+
+local function fs_refused(step, steps)
+  local flag, flags = OF_A_NAMESPACE[step.type], steps and steps.flags
+  if flag and flags and not flags[flag] then
+    return ("a new %s in a user namespace needs '%s' among the flags"):format(step.path, flag)
+  end
   if step.type ~= "proc" then return nil end
   return "the /proc of this machine is partly covered, as containers do it; the kernel then refuses a new one in a user "
     .. "namespace (docker, podman: --security-opt unmask=ALL; a box of ns: protect = false)"
@@ -221,6 +226,9 @@ end
 
 --- The kernel says EINVAL for whatever it is of an overlay's directories.
 local function no_layer(step)
+  if step.source and has(step.source, 0) and not has(step.source .. "/.", 0) then
+    return ("its lower %s is no directory"):format(step.source)
+  end
   local found, why = layers(step)
   if not found then return why end
   for _, layer in ipairs { "lower", "upper" } do
@@ -240,19 +248,27 @@ local function no_attributes(step)
     .. "and 'work' on a disk"
 end
 
---- A link on the way to a source that leads to nothing.
+local NO_SOURCE = { ENOENT = "is not there", EACCES = "is closed to this user", ENOTDIR = "is below what is no directory" }
+
+--- What on the way to a source is not there, is closed, or is a link that leads to nothing.
 local function no_source(step)
   local at = ""
+  if step.value then return nil end -- it is beneath the new root
   for name in (step.from or step.source or step.path or ""):gmatch("[^/]+") do
     at = at .. "/" .. name
     local _, _, number = core.access(at, 0)
     local to = number == errno.ENOENT and core.readlink(at)
     if to then return ("%s is a link to %s, which is not there"):format(at, to) end
+    for code, says in pairs(number and step.op == "tree" and NO_SOURCE or {}) do
+      if errno[code] == number then return ("its source %s %s"):format(at, says) end
+    end
     if number then return nil end
   end
 end
 
-local function other_kind() return "a directory goes onto a directory, a file onto a file" end
+local function other_kind(step)
+  return step.op == "tree" and no_source(step) or "a directory goes onto a directory, a file onto a file"
+end
 
 --- The steps before this one.
 local function before(steps, step)
@@ -325,7 +341,9 @@ local rows = {
   { "tree", "ENOENT", no_source },
   { "open_tree", "ENOENT", no_source },
   { "open", "EXDEV", function() return "it leads into another root: give its place in this one" end },
+  { "tree", "EACCES", no_source },
   { "tree", "EINVAL", other_kind },
+  { "remount", "EINVAL", function(step) return step.path .. " is no mount point: only a whole mount has attributes" end },
   { "tree", "ENOTDIR", other_kind },
   { "file", "EINVAL", other_kind },
   { "chdir", "EXDEV", function() return "it leads out of the program's root" end },

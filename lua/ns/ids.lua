@@ -8,6 +8,7 @@ local subids = require "ns.subids"
 local ids = {}
 
 local function range(value, where)
+  if type(value) ~= "table" then check.fail(where, "{inside, outside, count} expected, got %s", type(value)) end
   local triple = check.items(value, where)
   if #triple ~= 3 then check.fail(where, "{inside, outside, count} expected") end
   check.id(triple[1], where .. "[1]")

@@ -4,6 +4,7 @@
 -- @module ns.mounts
 require("ns.core").nojit()
 local check = require "ns.check"
+local elsewhere = require "ns.elsewhere"
 local core = require "ns.core"
 local overlay = require "ns.overlay"
 
@@ -236,6 +237,10 @@ function mounts.check_one(value, where)
   if not kind then
     check.fail(where .. ".type", "unknown kind %s%s", type(name) == "string" and "'" .. name .. "'" or type(name),
       type(name) == "string" and check.nearest(name, mounts.kinds) or "")
+  end
+  for key in next, value do
+    local use = type(key) == "string" and key ~= "type" and not kind.fields[key] and elsewhere.field(key, kind.fields)
+    if use then check.fail(where, "unknown field '%s'; use %s", key, use) end
   end
   local m = check.record(with(kind.fields, { type = any }))(value, where)
   check_kind(m, kind, where)

@@ -34,10 +34,13 @@ function privileges.check_mapped(spec, host)
   if not spec.flags.user then return end
   local uid, gid = ids.maps(spec, host)
   local function mapped(map, entry, where)
-    for _, r in ipairs(map) do
+    local ranges = {}
+    for i, r in ipairs(map) do
       if entry.id >= r[1] and entry.id < r[1] + r[3] then return end
+      ranges[i] = r[3] == 1 and ("%.0f"):format(r[1]) or ("%.0f to %.0f"):format(r[1], r[1] + r[3] - 1)
     end
-    check.fail(where, "%.0f is not mapped into the user namespace", entry.id)
+    check.fail(where, "%.0f is not mapped into the user namespace, which has %s", entry.id,
+      table.concat(ranges, ", ", 1, math.min(4, #ranges)))
   end
   if spec.user then mapped(uid, spec.user, "user") end
   if spec.group then mapped(gid, spec.group, "group") end

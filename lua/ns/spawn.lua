@@ -120,6 +120,7 @@ local function launch(spec, host, opened, deadline, keep)
     if not ok then return errors.refused(step, why) end
   end
   local steps = plan.lower(spec, host)
+  steps.flags = spec.flags -- for hints
   return play(handle, core.encode(steps), steps, deadline, spec.init and number_of(steps, "init") or nil)
 end
 
