@@ -101,9 +101,7 @@ static void reset_signals(void) {
 }
 
 _Noreturn void ns_launch(int socket) {
-    struct player p;
-    p.socket = socket, p.root = -1, p.held = AT_FDCWD, p.umask = sys(__NR_umask, 0);
-    p.owned = p.pinned = 0, p.signals = -1;
+    struct player p = {.socket = socket, .root = -1, .held = AT_FDCWD, .signals = -1, .umask = sys(__NR_umask, 0)};
     read_plan(&p);
     reset_signals();
     const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
