@@ -76,15 +76,17 @@ local function undefined(compiler, flags, list)
   return (text:gsub("%s*U _GLOBAL_OFFSET_TABLE_\n", ""):gsub("%s*U __stack_chk_fail\n", ""))
 end
 
-local PLAYER = {}
+local PLAYER, CHILD = {}, { "src/core/child.c" }
 for _, file in ipairs(LAUNCHER) do
-  if not file:find("start.c", 1, true) then PLAYER[#PLAYER + 1] = file end
+  if not file:find("start.c", 1, true) then
+    PLAYER[#PLAYER + 1], CHILD[#CHILD + 1] = file, file
+  end
 end
 
 local ALONE = FREE .. " -fno-stack-protector -fno-pic"
 for _, level in ipairs { "-O0", "-Os", "-O2", "-O3" } do
   for _, row in ipairs { { LAUNCHER, ALONE, "the launcher" }, { PLAYER, "-fPIC", "the player in the module" },
-    { { "src/core/child.c" }, "-fPIC -D_GNU_SOURCE", "what runs in the host's memory" } } do
+    { CHILD, "-fPIC -D_GNU_SOURCE", "what runs in the host's memory" } } do
     local symbols = undefined("gcc", row[2] .. " " .. level, row[1])
     proof.check(symbols == "", "%s wants, at %s: %s", row[3], level, symbols)
   end
@@ -103,6 +105,7 @@ end
 --- Calls that take a path as it is, without a descriptor of a place: file, function, call -> why it may. All others go
 -- through places.c, where no link leads out of the new root.
 local PATHS = {
+  ["fds.c op_close AT_FDCWD"] = "the directory of the host is closed with all others",
   ["init.c op_init chdir"] = "an init is in the root that it has",
   ["launcher.c ns_launch AT_FDCWD"] = "where relative sources begin: they are the host's, as the spec says them",
   ["mounts.c op_hold openat"] = "the same",
@@ -123,6 +126,7 @@ local PATHS = {
   ["ops.c op_write openat"] = "the files of /proc/self",
   ["ops.c op_chdir chdir"] = "after the pivot",
   ["ops.c try_exec faccessat"] = "after the pivot",
+  ["overlay.c open_layer AT_FDCWD"] = "directories of the host, as the spec says them",
   ["places.c root_of openat"] = "the root itself",
 }
 

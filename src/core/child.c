@@ -2,7 +2,6 @@
  * host goes on: raw system calls alone, all signals blocked, nothing written but that stack. */
 #include "child.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
@@ -13,7 +12,6 @@
 #include "../launcher/places.h"
 #include "../launcher/sys.h"
 #include "../plan.h"
-#include "core.h"
 
 /* In a user namespace without maps our id is nobody's, and exec would take all capabilities from it: unless they are
  * ambient. The launcher drops them again. */

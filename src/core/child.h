@@ -1,6 +1,8 @@
 #ifndef NS_CHILD_H
 #define NS_CHILD_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +15,9 @@ struct boarding {
     _Alignas(16) char stack[16384];
     _Alignas(16) char between[131072]; /* for clone_without_groups: touched by it alone */
 };
+
+/* An error that will come again: this machine does not let us do it. */
+static inline bool ns_is_denied(int error) { return error == EACCES || error == EPERM || error == ENOSYS; }
 
 /* For clone(2). Returns only by exec or exit; a refusal is reported as step 0. */
 int ns_child(void *boarding);

@@ -46,7 +46,6 @@ bool ns_have_image(struct launcher *);
 void ns_image_used(struct launcher *);
 void ns_drop_image(struct launcher *);
 bool ns_next_way(struct launcher *, int error);
-bool ns_is_denied(int error);
 
 /* tree.c */
 pid_t ns_kill_descendants(pid_t pid, int pidfd);

@@ -80,9 +80,6 @@ static bool still_ours(const struct launcher *l) {
     return l->fd >= 0 && fstat(l->fd, &s) == 0 && s.st_dev == l->device && s.st_ino == l->inode;
 }
 
-/* An error that will come again: this machine does not let us do it. */
-bool ns_is_denied(int error) { return error == EACCES || error == EPERM || error == ENOSYS; }
-
 /* The next way, if the error will come again; false if it will not, or there is none. */
 bool ns_next_way(struct launcher *l, int error) {
     if (!ns_is_denied(error) || l->way == BY_COPY) return false;

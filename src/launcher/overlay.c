@@ -12,6 +12,8 @@
 /* LOWERS_MAX: the kernel takes no more. JOINED_MAX: mount(2) takes a page of options. */
 enum { LOWERS_MAX = 500, OTHERS_MAX = 2, PLAIN_MAX = 4, NAME_MAX = 40, JOINED_MAX = 3900 };
 
+static const char LOWER[] = "lowerdir+=";
+
 struct layer {
     int fd;
     char option[NAME_MAX]; /* "lowerdir+=/proc/self/fd/N" */
@@ -50,7 +52,7 @@ static long keep(struct layer *list, int *count, int most, const char *key, long
     return 0;
 }
 
-static long keep_lower(struct layers *l, long fd) { return keep(l->lower, &l->lowers, LOWERS_MAX, "lowerdir+=", fd); }
+static long keep_lower(struct layers *l, long fd) { return keep(l->lower, &l->lowers, LOWERS_MAX, LOWER, fd); }
 
 static long keep_other(struct layers *l, const char *key, long fd) {
     return keep(l->other, &l->others, OTHERS_MAX, key, fd);
@@ -79,10 +81,10 @@ static long open_layers(struct player *p, const struct step *s, struct layers *l
 
 /* Puts the tree of the step under "l", and opens it there. */
 static long put_lower(const struct step *s, long scratch) {
-    long place = open_directory(scratch, "l");
-    long r = FAILED(place) ? place : set_attributes(s->fd, s->flags, 0, 1);
-    if (!FAILED(r)) r = move_tree(s->fd, place);
-    if (!FAILED(place)) sys(__NR_close, place);
+    long under = open_directory(scratch, "l");
+    long r = FAILED(under) ? under : set_attributes(s->fd, s->flags, 0, 1);
+    if (!FAILED(r)) r = move_tree(s->fd, under);
+    if (!FAILED(under)) sys(__NR_close, under);
     sys(__NR_close, s->fd);
     return FAILED(r) ? r : open_directory(scratch, "l");
 }
@@ -117,7 +119,7 @@ static char *join_lowers(struct layers *l) {
     for (int i = 0; i < l->lowers; i++) {
         if (end - l->joined > JOINED_MAX - NAME_MAX) return 0;
         if (i > 0) end = append(end, ":");
-        end = append(end, value_of(l->lower[i].option, "lowerdir+="));
+        end = append(end, l->lower[i].option + sizeof LOWER - 1);
     }
     return l->joined;
 }

@@ -155,7 +155,7 @@ long follow(struct player *p, char *way, char *end) {
     text[r] = 0;
     while (name > way && name[-1] != '/') name--;
     size_t n = text[0] == '/' ? 0 : (size_t)(name - way);
-    for (size_t i = 0; i < n; i++) longer[i] = way[i];
+    copy_path(longer, way);
     n = add_text(longer, add_text(longer, n, text), end);
     if (n >= PATH_MAX) return -ENAMETOOLONG;
     longer[n] = 0;
