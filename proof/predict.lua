@@ -155,7 +155,9 @@ end
 local function compare_namespaces(differences, spec, set, base, got)
   for kind, file in pairs(FILE) do
     local key = "ns." .. file
-    if (got[key] ~= base[key]) ~= (set[kind] or false) then differences[#differences + 1] = key .. " " .. got[key] end
+    if (got[key] ~= base[key]) ~= (set[kind] or false) then
+      differences[#differences + 1] = key .. " " .. tostring(got[key])
+    end
   end
   local own_keys = got.keyring ~= base.keyring
   if spec.keyring ~= "inherit" and not own_keys then differences[#differences + 1] = "the host's session keyring" end

@@ -25,7 +25,8 @@ local function namespaces(root)
   return set
 end
 
---- {name, chance, needed namespaces, value(set, root)}: to have another word tried, add its row, and its row in predict.lua.
+--- {name, chance, needed namespaces, value(set, root, base)}: to have another word tried, add its row here and in
+-- predict.lua.
 local WORDS = {
   { "hostname", 0.5, "uts", function() return one_of("box", "a", ("h"):rep(64)) end },
   { "domainname", 0.3, "uts", function() return one_of("example", "d.example.org") end },
@@ -34,7 +35,9 @@ local WORDS = {
   { "session", 0.3, nil, function() return true end },
   { "keyring", 0.3, nil, function() return one_of("own", "inherit") end },
   { "no_new_privs", 0.3, nil, function() return maybe() end },
-  { "nice", 0.3, nil, function() return random(0, 19) end },
+  { "nice", 0.3, nil, function(_, _, base)
+    return random(math.max(math.tointeger(base.nice), 0), 19)
+  end },
   { "oom_score_adj", 0.3, nil, function() return random(0, 1000) end },
   { "scheduler", 0.3, nil, function() return one_of("other", "batch", "idle") end },
   { "ioprio", 0.3, nil, function() return { class = "best-effort", level = random(0, 7) } end },
@@ -148,7 +151,7 @@ function specs.random(host)
   local set, flags, spec = namespaces(host.root), {}, {}
   for name in pairs(set) do flags[#flags + 1] = name end
   for _, row in ipairs(WORDS) do
-    if maybe(row[2]) and (not row[3] or set[row[3]]) then spec[row[1]] = row[4](set, host.root) end
+    if maybe(row[2]) and (not row[3] or set[row[3]]) then spec[row[1]] = row[4](set, host.root, host.base) end
   end
   spec.rlimits = maybe() and rlimits(host.base) or nil
   ids(spec, set, host.root)

@@ -203,6 +203,16 @@ describe("descriptors", function()
     end
   end)
 
+  machine.it("user")("are all there where places are mounted on the host's own tree", function()
+    local fds, wanted = {}, {}
+    for number = 3, 64 do fds[number], wanted[#wanted + 1] = 0, tostring(number) end
+    for _, kind in ipairs { "tmpfs", "mask" } do
+      local r = assert(ns.run { "sh", "-c", "cd /proc/self/fd; for n in $(seq 3 64); do [ ! -e $n ] || echo $n; done",
+        fds = fds, flags = machine.flags("mount"), mounts = { { type = kind, target = "/mnt" } } })
+      assert.equal(table.concat(wanted, "\n") .. "\n", r.stdout)
+    end
+  end)
+
   it("can be swapped and turned in a circle", function()
     local paths, files = {}, {}
     for i = 1, 3 do

@@ -10,13 +10,13 @@
 #include "trees.h"
 
 /* LOWERS_MAX: the kernel takes no more. JOINED_MAX: mount(2) takes a page of options. */
-enum { LOWERS_MAX = 500, OTHERS_MAX = 2, PLAIN_MAX = 4, NAME_MAX = 40, JOINED_MAX = 3900 };
+enum { LOWERS_MAX = 500, OTHERS_MAX = 2, PLAIN_MAX = 4, OPTION_MAX = 40, JOINED_MAX = 3900 };
 
 static const char LOWER[] = "lowerdir+=";
 
 struct layer {
     int fd;
-    char option[NAME_MAX]; /* "lowerdir+=/proc/self/fd/N" */
+    char option[OPTION_MAX]; /* "lowerdir+=/proc/self/fd/N" */
 };
 
 struct layers {
@@ -117,7 +117,7 @@ static long check_attributes(const struct layers *l) {
 static char *join_lowers(struct layers *l) {
     char *end = append(l->joined, "lowerdir=");
     for (int i = 0; i < l->lowers; i++) {
-        if (end - l->joined > JOINED_MAX - NAME_MAX) return 0;
+        if (end - l->joined > JOINED_MAX - OPTION_MAX) return 0;
         if (i > 0) end = append(end, ":");
         end = append(end, l->lower[i].option + sizeof LOWER - 1);
     }
