@@ -6,6 +6,11 @@ local core = require "ns.core"
 
 local outside = {}
 
+--- Is there something at a place of the host, which may be none? mode as in access(2).
+function outside.has(place, mode)
+  return place and core.access(place, mode)
+end
+
 local LINKS = 40 -- as path_resolution(7) has it
 
 local function nothing() end

@@ -31,26 +31,25 @@ long op_symlink(struct player *p, const struct step *s) {
     return r;
 }
 
-static long write_file(int directory, const char *name, const char *data, uint32_t size, long mode) {
+/* A new file with these bytes, open. */
+static long write_file(long directory, const char *name, const char *data, uint32_t size, long mode) {
     long fd = sys(__NR_openat, directory, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode);
     if (FAILED(fd)) return fd;
     long r = 0;
     while (size > 0 && !FAILED(r = sys(__NR_write, fd, data, size))) data += r, size -= (uint32_t)r;
+    if (!FAILED(r)) return fd;
     sys(__NR_close, fd);
-    return FAILED(r) ? r : 0;
+    return r;
 }
 
 /* A file of ours over path: made in `directory`, and taken from there as a mount. */
 static long cover(struct player *p, long directory, const char *path, const struct step *s, long mode) {
-    const char *name = ".ns";
-    long r = write_file((int)directory, name, plan_string(p, s->data), s->size, mode);
-    if (FAILED(r)) return r;
-    long from = sys(__NR_openat, directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    long from = write_file(directory, ".ns", plan_string(p, s->data), s->size, mode);
     if (FAILED(from)) return from;
     long tree = clone_tree(from, s->flags);
     sys(__NR_close, from);
     if (FAILED(tree)) return tree;
-    r = attach(p, tree, path);
+    long r = attach(p, tree, path);
     sys(__NR_close, tree);
     return r;
 }
@@ -89,9 +88,9 @@ static long put_file(struct player *p, const struct step *s, char *way) {
     if (fd != -ENOENT) return fd;
     fd = parent_of(p, way, above, &name);
     if (FAILED(fd)) return fd;
-    long r = write_file((int)fd, name, plan_string(p, s->data), s->size, (long)s->mode);
+    long file = write_file(fd, name, plan_string(p, s->data), s->size, (long)s->mode);
     sys(__NR_close, fd);
-    return r;
+    return FAILED(file) ? file : sys(__NR_close, file);
 }
 
 /* path: a file with the bytes data; at the end of a link, where that leads. mode; flags: MOUNT_ATTR_*, if it covers another */

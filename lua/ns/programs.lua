@@ -1,0 +1,118 @@
+--- Hints where a program, or its directory, is not found or not executed: what is there, looked up on the host by the steps
+-- of the plan, and what helps.
+-- @module ns.programs
+require("ns.core").nojit()
+local core = require "ns.core"
+local interpreter = require "ns.interpreter"
+local outside = require "ns.outside"
+local errno = core.constants.errno
+
+local LEVELS = 5 -- of interpreters that have interpreters: the kernel follows no more
+
+--- Is a program there, and the interpreter that it names.
+local function look(steps, path)
+  local place, head = outside.path(steps, path)
+  if not head and not outside.has(place, 0) then return false end
+  head = head or core.head(place)
+  if head then return true, interpreter.of(head, place) end
+  return true
+end
+
+--- Of a program, its interpreter, and so on: the first whose interpreter is not there, that interpreter, and its kind.
+local function missing(steps, path, level)
+  local _, name, kind = look(steps, path)
+  if not name then return nil end
+  if not look(steps, name) then return path, name, kind end
+  if kind == "#!" and level < LEVELS then return missing(steps, name, level + 1) end
+end
+
+--- Does the plan make a root of its own?
+local function has_root(steps)
+  for _, step in ipairs(steps) do
+    if step.op == "newroot" then return true end
+  end
+end
+
+--- A path that is not there: a link to nothing, or what only the host has.
+local function absent(steps, path)
+  local place, bytes, says = outside.path(steps, path)
+  if says and not bytes and not outside.has(place, 0) then
+    return ("%s is a link to %s, which is not there"):format(path, says)
+  end
+  if path:sub(1, 1) == "/" and not bytes and not outside.has(place, 0) and outside.has(path, 0) and has_root(steps) then
+    return ("the host has %s, the root of this spec has not: give it with bind or ro_bind"):format(path)
+  end
+end
+
+--- A line for a shell, given as the name of a program.
+local function for_a_shell(line)
+  if not line:find("[%s~$*]") or #line > 200 then return nil end
+  local words = {}
+  for word in line:gmatch("%S+") do words[#words + 1] = ("'%s'"):format(word) end
+  local apart = #words > 1 and not line:find("[^%w%s%p]") and not line:find("[~$*|&;<>()'\"`\\=]")
+  return ("no shell reads this: { 'sh', '-c', %s }%s"):format(line:find("'", 1, true) and "[[" .. line .. "]]"
+    or "'" .. line .. "'", apart and " or { " .. table.concat(words, ", ") .. " }" or "")
+end
+
+--- ENOENT: what the program wants to be run by may not be there, or where its name leads to, or it is no name at all.
+local function not_found(step, steps)
+  for _, path in ipairs(step.paths) do
+    local script, name, kind = missing(steps, path, 0)
+    if kind == "#!" and name:find("\r$") then
+      return script .. " has lines that end as on Windows: its #! interpreter is not found"
+    elseif name then
+      return ("%s is there, but its %s interpreter %s is not"):format(script, kind, name)
+    end
+  end
+  for _, path in ipairs(step.paths) do
+    local why = absent(steps, path)
+    if why then return why end
+  end
+  return for_a_shell(step.data)
+end
+
+local function no_directory(step, steps)
+  local why = absent(steps, step.path)
+  if why or step.path:sub(1, 1) ~= "~" then return why end
+  return "no shell reads this: '~' stands for no directory"
+end
+
+--- execvp(3) says EACCES, too, where a directory of PATH cannot be searched and no other one has the program.
+local function closed_directory(step)
+  for _, path in ipairs(#step.paths > 1 and step.paths or {}) do
+    local ok, _, number = core.access(path, 0)
+    if not ok and number == errno.EACCES then
+      return for_a_shell(step.data) or ("%s is closed, and no other directory of PATH has it"):format(path:match "^(.*)/")
+    end
+  end
+end
+
+local function not_executable(step, steps)
+  for _, path in ipairs(step.paths) do
+    local place = outside.path(steps, path)
+    if outside.has(place, 0) then
+      if outside.has(place .. "/.", 0) then return path .. " is a directory" end
+      if not core.isfile(place) then return path .. " is no regular file" end
+      if not outside.has(place, 1) then return path .. " is not executable: chmod +x" end
+      local _, name = look(steps, path)
+      local program = name and outside.path(steps, name)
+      if name and not program then return nil end
+      if name and not (core.isfile(program) and outside.has(program, 1)) then
+        return ("its interpreter %s is not executable"):format(name)
+      end
+      return "its file system may be mounted noexec, or a directory above it closed to the ids inside"
+    end
+  end
+  return closed_directory(step)
+end
+
+--- Rows for `ns.hints`.
+return {
+  { "exec", "ENOENT", not_found },
+  { "chdir", "ENOENT", no_directory },
+  { "exec", "EACCES", not_executable },
+  { "chdir", "EACCES", function() return "it, or a directory above it, is closed to the ids inside" end },
+  { "exec", "ENOEXEC", function() return "no program: a script needs '#!' and its interpreter in the first line" end },
+  { "exec", "E2BIG", function() return "argv and env together are longer than the system takes" end },
+  { "chdir", "EXDEV", function() return "it leads out of the program's root" end },
+}
