@@ -16,11 +16,11 @@ BUILD        = build
 FORM         = long
 
 LUA_PLACES = /usr/include/lua$(LUA_VERSION) /usr/local/include/lua$(LUA_VERSION) /usr/include/lua-$(LUA_VERSION) \
-	/usr/include/lua$(subst .,,$(LUA_VERSION)) /usr/local/include /usr/include/lua
+	/usr/include/lua$(subst .,,$(LUA_VERSION)) /usr/local/include /usr/include/lua $(BUILD)/lua$(LUA_VERSION)/include
 
 # LuaJIT loads what is built with the headers of 5.1
-VERSIONS = 5.1 5.2 5.3 5.4
-LUAS     = lua5.1 lua5.2 lua5.3 lua5.4 luajit
+VERSIONS = 5.1 5.2 5.3 5.4 $(if $(wildcard /usr/include/lua5.5/lua.h $(BUILD)/lua5.5),5.5)
+LUAS     = lua5.1 lua5.2 lua5.3 lua5.4 lua5.5 luajit
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 LAUNCHER_CFLAGS = -std=gnu11 -Os $(WARNINGS) -Wconversion -ffreestanding -fno-stack-protector \
@@ -51,7 +51,7 @@ $(CORE): $(CORE_C) $(HEADERS) $(LAUNCHER) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC $(CORE_CFLAGS) $(LUA_CFLAGS) $(LDFLAGS) $(LIBFLAG) $(CORE_C) -o $@
 
-versions: $(LAUNCHER) ## builds it for Lua 5.1 to 5.4 and LuaJIT
+versions: $(LAUNCHER) ## builds it for Lua 5.1 to 5.5 and LuaJIT
 	@set -e; for v in $(VERSIONS); do $(MAKE) --no-print-directory -s LUA_VERSION=$$v; done
 
 install: all ## installs it below PREFIX (/usr/local)
@@ -75,6 +75,7 @@ demo: ## a shell in new namespaces; DEMO=-i: with you at it
 
 test: ## all specs on all Luas, and the short form of the proof; SPEC=spec/x_spec.lua: these alone
 	@$(NEED) test
+	@$(if $(filter lua5.5,$(LUAS)),sh tools/lua55.sh || true)
 	@$(MAKE) --no-print-directory versions
 	@sh tools/test.sh "$(LUAS)" $(SPEC)
 
@@ -85,6 +86,7 @@ proof: ## the long form of the proof; PART="...": some parts, FORM=short: the sh
 
 hosts: ## the specs on the hosts that people have; HOSTS="systemd|docker": some of them, SPEC=spec/x_spec.lua: these alone
 	@$(NEED) test proof
+	@sh tools/lua55.sh || true
 	@$(MAKE) --no-print-directory versions
 	@HOSTS='$(HOSTS)' SPEC='$(SPEC)' sh proof/run.sh $(FORM) hosts
 

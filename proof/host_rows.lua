@@ -138,6 +138,6 @@ host { name = "a shell with job control, in its background", long = "run process
   setup = [[exec script -qec "bash -ic '$* & wait'" /dev/null]] }
 
 host { name = "strict mode", setup = "export NS_STRICT=1", long = FEW .. " process box error" }
-host { name = "Lua 5.5", lua = "lua5.5", needs = "lua5.5", setup = ":" }
+host { name = "Lua 5.5", lua = "lua5.5", needs = "lua5.5" }
 
 return rows

@@ -20,6 +20,8 @@ case $(id -u):" $* " in 0:*" hosts "*)
   for kernel in $kernels; do bash proof/vm.sh --fetch "$kernel"; done ;;
 esac
 
+[ ! -e build/lua5.5 ] || PATH=$PWD/build/lua5.5/bin:$PATH # made by tools/lua55.sh
+
 # in a layer of its own: a case that fails shall not reach this machine
 outer="unshare --mount --pid --ipc --uts --net --propagation private --fork --kill-child --mount-proc"
 $outer true 2>/dev/null || outer=

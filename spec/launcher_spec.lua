@@ -153,7 +153,8 @@ describe("the launcher", function()
     assert.matches("^tmpfs /tmp tmpfs rw,nosuid,nodev,relatime,size=64k,mode=700[, ]", last)
   end)
 
-  it("is made anew when the host has closed its descriptor and opened another file under its number", function()
+  local luv_it = machine.it("luv")
+  luv_it("is made anew when the host has closed its descriptor and opened another file under its number", function()
     local r = machine.host([[
       local ns, uv = require "ns", require "luv"
       assert(ns.run { "true" }.ok)

@@ -137,7 +137,7 @@ describe("without waiting", function()
   end)
 end)
 
-describe("a cqueues loop", function()
+machine.describe("cqueues")("a cqueues loop", function()
   local function loop(code)
     local r = machine.host([[
       local ns, cqueues = require "ns", require "cqueues"

@@ -52,7 +52,7 @@ local LOADING = [[
     assert(assert(ns.run { "true" }).ok)
   end]]
 
-local version = _VERSION:match("%d%.%d")
+local version = machine.version
 
 describe("memory that runs out leaves nothing behind in", function()
   local function try(name, script, stride)
@@ -61,7 +61,8 @@ describe("memory that runs out leaves nothing behind in", function()
       local directory, remove = machine.directory()
       finally(remove)
       local host, file = directory .. "/host", machine.file(directory .. "/script.lua", script)
-      local cc = ("gcc -o %s spec/support/alloc.c -I/usr/include/lua%s -llua%s -lm -ldl"):format(host, version, version)
+      local cc = ("gcc -o %s spec/support/alloc.c -I%s -Lbuild/lua%s/lib -Wl,-E,--whole-archive -llua%s "
+        .. "-Wl,--no-whole-archive -lm -ldl"):format(host, machine.include, version, version)
       assert.truthy(ns.run({ "sh", "-c", cc }).ok)
       local r = ns.run { host, file, "lua", "on", stride, env = machine.paths(machine.public()), timeout = 900 }
       assert.matches("^%d%d+ allocations refused: clean\n$", r.stdout .. r.stderr)

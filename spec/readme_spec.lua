@@ -3,9 +3,19 @@ local machine = require "support.machine"
 
 --- What the pieces that are no whole programs find around them.
 local AROUND = [[
-local ns, cqueues, uv, socket, _ = require "ns", require "cqueues", require "luv", require "socket"
+local ns, _ = require "ns"
 local p = assert(ns.spawn { "sh", "-c", "echo a word; exit 3", stdout = "pipe", timeout = 20 })
 ]]
+local LOOPS = { cqueues = "cqueues", uv = "luv", socket = "socket" }
+
+--- The library of the loop that the piece is about, and the line that loads it.
+local function loop(text)
+  for variable, library in pairs(LOOPS) do
+    if text:find("%f[%w]" .. variable .. "%.") then
+      return library, ("local %s = require '%s'\n"):format(variable, library)
+    end
+  end
+end
 
 --- The fenced blocks: {language=, text=, line=, output=}; `output` is that of the block that follows without a word between.
 local function blocks()
@@ -40,9 +50,10 @@ describe("the piece of Lua in README.md", function()
     if block.language == "lua" then
       programs[#programs + 1] = block
       local whole = block.text:find('require "ns"', 1, true)
+      local library, loading = loop(block.text)
       for who, nobody in pairs { ["this user"] = false, ["an ordinary user"] = true } do
-        machine.it("user")(("in line %d runs for %s"):format(block.line, who), function()
-          local r = machine.host((whole and "" or AROUND) .. block.text, { nobody = nobody })
+        machine.it("user", library)(("in line %d runs for %s"):format(block.line, who), function()
+          local r = machine.host((whole and "" or (loading or "") .. AROUND) .. block.text, { nobody = nobody })
           assert.truthy(r.ok, tostring(r))
           assert.equal("", r.stderr)
           if block.output then assert.matches(pattern(block.output), r.stdout) end

@@ -63,7 +63,7 @@ describe("a program's end", function()
     local r = machine.host([[
       local p = assert(require("ns").spawn { "sh", "-c", "sleep 0.2; head -c 1", stdin = "pipe", stdout = "null" })
       print(p.stdin:write(("x"):rep(2 ^ 20)))]])
-    assert.equal("nil\tBroken pipe\t32\n", r.stdout)
+    assert.matches("^nil\tBroken pipe\t32%s", r.stdout) -- Lua 5.5 says how much it wrote
     assert.equal("exit", r.how)
   end)
 
@@ -158,7 +158,7 @@ describe("a program gets descriptors that block, and the host keeps its own as t
     end
   end)
 
-  it("but a socket, which cannot be opened anew, blocks for both", function()
+  machine.it("socket")("but a socket, which cannot be opened anew, blocks for both", function()
     local r = machine.host([[
       local ns, core, socket = require "ns", require "ns.core", require "socket"
       local server = assert(socket.bind("127.0.0.1", 0))
@@ -177,7 +177,7 @@ describe("a program gets descriptors that block, and the host keeps its own as t
     assert.equal("nil\ttimeout\ntrue\tfalse\nhello\n\tnil\tnil\ntrue\texit\t0\n\n", r.stdout)
   end)
 
-  it("and ns.check changes nothing", function()
+  machine.it("socket")("and ns.check changes nothing", function()
     local r = machine.host([[
       local ns, core, socket = require "ns", require "ns.core", require "socket"
       local server = assert(socket.bind("127.0.0.1", 0))

@@ -7,7 +7,8 @@ luas=$1
 shift
 passed=0 failed=0 skipped=0
 log=$(mktemp) proof=$(mktemp) complaints=$(mktemp) before=$(mktemp) after=$(mktemp)
-trap 'rm -f "$log" "$proof" "$complaints" "$before" "$after"' EXIT
+bin=$(mktemp -d)
+trap 'rm -rf "$log" "$proof" "$complaints" "$before" "$after" "$bin"' EXIT
 
 # each failure in the log in six lines: where, which test, what
 failures() {
@@ -43,6 +44,18 @@ run() {
   fi
   passed=$((passed + $1)) failed=$((failed + $3)) skipped=$((skipped + $5))
 }
+
+# Lua 5.5 of tools/lua55.sh, where an ordinary user finds it, too; one of the machine that has no busted is none
+chmod 755 "$bin"
+[ ! -e build/lua5.5 ] || cp build/lua5.5/bin/lua5.5 "$bin"
+PATH=$bin:$PATH
+case " $luas " in
+  *" lua5.5 "*)
+    if ! lua5.5 -e 'require "busted"' 2>"$log"; then
+      echo "skipped: lua5.5 [it is neither here nor could be made]"
+      skipped=1 luas=$(echo " $luas " | sed 's/ lua5.5 / /')
+    fi ;;
+esac
 
 sh tools/state.sh >"$before"
 [ $# -gt 0 ] || sh proof/run.sh short >"$proof" 2>&1 </dev/null &

@@ -17,6 +17,9 @@
 #include <unistd.h>
 
 #define MANY (1L << 40)
+#if LUA_VERSION_NUM >= 505
+#define lua_newstate(allocate, data) lua_newstate(allocate, data, 0) /* a seed for its hashes */
+#endif
 
 static long lua_granted = MANY, heap_granted = MANY, *granted = &lua_granted;
 static int once;

@@ -9,10 +9,18 @@ for i = 0, -20, -1 do
   if arg and arg[i] then machine.lua = arg[i] end
 end
 
+--- "5.4", and where its lua.h is.
+machine.version = _VERSION:match("%d%.%d")
+machine.include = "/usr/include/lua" .. machine.version
+if not require("lfs").attributes(machine.include) then -- tools/lua55.sh
+  machine.include = ("%s/build/lua%s/include"):format(require("lfs").currentdir(), machine.version)
+end
+
 machine.root = core.ids().euid == 0
 
 --- The project's directory, and a copy of what users need that nobody may read too.
 machine.top = require("lfs").currentdir()
+
 
 local public
 
@@ -56,7 +64,7 @@ end
 
 --- The variables by which an interpreter of this version finds the module in `directory`.
 function machine.paths(directory)
-  local version = _VERSION:match("%d%.%d")
+  local version = machine.version
   local path = ("%s/lua/?.lua;%s/lua/?/init.lua;;"):format(directory, directory)
   local cpath = ("%s/build/%s/?.so;;"):format(directory, version)
   local suffix = version == "5.1" and "" or "_" .. version:gsub("%.", "_")
@@ -125,6 +133,14 @@ local TRIES = {
       target = "/o" } } }
   end,
 }
+
+-- Libraries that a Lua may be without.
+for _, name in ipairs { "cqueues", "luv", "socket" } do
+  TRIES[name] = function()
+    local r = assert(ns.run { machine.lua, "-e", ("require '%s'"):format(name) })
+    return r.ok, "there is none for Lua " .. machine.version
+  end
+end
 
 --- `can.user`, `can.net`, ..., `can.tree`, and `can.overlay`, one that is thrown away in a user namespace: true, or false
 -- and machine.why[name] says why.
