@@ -52,9 +52,9 @@ end
 
 --- Writes the maps, by `writer`: the number in /proc, which may be that of another pid namespace; or nil, step, errno
 local function write_maps(uid, gid, setgroups, handle, writer, deadline)
-  local pid = handle:proc_pid()
+  local pid, _, why = handle:proc_pid()
   local unknown = { op = "write", path = "/proc/PID/uid_map", data = "", word = "uid_map" }
-  if not pid then return nil, unknown, constants.errno.ESRCH end
+  if not pid then return nil, unknown, why end
   local ok, step, errno = true, nil, nil
   if setgroups then ok, step, errno = write_file(pid, "setgroups", setgroups) end
   for _, map in ipairs { { "gid", gid }, { "uid", uid } } do

@@ -21,9 +21,9 @@ local AREAS = { { 2000224256, 2147352576 }, { COUNT, END - COUNT } }
 
 --- Opens what can be read without waiting for somebody, or doing something: no FIFO, no device.
 local function open(path)
-  local there, why, errno = core.access(path, 0)
-  if not there then return nil, why, errno end
-  if core.isfile(path) then return io.open(path) end
+  local regular, why, errno = core.isfile(path)
+  if regular then return io.open(path) end
+  if regular == nil then return nil, why, errno end
   return nil, nil, core.access(path .. "/.", 0) and errno_of.EISDIR or errno_of.EINVAL
 end
 

@@ -59,6 +59,7 @@ int nsL_launches(lua_State *L) {
 int nsL_launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
+    bool copy = lua_toboolean(L, 3), drop = lua_toboolean(L, 4); /* what is pushed now lies there if they are missing */
     int *kept = check_descriptors(L, 2, &count);
     struct launcher *launcher = get_launcher(L);
     nsL_reap_orphans(L);
@@ -68,8 +69,7 @@ int nsL_launch(lua_State *L) {
     p->launcher = launcher;
     p->alone = !(flags & CLONE_NEWPID);
     nsL_setclass(L, PROCESS);
-    if (ns_spawn(&p->s, launcher, flags, kept, count, lua_toboolean(L, 3), lua_toboolean(L, 4)) < 0)
-        return nsL_refused(L, p->s.step, p->s.error);
+    if (ns_spawn(&p->s, launcher, flags, kept, count, copy, drop) < 0) return nsL_refused(L, p->s.step, p->s.error);
     lua_pushinteger(L, p->s.pid);
     return 2;
 }

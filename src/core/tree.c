@@ -59,16 +59,16 @@ static FILE *open_text(struct tree *t, const char *path) {
 /* What /proc says of a process: its number there, 0 if it has none; and how many it has, from that namespace on inwards. A
  * kernel without pid namespaces says nothing of the latter. */
 struct numbers {
-    int pid, count;
+    int pid, count, error;
 };
 
 static struct numbers read_numbers(struct tree *t, const char *path) {
     char line[256];
     struct statfs fs;
-    struct numbers n = {0, 1};
+    struct numbers n = {0, 1, ESRCH};
     int first, second;
     FILE *f = open_text(t, path);
-    if (!f) return n;
+    if (!f) return n.error = errno, n;
     bool known = fstatfs(fileno(f), &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC;
     while (!known && fgets(line, sizeof line, f)) {
         if (sscanf(line, "Pid: %d", &n.pid) == 1) continue;
@@ -85,14 +85,15 @@ static bool is_proc_ours(struct tree *t) {
     return n.pid == getpid() && n.count == 1;
 }
 
-/* h:proc_pid() -> the number that the process has in /proc, whose ever that is | nothing */
+/* h:proc_pid() -> the number that the process has in /proc, whose ever that is | nil, message, errno */
 int nsL_proc_pid(lua_State *L) {
     struct tree t = {.poor = true};
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fdinfo/%d", nsL_checkprocess(L)->s.pidfd);
-    int pid = read_numbers(&t, path).pid;
-    if (pid > 0) lua_pushinteger(L, pid);
-    return pid > 0 ? 1 : 0;
+    struct numbers n = read_numbers(&t, path);
+    if (n.pid <= 0) return nsL_done(L, -n.error);
+    lua_pushinteger(L, n.pid);
+    return 1;
 }
 
 static DIR *open_threads(struct tree *t, pid_t pid) {
