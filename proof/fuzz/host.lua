@@ -1,7 +1,7 @@
 --- A host that lives in memory, to be required before the module: users, and the files that the module reads.
 local core = require "ns.core"
 
-local host = { files = { ["/proc/sys/kernel/cap_last_cap"] = "40" } }
+local host = { files = { ["/proc/sys/kernel/cap_last_cap"] = "40" }, ALL_CAPS = 2 ^ 41 - 1 }
 
 local IDS = { root = 0, nobody = 65534 }
 

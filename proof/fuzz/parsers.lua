@@ -82,7 +82,7 @@ local function subordinate()
   files["/proc/self/uid_map"] = reader.pick(ID_MAPS)
   files["/proc/self/gid_map"] = files["/proc/self/uid_map"]
   local spec = { map = reader.pick { "auto", "range" }, flags = { user = true } }
-  local uid, gid = host.try(ids.maps, spec, { euid = euid, egid = euid })
+  local uid, gid = host.try(ids.maps, spec, { euid = euid, egid = euid, caps = euid == 0 and host.ALL_CAPS or 0 })
   if not uid then return end
   check_map(uid)
   check_map(gid)

@@ -26,7 +26,9 @@ local function make_host()
   files["/proc/self/uid_map"] = UID_MAPS[math.floor(form / 16) % 4 + 1]
   files["/proc/self/gid_map"] = files["/proc/self/uid_map"]
   host.euid = form % 2 == 0 and 0 or 1000
-  host.egid = host.euid
+  host.egid, host.caps = host.euid, host.euid == 0 and form % 16 ~= 8 and machine.ALL_CAPS or 0
+  host.access, host.nofile = core.access, core.nofile
+  host.nested = function() return form % 64 == 34 end
   host.environ = function() return { "PATH=/usr/bin:/bin::", "A=1", "odd" } end
   host.arg_max = function() return form % 8 == 1 and 140000 or 2097152 end
   host.entries = function(directory)

@@ -67,7 +67,7 @@ static long told_call(long n, long a, long b, long c, long d, long e, long f);
 #define ioctl told_ioctl
 #define close told_close
 #define ns_send_plan(s, plan) ((void)(plan), (int)(byte() % 3) - 1)
-#define ns_kill_descendants(pid, pidfd) ((void)0)
+#define ns_kill_descendants(pid, pidfd) ((pid_t)(byte() % 2))
 #include "../../src/core/launch.c"
 #include "../../src/core/process.c"
 
@@ -104,7 +104,7 @@ static struct process *push_process(void) {
     p->detached = form & 2;
     p->alone = form & 4;
     p->init = form & 8 ? 3 : 0;
-    launcher.refused = form & 16;
+    launcher.way = form & 16 ? BY_COPY : BY_MEMFD;
     nsL_setclass(L, PROCESS);
     return p;
 }
