@@ -316,6 +316,15 @@ describe("a tree with mapped ids #system", function()
     assert.is_nil(require("lfs").attributes(directory .. "/new"))
   end)
 
+  machine.it("tree", "overlay")("is not found below an overlay that a program with capabilities takes away", function()
+    local line = "umount /in; cd /in && find . | sort; for f in zero l/zero; do echo EVIL >$f; done; cat zero l/zero"
+    for _, more in ipairs { {}, { propagation = "slave" } } do
+      more.caps, more.mount_proc = { "all" }, true
+      assert.matches("^%.\n%./l\n%./u\n", (said({ type = "overlay", lower = directory }, line, more)))
+      assert.equal("0\n", ns.run({ "cat", directory .. "/zero" }).stdout)
+    end
+  end)
+
   it("is refused by name where the ids are not mapped, and where the file system cannot do it", function()
     assert.matches("^idmap [^\n]*: Invalid argument %(EINVAL%)", (said({ idmap = { { 5, 99999999, 1 } } }, "true")))
     local r, message = ns.run { "true", flags = range.flags, map = "range", system = true,

@@ -14,7 +14,7 @@ local MOST = 2 ^ 26 -- bytes that are read of a file
 local END = 4294967296 -- of all ids
 local TRIES = 16
 
---- Where a range is looked for, in this order. The first has no ids that are given without a line in our files: below it
+-- Where a range is looked for, in this order. The first has no ids that are given without a line in our files: below it
 -- are those of directories of users (up to 2000200000, sssd-ad(5)) and of systemd's and incus' containers; above it
 -- systemd's foreign ones, then FreeIPA's subordinate ones, and those that stand for nobody.
 local AREAS = { { 2000224256, 2147352576 }, { COUNT, END - COUNT } }

@@ -9,6 +9,8 @@
 #include "sys.h"
 #include "trees.h"
 
+#define MNT_DETACH 2
+
 /* LOWERS_MAX: the kernel takes no more. JOINED_MAX: mount(2) takes a page of options. */
 enum { LOWERS_MAX = 500, OTHERS_MAX = 2, PLAIN_MAX = 4, OPTION_MAX = 40, JOINED_MAX = 3900 };
 
@@ -138,6 +140,13 @@ static void close_all(const struct layer *list, int count) {
     for (int i = 0; i < count; i++) sys(__NR_close, list[i].fd);
 }
 
+/* An overlay has copies of the mounts that it is made of. A tree of the host shall not be found below it by a program that may
+ * take the overlay away: there it would be writable. */
+static long detach(long tree) {
+    char path[32];
+    return sys(__NR_umount2, path_of(tree, path), MNT_DETACH);
+}
+
 /* An overlay on path. options: its options, and each directory by itself ("lowerdir=/a", "lowerdir=/b", "upperdir=/u"); value: a
  * throw-away upper is added, and places may be made in it; fd: a detached tree that is the lower, 0 for none; which: it has
  * "userxattr". flags: MOUNT_ATTR_* */
@@ -149,10 +158,11 @@ long op_overlay(struct player *p, const struct step *s) {
     if (!FAILED(r) && s->which && l.others == OTHERS_MAX) r = check_attributes(&l);
     if (!FAILED(r)) set_options(&l);
     long fs = FAILED(r) ? r : new_fs("overlay", l.options, s->flags);
+    r = !FAILED(fs) && s->value && s->fd > 0 ? detach(l.lower[0].fd) : 0;
     close_all(l.lower, l.lowers);
     close_all(l.other, l.others);
     if (FAILED(fs)) return fs;
-    r = s->value ? own(p, fs) : 0;
+    if (!FAILED(r) && s->value) r = own(p, fs);
     if (!FAILED(r)) r = attach(p, fs, plan_string(p, s->path));
     sys(__NR_close, fs);
     return r;
