@@ -506,7 +506,7 @@ function Pty:close() end
 ---@field securebits fun(self: ns.Box, value: ns.Securebit|ns.Securebit[]): ns.Box
 ---@field no_new_privs fun(self: ns.Box, value?: boolean): ns.Box
 ---@field disable_userns fun(self: ns.Box, value?: boolean): ns.Box
----@field rlimits fun(self: ns.Box, value: ns.Limits): ns.Box
+---@field rlimits fun(self: ns.Box, value: ns.Limits|table<string, false>): ns.Box adds by name; false takes one away
 ---@field nice fun(self: ns.Box, value: integer): ns.Box
 ---@field ioprio fun(self: ns.Box, value: ns.IoClass|ns.Ioprio): ns.Box
 ---@field scheduler fun(self: ns.Box, value: ns.Policy|ns.Scheduler): ns.Box

@@ -86,6 +86,17 @@ describe("a box", function()
     assert.equal("12", b:run("sh", "-c", "printf %s \"$A$B$C$HOME\"").stdout)
   end)
 
+  it("adds limits by their names, and takes one away with false", function()
+    local b = ns.box():rlimits { nofile = 64, core = 0, cpu = 9 }:rlimits { nofile = 32, cpu = false }
+    assert.same({ nofile = 32, core = 0 }, b:spec().rlimits)
+    assert.equal("32 0\n", b:run("sh", "-c", "echo $(ulimit -n) $(ulimit -c)").stdout)
+    for _, value in ipairs { 1, false } do
+      local message = mistake(function() b:rlimits { nofil = value } end)
+      assert.equal("rlimits: unknown field 'nofil' (did you mean 'nofile'?)", message)
+    end
+    assert.same({ nofile = 32, core = 0 }, b:spec().rlimits)
+  end)
+
   it("takes what is no kind of stdin as what is to be fed", function()
     assert.equal("some text", ns.box():stdin("some text"):run("cat").stdout)
     assert.equal("some text", ns.box({ stdin = "some text" }):run("cat").stdout)

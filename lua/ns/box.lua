@@ -249,6 +249,22 @@ function Box:env(name, value)
   return self
 end
 
+--- Adds limits, by their names: box:rlimits{nofile = 64}; false takes one of the box's away.
+-- @tparam table add
+-- @treturn Box itself
+-- @see setrlimit(2)
+function Box:rlimits(add)
+  if type(add) ~= "table" then return set(self, "rlimits", add) end
+  local given, all = {}, copy(self.words.rlimits or {})
+  for name, value in next, add do
+    given[name] = value or 0 -- its name is to be a limit's, even where it goes
+    all[name] = copy(value) or nil
+  end
+  checked("%s", plan.words.rlimits.check, given, "rlimits")
+  self.words.rlimits = all
+  return self
+end
+
 --- The program and its arguments: box:argv("ls", "-l") or box:argv{"ls", "-l"}.
 -- @tparam string|table first the program, or a list
 -- @tparam[opt] string ... its arguments
