@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
         return 3;
     }
     while (ns_send_plan(&child, plan) == 0) sched_yield();
-    if (launcher.refused) fprintf(stderr, "the launcher was not executed\n");
+    if (launcher.way == BY_COPY) fprintf(stderr, "the launcher was not executed\n");
     while (recv(child.socket, &r, sizeof r, 0) == (ssize_t)sizeof r)
         if (r.error) fprintf(stderr, "step %u: error %d\n", r.step, r.error);
     while (waitpid(child.pid, &status, 0) < 0 && errno == EINTR) continue;
