@@ -6,6 +6,13 @@ local AROUND = [[
 local ns, _ = require "ns"
 local p = assert(ns.spawn { "sh", "-c", "echo a word; exit 3", stdout = "pipe", timeout = 20 })
 ]]
+--- A program that ends while what it said first is still being shown.
+local SLOW = [[
+local ns, _ = require "ns"
+local p = assert(ns.spawn { "sh", "-c", "echo one; sleep 0.1; echo two", stdout = "pipe", timeout = 20 })
+local write = io.write
+io.write = function(...) write(...) os.execute "sleep 0.2" end
+]]
 local LOOPS = { cqueues = "cqueues", uv = "luv", socket = "socket" }
 
 --- The library of the loop that the piece is about, and the line that loads it.
@@ -56,6 +63,9 @@ describe("the piece of Lua in README.md", function()
           local r = machine.host((whole and "" or (loading or "") .. AROUND) .. block.text, { nobody = nobody })
           assert.truthy(r.ok, tostring(r))
           assert.equal("", r.stderr)
+          if library and not whole then
+            assert.matches("^one\ntwo\n", machine.host(loading .. SLOW .. block.text, { nobody = nobody }).stdout)
+          end
           if block.output then assert.matches(pattern(block.output), r.stdout) end
         end)
       end
