@@ -311,7 +311,7 @@
 ---@field signame? string "KILL"
 ---@field stdout? string nil where it was no pipe
 ---@field stderr? string nil where it was no pipe
----@field truncated? boolean an output was longer than max_output
+---@field truncated? boolean an output was longer than max_output, or a child that was left behind had its pipe open still
 ---@field timed_out boolean the timeout of the spec has ended it
 ---@field wall number seconds from the start until the end was seen
 ---@field usage? ns.Usage

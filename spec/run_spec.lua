@@ -48,6 +48,16 @@ describe("run", function()
     local r = ns.run { "sh", "-c", "head -c 300000 /dev/zero; printf abcdef >&2; exit 4", max_output = 5 }
     assert.same({ 5, "abcde", true, 4 }, { #r.stdout, r.stderr, r.truncated, r.code })
     assert.is_nil(ns.run({ "echo", max_output = 1 }).truncated)
+  end)
+
+  it("says that an output has not ended, where a child of the program keeps its pipe", function()
+    local r = assert(ns.run { "sh", "-c", "sleep 20 & echo $!" })
+    ns.run { "kill", (r.stdout:match("%d+")) }
+    assert.same({ true, true }, { r.ok, r.truncated })
+    local keeps_stdin = "exec 3<&0; sleep 20 <&3 >/dev/null 2>&1 & echo $!"
+    r = assert(ns.run { "sh", "-c", keeps_stdin, input = ("x"):rep(3e6) })
+    ns.run { "kill", (r.stdout:match("%d+")) }
+    assert.same({ true }, { r.ok, r.truncated })
     assert.equal("", ns.run({ "echo", max_output = 0 }).stdout)
   end)
 

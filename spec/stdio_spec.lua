@@ -71,6 +71,27 @@ describe("stdio", function()
     assert.equal("", ns.run({ "cat", stdin = p.stdout }).stdout)
   end)
 
+  it("is no process, nor a stream of the other direction", function()
+    local p = assert(ns.spawn { "cat", stdin = "pipe", stdout = "pipe" })
+    finally(function() p:close() end)
+    local input, output = p:stream "stdin", p:stream "stdout"
+    for message, words in pairs {
+      ["stdin: a process; did you mean its stdout?"] = { stdin = p },
+      ["stderr: a process; did you mean its stdin?"] = { stderr = p },
+      ["fds[5]: a process; did you mean a stream of it?"] = { fds = { [5] = p } },
+      ["stdin: a stream of the other direction; did you mean stdout?"] = { stdin = input },
+      ["stdout: a stream of the other direction; did you mean stdin?"] = { stdout = output },
+    } do
+      words[1] = "true"
+      local ok, said = pcall(ns.run, words)
+      assert.is_false(ok)
+      assert.truthy(said:find(message, 1, true), said)
+    end
+    assert.is_true(ns.run({ "echo", "through", stdout = input }).ok)
+    input:close()
+    assert.equal("through\n", ns.run({ "cat", stdin = output }).stdout)
+  end)
+
   it("is a pipe of which Lua has read no further", function()
     local p = assert(ns.spawn { "sh", "-c", "echo 1; read x; echo 2", stdin = "pipe", stdout = "pipe" })
     assert.equal("1", p.stdout:read())

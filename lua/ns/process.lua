@@ -237,8 +237,9 @@ local function exchange(self, capture, ahead)
 end
 
 --- Feeds `input` (or what the spec has under that word) to stdin, reads stdout and stderr to their ends, as far as they
--- are pipes, waits and closes. Where the program has a terminal of its own, `input` is typed there, and what it shows is
--- the stdout: a program that reads to the end wants "\4" as the last key.
+-- are pipes, waits and closes. Half a second after the program's end it reads no more, as a child that was left behind may
+-- keep a pipe; then `truncated` is true. Where the program has a terminal of its own, `input` is typed there, and what it
+-- shows is the stdout: a program that reads to the end wants "\4" as the last key.
 -- @tparam[opt] string input
 -- @treturn Result the table that `ns.run` returns; or nil, message, errno when the status is lost, or it could not be ended
 -- @raise if input is no string, or there is no stdin to feed

@@ -4,6 +4,8 @@
 require("ns.core").nojit()
 local check = require "ns.check"
 local core = require "ns.core"
+local process = require "ns.process"
+local stream = require "ns.stream"
 local open, ENOENT = core.constants.open, core.constants.errno.ENOENT
 
 local stdio, NONE = {}, {}
@@ -30,6 +32,16 @@ local function number_of_file(file, where)
   return fd
 end
 
+--- Ours has getfd, too: a process's tells only of its end, and a stream has one direction.
+local function check_ours(value, where)
+  local other = where == "stdin" and "stdout" or OUTPUT[where] and "stdin"
+  if process.is(value) then
+    check.fail(where, "a process; did you mean %s?", other and "its " .. other or "a stream of it")
+  elseif stream.is(value) and other and not value[other == "stdin" and "input" or "output"] then
+    check.fail(where, "a stream of the other direction; did you mean %s?", other)
+  end
+end
+
 --- The descriptor of a number, a Lua file, or an object with getfd or fileno; nil if it is none of these.
 local function number_of(value, where)
   local fd
@@ -40,6 +52,7 @@ local function number_of(value, where)
   else
     local get = method(value, "getfd") or method(value, "fileno")
     if not get then return nil end
+    check_ours(value, where)
     fd = descriptor(get(value), where .. ":getfd()")
   end
   if not core.isopen(fd) then check.fail(where, "descriptor %d is not open", fd) end

@@ -14,6 +14,11 @@ function stream.new(process, attend, input, output)
   return setmetatable({ process = process, attend = attend, input = input, output = output, unwritten = "" }, Stream)
 end
 
+--- Is it a stream?
+function stream.is(value)
+  return getmetatable(value) == Stream
+end
+
 --- A loop that was told of it forgets it: before its file is closed.
 function stream.forget(self)
   if self.watch then self.watch:cancel() end

@@ -150,11 +150,11 @@ static int capture_step(lua_State *L) {
     return lua_pushstring(L, polls[3].revents ? "exited" : "again"), 1;
 }
 
-/* c:output(1|2) -> string, truncated */
+/* c:output(1|2) -> string, truncated: was there more than the limit, or is it not at its end? */
 static int capture_output(lua_State *L) {
     struct output *o = &check(L)->out[luaL_checkinteger(L, 2) == 2];
     lua_pushlstring(L, o->bytes ? o->bytes : "", o->size);
-    lua_pushboolean(L, o->truncated);
+    lua_pushboolean(L, o->truncated || o->fd >= 0);
     return 2;
 }
 
