@@ -274,6 +274,40 @@ describe("from inside, the init", function()
       assert.is_nil(machine.read(("/proc/%d/stat"):format(p.pid)))
     end
   end)
+
+  -- What a program that may trace its init does with the init's socket. The numbers are those of pidfd_open and pidfd_getfd.
+  local SOCKET = [[my $init = syscall 434, 1, 0; my $s;
+    for my $n (3 .. 63) { my $fd = syscall 438, $init, $n, 0; next if $fd < 0; open $s, "+<&=", $fd; last if -S $s }
+    $| = 1; -S $s or die "no socket"; ]]
+
+  local function with_socket(rest)
+    local p = assert(ns.sandbox():caps { "sys_ptrace" }:stdout("pipe"):spawn("perl", "-e", SOCKET .. rest))
+    assert.equal("ready", p.stdout:read())
+    return p
+  end
+
+  machine.it("user")("may have its socket taken and flooded, and the host that looks into it comes back", function()
+    local p = with_socket([[print "ready\n"; alarm 3; for (1 .. 2) { last unless fork }
+      syswrite $s, pack "Ll", 0xfffffffe, 0x137f while 1]])
+    for _ = 1, 3 do p.handle:stopped() end
+    assert.same({ nil, "timeout" }, { p:wait(0) })
+    p:close()
+  end)
+
+  machine.it("user")("may have its socket taken, and nothing is said to live on that the namespace has ended", function()
+    local p = with_socket([[syswrite $s, pack "Ll", 0xfffffffc, 1; print "ready\n"; sleep 9]])
+    assert.same({ nil, "signal", 9 }, { p:stop(0) })
+    p:close()
+  end)
+end)
+
+describe("a program that has changed its ids, which its init may not kill", function()
+  machine.root_it("dies with its namespace, and that is its status", function()
+    local p = assert(ns.sandbox():caps { "setuid" }:stdout("pipe"):spawn("perl", "-e", '$| = 1; $< = $> = 5; print "$<\n"; sleep 9'))
+    assert.equal("5", p.stdout:read())
+    assert.same({ nil, "signal", 9 }, { p:stop(0) })
+    p:close()
+  end)
 end)
 
 describe("a detached init", function()

@@ -74,9 +74,10 @@ int nsL_launch(lua_State *L) {
     return 2;
 }
 
-/* 1 the launcher has nothing more to say, 0 not yet. The records are so short that they come whole. */
+/* 1 the launcher has nothing more to say, 0 not yet. The records are so short that they come whole. Who says so many has been
+ * taken its socket by the program. */
 static int read_records(struct process *p) {
-    for (;;) {
+    for (int i = 0; i < 256; i++) {
         struct record r;
         ssize_t n = recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
@@ -85,6 +86,7 @@ static int read_records(struct process *p) {
         p->heard = true;
         if (r.error != 0 || (p->init && r.step == p->init)) return 1;
     }
+    return 1;
 }
 
 /* The step that hangs: the launcher notes it in its copy of the plan. 0 if that cannot be read. */

@@ -52,15 +52,23 @@ static void note_status(struct process *p, int status) {
     p->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* The next record that an init has told, if there is one. A program that may trace its init can take its socket, and write without
+ * an end: whoever reads in a loop reads TOLD_MAX at a time. An init leaves fewer unread. */
+enum { TOLD_MAX = 256 };
+
+static bool read_told(const struct process *p, struct record *r, int flags) {
+    return recv(p->s.socket, r, sizeof *r, MSG_DONTWAIT | flags) == (ssize_t)sizeof *r;
+}
+
 /* What an init has told of the program's end, if it could. */
 static void note_told_status(struct process *p) {
     struct record r;
-    while (p->s.socket >= 0 && recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT) == (ssize_t)sizeof r)
+    for (int i = 0; i < TOLD_MAX && p->s.socket >= 0 && read_told(p, &r, 0); i++)
         if (r.step == INIT_STATUS)
             note_status(p, r.error);
         else if (r.step == INIT_MAXRSS)
-            p->usage.ru_maxrss = r.error; /* waitid counts as the init's what we had when it was made of us */
-        else if (r.step == INIT_LEFT)
+            p->usage.ru_maxrss = r.error;         /* waitid counts as the init's what we had when it was made of us */
+        else if (r.step == INIT_LEFT && p->alone) /* else all ends with the init */
             p->left = r.error;
 }
 
@@ -129,9 +137,8 @@ static int process_wait(lua_State *L) {
 static int told_stop(const struct process *p) {
     struct record r;
     int signal = 0;
-    while (recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT | MSG_PEEK) == (ssize_t)sizeof r && r.step != INIT_STATUS) {
-        recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT);
-        if (r.step == INIT_STOPPED) signal = WSTOPSIG(r.error);
+    for (int i = 0; i < TOLD_MAX && read_told(p, &r, MSG_PEEK) && r.step != INIT_STATUS; i++) {
+        if (read_told(p, &r, 0) && r.step == INIT_STOPPED) signal = WSTOPSIG(r.error);
     }
     return signal;
 }

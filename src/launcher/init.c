@@ -131,11 +131,13 @@ static void hand_on(int signals, long program, uint32_t flags) {
             sys(__NR_kill, program, infos[i].ssi_signo);
 }
 
-/* The host is gone, or wants the end. A program that is not ours to kill is left. */
+/* The host is gone, or wants the end. A program that is not ours to kill is left, or dies with us where we are process 1. */
 static void end_program(const struct player *p, long program, uint32_t flags, bool gone) {
     long r = sys(__NR_kill, program, SIGNAL_KILL);
     if (gone && !(flags & INIT_ALONE)) leave(0);
-    if (FAILED(r)) end(p, flags, SIGNAL_KILL);
+    if (!FAILED(r)) return;
+    if (!(flags & INIT_ALONE)) tell(p, INIT_STATUS, SIGNAL_KILL);
+    end(p, flags, SIGNAL_KILL);
 }
 
 _Noreturn static void serve(struct player *p, long program, uint32_t flags) {
