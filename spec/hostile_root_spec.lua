@@ -105,6 +105,19 @@ for _, way in ipairs(ways.list) do
       assert.matches("^refused: bind /etc/passwd on /srv", said)
     end)
 
+    it("with entries of any name has files of ours over others all the same", function()
+      for _, make in ipairs { "echo root >.ns", "mkdir .ns", "ln -s etc .ns" } do
+        local top, remove = world(way)
+        finally(remove)
+        sh(("cd %s/root && %s"):format(top, make))
+        local mounts = on("/srv/f", { { type = "file", data = "ours" } })
+        local spec, line = { root = top .. "/root", mounts = mounts }, "cat /srv/f; ls -d /.ns"
+        assert.equal("ours/.ns", ways.run(way, spec, line))
+        local old = machine.refuse("ENOSYS", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "mount_setattr")
+        assert.equal("ours/.ns", ways.run(way, spec, line, "true", old))
+      end
+    end)
+
     it("with pipes, sockets and devices in all places does not hang", function()
       local top, remove = world(way)
       finally(remove)

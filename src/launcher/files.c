@@ -57,9 +57,11 @@ static long cover(struct player *p, long directory, const char *path, const stru
 /* The new root has room for it, and is bindable for that moment. */
 static long cover_from_root(struct player *p, const char *path, const struct step *s, long mode) {
     long r = set_propagation(p->root, MS_PRIVATE, 0);
-    if (!FAILED(r)) r = cover(p, p->root, path, s, mode);
+    if (FAILED(r)) return r;
+    r = cover(p, p->root, path, s, mode);
     if (!FAILED(r)) r = sys(__NR_unlinkat, p->root, ".ns", 0);
-    return FAILED(r) ? r : set_propagation(p->root, MS_UNBINDABLE, 0);
+    long back = set_propagation(p->root, MS_UNBINDABLE, 0);
+    return FAILED(r) ? r : back;
 }
 
 /* A tmpfs that is there for that moment. */
@@ -71,10 +73,11 @@ static long cover_from_tmpfs(struct player *p, const char *path, const struct st
     return FAILED(r) ? r : old_close();
 }
 
+/* Any name may be taken in the new root: by an entry of a hostile root directory, too. A file without one cannot be mounted. */
 long cover_file(struct player *p, const char *path, const struct step *s, long mode) {
     long r = check_own(p, root_of(p));
-    if (r == -EROFS) return cover_from_tmpfs(p, path, s, mode);
-    return FAILED(r) ? r : cover_from_root(p, path, s, mode);
+    if (!FAILED(r)) r = cover_from_root(p, path, s, mode);
+    return r == -EROFS || r == -EEXIST ? cover_from_tmpfs(p, path, s, mode) : r;
 }
 
 /* A file of ours on the way, which has room for a path. */
