@@ -303,7 +303,8 @@ end)
 
 describe("a program that has changed its ids, which its init may not kill", function()
   machine.root_it("dies with its namespace, and that is its status", function()
-    local p = assert(ns.sandbox():caps { "setuid" }:stdout("pipe"):spawn("perl", "-e", '$| = 1; $< = $> = 5; print "$<\n"; sleep 9'))
+    local line = '$| = 1; $< = $> = 5; print "$<\n"; sleep 9'
+    local p = assert(ns.sandbox():caps { "setuid" }:stdout("pipe"):spawn("perl", "-e", line))
     assert.equal("5", p.stdout:read())
     assert.same({ nil, "signal", 9 }, { p:stop(0) })
     p:close()

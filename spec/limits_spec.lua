@@ -38,6 +38,24 @@ describe("rlimits", function()
     end)
   end
 
+  -- the kernel starts the handler of the host's core_pattern, as the host's root, where the limit is 0, too; not of 1
+  machine.it("user")("keep a crash in the sandbox from the host's handler, unless the box says otherwise", function()
+    local function core(box)
+      return (assert(box:run("/bin/cat", "/proc/self/limits")).stdout:match("\nMax core file size%s+(%S+)"))
+    end
+    local _, hard = limit("core")
+    local none = hard == "0" and "0" or "1"
+    assert.equal(none, core(ns.sandbox()))
+    assert.equal(none, core(ns.sandbox():rlimits { nofile = 64 }))
+    assert.equal("0", core(ns.sandbox():rlimits { core = 0 }))
+  end)
+
+  it("keep to a hard limit of 0, which forbids core dumps already", function()
+    local code = [[local r = require("ns").run { "grep", "core", "/proc/self/limits", rlimits = { core = 1 } }
+      print(r.stdout:match("size%s+(%S+)%s+(%S+)"))]]
+    assert.equal("0\t0\n", machine.host(code, { nobody = true, under = { "prlimit", "--core=0" } }).stdout)
+  end)
+
   it("refuses to raise a hard limit without the right to, by name", function()
     local said = machine.host([[print((select(2, require("ns").run { "true", rlimits = { core = 10 } })))]],
       { nobody = true, under = { "prlimit", "--core=5" } }).stdout

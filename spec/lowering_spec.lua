@@ -301,6 +301,12 @@ describe("limits", function()
     end
     assert.same({ "as -1 -1", "core 0 -1", "nofile 5 5" }, list)
   end)
+
+  it("of one byte for core dumps is not missed where none may be had", function()
+    for core, errno in pairs { [1] = constants.errno.EPERM, [2] = false } do
+      assert.equal(errno or nil, plans.only(plans.steps { "true", rlimits = { core = core } }, "rlimit")[1].ignore)
+    end
+  end)
 end)
 
 describe("0 is a value like any other:", function()

@@ -156,6 +156,7 @@ connect stdout to descriptor 1
 connect stderr to descriptor 2
 close all other descriptors
 make the init's descriptor for signals
+rlimit core 1:1
 drop capabilities from the bounding set
 umask 022
 set capabilities

@@ -195,6 +195,9 @@ end
 --- {nofile = 64, cpu = {soft = 1, hard = 2}, core = "unlimited"}: both limits, or each.
 privileges.check_rlimits = check.record(LIMITS)
 
+--- A core dump of one byte is what keeps the kernel from a handler: core(5). Under a hard limit of 0 nobody may have it.
+local function is_no_core(name, pair) return name == "core" and pair.soft == 1 and pair.hard == 1 end
+
 --- Limits, in the order of their names.
 -- @see setrlimit(2)
 function privileges.rlimits(value, _, add)
@@ -204,7 +207,7 @@ function privileges.rlimits(value, _, add)
   for _, name in ipairs(names) do
     local pair = value[name]
     add { op = "rlimit", which = constants.rlimit[name:upper()], value = pair.soft, limit = pair.hard, data = name,
-      word = "rlimits" }
+      ignore = is_no_core(name, pair) and constants.errno.EPERM or nil, word = "rlimits" }
   end
 end
 
