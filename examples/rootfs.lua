@@ -27,7 +27,7 @@ end
 --- A sandbox with this root in place of the system's. /proc, /dev and /tmp are new; their places are made in a root of the
 -- sandbox's own, to which the parts of the directory are bound. So nothing is made in the directory.
 local function box_in(directory)
-  return ns.sandbox():system(false):root(directory):hostname("rootfs")
+  return ns.sandbox():root(directory):hostname("rootfs")
 end
 
 if arg[1] then

@@ -140,6 +140,17 @@ describe("a box", function()
     assert.same({ map = "self" }, b:spec())
   end)
 
+  it("has a root directory in the place of the host's system, unless that is set after it", function()
+    assert.same({ root = "/srv" }, ns.box():system():root("/srv"):spec())
+    assert.same({ root = "/srv", system = true }, ns.box():root("/srv"):system():spec())
+    for _, root in ipairs { "/", "empty" } do
+      assert.same({ root = root, system = true }, ns.box():system():root(root):spec())
+    end
+    local b = ns.box():system()
+    assert.is_false(pcall(b.root, b, "srv"))
+    assert.same({ system = true }, b:spec())
+  end)
+
   it("keeps an object with getfd as it is", function()
     local path = os.tmpname()
     finally(function() os.remove(path) end)

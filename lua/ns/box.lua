@@ -249,6 +249,16 @@ function Box:env(name, value)
   return self
 end
 
+--- The root inside. A directory stands in the place of the host's system: `system` goes, as its /usr, /bin and /etc would
+-- cover those of the directory; a later box:system() brings it back.
+-- @tparam string value "/", "empty" or a directory
+-- @treturn Box itself
+function Box:root(value)
+  set(self, "root", value)
+  if value ~= "/" and value ~= "empty" then self.words.system = nil end
+  return self
+end
+
 --- Adds limits, by their names: box:rlimits{nofile = 64}; false takes one of the box's away.
 -- @tparam table add
 -- @treturn Box itself
