@@ -1,6 +1,7 @@
 --- Hints: why the system has refused, where it can be found out, and what helps. Each is provoked for real where this
 -- machine can; where it cannot, the files that tell are made up.
-local errno = require("ns.core").constants.errno
+local core = require "ns.core"
+local errno = core.constants.errno
 local hints = require "ns.hints"
 local machine = require "support.machine"
 local ns = require "ns"
@@ -199,7 +200,7 @@ describe("a refused clone says", function()
       under[#under + 1] = "unshare"
       under[#under + 1] = "-Ur"
     end
-    assert.matches("^ENOSPC\ta limit of .- is reached, or 32 levels of nesting$",
+    assert.matches("^ENOSPC\ta limit of .- is reached, here or outside .-, or 32 levels of nesting$",
       hint_of('{ "true", flags = "user" }', { nobody = true, under = under }))
   end)
 
@@ -408,6 +409,19 @@ describe("the hints for a machine that is made up", function()
     assert.matches("^user%.max_net_namespaces is 0: ",
       hint({ ["user/max_net_namespaces"] = "0\n" }, { op = "clone", namespaces = { net = true } }, "ENOSPC"))
     assert.matches("^a limit of user%.max_%*_namespaces is reached", hint({}, CLONE, "EUSERS"))
+  end)
+
+  it("name ids of the host that differ, as after seteuid", function()
+    local ids = core.ids
+    finally(function() core.ids = ids end)
+    for _, other in ipairs { "euid", "egid" } do
+      function core.ids()
+        local host = ids()
+        host[other] = host[other] + 1
+        return host
+      end
+      assert.matches("^your real and effective ids differ", hint({}, WRITE, "EACCES"))
+    end
   end)
 
   it("say nothing of what they do not know", function()

@@ -62,7 +62,7 @@ local function no_more_namespaces(step)
     local limit = sysctl(("user/max_%s_namespaces"):format(file))
     if limit == 0 then return ("user.max_%s_namespaces is 0: sysctl user.max_%s_namespaces=10000"):format(file, file) end
   end
-  return "a limit of user.max_*_namespaces is reached, or 32 levels of nesting"
+  return "a limit of user.max_*_namespaces is reached, here or outside (a disable_userns around us), or 32 levels of nesting"
 end
 
 local OF_A_NAMESPACE = { proc = "pid", sysfs = "net", mqueue = "ipc" }
@@ -87,6 +87,14 @@ local function has_ids(kind, first, count)
   for _, r in ipairs(subids.machine({})[kind]) do
     if first >= r[1] and first + count <= r[1] + r[3] then return true end
   end
+end
+
+--- /proc/self of one whose ids differ belongs to root, as the kernel lets nobody trace it.
+local function ids_differ(step)
+  local host = core.ids()
+  if host.uid == host.euid and host.gid == host.egid then return nil end
+  return (step.path:find("_map$") or step.path:find("/setgroups$"))
+    and "your real and effective ids differ, as after seteuid: make them the same before (setresuid, setresgid)"
 end
 
 local function map_refused(step)
@@ -222,6 +230,7 @@ local rows = {
   { "sysctl", "ENOENT", no_sysctl },
   { "sysctl", "EROFS", no_sysctl },
   { "write", "EPERM", map_refused },
+  { "write", "EACCES", ids_differ },
   { "write", "EACCES", map_refused },
   { "write", "ESRCH", function() return "/proc does not know our processes: mount one of this pid namespace" end },
   { "keyring", "EDQUOT", function()
