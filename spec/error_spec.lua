@@ -142,6 +142,11 @@ describe("exec says", function()
     end
   end)
 
+  user_it("that a lower of an overlay lies in another", function()
+    local box = ns.sandbox():overlay({ "/usr/share", "/usr" }, "/mnt"):argv("true")
+    assert.matches("^one of its directories lies in another", hint(box:spec()))
+  end)
+
   user_it("that the root of the spec has not what the host has", function()
     local expected = ("the host has %s, the root of this spec has not: give it with bind or ro_bind"):format(T)
     assert.equal(expected, hint(ns.sandbox():cwd(T):argv("true"):spec()))

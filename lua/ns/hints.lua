@@ -220,6 +220,7 @@ local rows = {
   { "overlay", "EINVAL", no_layer },
   { "overlay", "ENOENT", no_layer },
   { "overlay", "ENOTDIR", no_layer },
+  { "overlay", "ELOOP", function() return "one of its directories lies in another, or links lead in a circle" end },
   { "overlay", "EOPNOTSUPP", no_attributes },
   { "overlay", "EMFILE", function() return "RLIMIT_NOFILE is lower than the number of its directories" end },
   { "unshare", "ENOSPC", function() return no_more_namespaces { namespaces = { time = true } } end },
