@@ -142,7 +142,7 @@ describe("exec says", function()
     end
   end)
 
-  user_it("that a lower of an overlay lies in another", function()
+  machine.it("overlay")("that a lower of an overlay lies in another", function()
     local box = ns.sandbox():overlay({ "/usr/share", "/usr" }, "/mnt"):argv("true")
     assert.matches("^one of its directories lies in another", hint(box:spec()))
   end)
