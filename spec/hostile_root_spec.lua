@@ -135,6 +135,20 @@ for _, way in ipairs(ways.list) do
   end)
 end
 
+machine.describe("user", "mount")("a root directory with more entries than any has #system", function()
+  it("is refused by name, before they fill the host", function()
+    local way = machine.root and ways.root or ways.user
+    local top, remove = ways.directory(way)
+    finally(remove)
+    for _, links in ipairs { "for (1 .. 10001) { symlink 1, $_ }", "for (1 .. 1100) { symlink 1 x 4000, $_ }" } do
+      local setup = ("mount -t tmpfs -o mode=755 t %s && (cd %s && perl -e '%s')"):format(top, top, links)
+      local said = ways.run(way, { root = top, system = true }, "true", setup)
+      assert.equal("refused: open " .. top .. ": Argument list too long (E2BIG); a root directory may have 10000 entries, "
+        .. "and 4 MiB of names and links", said)
+    end
+  end)
+end)
+
 -- ---- while somebody exchanges ----
 
 --- Spawns again and again while the pairs of names below the root are exchanged; `count` of them must come about.

@@ -244,6 +244,7 @@ local rows = {
   { "tree", "ENOENT", no_source },
   { "open_tree", "ENOENT", no_source },
   { "open", "EXDEV", function() return "it leads into another root: give its place in this one" end },
+  { "open", "E2BIG", function() return "a root directory may have 10000 entries, and 4 MiB of names and links" end },
   { "tree", "EACCES", no_source },
   { "tree", "EINVAL", other_kind },
   { "remount", "EINVAL", function(step) return step.path .. " is no mount point: only a whole mount has attributes" end },

@@ -144,8 +144,12 @@ static int host_realpath(lua_State *L) {
     return 1;
 }
 
-/* Adds the name, and where it leads if it is a link, to the table on top of the stack. -1 and errno: it cannot be told */
-static int add_entry(lua_State *L, DIR *dir, const struct dirent *d, int number) {
+/* What a directory is read up to: each entry of a root is a mount, and whoever has made it may be an enemy. */
+enum { ENTRIES_MAX = 10000, ENTRIES_BYTES_MAX = 4 << 20 };
+
+/* Adds the name, and where it leads if it is a link, to the table on top of the stack: the bytes of both. -1 and errno: it cannot
+ * be told */
+static ssize_t add_entry(lua_State *L, DIR *dir, const struct dirent *d, int number) {
     char link[4096];
     bool may_be_link = d->d_type == DT_LNK || d->d_type == DT_UNKNOWN;
     ssize_t n = may_be_link ? readlinkat(dirfd(dir), d->d_name, link, sizeof link) : -1;
@@ -158,10 +162,24 @@ static int add_entry(lua_State *L, DIR *dir, const struct dirent *d, int number)
         lua_setfield(L, -2, "link");
     }
     lua_rawseti(L, -2, number);
-    return 0;
+    return (ssize_t)strlen(d->d_name) + (n > 0 ? n : 0);
 }
 
-/* entries(directory) -> {{name=, [link=]}, ...} sorted by nothing | nil, message, errno */
+/* Adds all entries to the table on top of the stack: 0, or an errno. */
+static int add_entries(lua_State *L, DIR *dir) {
+    ssize_t bytes = 0;
+    int count = 0;
+    for (struct dirent *d; errno = 0, (d = readdir(dir));) {
+        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0) continue;
+        if (count == ENTRIES_MAX || bytes > ENTRIES_BYTES_MAX) return E2BIG;
+        ssize_t more = add_entry(L, dir, d, ++count);
+        if (more < 0) return errno;
+        bytes += more;
+    }
+    return errno; /* of readdir, which says NULL at the end, too */
+}
+
+/* entries(directory) -> {{name=, [link=]}, ...} sorted by nothing | nil, message, errno: E2BIG, where there are too many */
 static int host_entries(lua_State *L) {
     DIR **dir = lua_newuserdata(L, sizeof *dir); /* an error below leaks no descriptor: see the metatable */
     *dir = NULL;
@@ -169,10 +187,7 @@ static int host_entries(lua_State *L) {
     *dir = opendir(luaL_checkstring(L, 1));
     if (!*dir) return nsL_done(L, -errno);
     lua_newtable(L);
-    int count = 0;
-    for (struct dirent *d; errno = 0, (d = readdir(*dir));)
-        if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 && add_entry(L, *dir, d, ++count) < 0) break;
-    int error = errno; /* of readdir, too, which says NULL in both cases */
+    int error = add_entries(L, *dir);
     closedir(*dir);
     *dir = NULL;
     return error ? nsL_done(L, -error) : 1;
