@@ -65,7 +65,7 @@ end
 --- name, compiler, machine as readelf says it, what runs it, is its plan packed?
 local MACHINES = {
   { "x86-64", "gcc", "X86-64", "" },
-  { "i386", "gcc -m32 -idirafter /usr/include/x86_64-linux-gnu", "80386", "", true },
+  { "i386", "gcc -m32 -idirafter /usr/include/x86_64-linux-gnu", "80386", "qemu-i386", true },
   { "aarch64", "aarch64-linux-gnu-gcc", "AArch64", "qemu-aarch64" },
   { "riscv64", "riscv64-linux-gnu-gcc", "RISC-V", "qemu-riscv64" },
   { "arm", "arm-linux-gnueabihf-gcc", "ARM", "qemu-arm" },
