@@ -64,7 +64,8 @@ end
 -- ---- lines ----
 
 --- How many lines of the readers in Lua have code, and how many of them the corpus runs.
-local READERS = { "check", "ids", "mounts", "namespaces", "options", "plan", "privileges", "root", "stdio" }
+local READERS = { "check", "elsewhere", "ids", "mounts", "namespaces", "options", "overlay", "plan", "privileges", "root",
+  "stdio", "subids" }
 
 local function lua_lines()
   local ran = {}

@@ -10,7 +10,7 @@
 
 #define QUICK __attribute__((no_sanitize("address", "undefined", "coverage")))
 
-enum { FILES = 32, LINES = 512 };
+enum { FILES = 64, LINES = 512 };
 
 __attribute__((section("__libfuzzer_extra_counters"))) static uint8_t counters[FILES * LINES];
 static uint32_t seen[FILES * LINES];

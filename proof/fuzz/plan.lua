@@ -4,6 +4,7 @@ local machine = require "fuzz.host"
 local core = require "ns.core"
 local errors = require "ns.error"
 local ids = require "ns.ids"
+local known = require "fuzz.known"
 local make_spec = require "fuzz.builder"
 local model = require "fuzz.model"
 local plan = require "ns.plan"
@@ -164,10 +165,11 @@ end
 return function(bytes)
   reader.start(bytes)
   local form = byte()
-  if form % 8 == 7 then return raw() end
+  local is_known = form % 64 == 63
+  if form % 8 == 7 and not is_known then return raw() end
   local host = make_host()
-  local spec, mistake, refused = plan.check(make_spec(), host)
+  local spec, mistake, refused = plan.check(is_known and known(byte(), byte()) or make_spec(), host)
   if not spec then return assert(refused and refused.refused or mistake:find(": ", 1, true)) end
   local steps = machine.try(lower, spec, host)
-  if type(steps) == "table" then encode_and_play(steps, form % 4 == 0) end
+  if type(steps) == "table" then encode_and_play(steps, is_known or form % 4 == 0) end
 end
