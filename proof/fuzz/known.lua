@@ -1,5 +1,5 @@
---- Sound specs, which together have every word and every kind of mount: where a few bytes begin with one of them they get
--- as far as the plan, and what further bytes add is on top of it.
+--- Specs by number, for every word, every kind of mount and the usual mistakes. The builder's bytes mean something else with
+-- each new word; these always get as far as they did, whatever the answers of the host are. At the end more may be added.
 local ALL = { "user", "mount", "pid", "net", "uts", "ipc", "cgroup", "time" }
 
 local mounts = {
