@@ -198,10 +198,14 @@ describe("finalizers that run during a start", function()
       end
       ns.run { "true" }
       local before = descriptors()
-      collectgarbage("setpause", 1)
-      collectgarbage("setstepmul", 10000)
+      local function collect(word, value)
+        if _VERSION == "Lua 5.5" then return collectgarbage("param", word, value) end
+        return collectgarbage("set" .. word, value)
+      end
+      collect("pause", 1)
+      collect("stepmul", 10000)
       for _ = 1, 100 do pcall(round) end
-      collectgarbage("setpause", 200)
+      collect("pause", 200)
       repeat until pcall(collectgarbage) and pcall(collectgarbage)
       local left = descriptors() - before
       local children = io.open(("/proc/self/task/%%d/children"):format(core.ids().pid)):read("*a")
