@@ -369,8 +369,8 @@ describe("a refusal says", function()
     _, message, _, detail = ns.sandbox():symlink("/etc/nope", "x"):spawn("true")
     assert.matches("^/etc/nope is not there, and is not made", detail.hint, message)
     for _, box in ipairs { ns.sandbox():ro_bind("/etc", "/etc/passwd"), ns.sandbox():file("/tmp", "x") } do
-      _, message, _, detail = box:spawn("true")
-      assert.equal("a directory goes onto a directory, a file onto a file", detail.hint, message)
+      local _, why, _, refusal = box:spawn("true")
+      assert.equal("a directory goes onto a directory, a file onto a file", refusal.hint, why)
     end
   end)
 
