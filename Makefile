@@ -20,7 +20,7 @@ LUA_PLACES = /usr/include/lua$(LUA_VERSION) /usr/local/include/lua$(LUA_VERSION)
 
 # LuaJIT loads what is built with the headers of 5.1
 VERSIONS = 5.1 5.2 5.3 5.4 $(if $(wildcard /usr/include/lua5.5/lua.h $(BUILD)/lua5.5),5.5)
-LUAS     = lua5.1 lua5.2 lua5.3 lua5.4 lua5.5 luajit
+LUAS     = lua5.1 lua5.2 lua5.3 lua5.4 luajit
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 LAUNCHER_CFLAGS = -std=gnu11 -Os $(WARNINGS) -Wconversion -ffreestanding -fno-stack-protector \

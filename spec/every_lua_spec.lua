@@ -1,5 +1,5 @@
 --- What the launcher gets is the same on every Lua. So what happens inside does not depend on the Lua: the sentences about
--- that, which have #system in their titles, are run by two of them (tools/test.sh).
+-- that, which have #system in their titles, are run by one of them (tools/test.sh).
 local machine = require "support.machine"
 local plans = require "support.plans"
 
