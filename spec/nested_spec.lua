@@ -22,7 +22,7 @@ end
 local HINT = "write /proc/self/uid_map: Operation not permitted (EPERM); user 0 can be mapped only with CAP_SETFCAP: "
   .. "start this as another user, or give the container the capability (docker: --cap-add SETFCAP)\n"
 
-describe("a sandbox in a sandbox", function()
+machine.describe("lua")("a sandbox in a sandbox", function()
   local own = core.ids().euid
 
   machine.it("user")("is refused to its user 0, which has no capabilities, with the reason", function()

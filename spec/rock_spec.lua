@@ -104,6 +104,7 @@ describe("an empty tree", function()
   it("is filled by make install, and emptied by make uninstall", function()
     local root = directory .. "/a root"
     local variables = ("LUA_VERSION=%s DESTDIR=%s PREFIX=%s"):format(VERSION, q(root), q("/opt/user's lua"))
+    if not include:find("^/usr/") then variables = variables .. " LUA_INCDIR=" .. q(include) end
     sh(project, "make install " .. variables)
     assert.equal("hello\n", hello(root .. "/opt/user's lua"))
     local outside = sh(root, "find . -type f ! -path './opt/*/lib/lua/*/ns/*' ! -path './opt/*/share/lua/*/ns/*'")

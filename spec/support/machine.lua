@@ -110,8 +110,8 @@ function machine.as_nobody(expression)
   return r.stdout .. r.stderr
 end
 
-local function try(spec)
-  spec.argv = { "true" }
+local function try(spec, ...)
+  spec.argv = { (...) or "true", select(2, ...) }
   local r, message = ns.run(spec)
   return r and r.ok and true or false, message or tostring(r)
 end
@@ -120,6 +120,8 @@ end
 local TRIES = {
   sandbox = function() return try(ns.sandbox():spec()) end,
   proc = function() return try { flags = "user,pid,mount", mount_proc = true } end,
+  -- this interpreter in a sandbox
+  lua = function() return try(ns.sandbox():spec(), machine.lua, "-v") end,
   root = function() return try { flags = machine.flags("mount"), root = "empty", system = true } end,
   -- a tree in /tmp that is given to a sandbox: root's kernel must map the ids of its file system
   tree = function()
