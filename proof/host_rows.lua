@@ -19,7 +19,7 @@ local BASE = "stdio process sandbox"
 local MOUNTS = "sandbox root mounts check"
 local FEW = "run sandbox check"
 
-host { name = "shared mounts", setup = "mount --make-rshared /", specs = MOUNTS }
+host { name = "shared mounts", setup = "mount --make-rshared /", specs = "sandbox check" }
 
 -- ---- virtual machines ----
 
@@ -63,8 +63,8 @@ local function docker(refused, caps)
     refused == REFUSED and "" or "build/refuse ENOSYS clone3 --", caps)
 end
 
-host { name = "docker", setup = docker(REFUSED_WITHOUT_ADMIN, CAPS), specs = BASE }
-host { name = "docker, with CAP_SYS_ADMIN", setup = docker(REFUSED, CAPS .. ",+sys_admin"), specs = BASE }
+host { name = "docker", setup = docker(REFUSED_WITHOUT_ADMIN, CAPS), specs = "stdio sandbox" }
+host { name = "docker, with CAP_SYS_ADMIN", setup = docker(REFUSED, CAPS .. ",+sys_admin"), specs = "stdio sandbox" }
 host { name = "read-only /sys", setup = "mount -o remount,bind,ro /sys", long = MOUNTS }
 
 -- ---- older kernels, stricter filters ----

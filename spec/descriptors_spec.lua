@@ -26,7 +26,7 @@ local SPECS = [[
   ns.sandbox(), ns.sandbox():rlimits { nofile = 16 }, ns.sandbox():init(false):rlimits { nofile = 16 },
 ]]
 
-describe("of the host's descriptors the program has none but its own", function()
+describe("of the host's descriptors the program has none but its own #system", function()
   local NOTHING = ("0 1 2 3\n"):rep(6) -- the shell itself has 3 for its look into the directory
 
   --- One command after the other.
@@ -68,7 +68,7 @@ describe("of the host's descriptors the program has none but its own", function(
   end)
 end)
 
-describe("a limit of descriptors", function()
+describe("a limit of descriptors #system", function()
   it("is the program's: an init, and what is looked after before, is not in its way", function()
     for _, n in ipairs { 0, 3, 4, 5, 6 } do
       local codes = {}
@@ -108,7 +108,7 @@ local LOOK = [[
   print join(", ", sort(@seen)), " in $name";
 ]]
 
-describe("the init, when the program's first instruction comes,", function()
+describe("the init, when the program's first instruction comes, #system", function()
   local directory, remove
 
   setup(function() directory, remove = machine.directory() end)
@@ -137,7 +137,7 @@ describe("the init, when the program's first instruction comes,", function()
   end)
 end)
 
-describe("a link in a hostile root directory", function()
+describe("a link in a hostile root directory #system", function()
   machine.it("user")("does not lead exec to a descriptor of the host", function()
     local directory, remove = machine.directory()
     os.execute(([[cd %s && mkdir -p root/usr root/proc root/data root/x ro && cp /bin/echo hostprog && chmod 755 hostprog

@@ -15,7 +15,7 @@ local function timed(f, ...)
   return results
 end
 
-describe("where /proc is that of another pid namespace", function()
+describe("where /proc is that of another pid namespace #system", function()
   -- outside, 2 has the child 3; inside, 2 and 3 are both programs of the host
   local OUTSIDE = [[
     pipe R, W;
@@ -68,7 +68,7 @@ describe("where /proc is that of another pid namespace", function()
   end)
 end)
 
-describe("a program that may not be signalled", function()
+describe("a program that may not be signalled #system", function()
   local directory, remove
 
   before_each(function()
@@ -127,7 +127,7 @@ describe("a program that may not be signalled", function()
   end)
 end)
 
-describe("a program that does not end, as somebody traces it", function()
+describe("a program that does not end, as somebody traces it #system", function()
   --- Traces without a word to the kernel when it ends.
   local TRACE = [[
     my $nr = `uname -m` =~ /x86_64/ ? 101 : 117;

@@ -22,7 +22,7 @@ local function stat(pid, field)
   return text and text:match(field .. ":%s*(%S+)")
 end
 
-describe("an init", function()
+describe("an init #system", function()
   it("is process 1, and the program is process 2, its child", function()
     assert.equal("2 1 1 2", sh(spec(), "cd /proc; echo $$ $PPID [0-9]*"))
   end)
@@ -196,7 +196,7 @@ describe("an init", function()
   end)
 end)
 
-describe("what the init shows of the host", function()
+describe("what the init shows of the host #system", function()
   local p
 
   before_each(function()
@@ -245,7 +245,7 @@ describe("what the init shows of the host", function()
   end)
 end)
 
-describe("from inside, the init", function()
+describe("from inside, the init #system", function()
   local PTRACE = [[exec perl -e '
     my $nr = `uname -m` =~ /x86_64/ ? 101 : 117;
     print syscall($nr, 16, 1, 0, 0) == -1 ? "refused " . ($! + 0) : "traced"; print "\n"']]
@@ -301,7 +301,7 @@ describe("from inside, the init", function()
   end)
 end)
 
-describe("a program that has changed its ids, which its init may not kill", function()
+describe("a program that has changed its ids, which its init may not kill #system", function()
   machine.root_it("dies with its namespace, and that is its status", function()
     local line = '$| = 1; $< = $> = 5; print "$<\n"; sleep 9'
     local p = assert(ns.sandbox():caps { "setuid" }:stdout("pipe"):spawn("perl", "-e", line))
@@ -311,7 +311,7 @@ describe("a program that has changed its ids, which its init may not kill", func
   end)
 end)
 
-describe("a detached init", function()
+describe("a detached init #system", function()
   it("outlives the handle and the host, and ends with its program", function()
     local mark = "2" .. os.time() % 100000 .. ".125"
     local code = ([[
@@ -336,7 +336,7 @@ describe("a detached init", function()
   end)
 end)
 
-describe("an init without a pid namespace", function()
+describe("an init without a pid namespace #system", function()
   it("is the program's parent, hands signals on, and tells its status", function()
     local p = assert(ns.spawn { "sh", "-c", "trap 'exit 7' USR1; echo $PPID; while :; do sleep 0.01; done", init = true,
       stdout = "pipe" })

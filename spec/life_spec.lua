@@ -60,7 +60,7 @@ local function gone(mark, name)
 end
 
 for _, way in ipairs(WAYS) do
-  describe(way.name .. ", whatever the program does, nothing is left of it", function()
+  describe(way.name .. ", whatever the program does, nothing is left of it #system", function()
     it("after stop", function()
       each(way, function(program)
         local p, mark = start(way, program)
@@ -112,7 +112,7 @@ for _, way in ipairs(WAYS) do
   end)
 end
 
-describe("a host that is killed", function()
+describe("a host that is killed #system", function()
   --- Runs Lua code that starts programs with $mark in a host of its own, kills that once `up` of them are there.
   local function killed(code, up, nobody)
     local mark = new_mark()
@@ -206,7 +206,7 @@ describe("a host that is killed", function()
   end)
 end)
 
-describe("the signal of the host's end", function()
+describe("the signal of the host's end #system", function()
   local ASK = [[exec perl -e 'my $nr = `uname -m` =~ /x86_64/ ? 157 : 167; my $s = pack "i", 0;
     syscall($nr, 2, $s); print unpack "i", $s']]
 

@@ -11,7 +11,7 @@ local RESOLVED = [[
   echo "nameserver of the host" >%s/run/stub/resolv.conf && mount --bind %s/run /run && mount --bind %s/etc /etc]]
 
 for _, way in ipairs(ways.list) do
-  describe("a link " .. way.name, function()
+  describe("a link " .. way.name .. " #system", function()
     local directory, remove
 
     before_each(function()

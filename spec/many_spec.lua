@@ -15,7 +15,7 @@ local CODE = [[
 ]]
 
 for _, way in ipairs(ways.list) do
-  describe("a box of nine hundred mounts " .. way.name, function()
+  describe("a box of nine hundred mounts " .. way.name .. " #system", function()
     local function said(limit)
       local under = { "sh", "-c", ("ulimit %s; exec \"$@\""):format(limit), "sh" }
       local code = CODE:format(way.user and "'user,mount,pid'" or "'mount,pid'", way.map and ("%q"):format(way.map) or "nil")

@@ -22,7 +22,7 @@ end
 local HINT = "write /proc/self/uid_map: Operation not permitted (EPERM); user 0 can be mapped only with CAP_SETFCAP: "
   .. "start this as another user, or give the container the capability (docker: --cap-add SETFCAP)\n"
 
-machine.describe("lua")("a sandbox in a sandbox", function()
+machine.describe("lua")("a sandbox in a sandbox #system", function()
   local own = core.ids().euid
 
   machine.it("user")("is refused to its user 0, which has no capabilities, with the reason", function()
@@ -53,7 +53,7 @@ machine.describe("lua")("a sandbox in a sandbox", function()
   end)
 end)
 
-describe("a root", function()
+describe("a root #system", function()
   --- What such a host says, with the options of machine.host.
   local function host(options, code)
     local r = machine.host(CODE .. code, options)

@@ -49,7 +49,7 @@ local include = machine.include
 local has_luarocks = VERSION ~= "5.5" and machine.sh({}, "command -v luarocks || true") ~= ""
 local rock_it = has_luarocks and it or function(title) pending(title .. " [no luarocks for Lua " .. VERSION .. "]") end
 
-describe("an empty tree", function()
+describe("an empty tree #system", function()
   local directory, remove, project, tree, rocks, staging
 
   setup(function()
@@ -116,7 +116,7 @@ describe("an empty tree", function()
   end)
 end)
 
-describe("a packager's build", function()
+describe("a packager's build #system", function()
   local directory, remove = machine.directory()
   local source, headers, mark = directory .. "/source", directory .. "/user's headers", directory .. "/mark.h"
 
