@@ -63,15 +63,15 @@ __attribute__((noinline)) static void wipe_stack(void) {
 /* Wipes all of the plan but what the steps from `next` on need. */
 static void wipe_plan(struct plan *plan, struct step *next) {
     char *bytes = (char *)plan;
-    struct step *first = (struct step *)(bytes + plan->steps), *end = first + plan->count;
+    struct step *first = (struct step *)(bytes + plan->steps), *after = first + plan->count;
     uint32_t kept = plan->size & ~7u;
-    for (const struct step *s = next; s < end; s++) {
+    for (const struct step *s = next; s < after; s++) {
         const uint32_t offsets[] = {s->path, s->source, s->type, s->data, s->paths, s->argv, s->env, s->options};
         for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++)
             if (offsets[i] && offsets[i] < kept) kept = offsets[i];
     }
     wipe(first, next);
-    wipe(end, bytes + kept);
+    wipe(after, bytes + kept);
 }
 
 /* ---- its life ---- */
