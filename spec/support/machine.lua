@@ -136,6 +136,8 @@ local TRIES = {
   end,
 }
 
+TRIES.python = function() return try({}, "/usr/bin/python3", "-V") end
+
 -- Libraries that a Lua may be without.
 for _, name in ipairs { "cqueues", "luv", "socket" } do
   TRIES[name] = function()
