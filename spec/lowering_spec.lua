@@ -292,6 +292,35 @@ describe("proc", function()
   end)
 end)
 
+describe("the sources of mounts", function()
+  local function words(spec)
+    local list = {}
+    for _, step in ipairs(plans.steps(spec)) do
+      if ({ lookup = true, newroot = true, tree = true, overlay = true })[step.op] and step.word ~= "root" then
+        list[#list + 1] = ("%s %s"):format(step.op, step.op == "lookup" and step.path .. "=" .. step.to
+          or step.fd or step.source and (step.options or {})[1] or step.source)
+      elseif step.op == "newroot" then
+        list[#list + 1] = "newroot"
+      end
+    end
+    return list
+  end
+
+  local MOUNTS = { { type = "bind", source = "/a" }, { type = "overlay", target = "/o", lower = "/l", upper = "/u",
+    work = "/w" }, { type = "bind", source = "/b", nofollow = true } }
+
+  it("are looked up before there is a new root, to which a link might lead, at numbers that are free", function()
+    assert.same({ "lookup /a=3", "lookup /u=4", "lookup /w=6", "lookup /l=7", "newroot", "tree 3",
+      "overlay lowerdir=/proc/self/fd/7", "tree /b" },
+      words { "/x", flags = "mount", root = "empty", mounts = MOUNTS, fds = { [5] = 1 } })
+  end)
+
+  it("are looked up when it is their turn where there is no new root", function()
+    assert.same({ "tree /a", "lookup /u=3", "lookup /w=4", "lookup /l=5", "overlay lowerdir=/proc/self/fd/5", "tree /b" },
+      words { "/x", flags = "mount", mounts = MOUNTS })
+  end)
+end)
+
 describe("limits", function()
   it("come in the order of their names, each with both values", function()
     local list = {}

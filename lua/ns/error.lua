@@ -48,6 +48,7 @@ local READS = {
   fs = function(s) return ("mount %s on %s"):format(s.type, s.path) end,
   tree = function(s) return ("bind %s on %s"):format(s.from or s.source or ("descriptor %d"):format(s.fd), s.path) end,
   overlay = function(s) return ("mount overlay of %s on %s"):format(s.source, s.path) end,
+  lookup = function(s) return ("look up %s"):format(s.path) end,
   hold = function(s) return ("keep %s of the host at hand"):format(s.path) end,
   newroot = function() return "make the new root" end,
   pivot = function() return "pivot_root" end,
@@ -82,6 +83,7 @@ end
 
 --- nil, message, errno, detail for a step that the system refused; `steps`: the plan that it is in.
 function errors.refused(step, errno, steps)
+  step = step.of or step
   local code, hint = errors.code(errno), hints.find(step, errno, steps)
   local message = ("%s: %s (%s)"):format(errors.describe(step), core.strerror(errno), code)
   if hint then message = message .. "; " .. hint end

@@ -27,7 +27,7 @@ local function more_of(step)
   local more = {}
   attributes(step, more)
   if step.op == "write" or step.op == "sysctl" then more[1] = step.data:gsub("%s+$", ""):gsub("\n", ", ") end
-  for _, option in ipairs(step.options or {}) do more[#more + 1] = option end
+  for _, option in ipairs((step.op == "overlay" and step.of or step).options or {}) do more[#more + 1] = option end
   for i = 2, #(step.argv or {}) do more[#more + 1] = ("%q"):format(step.argv[i]) end
   more[#more + 1] = step.note
   return #more > 0 and (" (%s)"):format(table.concat(more, ", ")) or ""

@@ -6,6 +6,7 @@ require("ns.core").nojit()
 local check = require "ns.check"
 local elsewhere = require "ns.elsewhere"
 local core = require "ns.core"
+local lookups = require "ns.lookups"
 local overlay = require "ns.overlay"
 
 local mounts = {}
@@ -79,6 +80,8 @@ end
 local bind_fields = { source = source, target = check_target, nofollow = check.boolean, ro = check.boolean,
   dev = check.boolean, suid = check.boolean, exec = check.boolean, try = check.boolean, idmap = idmap }
 
+local NO_LINK, LOOKED_UP = 1, 2 -- which, of op_tree
+
 --- The tree is the host's own descriptor if it had to open it; else the launcher takes it by its path. At the path of a
 -- descriptor somebody may have put something else: then the launcher refuses it.
 local function bind(m, add, host)
@@ -90,10 +93,10 @@ local function bind(m, add, host)
   elseif tree then
     step.fd, step.from = tree, type(m.source) == "string" and m.source or nil
   else
-    local real = m.real and m.real[m.source] -- ns.trees
-    step.source, step.from, step.ignore = real or m.source, real and m.source, m.try and ENOENT or nil
-    step.which = (m.nofollow or real) and 1 or nil
-    step.note = host.notes and host.notes[m]
+    local found = lookups.number(m, m.source, host)
+    step.ignore, step.note = m.try and ENOENT or nil, host.notes and host.notes[m]
+    step.source, step.from, step.fd = not found and m.source or nil, found and m.source, found
+    step.which = found and LOOKED_UP or m.nofollow and NO_LINK or nil
   end
   add(step)
 end
@@ -186,6 +189,7 @@ mounts.kinds = {
     add(fs("mqueue", m, nil, NOSUID + NODEV + NOEXEC))
   end },
   overlay = { requires = { "lower" }, together = overlay.check_together, steps = function(m, add, host)
+    lookups.add(m, add, host, overlay.step(m, host, 0))
     add(overlay.step(m, host, attributes(m)))
   end, fields = with(with(place, flags), { lower = overlay.check_lower, upper = check.absolute, work = check.absolute,
     idmap = idmap }) },
@@ -260,6 +264,15 @@ local function size_of(t)
 end
 
 local PLAN_ROOM = 48 * 2 ^ 20 -- a plan is bounded (src/core/plan.c), and argv and env want to be in it, too
+
+--- The steps that look up what the mounts of the list are made of.
+function mounts.lookups(list, add, host)
+  for _, m in ipairs(list) do
+    local as_told = m.type == "overlay" and overlay.step(m, host, 0)
+      or { op = "tree", source = m.source, path = m.target, word = "mounts" }
+    lookups.add(m, add, host, as_told)
+  end
+end
 
 --- A list of mounts.
 function mounts.check(value, where)

@@ -10,6 +10,7 @@ require("ns.core").nojit()
 local check = require "ns.check"
 local constants = require("ns.core").constants
 local ids = require "ns.ids"
+local lookups = require "ns.lookups"
 local mounts = require "ns.mounts"
 local namespaces = require "ns.namespaces"
 local privileges = require "ns.privileges"
@@ -87,6 +88,7 @@ end
 
 --- A root of our own, and all mounts in it. Without the word root they go onto the host's tree, as seen inside.
 local function build_root(_, spec, add, host)
+  mounts.lookups(spec.mounts or {}, add, host)
   add { op = "newroot", options = { "mode=0755" }, flags = 6, word = "root" }
   mounts.steps(spec.parts or {}, add, host)
 end
@@ -99,6 +101,7 @@ end
 -- It is lifted for that time.
 local function lift_limit(_, spec, add, host)
   local count = #(spec.parts or {}) + #(spec.mounts or {})
+  for _, m in ipairs(spec.mounts or {}) do count = count + lookups.count(m) end
   if count < 32 then return end
   local soft, hard = host.nofile()
   if soft == hard or 3 * count + 64 < soft then return end

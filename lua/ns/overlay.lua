@@ -3,6 +3,7 @@
 require("ns.core").nojit()
 local check = require "ns.check"
 local core = require "ns.core"
+local lookups = require "ns.lookups"
 
 local overlay = {}
 
@@ -26,20 +27,37 @@ function overlay.check_together(m, where)
   end
 end
 
---- The step for a mount. In a user namespace an overlay cannot mark its files by trusted.*: it does it by user.* there.
-function overlay.step(m, host, flags)
-  local options, real = {}, m.real or {} -- ns.trees
-  local tree = host.trees and host.trees[m]
-  for i, path in ipairs(tree and {} or m.lower) do options[i] = "lowerdir=" .. (real[path] or path) end
+--- The options of an overlay, in which each path is as `name` says it. In a user namespace an overlay cannot mark its files by
+-- trusted.*: it does it by user.* there.
+local function options_of(m, tree, own, name)
+  local options = {}
+  for i, path in ipairs(tree and {} or m.lower) do options[i] = "lowerdir=" .. name(path) end
   if m.upper then
-    options[#options + 1] = "upperdir=" .. (real[m.upper] or m.upper)
-    options[#options + 1] = "workdir=" .. (real[m.work] or m.work)
+    options[#options + 1] = "upperdir=" .. name(m.upper)
+    options[#options + 1] = "workdir=" .. name(m.work)
   end
-  local own = host.uid_map or host.nested and host.nested()
   if own then options[#options + 1] = "userxattr" end
-  return { op = "overlay", path = m.target, options = options, fd = tree or nil, flags = flags,
-    value = not m.upper and not m.ro and 1 or nil, which = own and 1 or nil, source = m.lower[1],
-    note = host.notes and host.notes[m], word = "mounts" }
+  return options
+end
+
+local function itself(path) return path end
+
+--- The step for a mount.
+function overlay.step(m, host, flags)
+  local tree = host.trees and host.trees[m]
+  local own = host.uid_map or host.nested and host.nested()
+  local function found(path)
+    local number = lookups.number(m, path, host)
+    return number and ("/proc/self/fd/%d"):format(number) or path
+  end
+  local function step(name)
+    return { op = "overlay", path = m.target, options = options_of(m, tree, own, name), fd = tree or nil, flags = flags,
+      value = not m.upper and not m.ro and 1 or nil, which = own and 1 or nil, source = m.lower[1],
+      note = host.notes and host.notes[m], word = "mounts" }
+  end
+  local one = step(found)
+  one.of = step(itself)
+  return one
 end
 
 --- The first mount below a directory in the text of mountinfo.

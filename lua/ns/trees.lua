@@ -88,16 +88,6 @@ local function open_one(m, idmap, spec, host, bag, make_user)
   return nil, step, why
 end
 
---- The paths that the launcher goes by, without links, in {[path] = path}: it has its new root over "/", and a link that
--- climbs to "/" would lead it there. What cannot be told here, the launcher is left to refuse.
-local function real_paths(m)
-  local real = {}
-  for _, list in ipairs { { m.source }, m.lower or {}, { m.upper, m.work } } do
-    for _, path in ipairs(list) do real[path] = type(path) == "string" and core.realpath(path) or nil end
-  end
-  return real
-end
-
 --- Opens what the checked spec wants in the `bag`: {[mount] = descriptor, or false for one that is only tried and missing};
 -- or nil, step, errno. `make_user(uid, gid)` gives the path of a user namespace with these maps.
 function trees.open(list, spec, host, bag, make_user)
@@ -109,11 +99,10 @@ function trees.open(list, spec, host, bag, make_user)
       if errno then return nil, step, errno end
       opened[m] = fd
     end
-    if m.type == "overlay" and (opened[m] or not spec.flags.user) then
+    if m.type == "overlay" and opened[m] then
       local step, errno = overlay.uncovers(m, host)
       if step then return nil, step, errno end
     end
-    if spec.root and (m.source or m.lower) and not (opened[m] or m.nofollow) then m.real = real_paths(m) end
   end
   return opened
 end

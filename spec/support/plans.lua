@@ -13,6 +13,7 @@ function plans.host(more)
   local host = { euid = 0, egid = 0, ends = { [0] = 0, 1, 2 }, slave = 9, subuid = "/no/subuid", subgid = "/no/subgid" }
   function host.environ() return { "PATH=/usr/bin:/bin", "HOME=/root", "LANG=C" } end
   function host.arg_max() return 2097152 end
+  function host.nofile() return 1024, 1048576 end
   function host.realpath(path) return path end
   function host.access() return true end
   function host.entries()

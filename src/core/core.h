@@ -42,7 +42,7 @@ int ns_send_plan(struct spawned *, const struct plan *);
 int ns_above_stdio(int fd);
 
 /* image.c: knows no Lua */
-bool ns_have_image(struct launcher *);
+bool ns_have_image(struct launcher *, bool copy);
 void ns_image_used(struct launcher *);
 void ns_drop_image(struct launcher *);
 bool ns_next_way(struct launcher *, int error);

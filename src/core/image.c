@@ -55,7 +55,7 @@ static int make_memfd(void) {
 static int make_file_in(const char *directory) {
     struct statvfs s;
     char path[32];
-    if (!directory || statvfs(directory, &s) < 0 || s.f_flag & ST_NOEXEC) return -1;
+    if (!directory || statvfs(directory, &s) < 0 || s.f_flag & ST_NOEXEC) return errno = EACCES, -1;
     int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0500);
     if (fd < 0) return -1;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
@@ -64,14 +64,20 @@ static int make_file_in(const char *directory) {
     return ns_above_stdio(again);
 }
 
-/* Without a name. EACCES: there is no such directory. */
+static bool may_pass(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOSPC || error == EDQUOT;
+}
+
+/* Without a name. EACCES: there is no such directory; another errno: there may be one the next time. */
 static int make_file(void) {
     const char *places[] = {getenv("TMPDIR"), getenv("XDG_RUNTIME_DIR"), "/dev/shm", "/tmp", "/var/tmp"};
+    int error = EACCES;
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         int fd = make_file_in(places[i]);
         if (fd >= 0) return fd;
+        if (may_pass(errno)) error = errno;
     }
-    return errno = EACCES, -1;
+    return errno = error, -1;
 }
 
 /* A host may close descriptors that it does not know, and open others under the same number: never execute or close those. */
@@ -89,17 +95,18 @@ bool ns_next_way(struct launcher *l, int error) {
 }
 
 /* Makes what is executed, where that is not there yet. False, with errno: it cannot be executed, from now on, or this time if
- * what is missing may come back. */
-bool ns_have_image(struct launcher *l) {
+ * what is missing may come back. Who must not be a copy of us has a file tried for it again: the refusals that have led to the
+ * copies may be gone. */
+bool ns_have_image(struct launcher *l, bool copy) {
     struct stat s;
-    if (l->way == BY_COPY) return errno = EACCES, false;
+    if (l->way == BY_COPY && copy) return errno = EACCES, false;
     if (still_ours(l)) return true;
     l->fd = l->way == BY_MEMFD ? make_memfd() : make_file();
     if (l->fd < 0 || fstat(l->fd, &s) < 0) {
         int error = errno;
         if (l->fd >= 0) close(l->fd);
         l->fd = -1;
-        return ns_next_way(l, error) ? ns_have_image(l) : (errno = error, false);
+        return ns_next_way(l, error) ? ns_have_image(l, copy) : (errno = error, false);
     }
     l->device = s.st_dev;
     l->inode = s.st_ino;
@@ -114,5 +121,5 @@ void ns_drop_image(struct launcher *l) {
 /* The child has its own descriptor. A memfd is sealed, and good for all. A program that has got hold of a file might write it when
  * nobody executes it any more: the next launch has another one. */
 void ns_image_used(struct launcher *l) {
-    if (l->way == BY_FILE) ns_drop_image(l);
+    if (l->way != BY_MEMFD) ns_drop_image(l);
 }

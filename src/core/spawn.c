@@ -148,7 +148,7 @@ static long clone_any(struct spawned *s, struct launcher *l, int socket, const i
     bool room = keep(b, socket);
     for (size_t i = 0; i < count; i++) room = room && keep(b, kept[i]);
     if (!room) return -EMFILE;
-    bool image = ns_have_image(l);
+    bool image = ns_have_image(l, copy);
     if (!image && !copy) return s->step = "execveat", -errno;
     b->launcher = l->fd;
     long (*one)(struct spawned *, struct boarding *) = image ? clone_shared : clone_copy;

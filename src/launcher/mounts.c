@@ -49,21 +49,24 @@ long op_fs(struct player *p, const struct step *s) {
     return closed(fd, FAILED(r) ? r : attach(p, fd, plan_string(p, s->path)));
 }
 
+enum { NO_LINK = 1, LOOKED_UP = 2 };
+
 static long open_source(struct player *p, const struct step *s) {
     const char *source = plan_string(p, s->source);
     struct open_how how = {O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS};
+    if (s->which == LOOKED_UP) return s->ignore && is_same(s->fd, p->socket) ? -ENOENT : s->fd;
     if (s->value) return open_place(p, source, 0);
     if (!s->which) return sys(__NR_openat, p->held, source, O_PATH | O_CLOEXEC);
     return sys(__NR_openat2, p->held, source, &how, sizeof how);
 }
 
 /* A part of the host's tree on path: that of `fd`, detached, or of source. flags: MOUNT_ATTR_* for all mounts in it; value:
- * source is beneath the new root; which: there is no link in source; to: source is the file of the descriptor fd; mode: a part
- * of a root */
+ * source is beneath the new root; which: there is no link in source (1), or it has been looked up as fd (2); to: source is the
+ * file of the descriptor fd; mode: a part of a root */
 long op_tree(struct player *p, const struct step *s) {
     const char *path = plan_string(p, s->path);
     long (*put)(struct player *, long, const char *) = s->mode ? attach_part : attach;
-    if (!s->source) {
+    if (!s->source && s->which != LOOKED_UP) {
         long r = set_attributes(s->fd, s->flags, 0, 1);
         return closed(s->fd, FAILED(r) ? r : put(p, s->fd, path));
     }

@@ -8,6 +8,7 @@
 #include <linux/stat.h>
 #include <stddef.h>
 
+#include "mountinfo.h"
 #include "places.h"
 #include "sys.h"
 #include "trees.h"
@@ -23,15 +24,6 @@
 #define FILE_STAGE "/proc/version"
 
 static long open_path(const char *path) { return sys(__NR_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC); }
-
-static long add_text(char *to, size_t room, size_t *n, const char *text) {
-    for (; *text; text++) {
-        if (*n + 1 >= room) return -E2BIG;
-        to[(*n)++] = *text;
-    }
-    to[*n] = 0;
-    return 0;
-}
 
 long old_fs(const char *type, char **options, uint64_t flags) {
     char data[4096] = "";
@@ -72,45 +64,13 @@ long old_propagation(long tree, uint64_t kind, int recursive) {
 
 /* ---- attributes: a remount wants all flags of a mount, and knows no mounts below it; mountinfo tells both ---- */
 
-enum { TEXT_MAX = 4 << 20, IDS_MAX = 1 << 16 };
+enum { IDS_MAX = 1 << 16 };
 
 struct table {
     char text[TEXT_MAX];
     long ids[IDS_MAX]; /* of the mounts found */
     size_t count;
 };
-
-static long read_text(const char *path, char *to, size_t room) {
-    long fd = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), r = 0;
-    if (FAILED(fd)) return fd;
-    size_t n = 0;
-    while (n + 1 < room && !FAILED(r = sys(__NR_read, fd, to + n, room - 1 - n)) && r > 0) n += (size_t)r;
-    sys(__NR_close, fd);
-    to[n] = 0;
-    return FAILED(r) ? r : r > 0 ? -E2BIG : 0;
-}
-
-static long number_at(const char *s) {
-    unsigned long n = 0;
-    while (*s == ' ' || *s == '\t') s++;
-    for (; *s >= '0' && *s <= '9'; s++) n = n * 10 + (unsigned long)(*s - '0');
-    return (long)n;
-}
-
-/* The n-th field of a line, from 1. */
-static const char *field(const char *line, int n) {
-    while (--n > 0) {
-        while (*line && *line != ' ' && *line != '\n') line++;
-        if (*line == ' ') line++;
-    }
-    return line;
-}
-
-static int starts_with(const char *s, const char *with) {
-    for (; *with; s++, with++)
-        if (*s != *with) return 0;
-    return 1;
-}
 
 /* From fdinfo: before Linux 5.8. */
 static long told_mount_id(long fd) {
@@ -149,21 +109,6 @@ static uint64_t flags_in(const char *options) {
     return flags;
 }
 
-/* Copies a path as mountinfo writes it: "\040" is a blank. */
-static long add_path(char *to, size_t room, size_t *n, const char *path) {
-    for (; *path && *path != ' '; path++) {
-        if (*n + 1 >= room) return -E2BIG;
-        if (*path == '\\' && path[1] && path[2] && path[3]) {
-            to[(*n)++] = (char)((path[1] - '0') * 64 + (path[2] - '0') * 8 + (path[3] - '0'));
-            path += 3;
-        } else {
-            to[(*n)++] = *path;
-        }
-    }
-    to[*n] = 0;
-    return 0;
-}
-
 /* What a line of mountinfo tells of, reached from the tree itself: `at` is where that lies. */
 static long open_line(long tree, const char *at, const char *line) {
     char path[4300], name[32];
@@ -172,7 +117,7 @@ static long open_line(long tree, const char *at, const char *line) {
     add_text(path, sizeof path, &n, path_of(tree, name));
     if (!(at[0] == '/' && at[1] == ' '))
         while (*at && *at != ' ' && *at == *target) at++, target++;
-    long r = add_path(path, sizeof path, &n, target);
+    long r = unescape(path, sizeof path, &n, target);
     return FAILED(r) ? r : open_path(path);
 }
 
@@ -192,11 +137,6 @@ static int is_in(const struct table *t, long id) {
     for (size_t i = 0; i < t->count; i++)
         if (t->ids[i] == id) return 1;
     return 0;
-}
-
-static const char *next_line(const char *line) {
-    while (*line && *line != '\n') line++;
-    return *line ? line + 1 : line;
 }
 
 static const char *find_line(const struct table *t, long id) {

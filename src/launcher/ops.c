@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "launcher.h"
+#include "mountinfo.h"
 #include "ops.h"
 #include "sys.h"
 #include "trees.h"
@@ -144,15 +145,30 @@ static long op_loopback(struct player *p, const struct step *s) {
     return r;
 }
 
-/* fd becomes to. flags: O_CLOEXEC for a stop on the way. A number that the socket has taken is given up by the socket. */
-static long op_dup(struct player *p, const struct step *s) {
-    if (s->to == p->socket) {
+/* A number that the socket has taken is given up by the socket. */
+static long dup_to(struct player *p, int fd, int to, uint64_t flags) {
+    if (to == p->socket) {
         long moved = sys(__NR_fcntl, p->socket, F_DUPFD_CLOEXEC, 3);
         if (FAILED(moved)) return moved;
         p->socket = (int)moved;
     }
-    long r = s->fd == s->to ? sys(__NR_fcntl, s->fd, F_SETFD, 0) : sys(__NR_dup3, s->fd, s->to, s->flags);
+    long r = fd == to ? sys(__NR_fcntl, fd, F_SETFD, flags ? FD_CLOEXEC : 0) : sys(__NR_dup3, fd, to, flags);
     return FAILED(r) ? r : 0;
+}
+
+/* fd becomes to. flags: O_CLOEXEC for a stop on the way */
+static long op_dup(struct player *p, const struct step *s) { return dup_to(p, s->fd, s->to, s->flags); }
+
+/* path: found now, and the descriptor `to` for a later step, which has another root by then. which: EINVAL if a mount lies
+ * below it. Where it may be missing, and is, our socket has that number: free, it would be something else's soon. */
+static long op_lookup(struct player *p, const struct step *s) {
+    long fd = sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_PATH | O_CLOEXEC);
+    if (FAILED(fd) && s->ignore && fd == -(long)s->ignore) return dup_to(p, p->socket, s->to, O_CLOEXEC);
+    if (FAILED(fd)) return fd;
+    long r = s->which ? mount_below(fd) : 0;
+    r = r > 0 ? -EINVAL : FAILED(r) ? r : dup_to(p, (int)fd, s->to, O_CLOEXEC);
+    if (fd != s->to) sys(__NR_close, fd);
+    return r;
 }
 
 /* An error that lets the search through PATH go on, as execvp(3) does it. It leaves out what is too long for a path. */
@@ -232,6 +248,7 @@ const struct op ns_ops[] = {
     {"controlling", op_controlling},
     {"loopback", op_loopback},
     {"dup", op_dup},
+    {"lookup", op_lookup},
     {"close", op_close},
     {"newroot", op_newroot},
     {"hold", op_hold},
