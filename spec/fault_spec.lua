@@ -60,6 +60,15 @@ describe("a call that fails in a start", function()
     assert.matches("^nil\tidmap /etc: Cannot allocate memory %(ENOMEM%)", r.stdout .. r.stderr)
   end)
 
+  machine.it("user", "pid")("and has led to copies of the host is tried again for what must be no copy", function()
+    local said = with_fault("fchmod:error=EPERM:when=1..5", [[
+      print(ns.run({ "true" }).ok)
+      local r
+      for _ = 1, 6 do r = ns.run { "true", flags = "user,pid", init = true } or r end
+      print(r and r.ok)]])
+    assert.equal("true\ntrue\n", said)
+  end)
+
   it("for the lack of a descriptor has the launcher copied that one time", function()
     local said = with_fault("memfd_create:error=EMFILE:when=1", [[
       io.stdout:setvbuf("no")

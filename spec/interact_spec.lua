@@ -26,8 +26,8 @@ describe("interact", function()
   it("gives the program the size of the window, and its changes", function()
     local t = at.open()
     t.p:resize(31, 97)
-    t.type(at.host([[print(ns.spawn({ "sh", "-c", "trap 'stty size; exit' WINCH; stty size; while :; do sleep 0.02; done",
-      pty = true }):interact())]] .. "\n") .. "\n")
+    local line = "trap 'stty size' WINCH; stty size; until [ \"$(stty size)\" = '44 111' ]; do :; done; true"
+    t.type(at.host(([[print(ns.spawn({ "bash", "-c", %q, pty = true }):interact())]]):format(line) .. "\n") .. "\n")
     t.expect("31 97\r\n")
     t.p:resize(44, 111)
     t.expect("44 111\r\n")

@@ -68,7 +68,7 @@ describe("a terminal of its own", function()
   -- a job in the foreground that does not hear it leaves the program to be told as the leader of its session
   machine.it("user", "pid", "mount")("tells the program when it hangs up, with an init as without one", function()
     for _, words in ipairs { {}, { init = true }, { flags = "user,pid,mount", mount_proc = true, init = true } } do
-      local b = ns.box(words):argv("bash", "-i"):pty():env { PS1 = "$ ", HISTFILE = false }
+      local b = ns.box(words):argv("bash", "-i"):pty():env { PS1 = "$ ", HISTFILE = false, HOME = "/" }
       local p = assert(b:spawn())
       p.pty:write("nohup sleep 20 >/dev/null 2>&1\n")
       assert.same({ nil, "timeout" }, { p:wait(1) })
@@ -82,7 +82,7 @@ describe("a terminal of its own", function()
   it("has the size that was asked for, and the program sees it change", function()
     assert.equal("24 80\n", shown("stty size"))
     assert.equal("7 132\n", shown("stty size", { pty = { rows = 7, cols = 132 } }))
-    local p = ready("trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.02; done")
+    local p = ready("trap 'stty size; exit' WINCH; echo ready; while :; do :; done")
     assert.is_true(p:resize(40, 100))
     assert.equal("40 100\r", p.pty:read())
     p:close()
@@ -108,7 +108,7 @@ describe("a terminal of its own", function()
       assert.same({ nil, "signal", 2 }, { p:wait(5) })
       p:close()
     end
-    local p = ready("trap 'echo caught; exit 4' INT; echo ready; while :; do sleep 0.02; done",
+    local p = ready("trap 'echo caught; exit 4' INT; echo ready; while :; do :; done",
       { flags = NEW_PID, init = true })
     p.pty:write("\3")
     assert.matches("caught\r\n$", p.pty:read("*a"))
