@@ -293,16 +293,16 @@ describe("proc", function()
 end)
 
 describe("the sources of mounts", function()
-  local function words(spec)
+  local TELLS = {
+    lookup = function(s) return ("look up %s as %d"):format(s.path, s.to) end,
+    newroot = function() return "newroot" end,
+    tree = function(s) return ("tree %s"):format(s.fd or s.source) end,
+    overlay = function(s) return ("overlay %s"):format(s.options[1]) end,
+  }
+
+  local function words(spec, more)
     local list = {}
-    for _, step in ipairs(plans.steps(spec)) do
-      if ({ lookup = true, newroot = true, tree = true, overlay = true })[step.op] and step.word ~= "root" then
-        list[#list + 1] = ("%s %s"):format(step.op, step.op == "lookup" and step.path .. "=" .. step.to
-          or step.fd or step.source and (step.options or {})[1] or step.source)
-      elseif step.op == "newroot" then
-        list[#list + 1] = "newroot"
-      end
-    end
+    for _, s in ipairs(plans.steps(spec, more)) do list[#list + 1] = TELLS[s.op] and TELLS[s.op](s) end
     return list
   end
 
@@ -310,13 +310,14 @@ describe("the sources of mounts", function()
     work = "/w" }, { type = "bind", source = "/b", nofollow = true } }
 
   it("are looked up before there is a new root, to which a link might lead, at numbers that are free", function()
-    assert.same({ "lookup /a=3", "lookup /u=4", "lookup /w=6", "lookup /l=7", "newroot", "tree 3",
+    assert.same({ "look up /a as 3", "look up /u as 4", "look up /w as 6", "look up /l as 7", "newroot", "tree 3",
       "overlay lowerdir=/proc/self/fd/7", "tree /b" },
-      words { "/x", flags = "mount", root = "empty", mounts = MOUNTS, fds = { [5] = 1 } })
+      words({ "/x", flags = "mount", root = "empty", mounts = MOUNTS }, { ends = { [0] = 0, 5, 2 } }))
   end)
 
   it("are looked up when it is their turn where there is no new root", function()
-    assert.same({ "tree /a", "lookup /u=3", "lookup /w=4", "lookup /l=5", "overlay lowerdir=/proc/self/fd/5", "tree /b" },
+    assert.same({ "tree /a", "look up /u as 3", "look up /w as 4", "look up /l as 5", "overlay lowerdir=/proc/self/fd/5",
+      "tree /b" },
       words { "/x", flags = "mount", mounts = MOUNTS })
   end)
 end)

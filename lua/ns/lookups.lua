@@ -39,8 +39,8 @@ end
 function lookups.count(m) return #sources_of(m) end
 
 --- Adds the steps that look up what a mount is made of, if the host has not opened it. `host.found` keeps the descriptors.
--- `as_told`: the mount's own step, as its refusal reads. An overlay shows what the mounts below its layers cover: so there must
--- be none. (The kernel sees to that where these mounts come from another user namespace.)
+-- `as_told`: the mount's own step, as its refusal reads. An overlay shows what the mounts below its layers cover: so there
+-- must be none. (The kernel sees to that where these mounts come from another user namespace.)
 function lookups.add(m, add, host, as_told)
   host.found = host.found or {}
   if host.trees and host.trees[m] ~= nil or host.found[m] then return end

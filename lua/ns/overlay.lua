@@ -27,8 +27,8 @@ function overlay.check_together(m, where)
   end
 end
 
---- The options of an overlay, in which each path is as `name` says it. In a user namespace an overlay cannot mark its files by
--- trusted.*: it does it by user.* there.
+--- The options of an overlay, in which each path is as `name` says it. In a user namespace an overlay cannot mark its files
+-- by trusted.*: it does it by user.* there.
 local function options_of(m, tree, own, name)
   local options = {}
   for i, path in ipairs(tree and {} or m.lower) do options[i] = "lowerdir=" .. name(path) end
