@@ -1,5 +1,5 @@
---- What a program has from its host, and what is always new: the list at the end of README.md. The host has a habit of its
--- own in each of these, and the program reports.
+--- What a program has from its host, and what is always new: the list at the end of doc/words.md. The host has a habit of
+-- its own in each of these, and the program reports.
 local machine = require "support.machine"
 
 --- A report of one line for each thing; system calls by number.

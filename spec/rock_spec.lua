@@ -4,7 +4,7 @@ local machine = require "support.machine"
 local ns = require "ns"
 
 local VERSION = machine.version
-local PARTS = "Makefile ns-scm-1.rockspec .busted src lua spec"
+local PARTS = "Makefile README.md doc ns-scm-1.rockspec .busted src lua spec"
 
 -- What the run around this one has set would lead to this project, and its make would hand its variables down.
 local CLEAN = { MAKEFLAGS = false, MAKELEVEL = false, MFLAGS = false, MAKEOVERRIDES = false, LUAROCKS_CONFIG = false }
@@ -74,6 +74,7 @@ describe("an empty tree #system", function()
     local listing = sh(directory, "unzip -l ns-scm-1.linux-*.rock")
     assert.matches("lib/ns/core%.so", listing)
     assert.matches("lua/ns/init%.lua", listing)
+    assert.matches("doc/words%.md", listing)
   end)
 
   rock_it("has a rockspec without a fault", function()

@@ -1,4 +1,4 @@
---- library/ns.lua, the types for editors, names what is there: all of it and nothing else. README.md names all words.
+--- library/ns.lua, the types for editors, names what is there: all of it and nothing else. The manual names all words.
 local box = require "ns.box"
 local constants = require("ns.core").constants
 local machine = require "support.machine"
@@ -122,7 +122,7 @@ describe("the types for editors", function()
   --- What stands between backquotes in the cells of a column: {[name in the first column] = {[name] = true}}.
   local function cells(column, text)
     local found = {}
-    for row in (text or machine.read("README.md")):gmatch("\n(|[^\n]+)") do
+    for row in text:gmatch("\n(|[^\n]+)") do
       local first, i = nil, 0
       for cell in row:gmatch("|([^|]*)") do
         i = i + 1
@@ -139,24 +139,24 @@ describe("the types for editors", function()
     return found
   end
 
-  it("stand in README.md, as far as they are words", function()
-    assert.equal("", missing(cells(1), plan.words), "not in the table of words")
+  it("stand in doc/words.md, as far as they are words", function()
+    assert.equal("", missing(cells(1, machine.read "doc/words.md"), plan.words), "not in the tables of words")
   end)
 
-  it("stand in README.md, as far as they are fields of mounts", function()
-    local listed = cells(2)
+  it("stand in doc/files.md, as far as they are fields of mounts", function()
+    local listed = cells(2, machine.read "doc/files.md")
     for kind, entry in pairs(mounts.kinds) do
       assert.equal("", missing(listed[kind] or {}, entry.fields), "not in the table of mounts: " .. kind)
     end
   end)
 
-  it("stand in README.md, as far as the sandbox sets them", function()
-    local section = machine.read("README.md"):match("\n## The sandbox\n(.-)\n## ")
-    assert.equal("", missing(cells(1, section:match("^(.-)\n### ")), ns.sandbox():spec()))
+  it("stand in doc/security.md, as far as the sandbox sets them", function()
+    local section = machine.read("doc/security.md"):match("\n## The sandbox\n(.-)\n## ")
+    assert.equal("", missing(cells(1, section), ns.sandbox():spec()))
   end)
 
-  it("stand in README.md, as far as they are features", function()
-    local said = machine.read("README.md")
-    for name in pairs(ns.features()) do assert.truthy(said:find("`" .. name .. "`", 1, true), name) end
+  it("stand in doc/errors.md, as far as they are features", function()
+    local listed = cells(1, machine.read "doc/errors.md")
+    assert.equal("", missing(listed, ns.features()), "not in the table of features")
   end)
 end)

@@ -2,7 +2,7 @@
 --
 -- Each word of a spec is a method: `box:hostname("web")`, `box:rlimits{nofile = 64}`; without an argument it sets `true`.
 -- These and all others that set something return the box, so that calls can be chained, and raise a mistake at your line.
--- The words are listed in README.md.
+-- The words are listed in doc/words.md.
 -- @module ns.box
 require("ns.core").nojit()
 local check = require "ns.check"
@@ -109,7 +109,7 @@ function Box:share(...)
   return set(self, "flags", namespaces.names(left))
 end
 
--- ---- mounts, one after the other; each takes a table of further fields (`ns.mounts`, README.md) last ----
+-- ---- mounts, one after the other; each takes a table of further fields (`ns.mounts`, doc/files.md) last ----
 
 local function add_mount(self, m, options)
   if options ~= nil and type(options) ~= "table" then

@@ -74,7 +74,8 @@ local function fs_refused(step, steps)
   end
   if step.type ~= "proc" then return nil end
   return "the /proc of this machine is partly covered, as containers do it; the kernel then refuses a new one in a user "
-    .. "namespace (docker, podman: --security-opt unmask=ALL; a box of ns: protect = false)"
+    .. "namespace (docker: --security-opt systempaths=unconfined; podman: --security-opt unmask=ALL; Kubernetes: procMount: "
+    .. "Unmasked; a box of ns: protect = false)"
 end
 
 local function not_private(step)

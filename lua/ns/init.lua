@@ -2,7 +2,7 @@
 --
 -- What the caller got wrong raises an error at the caller's line, with the name of the field. What the system refuses is
 -- returned: nil, message, errno, detail; `detail` has step, path, word, errno, code, hint. Times are in seconds, with
--- fractions; sizes in bytes. The words of a spec and the kinds of mounts are listed in README.md.
+-- fractions; sizes in bytes. The words of a spec and the kinds of mounts are listed in doc/.
 -- @module ns
 require("ns.core").nojit()
 local box = require "ns.box"
@@ -99,7 +99,7 @@ function ns.box(spec)
 end
 
 --- A builder that starts from safe defaults: every namespace, ids that are nobody's on the host, a read-only system, /proc,
--- /dev and /tmp of its own, no capabilities, no new privileges, an init, a clean environment (README.md).
+-- /dev and /tmp of its own, no capabilities, no new privileges, an init, a clean environment (doc/security.md).
 -- @treturn Box
 -- @see user_namespaces(7)
 function ns.sandbox()
@@ -130,7 +130,7 @@ end
 
 --- What this machine allows to this user, found out by trying: {user = {ok = true}, overlay = {ok = false, reason = "..."}}.
 -- @function ns.features
--- @treturn table by name, each with `ok`, and with `reason` where it is false; the names stand in README.md
+-- @treturn table by name, each with `ok`, and with `reason` where it is false; the names stand in doc/errors.md
 ns.features = features.all
 
 box.spawn, box.run, box.check, box.explain = ns.spawn, ns.run, ns.check, ns.explain
