@@ -240,11 +240,12 @@ describe("a refused clone says", function()
 end)
 
 describe("a refused mount says", function()
-  root_it("that a covered /proc is the cause", function()
+  root_it("that a covered /proc is the cause, and the option of docker, podman and Kubernetes", function()
     local under = after("mount --bind /dev/null /proc/version; set -- " .. NOBODY)
     for _, spec in ipairs { '{ "true", flags = "user,pid,mount", mount_proc = true }',
       '{ "true", flags = "user,pid,mount", root = "empty", mounts = { { type = "proc" } } }' } do
-      assert.matches("^EPERM\tthe /proc of this machine is partly covered", hint_of(spec, { under = under }))
+      assert.matches("^EPERM\tthe /proc of this machine is partly covered.*docker: [^;]*systempaths=unconfined; "
+        .. "podman: [^;]*unmask=ALL; Kubernetes: procMount: Unmasked", hint_of(spec, { under = under }))
     end
   end)
 
