@@ -1,8 +1,7 @@
 /* The floor: the least that a spawn can cost. The child borrows our memory (CLONE_VM|CLONE_VFORK), makes the system
  * calls of the case and executes the program; nothing is checked, described or cleaned up.
  *
- * usage: floor PROGRAM [NAMESPACE ...]
- * Each line on stdin asks for one round; its time in microseconds is the answer, an empty line if the round failed. */
+ * usage: floor PROGRAM [NAMESPACE ...]; see rounds.h */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +11,9 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "rounds.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
@@ -70,14 +70,9 @@ static int child(void *argument) {
     _exit(127);
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
 /* One round: microseconds, or -1. A time namespace is unshared by the child, as shared memory has only one. */
-static double play(struct job *j) {
+static double play(void *job) {
+    struct job *j = job;
     static _Alignas(16) char stack[65536];
     double start = now();
     j->failed = "clone";
@@ -98,18 +93,9 @@ static int flag_of(const char *name) {
 
 int main(int argc, char **argv) {
     struct job j = {.program = argv[1]};
-    char line[16];
     if (argc < 2) return 2;
     for (int i = 2; i < argc; i++) j.flags |= flag_of(argv[i]);
     snprintf(j.uid_map, sizeof j.uid_map, "0 %u 1\n", geteuid());
     snprintf(j.gid_map, sizeof j.gid_map, "0 %u 1\n", getegid());
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    while (fgets(line, sizeof line, stdin)) {
-        double time = play(&j);
-        if (time < 0)
-            puts("");
-        else
-            printf("%.1f\n", time);
-    }
-    return 0;
+    return serve_rounds(play, &j);
 }

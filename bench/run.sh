@@ -13,8 +13,8 @@ mkdir -p "$build/bench"
 ${CC:-gcc} -O2 -Wall -Wextra bench/floor.c -o "$build/bench/floor"
 player=$(ls src/launcher/*.c | grep -v start.c)
 ${CC:-gcc} -O2 -Wall -Wextra bench/replay.c $player -o "$build/bench/replay"
-${CC:-gcc} -O2 -Wall -Wextra -std=gnu11 -D_GNU_SOURCE -I/usr/include/lua5.4 -DLAUNCHER="\"$build/launcher\"" bench/launch.c \
-  src/core/spawn.c src/core/child.c src/core/quiet.c $player -o "$build/bench/launch"
+${CC:-gcc} -O2 -Wall -Wextra -std=gnu11 -D_GNU_SOURCE -DLAUNCHER="\"$build/launcher\"" bench/launch.c \
+  src/core/spawn.c src/core/image.c src/core/child.c src/core/io.c $player -o "$build/bench/launch"
 ${CC:-gcc} -O2 -Wall -Wextra -ffreestanding -fno-stack-protector -nostdlib -static bench/empty.c -o "$build/bench/empty"
 
 # The rootless cases are played by nobody, who may not be able to read the project's directory.

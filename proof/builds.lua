@@ -120,8 +120,8 @@ local STEPS = {
 
 local function start(title, cc)
   local starter = ("%s/starter-%s"):format(OUT, title)
-  local ok, text = run("%s -std=gnu11 -O2 -D_GNU_SOURCE -DLAUNCHER='\"%s/%s/launcher\"' -I/usr/include/lua5.4 -o %s "
-    .. "proof/starter.c src/core/spawn.c src/core/child.c src/core/image.c src/core/quiet.c "
+  local ok, text = run("%s -std=gnu11 -O2 -D_GNU_SOURCE -DLAUNCHER='\"%s/%s/launcher\"' -o %s "
+    .. "proof/starter.c src/core/spawn.c src/core/child.c src/core/image.c src/core/io.c "
     .. "$(ls src/launcher/*.c | grep -v start.c)",
     cc, OUT, title, starter)
   if not proof.check(ok and text == "", "the starter with %s: %s", title, text) then return end

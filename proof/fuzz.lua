@@ -95,7 +95,7 @@ local function lua_lines()
 end
 
 --- The same for C: the encoder, the launcher, and what reads the launcher's records.
-local C_FILES = { "src/core/plan.c", "src/launcher/files.c", "src/launcher/init.c", "src/launcher/launcher.c",
+local C_FILES = { "src/core/encode.c", "src/launcher/files.c", "src/launcher/init.c", "src/launcher/launcher.c",
   "src/launcher/mounts.c", "src/launcher/ops.c", "src/launcher/places.c", "src/launcher/privileges.c" }
 
 local function c_lines()

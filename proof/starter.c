@@ -1,27 +1,22 @@
 /* The part of the module that knows no Lua, as a program of its own: starts what a plan says, and ends as it does.
  * usage: starter PLAN CLONE-FLAGS */
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "../src/core/core.h"
+#include "../src/core/spawn.h"
+#include "../tools/plan_file.h"
 
 int main(int argc, char **argv) {
-    struct stat s;
     struct spawned child;
     struct launcher launcher = {.fd = -1};
     struct record r;
-    int status, fd = argc == 3 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
-    if (fd < 0 || fstat(fd, &s) < 0) return 2;
-    const struct plan *plan = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (plan == MAP_FAILED) return 2;
+    int status;
+    if (argc != 3) return 2;
+    const struct plan *plan = read_plan_file(argv[1]);
     int kept[] = {0, 1, 2};
     if (ns_spawn(&child, &launcher, strtoull(argv[2], NULL, 0), kept, 3, true, false) < 0) {
         fprintf(stderr, "%s: error %d\n", child.step, child.error);

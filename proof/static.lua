@@ -107,7 +107,7 @@ end
 local PATHS = {
   ["fds.c op_close AT_FDCWD"] = "the directory of the host is closed with all others",
   ["init.c op_init chdir"] = "an init is in the root that it has",
-  ["launcher.c ns_launch AT_FDCWD"] = "where relative sources begin: they are the host's, as the spec says them",
+  ["player.c start_player AT_FDCWD"] = "where relative sources begin: they are the host's, as the spec says them",
   ["mounts.c op_hold openat"] = "the same",
   ["mounts.c op_hold AT_FDCWD"] = "the same",
   ["mounts.c op_pivot pivot_root"] = "the root itself",
@@ -119,7 +119,7 @@ local PATHS = {
   ["old.c old_move mount"] = "from one descriptor to another",
   ["old.c old_close umount2"] = "the stage",
   ["old.c old_propagation mount"] = "a descriptor",
-  ["old.c read_text openat"] = "files of /proc/self, before there is another /proc",
+  ["text.c read_text openat"] = "files of /proc/self, before there is another /proc",
   ["old.c remount mount"] = "a descriptor",
   ["ops.c op_mount mount"] = "propagation of /, and mount_proc on the host's tree",
   ["ops.c op_setns openat"] = "a namespace in /proc/self",

@@ -263,7 +263,7 @@ local function size_of(t)
   return size
 end
 
-local PLAN_ROOM = 48 * 2 ^ 20 -- a plan is bounded (src/core/plan.c), and argv and env want to be in it, too
+local PLAN_ROOM = 48 * 2 ^ 20 -- a plan is bounded (src/core/encode.c), and argv and env want to be in it, too
 
 --- The steps that look up what the mounts of the list are made of.
 function mounts.lookups(list, add, host)

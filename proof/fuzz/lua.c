@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/core/core.h"
+#include "../../src/core/compat.h"
 #include "model.h"
 
 #define QUICK __attribute__((no_sanitize("address", "undefined", "coverage")))

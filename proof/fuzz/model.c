@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 
 #include "../../src/launcher/launcher.h"
+#include "../../src/plan.h"
 #include "../../src/launcher/sys.h"
 
 /* What the model does is nothing that libFuzzer shall look for. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/launcher/launcher.h"
+#include "../../src/launcher/ops.h"
 #include "model.h"
 
 enum { RAW = 1, POKED = 2, STEPS_MAX = 24, PLAN_ROOM = 1 << 16 };

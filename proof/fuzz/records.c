@@ -1,4 +1,4 @@
-/* Bytes -> what the launcher, an init and the kernel tell of a process, read by the real src/core/process.c. Its calls to the
+/* Bytes -> what the launcher, an init and the kernel tell of a process, read by the real files of src/core for it. Their calls to the
  * C library and to the kernel are answered here. */
 #include <errno.h>
 #include <poll.h>
@@ -11,7 +11,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "../../src/core/core.h"
+#include "../../src/core/open.h"
+#include "../../src/core/spawn.h"
+#include "../../src/core/tree.h"
 
 static struct {
     const unsigned char *bytes;
@@ -68,6 +70,7 @@ static long told_call(long n, long a, long b, long c, long d, long e, long f);
 #define close told_close
 #define ns_send_plan(s, plan) ((void)(plan), (int)(byte() % 3) - 1)
 #define ns_kill_descendants(pid, pidfd) ((pid_t)(byte() % 2))
+#include "../../src/core/handle.c"
 #include "../../src/core/launch.c"
 #include "../../src/core/process.c"
 
@@ -147,11 +150,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!L) {
         L = luaL_newstate();
+        lua_newtable(L);
+        nsL_open_orphans(L);
         nsL_open_process(L);
-        lua_pushcfunction(L, nsL_encode);
+        nsL_open_encode(L);
+        lua_getfield(L, 1, "encode");
         lua_newtable(L);
         lua_call(L, 1, 1);
-        lua_settop(L, 1);
+        lua_replace(L, 1);
     }
     told.bytes = data;
     told.left = size;

@@ -1,10 +1,9 @@
 /* A bag of descriptors: what is opened for a spawn belongs to it, whatever goes wrong. */
-#include "core.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -14,6 +13,10 @@
 #include <unistd.h>
 
 #include "../launcher/sys.h"
+#include "io.h"
+#include "open.h"
+#include "result.h"
+#include "stream.h"
 
 #define BAG "ns.Bag"
 
@@ -25,7 +28,7 @@ struct bag {
 static struct bag *check_bag(lua_State *L) { return luaL_checkudata(L, 1, BAG); }
 
 /* bag() */
-int nsL_bag(lua_State *L) {
+static int new_bag(lua_State *L) {
     struct bag *bag = lua_newuserdata(L, sizeof *bag);
     *bag = (struct bag){0};
     nsL_setclass(L, BAG);
@@ -221,7 +224,10 @@ static const luaL_Reg methods[] = {
     {"pipe", bag_pipe}, {"open", bag_open},   {"file", bag_file},  {"tree", bag_tree},         {"pty", bag_pty},
     {"dup", bag_dup},   {"close", bag_close}, {"__gc", bag_close}, {"blocking", bag_blocking}, {NULL, NULL}};
 
+static const luaL_Reg functions[] = {{"bag", new_bag}, {NULL, NULL}};
+
 void nsL_open_bag(lua_State *L) {
     nsL_class(L, BAG, methods);
     lua_pop(L, 1);
+    nsL_setfuncs(L, functions);
 }

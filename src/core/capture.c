@@ -1,15 +1,17 @@
 /* Feeds a program and collects what it says, all at once, so that neither side waits for the other.
  *
  * The loop is left at every signal and at the program's end; the state is here, so that Lua calls in again. */
-#include "core.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "io.h"
+#include "open.h"
 
 #define CAPTURE "ns.Capture"
 #define STEP (1u << 17)  /* bytes asked of a pipe at once */
@@ -52,7 +54,7 @@ static void prepare_output(lua_State *L, int arg, struct output *o) {
 }
 
 /* capture(stdin fd, which does not block, input, stdout fd, stderr fd, [limit]) -> capture */
-int nsL_capture(lua_State *L) {
+static int new_capture(lua_State *L) {
     lua_settop(L, 5);
     struct capture *c = lua_newuserdata(L, sizeof *c);
     memset(c, 0, sizeof *c);
@@ -189,7 +191,10 @@ static int capture_close(lua_State *L) {
 static const luaL_Reg methods[] = {
     {"step", capture_step}, {"output", capture_output}, {"close", capture_close}, {"__gc", capture_free}, {NULL, NULL}};
 
+static const luaL_Reg functions[] = {{"capture", new_capture}, {NULL, NULL}};
+
 void nsL_open_capture(lua_State *L) {
     nsL_class(L, CAPTURE, methods);
     lua_pop(L, 1);
+    nsL_setfuncs(L, functions);
 }

@@ -9,8 +9,8 @@
 #include <sched.h>
 #include <sys/socket.h>
 
-#include "../launcher/places.h"
 #include "../launcher/sys.h"
+#include "../launcher/text.h"
 #include "../plan.h"
 
 /* In a user namespace without maps our id is nobody's, and exec would take all capabilities from it: unless they are

@@ -1,7 +1,5 @@
 /* Names of the kernel's numbers, one list for each family: to add one, add its name to its list. Names leave the prefix
  * of the family out where the family has one. */
-#include "core.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -9,6 +7,8 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+
+#include "open.h"
 
 struct constant {
     const char *name;
@@ -116,8 +116,8 @@ static void push_family(lua_State *L, const char *family, const struct constant 
     lua_setfield(L, -2, family);
 }
 
-/* constants() -> table of families, each name -> number */
-int nsL_constants(lua_State *L) {
+/* constants: a table of families, each name -> number */
+void nsL_open_constants(lua_State *L) {
     lua_newtable(L);
     push_family(L, "clone", clone_flags);
     push_family(L, "mount", mount_flags);
@@ -126,5 +126,5 @@ int nsL_constants(lua_State *L) {
     push_family(L, "errno", errors);
     push_family(L, "rlimit", limits);
     push_family(L, "cap", capabilities);
-    return 1;
+    lua_setfield(L, -2, "constants");
 }

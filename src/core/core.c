@@ -1,31 +1,7 @@
 /* ns.core: the functions that C lends to the Lua side. Users call lua/ns, never this. */
-#include "core.h"
-
-#include <errno.h>
 #include <string.h>
 
-#include "../launcher/sys.h"
-
-int nsL_refused(lua_State *L, const char *step, int error) {
-    lua_pushnil(L);
-    lua_pushstring(L, step);
-    lua_pushinteger(L, error);
-    return 3;
-}
-
-int nsL_failed(lua_State *L, int error) { return nsL_refused(L, strerror(error), error); }
-
-int nsL_number(lua_State *L, int value) {
-    if (value < 0) return nsL_failed(L, errno);
-    lua_pushinteger(L, value);
-    return 1;
-}
-
-int nsL_done(lua_State *L, long r) {
-    if (FAILED(r)) return nsL_failed(L, (int)-r);
-    lua_pushboolean(L, 1);
-    return 1;
-}
+#include "open.h"
 
 /* The length of a source's directory: "@/usr/share/lua/5.4/ns/" */
 static size_t directory(const char *source) {
@@ -58,26 +34,12 @@ static int nsL_nojit(lua_State *L) {
     return 0;
 }
 
-static const luaL_Reg functions[] = {
-    {"caller", nsL_caller},
-    {"nojit", nsL_nojit},
-    {"encode", nsL_encode},
-    {"launch", nsL_launch},
-    {"launches", nsL_launches},
-    {"tree", nsL_tree},
-    {"capture", nsL_capture},
-    {"fileno", nsL_fileno},
-    {"buffered", nsL_buffered},
-    {"ahead", nsL_ahead},
-    {"pending", nsL_pending},
-    {"hurry", nsL_hurry},
-    {"read_now", nsL_read_now},
-    {"write_now", nsL_write_now},
-    {"watch", nsL_watch},
-    {"poll", nsL_poll},
-    {"catch", nsL_catch},
-    {"bag", nsL_bag},
-    {NULL, NULL},
+static const luaL_Reg functions[] = {{"caller", nsL_caller}, {"nojit", nsL_nojit}, {NULL, NULL}};
+
+static void (*const openers[])(lua_State *) = {
+    nsL_open_orphans, nsL_open_process,  nsL_open_launch,  nsL_open_stream,    nsL_open_bag,
+    nsL_open_tree,    nsL_open_terminal, nsL_open_capture, nsL_open_watch,     nsL_open_signals,
+    nsL_open_host,    nsL_open_probe,    nsL_open_encode,  nsL_open_constants,
 };
 
 NS_EXPORT int luaopen_ns_core(lua_State *L);
@@ -85,22 +47,9 @@ int luaopen_ns_core(lua_State *L) {
 #if LUA_VERSION_NUM >= 502
     luaL_checkversion(L);
 #endif
-    nsL_open_process(L);
-    nsL_open_stream(L);
-    nsL_open_bag(L);
-    nsL_open_tree(L);
-    nsL_open_terminal(L);
-    nsL_open_capture(L);
-    nsL_open_watch(L);
-    nsL_open_signals(L);
-    nsL_open_host(L);
     lua_newtable(L);
     nsL_setfuncs(L, functions);
-    nsL_setfuncs(L, ns_host_functions);
-    nsL_setfuncs(L, ns_probe_functions);
-    nsL_setfuncs(L, ns_terminal_functions);
-    nsL_constants(L);
-    lua_setfield(L, -2, "constants");
+    for (size_t i = 0; i < sizeof openers / sizeof openers[0]; i++) openers[i](L);
     lua_pushboolean(L, __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
     lua_setfield(L, -2, "little_endian");
     return 1;

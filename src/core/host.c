@@ -1,6 +1,4 @@
 /* What the Lua side asks of the host: who it is, what it has, and small things that only C can do. */
-#include "core.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +17,8 @@
 #include <unistd.h>
 
 #include "../launcher/sys.h"
+#include "open.h"
+#include "result.h"
 
 extern char **environ;
 
@@ -301,7 +301,7 @@ static int host_arg_max(lua_State *L) {
     return 1;
 }
 
-const luaL_Reg ns_host_functions[] = {
+static const luaL_Reg functions[] = {
     {"environ", host_environ},
     {"ids", host_ids},
     {"strerror", host_strerror},
@@ -330,4 +330,5 @@ const luaL_Reg ns_host_functions[] = {
 void nsL_open_host(lua_State *L) {
     nsL_class(L, "ns.Directory", (luaL_Reg[]){{"__gc", directory_close}, {NULL, NULL}});
     lua_pop(L, 1);
+    nsL_setfuncs(L, functions);
 }

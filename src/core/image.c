@@ -1,5 +1,4 @@
-/* The launcher as a file that can be executed. Knows no Lua. */
-#include "core.h"
+#include "image.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +11,7 @@
 
 #include "../launcher/sys.h"
 #include "child.h"
+#include "io.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u

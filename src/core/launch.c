@@ -1,5 +1,5 @@
 /* From a launch to the launcher's last words: the handle is made, the plan is sent, the answer is read. */
-#include "process.h"
+#include "launch.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -11,6 +11,12 @@
 #include <unistd.h>
 
 #include "../launcher/sys.h"
+#include "encode.h"
+#include "handle.h"
+#include "io.h"
+#include "open.h"
+#include "orphans.h"
+#include "result.h"
 
 /* The kept descriptors, from the list at the index, into memory that Lua owns. */
 static int *check_descriptors(lua_State *L, int arg, size_t *count) {
@@ -48,7 +54,7 @@ static struct launcher *get_launcher(lua_State *L) {
 }
 
 /* launches() -> "memfd", "file" or "copy": how the launcher comes to run, as far as was seen */
-int nsL_launches(lua_State *L) {
+static int launch_ways(lua_State *L) {
     static const char *const names[] = {"memfd", "file", "copy"};
     lua_pushstring(L, names[get_launcher(L)->way]);
     return 1;
@@ -56,7 +62,7 @@ int nsL_launches(lua_State *L) {
 
 /* launch(clone flags, kept descriptors, [copy], [drop]) -> handle, pid | nil, step, errno. copy: the host may be copied; drop:
  * the host's groups are */
-int nsL_launch(lua_State *L) {
+static int launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
     bool copy = lua_toboolean(L, 3), drop = lua_toboolean(L, 4); /* what is pushed now lies there if they are missing */
@@ -133,10 +139,6 @@ static int push_answer(lua_State *L, struct process *p) {
     return 1;
 }
 
-/* h:play(plan, [seconds], [init step]) -> true | nil, "step", errno, step | nil, "boarding"|"refused", errno | nil, "died", code, how |
- * nil, "timeout", 0, step | nil, "plan", errno | nil, "again"
- * Sends the plan and awaits the answer; "again" asks to be called again, "refused" to launch anew. The launcher's words are
- * read when it has left: to be woken by each would cost more than they do. */
 int nsL_play(lua_State *L) {
     struct process *p = nsL_checkprocess(L);
     struct plan *plan = nsL_checkplan(L, 2);
@@ -157,3 +159,7 @@ int nsL_play(lua_State *L) {
     if (r > 0 && polls[1].revents) return read_records(p), push_answer(L, p);
     return nsL_refused(L, "again", 0);
 }
+
+static const luaL_Reg functions[] = {{"launch", launch}, {"launches", launch_ways}, {NULL, NULL}};
+
+void nsL_open_launch(lua_State *L) { nsL_setfuncs(L, functions); }

@@ -1,13 +1,15 @@
 /* Children that outlive their handle: programs that were detached, and those that could not be ended. The kernel keeps each for
  * us until it is reaped: when the next program is launched, and whenever the collector comes. The list belongs to the Lua
  * state, not to the modules, which a host may load anew. */
+#include "orphans.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../launcher/sys.h"
-#include "process.h"
+#include "open.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -83,7 +85,6 @@ static int new_round(lua_State *L) {
     return 0;
 }
 
-/* From now on they are reaped whenever the collector comes. Not for the collector's own calls: the Lua state may be ending. */
 void nsL_watch_orphans(lua_State *L) {
     struct orphans *all = get_orphans(L);
     if (!all->watched && !all->closed) all->watched = nsL_protected(L, new_round);
@@ -97,7 +98,6 @@ static int round_gc(lua_State *L) {
     return 0;
 }
 
-/* Takes a child over, with its pidfd. */
 void nsL_orphan(lua_State *L, int pidfd) {
     struct orphans *all = get_orphans(L);
     struct orphan *o = all->closed ? NULL : malloc(sizeof *o);

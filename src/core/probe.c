@@ -1,12 +1,13 @@
 /* What the kernel can do, found out by calls that do nothing. */
-#include "core.h"
-
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "../launcher/sys.h"
+#include "open.h"
+#include "result.h"
 
 /* Calls that came late, with arguments that make each of them fail without an effect. Missing are those that say ENOSYS,
  * refused by a filter those that say EPERM, and some have a word of their own for what is switched off. */
@@ -47,8 +48,7 @@ static int probe_pidfd_info(lua_State *L) {
     return nsL_done(L, r < 0 ? -error : 0);
 }
 
-const luaL_Reg ns_probe_functions[] = {
-    {"syscall_works", probe_syscall_works},
-    {"pidfd_info", probe_pidfd_info},
-    {NULL, NULL},
-};
+static const luaL_Reg functions[] = {
+    {"syscall_works", probe_syscall_works}, {"pidfd_info", probe_pidfd_info}, {NULL, NULL}};
+
+void nsL_open_probe(lua_State *L) { nsL_setfuncs(L, functions); }

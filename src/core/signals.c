@@ -1,10 +1,11 @@
 /* Signals of the host that a wait wants for itself: held back while it lasts, and read from a descriptor. No handler is set. */
-#include "core.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+#include "open.h"
+#include "result.h"
 
 #define CATCH "ns.Catch"
 #define FROM_TERMINAL 0x80 /* SI_KERNEL: a key of the terminal, or its hang-up */
@@ -17,7 +18,7 @@ struct catch {
 static struct catch *check(lua_State *L) { return luaL_checkudata(L, 1, CATCH); }
 
 /* catch({signal, ...}) -> catch | nil, message, errno */
-int nsL_catch(lua_State *L) {
+static int new_catch(lua_State *L) {
     sigset_t wanted, before;
     luaL_checktype(L, 1, LUA_TTABLE);
     struct catch *c = lua_newuserdata(L, sizeof *c);
@@ -75,7 +76,10 @@ static int catch_gc(lua_State *L) {
 static const luaL_Reg methods[] = {
     {"getfd", catch_getfd}, {"next", catch_next}, {"release", catch_release}, {"__gc", catch_gc}, {NULL, NULL}};
 
+static const luaL_Reg functions[] = {{"catch", new_catch}, {NULL, NULL}};
+
 void nsL_open_signals(lua_State *L) {
     nsL_class(L, CATCH, methods);
     lua_pop(L, 1);
+    nsL_setfuncs(L, functions);
 }

@@ -1,9 +1,7 @@
-/* Makes the new process and puts the launcher into it. Knows no Lua.
- *
- * The child shares our memory until it executes the launcher, a dozen lines later (child.c). We do not wait for that exec, as
+/* The child shares our memory until it executes the launcher, a dozen lines later (child.c). We do not wait for that exec, as
  * vfork does: to sleep and be woken costs more than all that the child does. Where the launcher may not be executed at all (image.c), the child is a copy of us
  * and plays the plan itself: slower, otherwise the same. */
-#include "core.h"
+#include "spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,25 +15,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../launcher/fds.h"
 #include "../launcher/launcher.h"
 #include "../launcher/sys.h"
 #include "child.h"
+#include "io.h"
 
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000
 #endif
-
-/* Moves a descriptor out of the way of 0, 1 and 2, where a host that has closed them gets its new ones. */
-int ns_above_stdio(int fd) {
-    if (fd < 0 || fd > 2) return fd;
-    int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    int error = errno;
-    close(fd);
-    errno = error;
-    return moved;
-}
-
-/* ---- the clone ---- */
 
 static struct boarding *take_boarding(struct launcher *l) {
     struct boarding *b = l->spare;
@@ -45,7 +33,6 @@ static struct boarding *take_boarding(struct launcher *l) {
     return b == MAP_FAILED ? NULL : b;
 }
 
-/* The child has left our memory: by exec, or because it is dead. */
 void ns_boarded(struct spawned *s, struct launcher *l) {
     if (!s->boarding) return;
     if (l->spare)
@@ -157,7 +144,6 @@ static long clone_any(struct spawned *s, struct launcher *l, int socket, const i
     return pid;
 }
 
-/* Sends as much of the rest as the socket takes: 1 all is sent, 0 not yet, -1 nobody reads it. */
 int ns_send_plan(struct spawned *s, const struct plan *plan) {
     while (s->sent < plan->size) {
         ssize_t n = send(s->socket, (const char *)plan + s->sent, plan->size - s->sent, MSG_NOSIGNAL | MSG_DONTWAIT);

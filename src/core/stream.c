@@ -1,5 +1,5 @@
 /* A descriptor as a real Lua file, and what else the Lua side needs to know of descriptors. */
-#include "core.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +8,10 @@
 #include <stdio_ext.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "io.h"
+#include "open.h"
+#include "result.h"
 
 static _Thread_local char *diverted; /* where what is written goes to, while pending() asks for it */
 static _Thread_local bool hurried;   /* what cannot be written at once is given up */
@@ -50,7 +54,6 @@ static int close_cookie(void *cookie) { return close((int)(intptr_t)cookie); }
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 #endif
 
-/* mode: "r", "w", or "t" to read from a terminal */
 static FILE *open_stream(int fd, const char *mode) {
     cookie_io_functions_t cookie = {.read = read_cookie, .write = write_cookie, .close = close_cookie};
     if (mode[0] == 'r') return fdopen(fd, mode);
@@ -167,7 +170,7 @@ static int kept_fd(lua_State *L, int file) {
 }
 
 /* fileno(file) -> fd | nil, message, errno */
-int nsL_fileno(lua_State *L) {
+static int stream_fileno(lua_State *L) {
     STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
     FILE *f = handle_file(stream);
     int fd = f ? fileno(f) : -1;
@@ -186,7 +189,7 @@ static size_t read_ahead(FILE *f) {
 }
 
 /* ahead(file) -> how many bytes of the file were read ahead; they stay where they are */
-int nsL_ahead(lua_State *L) {
+static int stream_ahead(lua_State *L) {
     STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
     FILE *f = handle_file(stream);
     lua_pushinteger(L, f ? (lua_Integer)read_ahead(f) : 0);
@@ -194,7 +197,7 @@ int nsL_ahead(lua_State *L) {
 }
 
 /* buffered(file) -> what the file has read ahead, as a string: the descriptor will not give it again */
-int nsL_buffered(lua_State *L) {
+static int stream_buffered(lua_State *L) {
     STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
     FILE *f = handle_file(stream);
     char bytes[BUFSIZ];
@@ -205,11 +208,11 @@ int nsL_buffered(lua_State *L) {
 }
 
 /* read_now(file) -> what is there, "" if nothing is | nil at the end | nil, message, errno */
-int nsL_read_now(lua_State *L) {
+static int stream_read_now(lua_State *L) {
     FILE *f = handle_file(luaL_checkudata(L, 1, LUA_FILEHANDLE));
     char bytes[1u << 16];
-    if (f && read_ahead(f) > 0) return nsL_buffered(L);
-    nsL_fileno(L);
+    if (f && read_ahead(f) > 0) return stream_buffered(L);
+    stream_fileno(L);
     int fd = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
     if (poll(&(struct pollfd){fd, POLLIN, 0}, 1, 0) == 0) return lua_pushliteral(L, ""), 1;
     ssize_t n = read(fd, bytes, sizeof bytes);
@@ -223,7 +226,7 @@ int nsL_read_now(lua_State *L) {
 }
 
 /* write_now(fd that does not block, bytes) -> how many there was room for | nil, message, errno */
-int nsL_write_now(lua_State *L) {
+static int stream_write_now(lua_State *L) {
     size_t size;
     const char *bytes = luaL_checklstring(L, 2, &size);
     ssize_t n = ns_write_quietly((int)luaL_checkinteger(L, 1), bytes, size);
@@ -233,7 +236,7 @@ int nsL_write_now(lua_State *L) {
 }
 
 /* pending(file) -> what was written to the file and is still in its buffer, as a string: it will not be written any more */
-int nsL_pending(lua_State *L) {
+static int stream_pending(lua_State *L) {
     STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
     FILE *f = handle_file(stream);
     size_t n = f ? __fpending(f) : 0;
@@ -254,7 +257,7 @@ static void hurry(STREAM *stream) {
 }
 
 /* hurry(file written to): writes what can be written at once; the rest is given up */
-int nsL_hurry(lua_State *L) {
+static int stream_hurry(lua_State *L) {
     hurry(luaL_checkudata(L, 1, LUA_FILEHANDLE));
     return 0;
 }
@@ -274,14 +277,6 @@ static int guard_gc(lua_State *L) {
     return 0;
 }
 
-void nsL_open_stream(lua_State *L) {
-    note_io_open(L);
-    nsL_class(L, GUARD, (luaL_Reg[]){{"__gc", guard_gc}, {NULL, NULL}});
-    lua_pop(L, 1);
-}
-
-/* Pushes a Lua file for the descriptor, which is the file's from now on, and keeps what is at index `owner` as long as itself.
- * false and errno: it does not, and nothing is pushed */
 bool nsL_pushfile(lua_State *L, int fd, const char *mode, int owner) {
     FILE **slot = push_handle(L);
     int file = lua_gettop(L);
@@ -298,4 +293,16 @@ bool nsL_pushfile(lua_State *L, int fd, const char *mode, int owner) {
     if ((*slot = open_stream(fd, mode))) return true;
     lua_pop(L, 1);
     return false;
+}
+
+static const luaL_Reg functions[] = {{"fileno", stream_fileno},       {"ahead", stream_ahead},
+                                     {"buffered", stream_buffered},   {"read_now", stream_read_now},
+                                     {"write_now", stream_write_now}, {"pending", stream_pending},
+                                     {"hurry", stream_hurry},         {NULL, NULL}};
+
+void nsL_open_stream(lua_State *L) {
+    note_io_open(L);
+    nsL_class(L, GUARD, (luaL_Reg[]){{"__gc", guard_gc}, {NULL, NULL}});
+    lua_pop(L, 1);
+    nsL_setfuncs(L, functions);
 }

@@ -1,14 +1,15 @@
 /* The terminal: its window and owner, and the host's own, which is lent to a program and taken back. */
-#include "core.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "../launcher/sys.h"
+#include "open.h"
+#include "result.h"
 
 /* resize(fd of a terminal, rows, columns) -> true | nil, message, errno */
 static int terminal_resize(lua_State *L) {
@@ -145,7 +146,7 @@ static int terminal_suspend(lua_State *L) {
     return 0;
 }
 
-const luaL_Reg ns_terminal_functions[] = {
+static const luaL_Reg functions[] = {
     {"resize", terminal_resize},   {"give", terminal_give},
     {"terminal", terminal_keep},   {"restore_terminal", terminal_restore},
     {"suspend", terminal_suspend}, {"lend", terminal_lend},
@@ -158,4 +159,5 @@ static const luaL_Reg methods[] = {{"__gc", terminal_gc}, {NULL, NULL}};
 void nsL_open_terminal(lua_State *L) {
     nsL_class(L, TERMINAL, methods);
     lua_pop(L, 1);
+    nsL_setfuncs(L, functions);
 }

@@ -2,6 +2,8 @@
  *
  * What has left the tree before (a daemon whose parent has ended) is not found; nor is anything where /proc is missing, or
  * is that of another pid namespace, whose numbers are those of strangers. */
+#include "tree.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <linux/magic.h>
@@ -14,7 +16,9 @@
 #include <unistd.h>
 
 #include "../launcher/sys.h"
-#include "process.h"
+#include "handle.h"
+#include "open.h"
+#include "result.h"
 
 #define TREE "ns.Tree"
 #define PATIENCE 300000000l /* nanoseconds */
@@ -85,7 +89,6 @@ static bool is_proc_ours(struct tree *t) {
     return n.pid == getpid() && n.count == 1;
 }
 
-/* h:proc_pid() -> the number that the process has in /proc, whose ever that is | nil, message, errno */
 int nsL_proc_pid(lua_State *L) {
     struct tree t = {.poor = true};
     char path[64];
@@ -226,8 +229,6 @@ static pid_t kill_all(struct tree *t) {
     return refused;
 }
 
-/* Kills the descendants of a child of ours, which is stopped; the child itself is left to the caller. The pid of one that may
- * not be killed; or 0. */
 pid_t ns_kill_descendants(pid_t pid, int pidfd) {
     struct tree t = {.stop = true};
     if (is_proc_ours(&t)) find(&t, pid, !FAILED(ns_signal(pid, pidfd, SIGSTOP)));
@@ -237,7 +238,7 @@ pid_t ns_kill_descendants(pid_t pid, int pidfd) {
 }
 
 /* tree(handle) -> what the program, which was told to stop, has started up to now */
-int nsL_tree(lua_State *L) {
+static int new_tree(lua_State *L) {
     struct process *p = nsL_checkprocess(L);
     struct tree *t = lua_newuserdata(L, sizeof *t);
     *t = (struct tree){0};
@@ -271,7 +272,10 @@ static int tree_gc(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"kill", tree_kill}, {"__gc", tree_gc}, {NULL, NULL}};
 
+static const luaL_Reg functions[] = {{"tree", new_tree}, {NULL, NULL}};
+
 void nsL_open_tree(lua_State *L) {
     nsL_class(L, TREE, methods);
     lua_pop(L, 1);
+    nsL_setfuncs(L, functions);
 }

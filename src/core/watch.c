@@ -1,11 +1,12 @@
 /* Descriptors that are polled: here, and in a loop of cqueues. */
-#include "core.h"
-
 #include <poll.h>
 #include <time.h>
 
+#include "io.h"
+#include "open.h"
+
 /* poll(seconds or nil, fd or -1, "r" or "w", ...) -> a boolean for each; all false after a signal, or the time */
-int nsL_poll(lua_State *L) {
+static int watch_poll(lua_State *L) {
     struct pollfd polls[8];
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 1, -1), &t);
     int count = (lua_gettop(L) - 1) / 2;
@@ -23,7 +24,7 @@ int nsL_poll(lua_State *L) {
 #define WATCH "ns.Watch"
 
 /* watch(fd) -> the watch over a descriptor that is open for longer than it, or as long: the collector comes to it first. */
-int nsL_watch(lua_State *L) {
+static int new_watch(lua_State *L) {
     int fd = (int)luaL_checkinteger(L, 1);
     int *watched = lua_newuserdata(L, sizeof *watched);
     *watched = fd;
@@ -48,7 +49,10 @@ static int watch_cancel(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"cancel", watch_cancel}, {"__gc", watch_cancel}, {NULL, NULL}};
 
+static const luaL_Reg functions[] = {{"watch", new_watch}, {"poll", watch_poll}, {NULL, NULL}};
+
 void nsL_open_watch(lua_State *L) {
     nsL_class(L, WATCH, methods);
     lua_pop(L, 1);
+    nsL_setfuncs(L, functions);
 }

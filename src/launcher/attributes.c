@@ -5,9 +5,11 @@
 #include <linux/mman.h>
 #include <linux/stat.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "places.h"
+#include "attributes.h"
 #include "sys.h"
+#include "text.h"
 
 /* An access control list as an attribute (acl(5)): a version, and entries in this order. */
 struct acl {
@@ -27,12 +29,6 @@ struct attributes {
 };
 
 static const char ACCESS[] = "system.posix_acl_access", DEFAULT[] = "system.posix_acl_default";
-
-static int starts_with(const char *s, const char *with) {
-    for (; *with; s++, with++)
-        if (*s != *with) return 0;
-    return 1;
-}
 
 /* Takes out who is nobody here. A group that is nobody here has what all others have. Returns the new size. */
 static size_t map_acl(struct acl *acl, size_t size, int foreign_group) {
@@ -83,7 +79,7 @@ static long copy_extended(long from, long to, int foreign_group) {
 }
 
 /* An owner who is nobody in this user namespace cannot be given: that stays us. What a group may that is nobody here, ours may
- * not. to: opened for more than its path; nested: there are ids that are nobody's */
+ * not. */
 long copy_attributes(long from, long to, int nested) {
     struct statx s;
     long r = sys(__NR_statx, from, "", AT_EMPTY_PATH, STATX_MODE | STATX_UID | STATX_GID, &s);

@@ -5,8 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "launcher.h"
-#include "ops.h"
+#include "children.h"
 #include "sys.h"
 
 #define SIGNAL_KILL 9

@@ -5,6 +5,7 @@
 #include <linux/mman.h>
 #include <stddef.h>
 
+#include "fds.h"
 #include "ops.h"
 #include "places.h"
 #include "sys.h"

@@ -5,6 +5,8 @@
 #include <linux/stat.h>
 #include <stddef.h>
 
+#include "files.h"
+#include "old.h"
 #include "ops.h"
 #include "places.h"
 #include "sys.h"

@@ -17,7 +17,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "launcher.h"
+#include "children.h"
+#include "fds.h"
 #include "ops.h"
 #include "sys.h"
 

@@ -6,24 +6,15 @@
 #include "launcher.h"
 
 #include <linux/errno.h>
-#include <linux/fcntl.h>
 #include <linux/mman.h>
-#include <linux/socket.h>
 #include <stddef.h>
 
+#include "ops.h"
+#include "player.h"
 #include "sys.h"
-
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0x4000
-#endif
 
 _Noreturn static void leave(void) {
     for (;;) sys(__NR_exit_group, 127);
-}
-
-void ns_report(struct player *p, long error) {
-    struct record r = {p->plan->current, (int32_t)error};
-    if (FAILED(sys(__NR_sendto, p->socket, &r, sizeof r, MSG_NOSIGNAL))) leave();
 }
 
 static void read_all(int fd, char *to, uint32_t size) {
@@ -64,29 +55,18 @@ static int is_sound(const struct plan *p) {
 }
 
 /* The plan, and behind it room for what its steps note. */
-static void read_plan(struct player *p) {
+static struct plan *read_plan(int socket) {
     struct plan head;
-    read_all(p->socket, (char *)&head, sizeof head);
+    read_all(socket, (char *)&head, sizeof head);
     if (head.magic != PLAN_MAGIC || head.size < sizeof head || head.count > head.size / sizeof(struct step)) leave();
-    long own = ((long)head.size + 7) & ~7l, pins = own + (long)(head.count * OWNED_PER_STEP * sizeof *p->own);
-    p->mapped = pins + (long)(head.count * PINS_PER_STEP * sizeof *p->pins);
-    long at = sys(SYS_mmap, PLAN_ADDRESS, p->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    long at =
+        sys(SYS_mmap, PLAN_ADDRESS, player_size(&head), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (FAILED(at)) leave();
-    p->plan = (struct plan *)at;
-    p->own = (uint64_t *)(at + own);
-    p->pins = (struct pin *)(at + pins);
-    *p->plan = head;
-    read_all(p->socket, (char *)p->plan + sizeof head, head.size - (uint32_t)sizeof head);
-    if (!is_sound(p->plan)) leave();
-}
-
-/* A list may be asked for again: what is above the plan's size is a pointer already. */
-char **ns_list(const struct player *p, uint32_t offset) {
-    if (!offset) return 0;
-    uintptr_t *list = (uintptr_t *)((char *)p->plan + offset);
-    for (uintptr_t *entry = list; *entry; entry++)
-        if (*entry < p->plan->size) *entry += (uintptr_t)p->plan;
-    return (char **)list;
+    struct plan *plan = (struct plan *)at;
+    *plan = head;
+    read_all(socket, (char *)plan + sizeof head, head.size - (uint32_t)sizeof head);
+    if (!is_sound(plan)) leave();
+    return plan;
 }
 
 /* An ignored signal stays ignored over exec; nothing of the host's choice shall reach the program. */
@@ -101,8 +81,8 @@ static void reset_signals(void) {
 }
 
 _Noreturn void ns_launch(int socket) {
-    struct player p = {.socket = socket, .root = -1, .held = AT_FDCWD, .signals = -1, .umask = sys(__NR_umask, 0)};
-    read_plan(&p);
+    struct player p;
+    start_player(&p, socket, read_plan(socket));
     reset_signals();
     const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
     for (uint32_t i = 0; i < p.plan->count; i++) {

@@ -1,4 +1,3 @@
-/* What mountinfo tells (proc_pid_mountinfo(5)), and other texts of /proc. */
 #include "mountinfo.h"
 
 #include <linux/errno.h>
@@ -6,36 +5,9 @@
 #include <linux/limits.h>
 #include <linux/mman.h>
 
-#include "places.h"
 #include "sys.h"
+#include "text.h"
 
-long add_text(char *to, size_t room, size_t *n, const char *text) {
-    for (; *text; text++) {
-        if (*n + 1 >= room) return -E2BIG;
-        to[(*n)++] = *text;
-    }
-    to[*n] = 0;
-    return 0;
-}
-
-long read_text(const char *path, char *to, size_t room) {
-    long fd = sys(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), r = 0;
-    if (FAILED(fd)) return fd;
-    size_t n = 0;
-    while (n + 1 < room && !FAILED(r = sys(__NR_read, fd, to + n, room - 1 - n)) && r > 0) n += (size_t)r;
-    sys(__NR_close, fd);
-    to[n] = 0;
-    return FAILED(r) ? r : r > 0 ? -E2BIG : 0;
-}
-
-long number_at(const char *s) {
-    unsigned long n = 0;
-    while (*s == ' ' || *s == '\t') s++;
-    for (; *s >= '0' && *s <= '9'; s++) n = n * 10 + (unsigned long)(*s - '0');
-    return (long)n;
-}
-
-/* The n-th field of a line, from 1. */
 const char *field(const char *line, int n) {
     while (--n > 0) {
         while (*line && *line != ' ' && *line != '\n') line++;
@@ -44,18 +16,11 @@ const char *field(const char *line, int n) {
     return line;
 }
 
-int starts_with(const char *s, const char *with) {
-    for (; *with; s++, with++)
-        if (*s != *with) return 0;
-    return 1;
-}
-
 const char *next_line(const char *line) {
     while (*line && *line != '\n') line++;
     return *line ? line + 1 : line;
 }
 
-/* Copies a path as mountinfo writes it: "\040" is a blank. */
 long unescape(char *to, size_t room, size_t *n, const char *path) {
     for (; *path && *path != ' '; path++) {
         if (*n + 1 >= room) return -E2BIG;

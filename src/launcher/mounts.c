@@ -5,6 +5,8 @@
 #include <linux/stat.h>
 #include <stddef.h>
 
+#include "files.h"
+#include "old.h"
 #include "ops.h"
 #include "places.h"
 #include "sys.h"
@@ -25,7 +27,7 @@ static long in_earnest(long r) { return r == -ENOENT ? -ESTALE : r; }
 /* A tmpfs that will be the root: mounted over the old one, which stays in reach by absolute paths until `pivot`. A bind of
  * the old "/" shall not have it on top: so it cannot be bound itself. options, flags: MOUNT_ATTR_* */
 long op_newroot(struct player *p, const struct step *s) {
-    long fd = old_fs("tmpfs", ns_list(p, s->options), s->flags);
+    long fd = old_fs("tmpfs", plan_list(p, s->options), s->flags);
     if (FAILED(fd)) return fd;
     p->root = (int)fd;
     long r = own(p, fd);
@@ -43,7 +45,7 @@ long op_hold(struct player *p, const struct step *s) {
 
 /* A file system on path. type, options, flags: MOUNT_ATTR_*; value: places may be made in it */
 long op_fs(struct player *p, const struct step *s) {
-    long fd = new_fs(plan_string(p, s->type), ns_list(p, s->options), s->flags);
+    long fd = new_fs(plan_string(p, s->type), plan_list(p, s->options), s->flags);
     if (FAILED(fd)) return fd;
     long r = s->value ? own(p, fd) : 0;
     return closed(fd, FAILED(r) ? r : attach(p, fd, plan_string(p, s->path)));

@@ -9,9 +9,10 @@
 #include <stddef.h>
 
 #include "mountinfo.h"
+#include "old.h"
 #include "places.h"
 #include "sys.h"
-#include "trees.h"
+#include "text.h"
 
 #define MS_REMOUNT 32
 #define MS_BIND 4096

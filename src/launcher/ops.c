@@ -11,9 +11,10 @@
 #include <linux/sockios.h>
 #include <stddef.h>
 
-#include "launcher.h"
 #include "mountinfo.h"
+#include "old.h"
 #include "ops.h"
+#include "player.h"
 #include "sys.h"
 #include "trees.h"
 
@@ -179,7 +180,7 @@ static int next_candidate(long error) {
 
 /* Returns only if none of the candidates can be executed: EACCES is more telling than ENOENT. */
 static long execute(struct player *p, const struct step *s) {
-    char **paths = ns_list(p, s->paths), **argv = ns_list(p, s->argv), **env = ns_list(p, s->env);
+    char **paths = plan_list(p, s->paths), **argv = plan_list(p, s->argv), **env = plan_list(p, s->env);
     long r = -ENOENT, denied = 0;
     for (; paths && *paths; paths++) {
         r = sys(__NR_execve, *paths, argv, env);
@@ -216,7 +217,7 @@ static long try_exec(struct player *p, const struct step *s) {
     if (child > 0 && !FAILED(sys(__NR_kill, child, 9)))
         while (sys(__NR_wait4, child, 0, 0x40000000, 0) == -EINTR) continue;
     if (status != UNTRACED << 8) return status & 0x7f ? 0 : -(status >> 8 & 0xff);
-    for (char **paths = ns_list(p, s->paths); paths && *paths && next_candidate(r); paths++)
+    for (char **paths = plan_list(p, s->paths); paths && *paths && next_candidate(r); paths++)
         r = sys(__NR_faccessat, AT_FDCWD, *paths, 1 /* X_OK */);
     return r;
 }

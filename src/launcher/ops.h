@@ -2,7 +2,16 @@
 #ifndef NS_OPS_H
 #define NS_OPS_H
 
-#include "launcher.h"
+#include "player.h"
+
+/* An op carries out one step and returns 0 or -errno. */
+struct op {
+    const char *name;
+    long (*run)(struct player *, const struct step *);
+};
+
+extern const struct op ns_ops[];
+extern const uint32_t ns_op_count;
 
 /* mounts.c */
 long op_newroot(struct player *, const struct step *);

@@ -4,9 +4,11 @@
 #include <linux/fcntl.h>
 #include <stddef.h>
 
+#include "attributes.h"
 #include "ops.h"
 #include "places.h"
 #include "sys.h"
+#include "text.h"
 #include "trees.h"
 
 #define MNT_DETACH 2
@@ -75,7 +77,7 @@ static long open_layer(struct layers *l, char *option) {
 
 static long open_layers(struct player *p, const struct step *s, struct layers *l) {
     long r = 0;
-    for (char **o = ns_list(p, s->options); o && *o && !FAILED(r); o++) r = open_layer(l, *o);
+    for (char **o = plan_list(p, s->options); o && *o && !FAILED(r); o++) r = open_layer(l, *o);
     return r;
 }
 

@@ -136,7 +136,7 @@ void copy_path(char *to, const char *path) {
     to[n] = 0;
 }
 
-static size_t add_text(char *to, size_t n, const char *text) {
+static size_t append(char *to, size_t n, const char *text) {
     for (; n < PATH_MAX && *text; text++) to[n++] = *text;
     return n;
 }
@@ -156,7 +156,7 @@ long follow(struct player *p, char *way, char *end) {
     while (name > way && name[-1] != '/') name--;
     size_t n = text[0] == '/' ? 0 : (size_t)(name - way);
     copy_path(longer, way);
-    n = add_text(longer, add_text(longer, n, text), end);
+    n = append(longer, append(longer, n, text), end);
     if (n >= PATH_MAX) return -ENAMETOOLONG;
     longer[n] = 0;
     copy_path(way, longer);
@@ -223,20 +223,4 @@ long parent_of(struct player *p, const char *path, char *above, char **name) {
     if (!FAILED(r)) return fd;
     if (!FAILED(fd)) sys(__NR_close, fd);
     return r;
-}
-
-/* "/proc/self/fd/N". Some machines have no instruction to divide. */
-const char *path_of(long fd, char *to) {
-    static const int units[] = {1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1};
-    const char *prefix = "/proc/self/fd/";
-    char *digits = to;
-    while (*prefix) *digits++ = *prefix++;
-    char *end = digits;
-    for (int i = 0; i < 10; i++) {
-        *end = '0';
-        for (; fd >= units[i]; fd -= units[i]) ++*end;
-        if (*end > '0' || end > digits || i == 9) end++;
-    }
-    *end = 0;
-    return to;
 }

@@ -3,7 +3,7 @@
 #ifndef NS_PLACES_H
 #define NS_PLACES_H
 
-#include "launcher.h"
+#include "player.h"
 
 struct statx;
 
@@ -29,15 +29,8 @@ int is_fixed(struct player *, const char *path);
 long pin(struct player *, const char *path, long mount, int fixed);
 void unpin(struct player *);
 
-/* attributes.c: those of one directory for another */
-long copy_attributes(long from, long to, int nested);
-
-/* files.c */
-long cover_file(struct player *, const char *path, const struct step *, long mode);
-
 long look(long fd, struct statx *);
 int is_directory(const struct statx *);
 int is_same(long a, long b);
-const char *path_of(long fd, char *to);
 
 #endif

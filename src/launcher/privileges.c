@@ -4,7 +4,6 @@
 #include <linux/prctl.h>
 #include <stddef.h>
 
-#include "launcher.h"
 #include "ops.h"
 #include "sys.h"
 

@@ -8,6 +8,7 @@
 #include <linux/stat.h>
 #include <stddef.h>
 
+#include "old.h"
 #include "places.h"
 #include "sys.h"
 

@@ -2,7 +2,7 @@
 #ifndef NS_TREES_H
 #define NS_TREES_H
 
-#include "launcher.h"
+#include "player.h"
 
 /* Each returns a descriptor, or -errno. flags: MOUNT_ATTR_*, which are MS_* of the same value. */
 long new_fs(const char *type, char **options, uint64_t flags);
@@ -16,13 +16,5 @@ long move_tree(long tree, long to);
 long attach(struct player *, long tree, const char *path);
 /* a FUSE mount may let nobody inside look at it: it is a directory then */
 long attach_part(struct player *, long tree, const char *path);
-
-/* old.c: the same with mount(2) */
-long old_fs(const char *type, char **options, uint64_t flags);
-long old_clone(long from);
-long old_move(long tree, long to);
-long old_attributes(long tree, uint64_t set, uint64_t clear, int recursive);
-long old_propagation(long tree, uint64_t kind, int recursive);
-long old_close(void);
 
 #endif

@@ -1,11 +1,12 @@
 /* Lua steps -> plan bytes: the only place that knows both worlds. The bytes are Lua's (a userdata), so any line may
  * raise. Steps are made by lua/ns/plan.lua: what is wrong with one is a mistake in this module, and named as such. */
-#include "core.h"
+#include "encode.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#include "../launcher/launcher.h"
+#include "../launcher/ops.h"
+#include "open.h"
 
 #define PLAN "ns.Plan"
 #define PLAN_MAX (64u << 20)
@@ -187,7 +188,7 @@ static int plan_bytes(lua_State *L) {
 }
 
 /* encode(steps) -> plan */
-int nsL_encode(lua_State *L) {
+static int encode(lua_State *L) {
     luaL_checktype(L, STEPS, LUA_TTABLE);
     lua_settop(L, STEPS);
     push_numbers(L, "ns.ops");
@@ -214,3 +215,7 @@ int nsL_encode(lua_State *L) {
 struct plan *nsL_checkplan(lua_State *L, int arg) {
     return luaL_checkudata(L, arg, PLAN);
 }
+
+static const luaL_Reg functions[] = {{"encode", encode}, {NULL, NULL}};
+
+void nsL_open_encode(lua_State *L) { nsL_setfuncs(L, functions); }

@@ -1,10 +1,11 @@
-/* The process handle, as process.c and launch.c share it. */
-#ifndef NS_PROCESS_H
-#define NS_PROCESS_H
+#ifndef NS_HANDLE_H
+#define NS_HANDLE_H
 
+#include <stdbool.h>
 #include <sys/resource.h>
 
-#include "core.h"
+#include "compat.h"
+#include "spawn.h"
 
 #define PROCESS "ns.Handle"
 
@@ -30,7 +31,10 @@ struct process *nsL_checkprocess(lua_State *L);
 /* Notes the status if the process has ended. */
 void ns_reap(struct process *p);
 
-/* h:play(...) */
-int nsL_play(lua_State *L);
+/* Has an init said that the program was stopped, and by which signal? What it says of the end is left for ns_reap(). */
+int ns_told_stop(const struct process *p);
+
+/* Where a filter or a tool does not let us use pidfds, the pid must do: it is not reaped, so it is still nobody else's. */
+long ns_signal(pid_t pid, int pidfd, int signal);
 
 #endif

@@ -1,11 +1,20 @@
-/* A writer that the host does not die of. */
-#include "core.h"
+#include "io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
+
+int ns_above_stdio(int fd) {
+    if (fd < 0 || fd > 2) return fd;
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return moved;
+}
 
 /* Writes with SIGPIPE and SIGXFSZ held back; one that came of this write is taken away again: a program that ends before it
  * has read everything, or a limit on the size of files, is an error for the host, not its death. */
@@ -26,4 +35,11 @@ ssize_t ns_write_quietly(int fd, const char *s, size_t size) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = error;
     return n;
+}
+
+struct timespec *ns_timeout(double seconds, struct timespec *t) {
+    if (!(seconds >= 0) || seconds > 1e9) return NULL;
+    t->tv_sec = (time_t)seconds;
+    t->tv_nsec = (long)((seconds - (double)t->tv_sec) * 1e9);
+    return t;
 }

@@ -1,0 +1,102 @@
+/* The process handle as its other files share it: its pidfd, the socket to the launcher, and the status, however that is
+ * learned. */
+#include "handle.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "../launcher/sys.h"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+struct process *nsL_checkprocess(lua_State *L) {
+    struct process *p = luaL_checkudata(L, 1, PROCESS);
+    if (p->s.pidfd < 0) luaL_error(L, "attempt to use a closed process");
+    return p;
+}
+
+long ns_signal(pid_t pid, int pidfd, int signal) {
+    long r = pidfd < 0 ? -ENOSYS : sys(__NR_pidfd_send_signal, pidfd, signal, NULL, 0);
+    return r == -ENOSYS || r == -EPERM ? sys(__NR_kill, pid, signal) : r;
+}
+
+/* Where somebody else has reaped (or the host ignores SIGCHLD), newer kernels still know the status. */
+struct pidfd_info {
+    uint64_t mask, cgroupid;
+    uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+    int32_t exit_code;
+};
+#define PIDFD_INFO_EXIT 8
+#define PIDFD_GET_INFO _IOWR(0xFF, 11, struct pidfd_info)
+
+static void note_status(struct process *p, int status) {
+    p->state = WIFSIGNALED(status) ? KILLED : EXITED;
+    p->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* The next record that an init has told, if there is one. A program that may trace its init can take its socket, and write without
+ * an end: whoever reads in a loop reads TOLD_MAX at a time. An init leaves fewer unread. */
+enum { TOLD_MAX = 256 };
+
+static bool read_told(const struct process *p, struct record *r, int flags) {
+    return recv(p->s.socket, r, sizeof *r, MSG_DONTWAIT | flags) == (ssize_t)sizeof *r;
+}
+
+/* What an init has told of the program's end, if it could. */
+static void note_told_status(struct process *p) {
+    struct record r;
+    for (int i = 0; i < TOLD_MAX && p->s.socket >= 0 && read_told(p, &r, 0); i++)
+        if (r.step == INIT_STATUS)
+            note_status(p, r.error);
+        else if (r.step == INIT_MAXRSS)
+            p->usage.ru_maxrss = r.error;         /* waitid counts as the init's what we had when it was made of us */
+        else if (r.step == INIT_LEFT && p->alone) /* else all ends with the init */
+            p->left = r.error;
+}
+
+static void note_foreign_reap(struct process *p) {
+    struct pidfd_info info = {.mask = PIDFD_INFO_EXIT};
+    p->state = LOST;
+    p->unseen = true;
+    if (ioctl(p->s.pidfd, PIDFD_GET_INFO, &info) == 0 && info.mask & PIDFD_INFO_EXIT) note_status(p, info.exit_code);
+}
+
+/* What a program that was told to end has left in a group of its own ends with it. Before it is reaped: until then nobody
+ * else has that number. */
+static void end_group(const struct process *p) {
+    siginfo_t info = {0};
+    if (p->ending && sys(__NR_waitid, P_PIDFD, p->s.pidfd, &info, WEXITED | WNOHANG | WNOWAIT, NULL) == 0 &&
+        info.si_pid)
+        sys(__NR_kill, -p->s.pid, SIGKILL);
+}
+
+/* waitid's fifth argument, the usage, has no wrapper in the C library. */
+void ns_reap(struct process *p) {
+    siginfo_t info = {0};
+    if (p->state != RUNNING) return;
+    end_group(p);
+    long r = sys(__NR_waitid, P_PIDFD, p->s.pidfd, &info, WEXITED | WNOHANG, &p->usage);
+    if (r == -ECHILD)
+        note_foreign_reap(p);
+    else if (r == 0 && info.si_pid != 0) {
+        p->state = info.si_code == CLD_EXITED ? EXITED : KILLED;
+        p->code = info.si_status;
+    }
+    if (p->state == RUNNING) return;
+    ns_boarded(&p->s, p->launcher);
+    if (p->init) note_told_status(p);
+}
+
+int ns_told_stop(const struct process *p) {
+    struct record r;
+    int signal = 0;
+    for (int i = 0; i < TOLD_MAX && read_told(p, &r, MSG_PEEK) && r.step != INIT_STATUS; i++) {
+        if (read_told(p, &r, 0) && r.step == INIT_STOPPED) signal = WSTOPSIG(r.error);
+    }
+    return signal;
+}

@@ -1,0 +1,17 @@
+/* What the host's side needs of the C library, and knows no Lua. */
+#ifndef NS_IO_H
+#define NS_IO_H
+
+#include <sys/types.h>
+
+/* Moves a descriptor out of the way of 0, 1 and 2, where a host that has closed them gets its new ones. */
+int ns_above_stdio(int fd);
+
+/* write(2), without the signals that it may send. */
+ssize_t ns_write_quietly(int fd, const char *bytes, size_t size);
+
+/* A wait in seconds; NULL, which waits for ever, where they are negative. */
+struct timespec;
+struct timespec *ns_timeout(double seconds, struct timespec *);
+
+#endif

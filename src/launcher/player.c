@@ -1,0 +1,42 @@
+#include "player.h"
+
+#include <linux/fcntl.h>
+#include <linux/socket.h>
+
+#include "sys.h"
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0x4000
+#endif
+
+static long end_of(const struct plan *plan) { return ((long)plan->size + 7) & ~7l; }
+
+long player_size(const struct plan *plan) {
+    const struct player *p = 0;
+    long own = OWNED_PER_STEP * sizeof *p->own, pins = PINS_PER_STEP * sizeof *p->pins;
+    return end_of(plan) + (long)plan->count * (own + pins);
+}
+
+void start_player(struct player *p, int socket, struct plan *plan) {
+    uint64_t *own = (uint64_t *)((char *)plan + end_of(plan));
+    struct pin *pins = (struct pin *)(own + plan->count * OWNED_PER_STEP);
+    *p = (struct player){
+        .plan = plan, .socket = socket, .root = -1, .held = AT_FDCWD, .signals = -1, .own = own, .pins = pins};
+    p->mapped = player_size(plan);
+    p->umask = sys(__NR_umask, 0);
+}
+
+void ns_report(struct player *p, long error) {
+    struct record r = {p->plan->current, (int32_t)error};
+    if (!FAILED(sys(__NR_sendto, p->socket, &r, sizeof r, MSG_NOSIGNAL))) return;
+    for (;;) sys(__NR_exit_group, 127);
+}
+
+/* A list may be asked for again: what is above the plan's size is a pointer already. */
+char **plan_list(const struct player *p, uint32_t offset) {
+    if (!offset) return 0;
+    uintptr_t *list = (uintptr_t *)((char *)p->plan + offset);
+    for (uintptr_t *entry = list; *entry; entry++)
+        if (*entry < p->plan->size) *entry += (uintptr_t)p->plan;
+    return (char **)list;
+}

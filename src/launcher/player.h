@@ -1,0 +1,46 @@
+/* A plan being played, as the ops see it. */
+#ifndef NS_PLAYER_H
+#define NS_PLAYER_H
+
+#include <stdint.h>
+
+#include "../plan.h"
+
+/* The most that one step adds to the tables of the player. */
+enum { OWNED_PER_STEP = 2, PINS_PER_STEP = 4 };
+
+/* A directory that this plan has mounted: the path that it was given, and itself; -1 if nobody can change the way to it. */
+struct pin {
+    const char *path;
+    int fd;
+};
+
+struct player {
+    struct plan *plan;
+    int socket;        /* to the host: the plan came from it, records go into it */
+    int root;          /* the root that places are looked up beneath; -1: the one we have */
+    int held;          /* the directory that relative sources are looked up from */
+    int signals;       /* what an init reads its signals from */
+    long umask;        /* the host's */
+    int owned, pinned; /* file systems that this plan has made, and may make places in; mounts to be found again */
+    uint64_t *own;     /* their devices */
+    struct pin *pins;
+    long mapped; /* bytes of the plan and of both tables, which lie behind it */
+};
+
+/* The bytes that a plan takes with its tables. */
+long player_size(const struct plan *);
+
+/* plan: where there is room for all these bytes, with zeros behind it; no step is played yet */
+void start_player(struct player *, int socket, struct plan *);
+
+/* Sends {step being played, error}. A host that is gone is no reason to stay. */
+void ns_report(struct player *, long error);
+
+/* The string, or the list with its offsets turned into pointers, at an offset; NULL for 0. */
+static inline char *plan_string(const struct player *p, uint32_t offset) {
+    return offset ? (char *)p->plan + offset : 0;
+}
+char **plan_list(const struct player *, uint32_t offset);
+
+#endif
