@@ -1,74 +1,110 @@
--- The times as a bar chart, in SVG: a group of bars for each case, on a logarithmic scale, as the floor and bwrap are
--- more than an order of magnitude apart.
+-- The picture of the times: a group of bars for each case, in SVG, on a linear scale, with the machine's name. It is committed
+-- as doc/bench.svg and stands in the README, so it has what a reader wants to compare, and not all that was measured.
 local chart = {}
 
-local LEFT, WIDTH, BAR, GAP, TOP, RIGHT = 170, 560, 16, 34, 62, 90
-local LOW, HIGH = 30, 20000 -- microseconds, the two ends of the scale
-local DECADES = { 100, 1000, 10000 }
+local WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 600, 176, 64, 22, 40, 76
 
-local COLOURS = {
-  { "^floor", "#8a8f98" }, { "^ns", "#1f6fd1" }, { "luv", "#3a9a5c" }, { "unshare", "#e0912f" }, { "bwrap", "#b8433f" },
-  { "^os%.execute", "#8a6bbe" }, { "^io%.popen", "#8a6bbe" }, { "iB$", "#1f6fd1" },
+-- Case, and what the picture calls it.
+local CASES = {
+  { "no namespace", "no namespace" },
+  { "seed's set", "pid, mount, uts, ipc; host name and /proc" },
+  { "seed's set + user, rootless", "the same and user, as an ordinary user" },
+  { "full sandbox, rootless", "ns.sandbox(), as an ordinary user" },
 }
 
-local function colour(contestant)
-  for _, row in ipairs(COLOURS) do
-    if contestant:find(row[1]) then return row[2] end
+-- Contestant, what the picture calls it, and the class of its bar.
+local CONTESTANTS = {
+  { "floor", "C alone", "floor" },
+  { "ns.spawn", "ns.spawn", "ns" },
+  { "luv uv.spawn", "luv", "other" },
+  { "os.execute", "os.execute", "other" },
+  { "os.execute unshare", "os.execute unshare", "other" },
+  { "os.execute bwrap", "os.execute bwrap", "other" },
+}
+
+-- The ground is the picture's own, as it is looked at on pages of either colour.
+local STYLE = [[
+<style>
+  .ground { fill: #fbfcfe; stroke: #c9d1da } text { fill: #1c2430 } .quiet { fill: #56616f } .title { font-weight: bold }
+  .floor { fill: #98a2ae } .ns { fill: #2470cc } .other { fill: #d9822b }
+  @media (prefers-color-scheme: dark) {
+    .ground { fill: #171c23; stroke: #3a4450 } text { fill: #e6eaf0 } .quiet { fill: #a3adba }
+    .floor { fill: #77828f } .ns { fill: #5b9fee } .other { fill: #d08a3e }
+  }
+</style>
+]]
+
+local function text(out, left, top, attributes, words)
+  words = words:gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" })
+  out[#out + 1] = ('<text x="%.0f" y="%.0f" %s>%s</text>'):format(left, top, attributes, words)
+end
+
+local function find(rows, case, contestant)
+  for _, r in ipairs(rows) do
+    if r.case == case and r.contestant == contestant then return r.median end
   end
 end
 
-local function x(value)
-  return LEFT + WIDTH * math.log(math.max(LOW, math.min(value, HIGH)) / LOW) / math.log(HIGH / LOW)
-end
-
-local function text(out, left, top, style, words)
-  words = words:gsub("[&<>]", { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;" })
-  out[#out + 1] = ('<text x="%.1f" y="%.1f" %s>%s</text>'):format(left, top, style, words)
-end
-
-local function bar(out, top, r)
-  local shape = '<rect x="%d" y="%.1f" width="%.1f" height="%d" fill="%s"/>'
-  out[#out + 1] = shape:format(LEFT, top, math.max(x(r.median) - LEFT, 1), BAR - 3, colour(r.contestant))
-  text(out, LEFT - 6, top + 10.5, 'text-anchor="end"', r.contestant)
-  local ratio = r.ratio and ("  (%.2f)"):format(r.ratio) or ""
-  text(out, x(r.median) + 5, top + 10.5, 'fill="#333"', ("%.0f%s"):format(r.median, ratio))
-end
-
--- All groups, from the top down; the height they need.
-local function bars(out, rows)
-  local y, last = TOP, nil
-  for _, r in ipairs(rows) do
-    if r.unit == "µs" and r.median then
-      if r.case ~= last then
-        y = y + GAP
-        text(out, LEFT, y - 6, 'font-weight="bold"', r.case)
+-- What was measured of the cases, in the picture's words: {title=, {label, class, microseconds}, ...}; and the longest time.
+local function groups(rows)
+  local list, longest = {}, 1
+  for _, case in ipairs(CASES) do
+    local group = { title = case[2] }
+    for _, contestant in ipairs(CONTESTANTS) do
+      local value = find(rows, case[1], contestant[1])
+      if value then
+        group[#group + 1] = { contestant[2], contestant[3], value }
+        longest = math.max(longest, value)
       end
-      bar(out, y, r)
-      y, last = y + BAR, r.case
+    end
+    if #group > 0 then list[#list + 1] = group end
+  end
+  return list, longest
+end
+
+local function thousands(value)
+  return (("%.0f"):format(value):reverse():gsub("(%d%d%d)(%d)", "%1,%2"):reverse())
+end
+
+-- All bars from the top down; the height they need.
+local function bars(out, list, longest)
+  local y = TOP
+  for _, group in ipairs(list) do
+    y = y + GAP
+    text(out, 16, y - 10, 'class="title"', group.title)
+    for _, bar in ipairs(group) do
+      local width = math.max(2, bar[3] / longest * (WIDTH - LEFT - RIGHT))
+      text(out, LEFT - 8, y + 14, 'text-anchor="end"', bar[1])
+      out[#out + 1] = ('<rect class="%s" x="%d" y="%d" width="%.1f" height="%d"/>'):format(bar[2], LEFT, y, width, BAR - 4)
+      text(out, LEFT + width + 6, y + 14, "", thousands(bar[3]))
+      y = y + BAR
     end
   end
-  return y
+  return y + 16
 end
 
-local function axis(out, bottom)
-  for _, value in ipairs(DECADES) do
-    local line = '<line x1="%.1f" x2="%.1f" y1="%d" y2="%.1f" stroke="#ddd"/>'
-    out[#out + 1] = line:format(x(value), x(value), TOP + 6, bottom)
-    text(out, x(value), TOP, 'text-anchor="middle" fill="#666"', ("%g ms"):format(value / 1000))
+-- "2 processors (AMD EPYC), Linux 6.18, Lua 5.4"
+local function machine()
+  local count, model = 0, nil
+  for line in io.lines("/proc/cpuinfo") do
+    if line:find("^processor") then count = count + 1 end
+    model = line:match("^model name%s*: (.-)%s*$") or model
   end
+  local kernel = io.open("/proc/sys/kernel/osrelease"):read("*l"):match("^%d+%.%d+")
+  return ("%d processors%s, Linux %s, %s"):format(count, model and (" (%s)"):format(model) or "", kernel, _VERSION)
 end
 
 function chart.write(rows, path)
-  local shapes, grid = {}, {}
-  local height, width = bars(shapes, rows) + 16, LEFT + WIDTH + RIGHT
-  axis(grid, height - 10)
-  text(grid, 12, 24, 'font-size="16" font-weight="bold"', "One spawn to its end, in microseconds")
-  text(grid, 12, 42, 'fill="#666"', "median of interleaved rounds, logarithmic; in brackets the ratio to the first bar")
+  local shapes = {}
+  text(shapes, 16, 28, 'class="title" font-size="17"', "One program that does nothing, from its start to its end")
+  text(shapes, 16, 49, 'class="quiet"', "microseconds, median of rounds played in turns; shorter is better")
+  text(shapes, 16, 68, 'class="quiet"', "on " .. machine())
+  local height = bars(shapes, groups(rows))
   local f = assert(io.open(path, "w"))
   local head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d"'
-  f:write(head:format(width, height, width, height), ' font-family="sans-serif" font-size="12">\n')
-  f:write('<rect width="100%" height="100%" fill="white"/>\n')
-  f:write(table.concat(grid, "\n"), "\n", table.concat(shapes, "\n"), "\n</svg>\n")
+  f:write(head:format(WIDTH, height, WIDTH, height), ' font-family="sans-serif" font-size="14">\n', STYLE)
+  f:write(('<rect class="ground" x=".5" y=".5" width="%d" height="%d" rx="8"/>\n'):format(WIDTH - 1, height - 1))
+  f:write(table.concat(shapes, "\n"), "\n</svg>\n")
   f:close()
 end
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs the benchmark: table on stdout, bench.csv and bench.svg into the build directory.
+# Runs the benchmark: table on stdout, bench.csv and bench.svg into the build directory; a run of all cases makes the README's
+# picture, doc/bench.svg.
 # usage: [ROUNDS=300] [CASES=PATTERN] [BUILD=build] sh bench/run.sh, in the root of the project, after make
 set -eu
 
@@ -27,7 +28,8 @@ cp "$build/5.4/ns/core.so" "$home/ns"
 chmod -R u=rwX,go=rX "$home"
 
 ulimit -n 4096 2>/dev/null || true # a descriptor for each live program
-output=$(cd "$build" && pwd)
+output=$(cd "$build" && pwd) picture=$PWD/doc/bench.svg
 cd "$home"
 export BENCH_HOME="$home" LUA_PATH="$home/?.lua;$home/lua/?.lua;$home/lua/?/init.lua;;" LUA_CPATH="$home/?.so;;"
 lua5.4 bench/bench.lua "$output" "$rounds" ${CASES:+"$CASES"}
+[ -n "${CASES:-}" ] || cp "$output/bench.svg" "$picture"
