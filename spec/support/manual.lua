@@ -36,7 +36,6 @@ function manual.read(page)
     elseif fence then
       open.text = table.concat(open.text, "\n") .. "\n"
       if open.language == "" and not apart then blocks[#blocks].output = open.text end
-      open.root = open.root or open.text:find("-- as root", 1, true) ~= nil
       blocks[#blocks + 1], open, apart = open, nil, false
     elseif open then
       table.insert(open.text, line)
