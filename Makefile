@@ -111,7 +111,7 @@ lint: $(LAUNCHER) ## looks at all C and Lua; silent if all is well
 
 docs: ## the manual, below build/docs; fails where words are missing
 	@$(NEED) docs
-	ldoc --fatalwarnings .
+	@sh tools/docs.sh
 
 clean: ## removes what was built
 	rm -rf $(BUILD)

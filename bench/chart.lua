@@ -1,5 +1,5 @@
--- The picture of the times: a group of bars for each case, in SVG, on a linear scale, with the machine's name. It is committed
--- as doc/bench.svg and stands in the README, so it has what a reader wants to compare, and not all that was measured.
+-- The picture of the times: a group of bars for each case, in SVG, on a linear scale, with the machine's name. It is
+-- committed as doc/bench.svg and stands in the README: it has what a reader wants to compare, not all that was measured.
 local chart = {}
 
 local WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 600, 176, 64, 22, 40, 76
