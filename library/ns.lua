@@ -221,7 +221,7 @@
 ---| ns.Mount.mask
 ---| ns.Mount.propagation
 
----What to run, and in what. The array part is the program and its arguments. Read without metamethods.
+---What to run, and in which surroundings. The array part is the program and its arguments. Read without metamethods.
 ---@class ns.Spec
 ---@field [integer] string the program and its arguments, unless argv says them
 ---@field argv? string[] the program and its arguments; a program without a slash is looked up in PATH
@@ -343,7 +343,7 @@ function Process:wait(seconds) end
 ---@return integer? errno
 function Process:kill(signal) end
 
----SIGTERM, `grace` seconds (2) of patience, then SIGKILL for the program and all it has started.
+---Sends SIGTERM; after `grace` seconds (2) SIGKILL, to the program and all it has started.
 ---@param grace? number
 ---@return true|nil ok
 ---@return "exit"|"signal"|string how
@@ -356,7 +356,7 @@ function Process:stop(grace) end
 ---@return integer? errno
 function Process:close() end
 
----Tells a program with a terminal of its own the size of its window.
+---Sets the size of the window of the program's own terminal.
 ---@param rows integer
 ---@param cols integer
 ---@return true|nil ok
@@ -409,7 +409,7 @@ function Process:terminate(grace) end
 ---@return ns.Stream?
 function Process:stream(name) end
 
----The host's terminal at the service of the program's own, until its end.
+---Connects your terminal to the program's own until the program ends.
 ---@return true|nil ok
 ---@return string how
 ---@return integer code
@@ -648,7 +648,7 @@ function Box:clone() end
 ---@return ns.Spec
 function Box:spec() end
 
----Would it start here? As ns.check.
+---Tries whether it would start here: as ns.check.
 ---@param ... string
 ---@return true|nil ok
 ---@return string? message
@@ -716,16 +716,16 @@ function ns.run(spec) end
 ---@return integer? code
 function ns.wait(p, seconds) end
 
----A builder that starts from nothing, or from a spec.
+---Makes a builder, empty or starting from a spec.
 ---@param spec? ns.Spec|ns.Box
 ---@return ns.Box
 function ns.box(spec) end
 
----A builder that starts from safe defaults.
+---Makes a builder that starts from safe defaults.
 ---@return ns.Box
 function ns.sandbox() end
 
----Would this start here? Sets everything up in a throw-away process, and stops before the program.
+---Tries whether a spec would start here, in a process that is thrown away, and stops before the program.
 ---@param spec ns.Spec|ns.Box
 ---@return true|nil ok
 ---@return string? message
@@ -733,7 +733,7 @@ function ns.sandbox() end
 ---@return ns.Detail? detail
 function ns.check(spec) end
 
----The steps that would be played, in words, one a line.
+---Lists the steps of a start in words, one in each line, without doing them.
 ---@param spec ns.Spec|ns.Box
 ---@return string? text
 ---@return string? message
@@ -745,7 +745,7 @@ function ns.explain(spec) end
 ---@field ok boolean
 ---@field reason? string why not
 
----What this machine allows to this user.
+---Finds out by trying what this machine allows to this user.
 ---@return table<string, ns.Feature>
 function ns.features() end
 

@@ -89,7 +89,7 @@ function ns.wait(p, seconds)
   return p:wait(seconds)
 end
 
---- A builder that starts from nothing, or from a spec.
+--- Makes a builder, empty or starting from a spec.
 -- @tparam[opt] table|Box spec which is copied
 -- @treturn Box
 -- @raise if the spec is no table
@@ -98,15 +98,16 @@ function ns.box(spec)
   return box.new(spec)
 end
 
---- A builder that starts from safe defaults: every namespace, ids that are nobody's on the host, a read-only system, /proc,
--- /dev and /tmp of its own, no capabilities, no new privileges, an init, a clean environment (doc/security.md).
+--- Makes a builder that starts from safe defaults: every namespace, ids that nobody has on the host, a read-only system,
+-- /proc, /dev and /tmp of its own, no capabilities, no new privileges, an init, a clean environment (doc/security.md).
 -- @treturn Box
 -- @see user_namespaces(7)
 function ns.sandbox()
   return box.new(sandbox.spec())
 end
 
---- Would this start here? Sets everything up in a throw-away process, and stops before the first instruction of the program.
+--- Tries whether a spec would start here: sets everything up in a process that is thrown away, and stops before the first
+-- instruction of the program.
 -- @tparam table|Box spec as for `spawn`
 -- @return true; or nil, message, errno, detail: what `spawn` would return
 -- @raise a mistake in the spec, with the name of the field
@@ -120,7 +121,7 @@ function ns.check(spec)
   return true
 end
 
---- The steps that would be played for a spec, in words, one a line, without playing them.
+--- Lists the steps of a start in words, one in each line, without doing them.
 -- @tparam table|Box spec as for `spawn`
 -- @treturn string the text; or nil, message, errno, detail when the root cannot be read
 -- @raise a mistake in the spec, with the name of the field
@@ -128,7 +129,8 @@ function ns.explain(spec)
   return explain.text(check(spec, "explain"))
 end
 
---- What this machine allows to this user, found out by trying: {user = {ok = true}, overlay = {ok = false, reason = "..."}}.
+--- Finds out by trying what this machine allows to this user:
+-- {user = {ok = true}, overlay = {ok = false, reason = "..."}}.
 -- @function ns.features
 -- @treturn table by name, each with `ok`, and with `reason` where it is false; the names stand in doc/errors.md
 ns.features = features.all

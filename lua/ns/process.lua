@@ -132,8 +132,8 @@ function Process:close()
   return true
 end
 
---- Puts the host's terminal at the service of a program with one of its own (`pty`), until its end: what is typed goes there
--- as it is, what it shows is shown, and it has the size of the host's window. Then the host has its terminal back.
+--- Connects your terminal to the program's own (`pty`) until the program ends: keys go there as they are, what the program
+-- shows is shown, and its window has the size of yours. Then your terminal is as it was before.
 -- @return as wait; or nil, message, errno (ENOTTY without `pty`)
 -- @see termios(3)
 function Process:interact()
@@ -142,7 +142,7 @@ function Process:interact()
   return ending.wait(self)
 end
 
---- Tells a program with a terminal of its own (`pty`) the size of its window.
+--- Sets the size of the window of the program's own terminal (`pty`).
 -- @tparam integer rows 1 to 65535 lines of text
 -- @tparam integer cols 1 to 65535 characters
 -- @return true; or nil, message, errno (ENOTTY without `pty`, EBADF after `close`)
