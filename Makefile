@@ -34,7 +34,8 @@ CORE     = $(BUILD)/$(LUA_VERSION)/ns/core.so
 PLAYER_C = $(filter-out src/launcher/start.c,$(wildcard src/launcher/*.c))
 CORE_C   = $(wildcard src/core/*.c) $(PLAYER_C)
 HEADERS  = src/plan.h $(wildcard src/core/*.h src/launcher/*.h)
-LUA_FILES = $(wildcard lua/ns/*.lua)
+ROOMS    = $(patsubst lua/ns/%/,%,$(wildcard lua/ns/*/))
+LUA_FILES = $(patsubst lua/ns/%,%,$(wildcard lua/ns/*.lua lua/ns/*/*.lua))
 
 # a text as one word of the shell, whatever is in it
 quoted = '$(subst ','\'',$1)'
@@ -55,13 +56,13 @@ versions: $(LAUNCHER) ## builds it for Lua 5.1 to 5.5 and LuaJIT
 	@set -e; for v in $(VERSIONS); do $(MAKE) --no-print-directory -s LUA_VERSION=$$v; done
 
 install: all ## installs it below PREFIX (/usr/local)
-	install -d $(TO_LIB) $(TO_SHARE)
+	install -d $(TO_LIB) $(TO_SHARE) $(addprefix $(TO_SHARE)/,$(ROOMS))
 	install -m 755 $(CORE) $(TO_LIB)/core.so
-	install -m 644 $(LUA_FILES) $(TO_SHARE)
+	for f in $(LUA_FILES); do install -m 644 lua/ns/$$f $(TO_SHARE)/$$f || exit; done
 
 uninstall: ## removes what was installed, with the same variables
-	rm -f $(TO_LIB)/core.so $(addprefix $(TO_SHARE)/,$(notdir $(LUA_FILES)))
-	for d in $(TO_LIB) $(TO_SHARE); do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
+	rm -f $(TO_LIB)/core.so $(addprefix $(TO_SHARE)/,$(LUA_FILES))
+	for d in $(TO_LIB) $(addprefix $(TO_SHARE)/,$(ROOMS)) $(TO_SHARE); do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
 
 # ---- what a user runs ----
 

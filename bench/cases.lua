@@ -2,7 +2,7 @@
 -- had before: unshare(1) and bwrap(1) through a shell. The others are compared with the first contestant of a case.
 local core = require "ns.core"
 local measure = require "bench.measure"
-local namespaces = require "ns.namespaces"
+local namespaces = require "ns.words.namespaces"
 local ns = require "ns"
 
 local HOME = os.getenv("BENCH_HOME") or "."

@@ -9,7 +9,7 @@ local fault = assert(package.loadlib(CORE .. "ns/core.so", "luaopen_ns_fault"))(
 local core = require "ns.core"
 local modes = require "fault_modes"
 local ns = require "ns"
-local plan = require "ns.plan"
+local plan = require "ns.start.plan"
 local rules = require "fault_rules"
 local snapshot = require "support.snapshot"
 

@@ -2,7 +2,7 @@
 --
 -- A point is a call of a start: process (0: the host), step, the n-th of it; call or name.
 local core = require "ns.core"
-local errors = require "ns.error"
+local errors = require "ns.start.errors"
 
 local errno = core.constants.errno
 

@@ -67,7 +67,7 @@ local function one_set(host, bits)
   end
   local got = r and read_report(r.stdout) or {}
   local wrong = r and "" or message
-  for _, row in ipairs(require("ns.namespaces").list) do
+  for _, row in ipairs(require("ns.words.namespaces").list) do
     local key = "ns." .. row.file
     if (got[key] ~= host.base[key]) ~= (set[row.name] or false) then wrong = wrong .. " " .. key end
   end

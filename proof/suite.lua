@@ -15,7 +15,7 @@ end
 local function run(spec, what)
   local r, message, errno, detail = ns.run(spec)
   if r then return r end
-  local named = detail and detail.step and detail.code == require("ns.error").code(errno)
+  local named = detail and detail.step and detail.code == require("ns.start.errors").code(errno)
   check(named and message:find(detail.code, 1, true), what .. ": " .. tostring(message))
   detail = detail or {}
   refusals[#refusals + 1] = ("%s (%s %s)"):format(what, tostring(detail.step), tostring(detail.code))

@@ -2,7 +2,7 @@
 local core = require "ns.core"
 local machine = require "support.machine"
 local ns = require "ns"
-local plan = require "ns.plan"
+local plan = require "ns.start.plan"
 
 --- The error that f raises, without its place, which must be this file.
 local function mistake(f)

@@ -2,10 +2,10 @@
 -- machine can; where it cannot, the files that tell are made up.
 local core = require "ns.core"
 local errno = core.constants.errno
-local hints = require "ns.hints"
+local hints = require "ns.start.hints"
 local machine = require "support.machine"
 local ns = require "ns"
-local outside = require "ns.outside"
+local outside = require "ns.start.outside"
 
 local root_it, user_it = machine.root_it, machine.it("user")
 

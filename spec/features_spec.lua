@@ -1,6 +1,6 @@
 --- ns.features() tells what this machine allows, as root and as an ordinary user, and why where it does not.
 local machine = require "support.machine"
-local namespaces = require "ns.namespaces"
+local namespaces = require "ns.words.namespaces"
 local ns = require "ns"
 
 local NAMES = { "cgroup_controllers", "clone3", "close_range", "idmapped_mounts", "keyring", "landlock", "memfd_exec",

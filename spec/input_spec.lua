@@ -1,7 +1,7 @@
 --- What the caller gets wrong is an error that names the field, before there is any process.
 local machine = require "support.machine"
 local ns = require "ns"
-local plan = require "ns.plan"
+local plan = require "ns.start.plan"
 
 local FILES = { "support.mistakes.start", "support.mistakes.rights" }
 

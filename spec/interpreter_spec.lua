@@ -1,5 +1,5 @@
 --- The interpreter that a program names: read from the heads of ELF files of both classes and byte orders, hostile ones too.
-local interpreter = require "ns.interpreter"
+local interpreter = require "ns.start.interpreter"
 local machine = require "support.machine"
 
 --- The bytes of a number that is `size` long.

@@ -1,10 +1,10 @@
 --- The plan as data: what single words become.
 local constants = require("ns.core").constants
-local ids = require "ns.ids"
-local namespaces = require "ns.namespaces"
+local ids = require "ns.start.ids"
+local namespaces = require "ns.words.namespaces"
 local ns = require "ns"
 local plans = require "support.plans"
-local stdio = require "ns.stdio"
+local stdio = require "ns.words.stdio"
 
 local ALL = { "user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time" }
 

@@ -1,6 +1,6 @@
 --- What a program sees in each namespace, as root and as an ordinary user.
 local machine = require "support.machine"
-local namespaces = require "ns.namespaces"
+local namespaces = require "ns.words.namespaces"
 local sh = machine.sh
 
 local function inode(file)

@@ -1,5 +1,5 @@
 --- The plan as data: which steps a spec becomes, in which order, for whom.
-local check = require "ns.check"
+local check = require "ns.words.check"
 local constants = require("ns.core").constants
 local plans = require "support.plans"
 local sandbox = require "ns.sandbox"

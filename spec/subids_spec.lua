@@ -1,9 +1,9 @@
 --- Ids that are somebody's, and those that nobody has: /etc/subuid, /etc/subgid, /etc/passwd, /etc/group.
 local core = require "ns.core"
-local ids = require "ns.ids"
+local ids = require "ns.start.ids"
 local machine = require "support.machine"
 local ns = require "ns"
-local subids = require "ns.subids"
+local subids = require "ns.start.subids"
 
 local NAMES = { "subuid", "subgid", "passwd", "group" }
 local LOW, HIGH = 2000224256, 2147352576 -- where ranges are looked for first

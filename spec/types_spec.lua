@@ -2,10 +2,10 @@
 local box = require "ns.box"
 local constants = require("ns.core").constants
 local machine = require "support.machine"
-local mounts = require "ns.mounts"
+local mounts = require "ns.words.mounts"
 local ns = require "ns"
-local plan = require "ns.plan"
-local process = require "ns.process"
+local plan = require "ns.start.plan"
+local process = require "ns.running.process"
 
 local LIBRARY = "library/ns.lua"
 

@@ -1,5 +1,5 @@
 --- Ids inside a user namespace: maps of one id, of ranges, from /etc/subuid.
-local ids = require "ns.ids"
+local ids = require "ns.start.ids"
 local machine = require "support.machine"
 local ns = require "ns"
 local sh = machine.sh

@@ -5,12 +5,12 @@
 -- The words are listed in doc/words.md.
 -- @module ns.box
 require("ns.core").nojit()
-local check = require "ns.check"
-local elsewhere = require "ns.elsewhere"
-local mounts = require "ns.mounts"
-local namespaces = require "ns.namespaces"
-local plan = require "ns.plan"
-local stdio = require "ns.stdio"
+local check = require "ns.words.check"
+local elsewhere = require "ns.words.elsewhere"
+local mounts = require "ns.words.mounts"
+local namespaces = require "ns.words.namespaces"
+local plan = require "ns.start.plan"
+local stdio = require "ns.words.stdio"
 
 local Box = { __name = "ns.Box" }
 Box.__index = Box
@@ -109,7 +109,7 @@ function Box:share(...)
   return set(self, "flags", namespaces.names(left))
 end
 
--- ---- mounts, one after the other; each takes a table of further fields (`ns.mounts`, doc/files.md) last ----
+-- ---- mounts, one after the other; each takes a table of further fields (`ns.words.mounts`, doc/files.md) last ----
 
 local function add_mount(self, m, options)
   if options ~= nil and type(options) ~= "table" then

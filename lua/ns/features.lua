@@ -2,9 +2,9 @@
 -- @module ns.features
 require("ns.core").nojit()
 local core = require "ns.core"
-local errors = require "ns.error"
-local ids = require "ns.ids"
-local namespaces = require "ns.namespaces"
+local errors = require "ns.start.errors"
+local ids = require "ns.start.ids"
+local namespaces = require "ns.words.namespaces"
 
 local features = {}
 

@@ -7,14 +7,14 @@
 require("ns.core").nojit()
 local box = require "ns.box"
 local core = require "ns.core"
-local explain = require "ns.explain"
+local explain = require "ns.start.explain"
 local features = require "ns.features"
-local plan = require "ns.plan"
-local process = require "ns.process"
-local raise = require("ns.check").raise
+local plan = require "ns.start.plan"
+local process = require "ns.running.process"
+local raise = require("ns.words.check").raise
 local sandbox = require "ns.sandbox"
-local spawn = require "ns.spawn"
-local stdio = require "ns.stdio"
+local spawn = require "ns.start.spawn"
+local stdio = require "ns.words.stdio"
 
 local ns = { _VERSION = "ns 0.1.0" }
 
@@ -65,7 +65,7 @@ end
 -- @treturn Result ok, how, code, signal, signame, stdout, stderr, truncated, timed_out, wall, usage; or nil, message, errno,
 -- detail when it did not start
 -- @raise a mistake in the spec, with the name of the field
--- @see ns.result
+-- @see ns.running.result
 function ns.run(spec)
   local p, message, errno, detail = spawn.start(check(run_words(spec), "run"))
   if not p then return nil, message, errno, detail end

@@ -1,8 +1,8 @@
 --- Bytes -> a spec that is nearly right: it knows the words, the kinds of mounts and their fields.
 local core = require "ns.core"
-local mounts = require "ns.mounts"
-local namespaces = require "ns.namespaces"
-local plan = require "ns.plan"
+local mounts = require "ns.words.mounts"
+local namespaces = require "ns.words.namespaces"
+local plan = require "ns.start.plan"
 local reader = require "fuzz.reader"
 
 local byte, pick, chance, number, text, path, junk =

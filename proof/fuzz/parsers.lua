@@ -1,16 +1,16 @@
 --- Bytes -> one of the readers of what users write: maps, /etc/subuid, sizes, limits, names, places. What a reader takes
 -- must be what the kernel takes; what it does not take must be a mistake with the name of the field.
 local host = require "fuzz.host"
-local check = require "ns.check"
+local check = require "ns.words.check"
 local core = require "ns.core"
-local ids = require "ns.ids"
-local mounts = require "ns.mounts"
-local namespaces = require "ns.namespaces"
-local plan = require "ns.plan"
-local privileges = require "ns.privileges"
+local ids = require "ns.start.ids"
+local mounts = require "ns.words.mounts"
+local namespaces = require "ns.words.namespaces"
+local plan = require "ns.start.plan"
+local privileges = require "ns.words.privileges"
 local reader = require "fuzz.reader"
-local signals = require "ns.signals"
-local stdio = require "ns.stdio"
+local signals = require "ns.words.signals"
+local stdio = require "ns.words.stdio"
 
 local byte, number, text = reader.byte, reader.number, reader.text
 

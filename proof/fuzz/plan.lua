@@ -2,15 +2,15 @@
 -- bytes make raw steps for encode alone.
 local machine = require "fuzz.host"
 local core = require "ns.core"
-local errors = require "ns.error"
-local ids = require "ns.ids"
+local errors = require "ns.start.errors"
+local ids = require "ns.start.ids"
 local known = require "fuzz.known"
 local make_spec = require "fuzz.builder"
 local model = require "fuzz.model"
-local plan = require "ns.plan"
+local plan = require "ns.start.plan"
 local reader = require "fuzz.reader"
-local root = require "ns.root"
-local stdio = require "ns.stdio"
+local root = require "ns.words.root"
+local stdio = require "ns.words.stdio"
 
 local byte, pick, chance, number, text, junk =
   reader.byte, reader.pick, reader.chance, reader.number, reader.text, reader.junk

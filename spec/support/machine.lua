@@ -250,6 +250,15 @@ function machine.read(path)
   return text
 end
 
+--- The names of all modules in Lua, in order.
+function machine.modules()
+  local list = {}
+  for path in io.popen("find lua -name '*.lua' | sort"):lines() do
+    list[#list + 1] = path:match("^lua/(.*)%.lua$"):gsub("/init$", ""):gsub("/", ".")
+  end
+  return list
+end
+
 --- Are the mounts shared, as on each machine of systemd?
 machine.shared = machine.read("/proc/self/mountinfo"):find(" / / [^\n]* shared:") ~= nil
 

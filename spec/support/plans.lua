@@ -1,8 +1,8 @@
 --- Plans as data, for hosts that are made up: no privilege, no system call, no process.
-local errors = require "ns.error"
-local ids = require "ns.ids"
-local plan = require "ns.plan"
-local root = require "ns.root"
+local errors = require "ns.start.errors"
+local ids = require "ns.start.ids"
+local plan = require "ns.start.plan"
+local root = require "ns.words.root"
 
 local plans = {}
 

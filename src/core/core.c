@@ -3,22 +3,24 @@
 
 #include "open.h"
 
-/* The length of a source's directory: "@/usr/share/lua/5.4/ns/" */
-static size_t directory(const char *source) {
-    const char *end = strrchr(source, '/');
-    return end ? (size_t)(end - source) : 0;
+/* The length of the directory above that of a source, "@/usr/share/lua/5.4/ns" for ".../ns/words/check.lua"; 0 if it has none. */
+static size_t house(const char *source) {
+    size_t slashes = 0, n = strlen(source);
+    while (n > 0 && slashes < 2) slashes += source[--n] == '/';
+    return slashes == 2 ? n : 0;
 }
 
-/* caller() -> "file:line: " of the first line on the stack that is not in the directory of who asks, or "". In C, as a host
- * may have taken the debug library away. */
+/* caller() -> "file:line: " of the first line on the stack that is not below the directory above that of who asks, or "". In
+ * C, as a host may have taken the debug library away. */
 static int nsL_caller(lua_State *L) {
     lua_Debug own = {0}, frame = {0};
     for (int level = 0; lua_getstack(L, level, &frame); level++) {
         lua_getinfo(L, "Sl", &frame);
         if (frame.currentline < 0) continue; /* C, a tail call, or without debug information */
         if (!own.source) own = frame;
-        size_t n = directory(own.source);
-        if (n == directory(frame.source) && !memcmp(own.source, frame.source, n)) continue;
+        size_t n = house(own.source);
+        if (frame.source == own.source || (n > 0 && !strncmp(own.source, frame.source, n) && frame.source[n] == '/'))
+            continue;
         lua_pushfstring(L, "%s:%d: ", frame.short_src, frame.currentline);
         return 1;
     }

@@ -1,7 +1,7 @@
 /* What a step can be: one function and one row of ns_ops[] per op, close to the system call of the same name.
  *
  * To add an op: write its function, here or in the file of its subject (ops.h), and its row below; the step that uses it is
- * made in lua/ns/options.lua, and its words for an error message stand in lua/ns/error.lua. Nothing between needs to know. */
+ * made in lua/ns/words/options.lua, and its words for an error message stand in lua/ns/start/errors.lua. Nothing between needs to know. */
 #include <asm/ioctls.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>

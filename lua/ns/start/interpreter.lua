@@ -1,6 +1,6 @@
 --- The interpreter that a program names, in its first line or in its ELF headers. The file may be hostile: of what it says
 -- no more is believed, and no more read, than the kernel would.
--- @module ns.interpreter
+-- @module ns.start.interpreter
 require("ns.core").nojit()
 local core = require "ns.core"
 

@@ -1,10 +1,10 @@
 --- Ids, capabilities, limits and priorities: checks and steps of their words.
--- @module ns.privileges
+-- @module ns.words.privileges
 require("ns.core").nojit()
-local check = require "ns.check"
+local check = require "ns.words.check"
 local core = require "ns.core"
 local constants = core.constants
-local ids = require "ns.ids"
+local ids = require "ns.start.ids"
 
 local privileges = {}
 

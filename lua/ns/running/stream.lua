@@ -1,9 +1,9 @@
 --- A stream of a process as an event loop wants it: a descriptor to poll, and what can be read or written at once. Made by
 -- `p:stream`; the Lua file of the same name may be used beside it.
--- @module ns.stream
+-- @module ns.running.stream
 require("ns.core").nojit()
 local core = require "ns.core"
-local raise = require("ns.check").raise
+local raise = require("ns.words.check").raise
 
 local stream = {}
 local Stream = { __name = "ns.Stream" }

@@ -1,7 +1,7 @@
 --- What a run has come to: `ok, how, code` in the words of os.execute, the outputs, and what it cost.
--- @module ns.result
+-- @module ns.running.result
 require("ns.core").nojit()
-local signals = require "ns.signals"
+local signals = require "ns.words.signals"
 
 local Result = {}
 Result.__index = Result

@@ -1,9 +1,9 @@
 --- The host's terminal at the service of a program with one of its own: keys, what is shown, the size of the window.
--- @module ns.interact
+-- @module ns.running.interact
 require("ns.core").nojit()
 local core = require "ns.core"
-local ending = require "ns.ending"
-local signals = require "ns.signals"
+local ending = require "ns.running.ending"
+local signals = require "ns.words.signals"
 
 local interact = {}
 

@@ -1,9 +1,9 @@
 --- Overlays: directories of the host that can be written to, in layers.
--- @module ns.overlay
+-- @module ns.words.overlay
 require("ns.core").nojit()
-local check = require "ns.check"
+local check = require "ns.words.check"
 local core = require "ns.core"
-local lookups = require "ns.lookups"
+local lookups = require "ns.words.lookups"
 
 local overlay = {}
 

@@ -1,6 +1,6 @@
 --- Checks of what the caller wrote. A check returns the value in its normal form, or raises a mistake that names the
--- field; `ns.plan` catches it and hands it on to the caller's line.
--- @module ns.check
+-- field; `ns.start.plan` catches it and hands it on to the caller's line.
+-- @module ns.words.check
 require("ns.core").nojit()
 local core = require "ns.core"
 

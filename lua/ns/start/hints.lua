@@ -1,13 +1,13 @@
 --- Why the system may have refused a step, and what helps. A hint is given only when its cause is seen on this machine.
--- @module ns.hints
+-- @module ns.start.hints
 require("ns.core").nojit()
-local allowed = require "ns.allowed"
+local allowed = require "ns.start.allowed"
 local core = require "ns.core"
-local ids = require "ns.ids"
-local outside = require "ns.outside"
-local overlay = require "ns.overlay"
-local programs = require "ns.programs"
-local subids = require "ns.subids"
+local ids = require "ns.start.ids"
+local outside = require "ns.start.outside"
+local overlay = require "ns.words.overlay"
+local programs = require "ns.start.programs"
+local subids = require "ns.start.subids"
 local errno = core.constants.errno
 
 local hints = {}

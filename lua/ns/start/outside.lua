@@ -1,6 +1,6 @@
 --- Where on the host a path of the program lies, as the steps of its plan have put it together. Hints look there once the
 -- process is gone.
--- @module ns.outside
+-- @module ns.start.outside
 require("ns.core").nojit()
 local core = require "ns.core"
 

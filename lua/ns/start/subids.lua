@@ -1,5 +1,5 @@
 --- Which ids of this machine are somebody's, as its files say (subuid(5), passwd(5)), and which are free.
--- @module ns.subids
+-- @module ns.start.subids
 require("ns.core").nojit()
 local core = require "ns.core"
 local errno_of = core.constants.errno

@@ -1,7 +1,7 @@
---- The root directory inside: where it comes from, and the parts of it, which are mounts (`ns.mounts`).
--- @module ns.root
+--- The root directory inside: where it comes from, and the parts of it, which are mounts (`ns.words.mounts`).
+-- @module ns.words.root
 require("ns.core").nojit()
-local check = require "ns.check"
+local check = require "ns.words.check"
 
 local root = {}
 

@@ -1,13 +1,13 @@
 --- The steps of a spec in words. Nothing is opened or started for it: where the host would open something, its name stands.
--- @module ns.explain
+-- @module ns.start.explain
 require("ns.core").nojit()
 local core = require "ns.core"
-local errors = require "ns.error"
-local ids = require "ns.ids"
-local plan = require "ns.plan"
-local root = require "ns.root"
-local stdio = require "ns.stdio"
-local trees = require "ns.trees"
+local errors = require "ns.start.errors"
+local ids = require "ns.start.ids"
+local plan = require "ns.start.plan"
+local root = require "ns.words.root"
+local stdio = require "ns.words.stdio"
+local trees = require "ns.start.trees"
 
 local explain = {}
 

@@ -1,17 +1,18 @@
 --- A running program. Made by `ns.spawn`; dropping or closing it ends the program, unless it is detached.
 --
 -- Its fields: `pid`, as seen outside; `stdin`, `stdout`, `stderr`, Lua files where the spec says "pipe"; `pty`, where it
--- says so (`ns.pty`); once its end was seen `wall` (seconds until then) and `timed_out` (true if the timeout has ended it).
--- @module ns.process
+-- says so (`ns.running.pty`); once its end was seen `wall` (seconds until then) and `timed_out` (true if the timeout has
+-- ended it).
+-- @module ns.running.process
 require("ns.core").nojit()
 local core = require "ns.core"
-local check = require "ns.check"
-local ending = require "ns.ending"
-local interact = require "ns.interact"
+local check = require "ns.words.check"
+local ending = require "ns.running.ending"
+local interact = require "ns.running.interact"
 local raise = check.raise
-local result = require "ns.result"
-local signals = require "ns.signals"
-local stream = require "ns.stream"
+local result = require "ns.running.result"
+local signals = require "ns.words.signals"
+local stream = require "ns.running.stream"
 
 local process = {}
 local Process = { __name = "ns.Process" }
@@ -268,7 +269,8 @@ end
 
 local STREAMS = { stdin = true, stdout = true, stderr = true, pty = true }
 
---- One of its streams for an event loop: what to poll, and what can be read or written without waiting (`ns.stream`).
+--- One of its streams for an event loop: what to poll, and what can be read or written without waiting
+-- (`ns.running.stream`).
 -- @tparam string name "stdin", "stdout", "stderr" or "pty"
 -- @treturn Stream the same each time; or nil, where the spec has no pipe, or no pty, of that name
 -- @raise if there is no such name

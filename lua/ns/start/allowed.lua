@@ -1,8 +1,8 @@
 --- Hints where the system refuses a limit, a priority, an id or a capability: what this host may, and what helps.
--- @module ns.allowed
+-- @module ns.start.allowed
 require("ns.core").nojit()
 local core = require "ns.core"
-local ids = require "ns.ids"
+local ids = require "ns.start.ids"
 
 local head = core.head
 
@@ -86,7 +86,7 @@ local function no_caps(step, steps)
   return ("this host has not %s itself: add 'user' to the flags"):format(table.concat(missing, ", "))
 end
 
---- Rows for `ns.hints`.
+--- Rows for `ns.start.hints`.
 return {
   { "rlimit", "EPERM", above_hard },
   { "dup", "EBADF", too_high },

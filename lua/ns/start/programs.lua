@@ -1,10 +1,10 @@
 --- Hints where a program, or its directory, is not found or not executed: what is there, looked up on the host by the steps
 -- of the plan, and what helps.
--- @module ns.programs
+-- @module ns.start.programs
 require("ns.core").nojit()
 local core = require "ns.core"
-local interpreter = require "ns.interpreter"
-local outside = require "ns.outside"
+local interpreter = require "ns.start.interpreter"
+local outside = require "ns.start.outside"
 local errno = core.constants.errno
 
 local LEVELS = 5 -- of interpreters that have interpreters: the kernel follows no more
@@ -106,7 +106,7 @@ local function not_executable(step, steps)
   return closed_directory(step)
 end
 
---- Rows for `ns.hints`.
+--- Rows for `ns.start.hints`.
 return {
   { "exec", "ENOENT", not_found },
   { "chdir", "ENOENT", no_directory },

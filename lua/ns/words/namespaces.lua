@@ -1,7 +1,7 @@
 --- The eight kinds of namespace: names, aliases, flags.
--- @module ns.namespaces
+-- @module ns.words.namespaces
 require("ns.core").nojit()
-local check = require "ns.check"
+local check = require "ns.words.check"
 local core = require "ns.core"
 local clone = core.constants.clone
 

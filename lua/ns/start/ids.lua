@@ -1,9 +1,9 @@
 --- The ids of a user namespace: which maps, and who writes them (user_namespaces(7)).
--- @module ns.ids
+-- @module ns.start.ids
 require("ns.core").nojit()
-local check = require "ns.check"
+local check = require "ns.words.check"
 local cap = require("ns.core").constants.cap
-local subids = require "ns.subids"
+local subids = require "ns.start.subids"
 
 local ids = {}
 

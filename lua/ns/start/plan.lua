@@ -1,11 +1,11 @@
 --- Words -> steps, in pure Lua: no system call, no process. `check` finds the caller's mistakes, `lower` makes the steps.
--- @module ns.plan
+-- @module ns.start.plan
 require("ns.core").nojit()
-local check = require "ns.check"
-local elsewhere = require "ns.elsewhere"
-local ids = require "ns.ids"
-local options = require "ns.options"
-local privileges = require "ns.privileges"
+local check = require "ns.words.check"
+local elsewhere = require "ns.words.elsewhere"
+local ids = require "ns.start.ids"
+local options = require "ns.words.options"
+local privileges = require "ns.words.privileges"
 
 local plan = {}
 

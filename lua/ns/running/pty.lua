@@ -1,5 +1,5 @@
 --- Our side of a program's own terminal: the field `pty` of a process whose spec has that word.
--- @module ns.pty
+-- @module ns.running.pty
 require("ns.core").nojit()
 local core = require "ns.core"
 

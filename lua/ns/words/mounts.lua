@@ -1,13 +1,13 @@
 --- The file system inside: one entry per kind of mount. A kind has its `fields`, each with a check, and
 -- `steps(m, add, host)`, which adds what the launcher shall do. To add a kind: an entry here, a method in `ns.box` if it
 -- wants a short form.
--- @module ns.mounts
+-- @module ns.words.mounts
 require("ns.core").nojit()
-local check = require "ns.check"
-local elsewhere = require "ns.elsewhere"
+local check = require "ns.words.check"
+local elsewhere = require "ns.words.elsewhere"
 local core = require "ns.core"
-local lookups = require "ns.lookups"
-local overlay = require "ns.overlay"
+local lookups = require "ns.words.lookups"
+local overlay = require "ns.words.overlay"
 
 local mounts = {}
 

@@ -1,10 +1,10 @@
 --- How a program is waited for, and brought to its end: SIGTERM, some patience, SIGKILL. Nobody sleeps in between: the
 -- process keeps in `ending` how far it is, and whoever waits for it does what is due.
--- @module ns.ending
+-- @module ns.running.ending
 require("ns.core").nojit()
 local core = require "ns.core"
 local constants = core.constants
-local signals = require "ns.signals"
+local signals = require "ns.words.signals"
 
 local ending = {}
 

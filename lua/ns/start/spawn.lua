@@ -1,17 +1,17 @@
 --- From a spec to a running process: check, open, launch, maps, plan, answer. Whatever fails, nothing is left.
--- @module ns.spawn
+-- @module ns.start.spawn
 require("ns.core").nojit()
 local core = require "ns.core"
 local constants = core.constants
-local errors = require "ns.error"
-local ids = require "ns.ids"
-local namespaces = require "ns.namespaces"
-local plan = require "ns.plan"
-local process = require "ns.process"
-local pty = require "ns.pty"
-local root = require "ns.root"
-local stdio = require "ns.stdio"
-local trees = require "ns.trees"
+local errors = require "ns.start.errors"
+local ids = require "ns.start.ids"
+local namespaces = require "ns.words.namespaces"
+local plan = require "ns.start.plan"
+local process = require "ns.running.process"
+local pty = require "ns.running.pty"
+local root = require "ns.words.root"
+local stdio = require "ns.words.stdio"
+local trees = require "ns.start.trees"
 
 local spawn = {}
 

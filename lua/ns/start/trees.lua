@@ -4,11 +4,11 @@
 -- A launcher in a user namespace that root has made is nobody on the host's file systems. So root opens the trees for it,
 -- detached, and no peers of the host's mounts any more: what is mounted in them later is not mounted on the host, nor the
 -- other way round. An ordinary user is the same user inside: there the launcher goes by the path.
--- @module ns.trees
+-- @module ns.start.trees
 require("ns.core").nojit()
 local core = require "ns.core"
-local ids = require "ns.ids"
-local overlay = require "ns.overlay"
+local ids = require "ns.start.ids"
+local overlay = require "ns.words.overlay"
 
 local errno_of = core.constants.errno
 local ENOENT, EINVAL, EPERM = errno_of.ENOENT, errno_of.EINVAL, errno_of.EPERM

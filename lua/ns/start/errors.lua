@@ -1,9 +1,9 @@
 --- What is said when the system refuses: the step in words, the errno, and a hint where the cause can be found.
--- @module ns.error
+-- @module ns.start.errors
 require("ns.core").nojit()
 local core = require "ns.core"
-local hints = require "ns.hints"
-local namespaces = require "ns.namespaces"
+local hints = require "ns.start.hints"
+local namespaces = require "ns.words.namespaces"
 
 local errors = {}
 

@@ -5,19 +5,19 @@
 -- A row without a word is played always, or with the word `with`; one with a `flag` only in such a namespace. To add a
 -- word: its row, at the place where it is to be played. To move a step: move its row. Builder methods and the list of known
 -- words come from here.
--- @module ns.options
+-- @module ns.words.options
 require("ns.core").nojit()
-local check = require "ns.check"
+local check = require "ns.words.check"
 local constants = require("ns.core").constants
-local ids = require "ns.ids"
-local lookups = require "ns.lookups"
-local mounts = require "ns.mounts"
-local namespaces = require "ns.namespaces"
-local privileges = require "ns.privileges"
-local root = require "ns.root"
-local signals = require "ns.signals"
-local stdio = require "ns.stdio"
-local trees = require "ns.trees"
+local ids = require "ns.start.ids"
+local lookups = require "ns.words.lookups"
+local mounts = require "ns.words.mounts"
+local namespaces = require "ns.words.namespaces"
+local privileges = require "ns.words.privileges"
+local root = require "ns.words.root"
+local signals = require "ns.words.signals"
+local stdio = require "ns.words.stdio"
+local trees = require "ns.start.trees"
 
 local mount = constants.mount
 local EPERM = constants.errno.EPERM

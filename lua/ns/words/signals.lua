@@ -1,7 +1,7 @@
 --- Signals by number, "TERM", "SIGTERM" or "sigterm".
--- @module ns.signals
+-- @module ns.words.signals
 require("ns.core").nojit()
-local check = require "ns.check"
+local check = require "ns.words.check"
 local constants = require("ns.core").constants.signal
 
 local signals = {}

@@ -1,11 +1,11 @@
 --- The program's descriptors: what the words stdin, stdout, stderr and fds may be, how the host opens them, and the steps
 -- that put them in place. Everything else is closed.
--- @module ns.stdio
+-- @module ns.words.stdio
 require("ns.core").nojit()
-local check = require "ns.check"
+local check = require "ns.words.check"
 local core = require "ns.core"
-local process = require "ns.process"
-local stream = require "ns.stream"
+local process = require "ns.running.process"
+local stream = require "ns.running.stream"
 local open, ENOENT = core.constants.open, core.constants.errno.ENOENT
 
 local stdio, NONE = {}, {}

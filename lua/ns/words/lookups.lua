@@ -1,6 +1,6 @@
 --- What the launcher finds on the host's tree before it mounts: while its new root lies over "/", a link that climbs to the
 -- top would lead there. It has each source as a descriptor from then on.
--- @module ns.lookups
+-- @module ns.words.lookups
 require("ns.core").nojit()
 
 local lookups = {}

@@ -1,5 +1,5 @@
 --- Words that other tools have, and what says the same here.
--- @module ns.elsewhere
+-- @module ns.words.elsewhere
 require("ns.core").nojit()
 local rlimit = require("ns.core").constants.rlimit
 
