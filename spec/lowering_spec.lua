@@ -1,6 +1,7 @@
 --- The plan as data: what single words become.
 local constants = require("ns.core").constants
 local ids = require "ns.start.ids"
+local map_words = require "ns.words.maps"
 local namespaces = require "ns.words.namespaces"
 local ns = require "ns"
 local plans = require "support.plans"
@@ -66,7 +67,7 @@ describe("the maps of a user namespace", function()
     for i, s in ipairs(plans.only(plans.steps(spec, more), "write", "setgroups", "setgid", "setuid")) do
       steps[i] = s.op == "write" and s.path:match("[^/]+$") .. "=" .. s.data:gsub("\n", "") or s.op .. (s.value or "")
     end
-    return ids.writer(checked, host), ids.format(uid), ids.format(gid), table.concat(steps, " ")
+    return ids.writer(checked, host), map_words.format(uid), map_words.format(gid), table.concat(steps, " ")
   end
 
   local sub = os.tmpname()

@@ -1,6 +1,7 @@
 --- Ids that are somebody's, and those that nobody has: /etc/subuid, /etc/subgid, /etc/passwd, /etc/group.
 local core = require "ns.core"
 local ids = require "ns.start.ids"
+local maps = require "ns.words.maps"
 local machine = require "support.machine"
 local ns = require "ns"
 local subids = require "ns.start.subids"
@@ -29,8 +30,8 @@ describe("a free range", function()
   --- The map that a box of such a host gets, as text: both are the same.
   local function map(made)
     local uid, gid = ids.maps({ map = "range", flags = { user = true } }, made)
-    assert.equal(ids.format(uid), ids.format(gid))
-    return (ids.format(uid):gsub("\n", ""))
+    assert.equal(maps.format(uid), maps.format(gid))
+    return (maps.format(uid):gsub("\n", ""))
   end
 
   local function first(made) return tonumber(map(made):match("^0 (%d+) 65536$")) end

@@ -1,5 +1,6 @@
 --- Ids inside a user namespace: maps of one id, of ranges, from /etc/subuid.
 local ids = require "ns.start.ids"
+local map_words = require "ns.words.maps"
 local machine = require "support.machine"
 local ns = require "ns"
 local sh = machine.sh
@@ -134,8 +135,8 @@ describe("a user namespace", function()
     local file = machine.file(directory .. "/sub", table.concat(lines, "\n") .. "\n")
     local spec = { map = "auto", flags = { user = true } }
     local uid, gid = ids.maps(spec, { euid = 1000, egid = 1000, subuid = file, subgid = file })
-    assert.equal("0 1000 1\n1 200000 10\n11 300000 7\n", ids.format(uid))
-    assert.equal(ids.format(uid), ids.format(gid))
+    assert.equal("0 1000 1\n1 200000 10\n11 300000 7\n", map_words.format(uid))
+    assert.equal(map_words.format(uid), map_words.format(gid))
   end)
 
   needs_user("falls back to the one own id with map = 'auto' where no ranges are given", function()

@@ -15,6 +15,7 @@ local raise = require("ns.words.check").raise
 local sandbox = require "ns.sandbox"
 local spawn = require "ns.start.spawn"
 local stdio = require "ns.words.stdio"
+local survey = require "ns.start.survey"
 
 local ns = { _VERSION = "ns 0.1.0" }
 
@@ -24,7 +25,7 @@ for name, number in pairs(core.constants.clone) do ns["CLONE_" .. name] = number
 --- The spec in its normal form, and the host; or nil, the step that was refused. A mistake is raised as one of the function
 -- `name`.
 local function check(spec, name)
-  local host = spawn.host()
+  local host = survey.host()
   if host.secure then raise "ns refuses to work in a set-uid program" end
   local checked, mistake, refused = plan.check(box.is(spec) and spec:spec() or spec, host)
   if refused then return nil, refused end

@@ -4,6 +4,7 @@ local host = require "fuzz.host"
 local check = require "ns.words.check"
 local core = require "ns.core"
 local ids = require "ns.start.ids"
+local maps = require "ns.words.maps"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
 local plan = require "ns.start.plan"
@@ -26,7 +27,7 @@ end
 local function is_id(n) return n % 1 == 0 and n >= 0 and n <= 4294967294 end
 
 local function check_map(map)
-  assert(#map >= 1 and #map <= 340 and #ids.format(map) <= 4095, "too long")
+  assert(#map >= 1 and #map <= 340 and #maps.format(map) <= 4095, "too long")
   for _, r in ipairs(map) do
     assert(is_id(r[1]) and is_id(r[2]) and r[3] % 1 == 0 and r[3] >= 1, "no ids")
     assert(is_id(r[1] + r[3] - 1) and is_id(r[2] + r[3] - 1), "beyond the last id")
@@ -37,7 +38,7 @@ local function check_map(map)
     for i = 2, #order do assert(order[i - 1][side] + order[i - 1][3] <= order[i][side], "overlap") end
   end
   local lines = {}
-  for line in ids.format(map):gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
+  for line in maps.format(map):gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
   assert(#lines == #map)
   for i, line in ipairs(lines) do
     local a, b, c = line:match("^(%d+) (%d+) (%d+)$")
@@ -49,7 +50,7 @@ local function small() return byte() % 16 end
 
 local function id_map()
   local make = byte() % 2 == 0 and number or small
-  local map = try(ids.check_map, reader.list(6, function() return { make(), make(), make() } end))
+  local map = try(maps.check, reader.list(6, function() return { make(), make(), make() } end))
   if map then check_map(map) end
 end
 
@@ -58,7 +59,7 @@ local function long_map()
   local list, step = {}, byte() + 1
   local count = byte() == 7 and reader.pick { 100, 339, 340, 341 } or byte() % 16
   for i = 1, count do list[i] = { i * step, i * step * 16777, byte() % 3 == 0 and step or 1 } end
-  local map = try(ids.check_map, list)
+  local map = try(maps.check, list)
   if map then check_map(map) end
 end
 

@@ -3,14 +3,13 @@
 local machine = require "fuzz.host"
 local core = require "ns.core"
 local errors = require "ns.start.errors"
-local ids = require "ns.start.ids"
 local known = require "fuzz.known"
 local make_spec = require "fuzz.builder"
 local model = require "fuzz.model"
 local plan = require "ns.start.plan"
 local reader = require "fuzz.reader"
-local root = require "ns.words.root"
-local stdio = require "ns.words.stdio"
+local streams = require "ns.start.streams"
+local survey = require "ns.start.survey"
 
 local byte, pick, chance, number, text, junk =
   reader.byte, reader.pick, reader.chance, reader.number, reader.text, reader.junk
@@ -141,23 +140,19 @@ local function raw()
 end
 
 local function lower(spec, host)
-  host.uid_map, host.gid_map = {}, {}
-  if spec.flags.user then host.uid_map, host.gid_map = ids.maps(spec, host) end
-  local opened, step = stdio.open(make_bag(), spec, host.trial)
+  local opened, step = streams.open(make_bag(), spec, host.trial)
   if not opened then return errors.describe(step) end
-  opened.trees = {}
-  host.ends, host.trees, host.slave, host.console = opened.ends, opened.trees, opened.slave, opened.console
+  local found = survey.find(spec, host, opened)
+  if not found then return end
   if spec.flags.mount then
-    host.privileged = ids.privileged(spec, host, host.uid_map)
-    if spec.root then spec.parts = root.parts(spec, host) end
     for _, m in ipairs(spec.mounts or {}) do
-      if type(m.source) == "number" or chance(4) then host.trees[m] = chance(8) ~= true and 20 end
+      if type(m.source) == "number" or chance(4) then found.trees[m] = chance(8) ~= true and 20 end
     end
   end
-  ids.program(spec, host)
-  stdio.kept(opened)
-  stdio.names(spec)
-  local steps = plan.lower(spec, host)
+  streams.kept(found)
+  streams.names(spec)
+  for _, one in ipairs(plan.host_steps(spec, found)) do assert(errors.describe(one) ~= "") end
+  local steps = plan.lower(spec, found)
   for i = 1, #steps do assert(errors.describe(steps[i]) ~= "") end
   return steps
 end

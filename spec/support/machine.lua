@@ -252,10 +252,11 @@ end
 
 --- The names of all modules in Lua, in order.
 function machine.modules()
-  local list = {}
-  for path in io.popen("find lua -name '*.lua' | sort"):lines() do
+  local list, pipe = {}, io.popen("find lua -name '*.lua' | sort")
+  for path in pipe:lines() do
     list[#list + 1] = path:match("^lua/(.*)%.lua$"):gsub("/init$", ""):gsub("/", ".")
   end
+  pipe:close()
   return list
 end
 

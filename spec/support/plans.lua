@@ -1,8 +1,7 @@
 --- Plans as data, for hosts that are made up: no privilege, no system call, no process.
 local errors = require "ns.start.errors"
-local ids = require "ns.start.ids"
 local plan = require "ns.start.plan"
-local root = require "ns.words.root"
+local survey = require "ns.start.survey"
 
 local plans = {}
 
@@ -37,14 +36,19 @@ function plans.check(spec, more)
   return checked
 end
 
+--- What is found for a checked spec on a host.
+function plans.found(checked, host)
+  local opened = { ends = host.ends, slave = host.slave, console = host.console, made = {} }
+  local found = assert(survey.find(checked, host, opened))
+  found.trees, found.background = host.trees or {}, host.background
+  if host.privileged ~= nil then found.privileged = host.privileged end
+  return found
+end
+
 --- The steps for a spec, as ns.spawn makes them.
 function plans.steps(spec, more)
-  local host = plans.host(more)
   local checked = plans.check(spec, more)
-  if checked.flags.user then host.uid_map, host.gid_map = ids.maps(checked, host) end
-  if host.privileged == nil then host.privileged = ids.privileged(checked, host, host.uid_map) end
-  if checked.root then checked.parts = assert(root.parts(checked, host)) end
-  return plan.lower(checked, host)
+  return plan.lower(checked, plans.found(checked, plans.host(more)))
 end
 
 --- The steps in words.

@@ -3,15 +3,14 @@
 require("ns.core").nojit()
 local core = require "ns.core"
 local errors = require "ns.start.errors"
-local ids = require "ns.start.ids"
 local plan = require "ns.start.plan"
-local root = require "ns.words.root"
-local stdio = require "ns.words.stdio"
-local trees = require "ns.start.trees"
+local streams = require "ns.start.streams"
+local survey = require "ns.start.survey"
 
 local explain = {}
 
 local ATTRIBUTES = { "read-only", "nosuid", "nodev", "noexec" } -- MOUNT_ATTR_*, from the lowest bit up
+local DATA = { write = true, sysctl = true, newuidmap = true, newgidmap = true } -- the ops whose data is a text to be read
 local MOUNTS = { fs = true, tree = true, overlay = true, pivot = true, remount = true, newroot = true }
 
 local function attributes(step, more)
@@ -26,56 +25,48 @@ end
 local function more_of(step)
   local more = {}
   attributes(step, more)
-  if step.op == "write" or step.op == "sysctl" then more[1] = step.data:gsub("%s+$", ""):gsub("\n", ", ") end
+  if DATA[step.op] then more[1] = step.data:gsub("%s+$", ""):gsub("\n", ", ") end
   for _, option in ipairs((step.op == "overlay" and step.of or step).options or {}) do more[#more + 1] = option end
   for i = 2, #(step.argv or {}) do more[#more + 1] = ("%q"):format(step.argv[i]) end
   more[#more + 1] = step.note
+  if step.drop then more[#more + 1] = "without the host's groups" end
   return #more > 0 and (" (%s)"):format(table.concat(more, ", ")) or ""
 end
 
---- What the host does before the launcher plays: the clone, and maps that the launcher may not write itself.
-local function of_the_host(spec, host)
-  local steps = { { op = "clone", namespaces = spec.flags } }
-  if ids.drops_groups(spec, host) then table.insert(steps, 1, { op = "setgroups" }) end
-  local writer = spec.flags.user and ids.writer(spec, host)
-  if not writer or writer == "launcher" then return steps end
-  if spec.setgroups then steps[#steps + 1] = { op = "write", path = "/proc/PID/setgroups", data = spec.setgroups } end
-  for _, kind in ipairs { "gid", "uid" } do
-    local path = writer == "host" and ("/proc/PID/%s_map"):format(kind) or ("new%smap"):format(kind)
-    steps[#steps + 1] = { op = "write", path = path, data = ids.format(host[kind .. "_map"]) }
-  end
-  return steps
+--- What is found for the spec, with names in the place of what would be opened; or nil, step, errno.
+local function outlook(spec, host)
+  local opened = streams.names(spec)
+  opened.slave, opened.console = spec.pty and "the new terminal" or nil, spec.pty and opened.ends[0] or nil
+  return survey.find(spec, host, opened)
 end
 
---- The names of what the host would open, in place of descriptors; true, or nil, path, errno.
-local function survey(spec, host)
-  host.ends, host.notes = stdio.names(spec), {}
-  host.slave, host.console = spec.pty and "the new terminal" or nil, spec.pty and host.ends[0] or nil
-  if spec.flags.user then host.uid_map, host.gid_map = ids.maps(spec, host) end
-  if not spec.flags.mount then return true end
-  host.privileged = ids.privileged(spec, host, host.uid_map)
-  if spec.root then
-    local parts, path, errno = root.parts(spec, host)
-    if not parts then return nil, path, errno end
-    spec.parts = parts
+--- What is said of the mounts whose trees the host opens.
+local function notes_of(steps)
+  local notes = {}
+  for _, step in ipairs(steps) do
+    if step.op == "idmap" then
+      notes[step.mount] = step.idmap == "owner" and "what its owner has is the program's" or "ids mapped"
+    end
   end
-  for _, list in ipairs { spec.parts or {}, spec.mounts or {} } do
-    for _, m in ipairs(list) do host.notes[m] = trees.note(m, spec, host) end
-  end
-  return true
+  return notes
 end
 
 --- The text for a checked spec, one step a line; or nil, message, errno, detail when the root cannot be read.
 function explain.text(spec, host)
   if not spec then return errors.caught(host) end
-  local ok, path, errno = survey(spec, host)
-  if not ok then return errors.refused({ op = "open", path = path, word = "root" }, errno) end
+  local found, step, errno = outlook(spec, host)
+  if not found then return errors.refused(step, errno) end
   local lines = {}
-  for _, left in ipairs(host.left_out or {}) do
+  for _, left in ipairs(found.left_out) do
     lines[#lines + 1] = ("leave out %s: %s"):format(left.path, core.strerror(left.errno))
   end
-  for _, steps in ipairs { of_the_host(spec, host), plan.lower(spec, host) } do
-    for _, step in ipairs(steps) do lines[#lines + 1] = errors.describe(step) .. more_of(step) end
+  local by_host = plan.host_steps(spec, found)
+  for _, one in ipairs(by_host) do
+    if one.op == "open_tree" then found.trees[one.mount] = one.path end
+  end
+  found.notes = notes_of(by_host)
+  for _, steps in ipairs { by_host, plan.lower(spec, found) } do
+    for _, one in ipairs(steps) do lines[#lines + 1] = errors.describe(one) .. more_of(one) end
   end
   return table.concat(lines, "\n") .. "\n"
 end

@@ -5,7 +5,7 @@ local allowed = require "ns.start.allowed"
 local core = require "ns.core"
 local ids = require "ns.start.ids"
 local outside = require "ns.start.outside"
-local overlay = require "ns.words.overlay"
+local mountinfo = require "ns.start.mountinfo"
 local programs = require "ns.start.programs"
 local subids = require "ns.start.subids"
 local errno = core.constants.errno
@@ -140,7 +140,7 @@ local function no_layer(step)
   local found, why = layers(step)
   if not found then return why end
   for _, layer in ipairs { "lower", "upper" } do
-    local place = overlay.mount_below(found[layer])
+    local place = mountinfo.mount_below(found[layer])
     if place then
       return ("%s is mounted below its %s, and what that covers would be seen"):format(place, layer)
     end

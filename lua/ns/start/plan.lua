@@ -4,18 +4,22 @@ require("ns.core").nojit()
 local check = require "ns.words.check"
 local elsewhere = require "ns.words.elsewhere"
 local ids = require "ns.start.ids"
+local lookups = require "ns.words.lookups"
 local options = require "ns.words.options"
 local privileges = require "ns.words.privileges"
 
 local plan = {}
 
 plan.words = {}
-local players = {} -- the rows that have steps
+local players = { host = {}, launcher = {} } -- the rows that have steps, for each side
 local needy = {} -- the rows that need namespaces
 for _, row in ipairs(options) do
   if row.word then plan.words[row.word] = row end
   if row.needs then needy[#needy + 1] = row end
-  if row.steps then players[#players + 1] = { word = row.word or row.with, flag = row.flag, steps = row.steps } end
+  for side, steps in pairs { host = row.host or false, launcher = row.steps or false } do
+    local one = steps and { word = row.word or row.with, flag = row.flag, steps = steps }
+    if one then table.insert(players[side], one) end
+  end
 end
 
 local NONE = {}
@@ -68,7 +72,7 @@ end
 
 --- What only some users may ask for, or only together.
 local function check_together(spec, host)
-  privileges.check_mapped(spec, host)
+  ids.check_mapped(spec, host)
   privileges.check_bits(spec)
   if spec.system and not spec.root then spec.root = "empty" end
   if spec.root then check_places(spec) end
@@ -100,7 +104,7 @@ end
 
 --- The words of `spec` in their normal form: a new table. Mistakes are returned: nil, message; and what the system
 -- refused to tell: nil, nil, step. `host` says who asks:
--- euid, egid, and environ() and arg_max() for what is seldom asked.
+-- euid, egid, caps, and environ() and arg_max() for what is seldom asked.
 function plan.check(spec, host)
   local ok, result = pcall(check_words, spec, host)
   if ok then return result end
@@ -110,19 +114,28 @@ function plan.check(spec, host)
   return nil, mistake
 end
 
---- The steps for a checked spec. `host` as for `check`, and `ends`: {[number inside] = the host's descriptor}.
-function plan.lower(spec, host)
+local function steps_of(rows, spec, found, by)
   local steps, flags, count = {}, spec.flags, 0
   local function add(step)
+    step.by = by
     count = count + 1
     steps[count] = step
   end
-  for i = 1, #players do
-    local row = players[i]
+  for i = 1, #rows do
+    local row = rows[i]
     local word, flag = row.word, row.flag
-    if (not word or spec[word] ~= nil) and (not flag or flags[flag]) then row.steps(spec[word], spec, add, host) end
+    if (not word or spec[word] ~= nil) and (not flag or flags[flag]) then row.steps(spec[word], spec, add, found) end
   end
   return steps
+end
+
+--- The steps of the host for a checked spec, before the launcher's: `found` as by `ns.start.survey`.
+function plan.host_steps(spec, found) return steps_of(players.host, spec, found, "host") end
+
+--- The steps of the launcher; `found.trees` has what the host's steps have opened.
+function plan.lower(spec, found)
+  found.numbers = lookups.numbers(spec, found)
+  return steps_of(players.launcher, spec, found)
 end
 
 return plan

@@ -3,16 +3,15 @@
 -- @module ns.words.lookups
 require("ns.core").nojit()
 
-local lookups = {}
+local lookups, NONE = {}, {}
 
 local ENOENT = require("ns.core").constants.errno.ENOENT
-local NONE = {}
 
 --- The numbers that the launcher's descriptors have, on both sides.
-local function numbers_of(host)
+local function numbers_of(found)
   local used = {}
-  for number, fd in next, host.ends or NONE do used[number], used[fd] = true, true end
-  for _, fd in next, host.trees or NONE do
+  for number, fd in next, found.ends or NONE do used[number], used[fd] = true, true end
+  for _, fd in next, found.trees or NONE do
     if fd then used[fd] = true end
   end
   return used
@@ -38,26 +37,40 @@ end
 --- How many descriptors that takes.
 function lookups.count(m) return #sources_of(m) end
 
---- Adds the steps that look up what a mount is made of, if the host has not opened it. `host.found` keeps the descriptors.
--- `as_told`: the mount's own step, as its refusal reads. An overlay shows what the mounts below its layers cover: so there
--- must be none. (The kernel sees to that where these mounts come from another user namespace.)
-function lookups.add(m, add, host, as_told)
-  host.found = host.found or {}
-  if host.trees and host.trees[m] ~= nil or host.found[m] then return end
-  host.used = host.used or numbers_of(host)
-  local found = {}
-  for _, path in ipairs(sources_of(m)) do
-    found[path] = free_number(host.used)
-    add { op = "lookup", path = path, to = found[path], which = m.type == "overlay" and path ~= m.work and not host.uid_map
-      and 1 or nil, ignore = m.try and ENOENT or nil, of = as_told, word = "mounts" }
-  end
-  host.found[m] = found
+--- Is a mount's source looked up? Not what the host has opened; and without a root of its own, only an overlay's.
+local function is_looked_up(m, spec, found)
+  local is_opened = found.trees and found.trees[m] ~= nil
+  return not is_opened and (spec.root or m.type == "overlay")
 end
 
---- The descriptor of what has been looked up; nil if it has not.
-function lookups.number(m, path, host)
-  local found = host.found and host.found[m]
-  return found and found[path]
+--- The descriptors of all sources that are looked up: {[mount] = {[path] = number}}.
+function lookups.numbers(spec, found)
+  local used, numbers = nil, {}
+  for _, m in ipairs(spec.mounts or NONE) do
+    if is_looked_up(m, spec, found) then
+      used = used or numbers_of(found)
+      numbers[m] = {}
+      for _, path in ipairs(sources_of(m)) do numbers[m][path] = free_number(used) end
+    end
+  end
+  return numbers
+end
+
+--- Adds the steps that look up what a mount is made of. `as_told`: the mount's own step, as its refusal reads. An overlay
+-- shows what the mounts below its layers cover: so there must be none. (The kernel sees to that where these mounts come
+-- from another user namespace.)
+function lookups.steps(m, add, found, as_told)
+  local numbers = found.numbers[m]
+  for _, path in ipairs(numbers and sources_of(m) or NONE) do
+    add { op = "lookup", path = path, to = numbers[path], which = m.type == "overlay" and path ~= m.work and not found.maps
+      and 1 or nil, ignore = m.try and ENOENT or nil, of = as_told, word = "mounts" }
+  end
+end
+
+--- The descriptor of what is looked up; nil if it is not.
+function lookups.number(m, path, found)
+  local numbers = found.numbers and found.numbers[m]
+  return numbers and numbers[path]
 end
 
 return lookups

@@ -1,5 +1,5 @@
 --- The file system inside: one entry per kind of mount. A kind has its `fields`, each with a check, and
--- `steps(m, add, host)`, which adds what the launcher shall do. To add a kind: an entry here, a method in `ns.box` if it
+-- `steps(m, add, found)`, which adds what the launcher shall do. To add a kind: an entry here, a method in `ns.box` if it
 -- wants a short form.
 -- @module ns.words.mounts
 require("ns.core").nojit()
@@ -84,19 +84,20 @@ local NO_LINK, LOOKED_UP = 1, 2 -- which, of op_tree
 
 --- The tree is the host's own descriptor if it had to open it; else the launcher takes it by its path. At the path of a
 -- descriptor somebody may have put something else: then the launcher refuses it.
-local function bind(m, add, host)
-  local tree = host.trees and host.trees[m]
+local function bind(m, add, found)
+  local tree = found.trees and found.trees[m]
   if tree == false then return end -- to be tried, and not there
-  local step = { op = "tree", path = m.target, flags = attributes(m), mode = m.part and 1 or nil, word = "mounts" }
+  local step = { op = "tree", path = m.target, flags = attributes(m), mode = m.part and 1 or nil,
+    note = found.notes and found.notes[m], word = "mounts" }
   if type(m.source) == "number" and tree == m.source then
     step.source, step.fd, step.to = core.readlink(("/proc/self/fd/%d"):format(tree)), tree, 1
   elseif tree then
     step.fd, step.from = tree, type(m.source) == "string" and m.source or nil
   else
-    local found = lookups.number(m, m.source, host)
-    step.ignore, step.note = m.try and ENOENT or nil, host.notes and host.notes[m]
-    step.source, step.from, step.fd = not found and m.source or nil, found and m.source, found
-    step.which = found and LOOKED_UP or m.nofollow and NO_LINK or nil
+    local number = lookups.number(m, m.source, found)
+    step.ignore = m.try and ENOENT or nil
+    step.source, step.from, step.fd = not number and m.source or nil, number and m.source, number
+    step.which = number and LOOKED_UP or m.nofollow and NO_LINK or nil
   end
   add(step)
 end
@@ -114,7 +115,7 @@ local function tmpfs(m, add)
 end
 
 --- What in /proc belongs to no process, but to the machine, where the program has root's rights to it; and what lists the
--- keys of the user that it is on the host.
+-- keys of the user that it is on the found.
 local READ_ONLY = { "sys", "irq", "bus", "fs", "sysrq-trigger", "acpi", "scsi", "mtrr" }
 local HIDDEN = { "kcore", "timer_list", "sched_debug" }
 local KEYS = { "keys", "key-users" }
@@ -125,14 +126,14 @@ local function hide(m, names, add)
   end
 end
 
-local function proc(m, add, host)
+local function proc(m, add, found)
   local options = {}
   if m.hidepid then options[1] = "hidepid=" .. m.hidepid end
   if m.subset then options[#options + 1] = "subset=" .. m.subset end
   add(fs("proc", m, options, (m.ro and RDONLY or 0) + NOSUID + NODEV + NOEXEC))
   if m.subset or m.protect == false then return end
   hide(m, KEYS, add)
-  if not host.privileged then return end
+  if not found.privileged then return end
   for _, name in ipairs(READ_ONLY) do
     local path = m.target .. "/" .. name
     add { op = "tree", source = path, path = path, flags = RDONLY + NOSUID + NODEV + NOEXEC, value = 1, ignore = ENOENT,
@@ -145,7 +146,7 @@ local DEVICES = { "null", "zero", "full", "random", "urandom", "tty" }
 local LINKS = { fd = "/proc/self/fd", stdin = "/proc/self/fd/0", stdout = "/proc/self/fd/1", stderr = "/proc/self/fd/2",
   core = "/proc/kcore", ptmx = "pts/ptmx" }
 
-local function dev(m, add, host)
+local function dev(m, add, found)
   local at = m.target .. "/"
   add { op = "hold", path = "/dev", word = "mounts" } -- it may be just what is going to be covered
   add(fs("tmpfs", m, { "mode=0755" }, NOSUID + NOEXEC, true))
@@ -157,8 +158,8 @@ local function dev(m, add, host)
   end
   add(fs("tmpfs", { target = at .. "shm" }, { "mode=1777" }, NOSUID + NODEV, true))
   add(fs("devpts", { target = at .. "pts" }, { "mode=0620", "ptmxmode=0666" }, NOSUID + NOEXEC))
-  if host.console then
-    add { op = "tree", source = host.console:match("^/dev/(.+)") or host.console, path = at .. "console",
+  if found.console then
+    add { op = "tree", source = found.console:match("^/dev/(.+)") or found.console, path = at .. "console",
       flags = NOSUID + NOEXEC, word = "mounts" }
   end
 end
@@ -188,9 +189,9 @@ mounts.kinds = {
   mqueue = { target = "/dev/mqueue", fields = place, steps = function(m, add)
     add(fs("mqueue", m, nil, NOSUID + NODEV + NOEXEC))
   end },
-  overlay = { requires = { "lower" }, together = overlay.check_together, steps = function(m, add, host)
-    lookups.add(m, add, host, overlay.step(m, host, 0))
-    add(overlay.step(m, host, attributes(m)))
+  overlay = { requires = { "lower" }, together = overlay.check_together, steps = function(m, add, found)
+    if not found.has_root then mounts.look_up(m, add, found) end
+    add(overlay.step(m, found, attributes(m)))
   end, fields = with(with(place, flags), { lower = overlay.check_lower, upper = check.absolute, work = check.absolute,
     idmap = idmap }) },
   file = { requires = { "data" }, fields = with(place, { data = function(value, where)
@@ -265,13 +266,10 @@ end
 
 local PLAN_ROOM = 48 * 2 ^ 20 -- a plan is bounded (src/core/encode.c), and argv and env want to be in it, too
 
---- The steps that look up what the mounts of the list are made of.
-function mounts.lookups(list, add, host)
-  for _, m in ipairs(list) do
-    local as_told = m.type == "overlay" and overlay.step(m, host, 0)
-      or { op = "tree", source = m.source, path = m.target, word = "mounts" }
-    lookups.add(m, add, host, as_told)
-  end
+--- The steps that look up what a mount is made of.
+function mounts.look_up(m, add, found)
+  lookups.steps(m, add, found, m.type == "overlay" and overlay.step(m, found, 0).of
+    or { op = "tree", source = m.source, path = m.target, word = "mounts" })
 end
 
 --- A list of mounts.
@@ -291,8 +289,8 @@ local function is_covered(list, i)
 end
 
 --- The steps of all mounts, in the user's order. A tmpfs becomes read-only when all is in it.
-function mounts.steps(list, add, host)
-  for _, m in ipairs(list) do mounts.kinds[m.type].steps(m, add, host) end
+function mounts.steps(list, add, found)
+  for _, m in ipairs(list) do mounts.kinds[m.type].steps(m, add, found) end
   for i, m in ipairs(list) do
     if m.type == "tmpfs" and m.ro and not is_covered(list, i) then
       add { op = "remount", path = m.target, flags = RDONLY, word = "mounts" }

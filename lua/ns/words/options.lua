@@ -1,7 +1,7 @@
 --- The words of a spec, one row each, in the order in which the launcher plays them.
 --
 -- A row: `word`; `check(value, where)`, which returns the value in its normal form or raises a mistake; `needs`, the
--- namespaces without which the word means nothing; `steps(value, spec, add, host)`, which adds what the launcher shall do.
+-- namespaces without which the word means nothing; `steps(value, spec, add, found)`, which adds what the launcher shall do.
 -- A row without a word is played always, or with the word `with`; one with a `flag` only in such a namespace. To add a
 -- word: its row, at the place where it is to be played. To move a step: move its row. Builder methods and the list of known
 -- words come from here.
@@ -9,15 +9,14 @@
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local constants = require("ns.core").constants
-local ids = require "ns.start.ids"
-local lookups = require "ns.words.lookups"
+local maps = require "ns.words.maps"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
 local privileges = require "ns.words.privileges"
 local root = require "ns.words.root"
 local signals = require "ns.words.signals"
 local stdio = require "ns.words.stdio"
-local trees = require "ns.start.trees"
+local trees = require "ns.words.trees"
 
 local mount = constants.mount
 local EPERM = constants.errno.EPERM
@@ -26,19 +25,34 @@ local function die_with_host(_, spec, add)
   if not spec.detach then add { op = "pdeathsig", value = constants.signal.KILL } end
 end
 
+--- The host makes the process; and writes the maps of its user namespace, where the process may not do that itself.
+local function clone(_, spec, add, found)
+  add { op = "clone", namespaces = spec.flags, drop = found.drops_groups or nil }
+  if found.writer == "host" or found.writer == "newuidmap" then
+    if spec.setgroups then add { op = "write", path = "/proc/PID/setgroups", data = spec.setgroups, word = "setgroups" } end
+    for _, kind in ipairs { "gid", "uid" } do
+      local map, data = found.maps[kind], maps.format(found.maps[kind])
+      if found.writer == "host" then
+        add { op = "write", path = ("/proc/PID/%s_map"):format(kind), data = data, word = kind .. "_map" }
+      else
+        add { op = ("new%smap"):format(kind), map = map, data = data, word = "map" }
+      end
+    end
+  end
+end
+
 --- In a new user namespace: maps that the launcher may write itself, then ids that exist there.
-local function enter_user(_, spec, add, host)
-  local uid, gid = ids.maps(spec, host)
-  local writer = ids.writer(spec, host)
-  if writer == "launcher" then
+local function enter_user(_, _, add, found)
+  local uid, gid = found.maps.uid, found.maps.gid
+  if found.writer == "launcher" then
     add { op = "write", path = "/proc/self/setgroups", data = "deny", word = "setgroups" }
-    add { op = "write", path = "/proc/self/gid_map", data = ids.format(gid), word = "gid_map" }
-    add { op = "write", path = "/proc/self/uid_map", data = ids.format(uid), word = "uid_map" }
-  elseif ids.may_set_groups(spec, host) then
+    add { op = "write", path = "/proc/self/gid_map", data = maps.format(gid), word = "gid_map" }
+    add { op = "write", path = "/proc/self/uid_map", data = maps.format(uid), word = "uid_map" }
+  elseif found.may_set_groups then
     add { op = "setgroups", data = "" }
   end
-  add { op = "setgid", value = ids.first(gid), word = "gid_map" }
-  add { op = "setuid", value = ids.first(uid), word = "uid_map" }
+  add { op = "setgid", value = maps.first(gid), word = "gid_map" }
+  add { op = "setuid", value = maps.first(uid), word = "uid_map" }
 end
 
 local offset = check.seconds(-1e9, 1e9)
@@ -60,10 +74,10 @@ local function enter_time(_, spec, add)
 end
 
 --- Which of its standard streams is the program's own terminal; nil if none is.
-local function terminal_of(host)
-  if not host.slave then return nil end
+local function terminal_of(found)
+  if not found.slave then return nil end
   for number = 0, 2 do
-    if host.ends[number] == host.slave then return number end
+    if found.ends[number] == found.slave then return number end
   end
 end
 
@@ -84,35 +98,6 @@ end
 
 local function leave_propagation(_, spec, add)
   add { op = "mount", path = "/", flags = mount.REC + trees.propagation(spec), word = spec.propagation and "propagation" }
-end
-
---- A root of our own, and all mounts in it. Without the word root they go onto the host's tree, as seen inside.
-local function build_root(_, spec, add, host)
-  mounts.lookups(spec.mounts or {}, add, host)
-  add { op = "newroot", options = { "mode=0755" }, flags = 6, word = "root" }
-  mounts.steps(spec.parts or {}, add, host)
-end
-
-local function nofile(soft, hard)
-  return { op = "rlimit", which = constants.rlimit.NOFILE, value = soft, limit = hard, data = "nofile", word = "mounts" }
-end
-
---- Trees of the host and mounts below mounts are held by descriptors: many may want more of them than the soft limit allows.
--- It is lifted for that time.
-local function lift_limit(_, spec, add, host)
-  local count = #(spec.parts or {}) + #(spec.mounts or {})
-  for _, m in ipairs(spec.mounts or {}) do count = count + lookups.count(m) end
-  if count < 32 then return end
-  local soft, hard = host.nofile()
-  if soft == hard or 3 * count + 64 < soft then return end
-  host.lifted = nofile(soft, hard)
-  add(nofile(hard, hard))
-end
-
---- The top of a root that has its parts from elsewhere cannot be written: what is made there would be in no directory.
-local function pivot(_, spec, add)
-  local writable = spec.read_only == false and spec.root == "empty"
-  add { op = "pivot", flags = (writable and 0 or 1) + 6, word = "root" }
 end
 
 --- The launcher works with an empty mask; -1 brings back the host's.
@@ -144,10 +129,10 @@ end
 
 --- The environment of the program: "host" for the host's as it is, or NAME=value strings, first those of the host in their
 -- order, then those of the spec.
-local function environment(spec, host)
+local function environment(spec, found)
   if not spec.env and not spec.clear_env then return "host" end
   local list, added, change = {}, {}, spec.env or {}
-  for _, entry in ipairs(spec.clear_env and {} or host.environ()) do
+  for _, entry in ipairs(spec.clear_env and {} or found.environ()) do
     if change[entry:match("^[^=]*")] == nil then list[#list + 1] = entry end
   end
   for name, value in pairs(change) do
@@ -158,28 +143,28 @@ local function environment(spec, host)
   return list
 end
 
-local function search_path(env, host)
-  for _, entry in ipairs(env == "host" and host.environ() or env) do
+local function search_path(env, found)
+  for _, entry in ipairs(env == "host" and found.environ() or env) do
     if entry:sub(1, 5) == "PATH=" then return entry:sub(6) end
   end
   return "/bin:/usr/bin"
 end
 
 --- Where a program may be: execvp(3), with the PATH that the program itself will have.
-local function candidates(name, env, host)
+local function candidates(name, env, found)
   if name:find("/", 1, true) then return { name } end
   local list = {}
-  for dir in (search_path(env, host) .. ":"):gmatch("([^:]*):") do
+  for dir in (search_path(env, found) .. ":"):gmatch("([^:]*):") do
     list[#list + 1] = (dir == "" and "." or dir) .. "/" .. name
   end
   return list
 end
 
-local function execute(argv, spec, add, host)
-  local list, vector = environment(spec, host), {}
+local function execute(argv, spec, add, found)
+  local list, vector = environment(spec, found), {}
   for i = 1, #argv do vector[i] = argv[i] end
   vector[1] = spec.argv0 or argv[1]
-  add { op = "exec", value = host.trial and 1 or nil, paths = candidates(argv[1], list, host), argv = vector, env = list,
+  add { op = "exec", value = found.trial and 1 or nil, paths = candidates(argv[1], list, found), argv = vector, env = list,
     data = argv[1], word = "argv" }
 end
 
@@ -189,8 +174,8 @@ local function leave_init(value, spec, add)
 end
 
 --- The session that the init leads has no terminal: the program leads another, and hears when its terminal hangs up.
-local function lead_terminal(_, spec, add, host)
-  local fd = spec.init and terminal_of(host)
+local function lead_terminal(_, spec, add, found)
+  local fd = spec.init and terminal_of(found)
   if not fd then return end
   add { op = "setsid", word = "pty" }
   add { op = "controlling", fd = fd, word = "pty" }
@@ -203,6 +188,10 @@ local function check_argv(value, where)
 end
 
 return {
+  { with = "root", host = trees.open_parts },
+  { with = "mounts", host = trees.open },
+  { host = trees.give_streams },
+  { host = clone },
   { word = "flags", check = namespaces.check },
   { word = "detach", check = check.boolean },
   { word = "timeout", check = check.seconds(1e-6, 1e9) },
@@ -214,19 +203,19 @@ return {
   { word = "keyring", check = check.choice("own", "inherit") },
   { steps = own_keyring },
   { word = "map", check = check.choice("root", "self", "auto", "range"), needs = { "user" } },
-  { word = "uid_map", check = ids.check_map, needs = { "user" } },
-  { word = "gid_map", check = ids.check_map, needs = { "user" } },
+  { word = "uid_map", check = maps.check, needs = { "user" } },
+  { word = "gid_map", check = maps.check, needs = { "user" } },
   { word = "setgroups", check = check.choice("allow", "deny"), needs = { "user" } },
   { flag = "user", steps = enter_user },
   { word = "session", check = check.boolean, steps = function(value, spec, add)
     if value and not spec.pty then add { op = "setsid", word = "session" } end
   end },
-  { word = "pty", check = check_pty, steps = function(value, spec, add, host)
+  { word = "pty", check = check_pty, steps = function(value, spec, add, found)
     if not value then return end
     add { op = "setsid", word = "pty" }
-    if not (spec.init and terminal_of(host)) then add { op = "controlling", fd = host.slave, word = "pty" } end
+    if not (spec.init and terminal_of(found)) then add { op = "controlling", fd = found.slave, word = "pty" } end
   end },
-  -- The first mount call of all: on a host with shared mounts every later one would reach the host.
+  -- The first mount call of all: on a host with shared mounts every later one would reach the found.
   { word = "propagation", check = check.choice("private", "slave"), needs = { "mount" } },
   { flag = "mount", steps = leave_propagation },
   { word = "time", check = check.record { monotonic = offset, boottime = offset }, needs = { "time" } },
@@ -239,21 +228,21 @@ return {
       add { op = "sysctl", path = "/proc/sys/user/max_user_namespaces", data = "0", word = "disable_userns" }
     end
   end },
-  { flag = "mount", steps = lift_limit },
-  { word = "root", check = root.check, needs = { "mount" }, steps = build_root },
+  { flag = "mount", steps = root.lift_limit },
+  { word = "root", check = root.check, needs = { "mount" }, steps = root.build },
   { word = "system", check = check.boolean, needs = { "mount" } },
   { word = "read_only", check = check.boolean, needs = { "mount" } },
-  { word = "mounts", check = mounts.check, needs = { "mount" }, steps = function(list, _, add, host)
-    mounts.steps(list, add, host)
+  { word = "mounts", check = mounts.check, needs = { "mount" }, steps = function(list, _, add, found)
+    mounts.steps(list, add, found)
   end },
   { flag = "net", steps = function(_, _, add) add { op = "loopback", word = "flags" } end },
-  { word = "mount_proc", check = proc_path, needs = { "pid", "mount" }, steps = function(path, spec, add, host)
+  { word = "mount_proc", check = proc_path, needs = { "pid", "mount" }, steps = function(path, spec, add, found)
     if not path then return end
-    if spec.root then return mounts.steps({ { type = "proc", target = path } }, add, host) end
+    if spec.root then return mounts.steps({ { type = "proc", target = path } }, add, found) end
     local flags = mount.NOSUID + mount.NODEV + mount.NOEXEC -- no guards: the host's whole tree is there, too
     add { op = "mount", type = "proc", source = "proc", path = path, flags = flags, word = "mount_proc" }
   end },
-  { with = "root", steps = pivot },
+  { with = "root", steps = root.pivot },
   { word = "hostname", check = check.sized(1, 64), needs = { "uts" }, steps = function(name, _, add)
     add { op = "sethostname", data = name, word = "hostname" }
   end },
@@ -265,20 +254,18 @@ return {
   { word = "stdout", check = stdio.check },
   { word = "stderr", check = stdio.check },
   { word = "fds", check = stdio.check_fds },
-  { steps = function(_, _, add, host) stdio.steps(host.ends, add) end },
+  { steps = function(_, _, add, found) stdio.steps(found.ends, add) end },
   -- Before any limit is lowered: what lies above a limit would not be found, and what is yet to be opened might not be.
-  { steps = function(_, spec, add, host)
-    stdio.close_steps(host.ends, add)
+  { steps = function(_, spec, add, found)
+    stdio.close_steps(found.ends, add)
     if spec.init then add { op = "signalfd", word = "init" } end
   end },
-  { word = "tty", check = check.boolean, steps = function(value, _, add, host)
+  { word = "tty", check = check.boolean, steps = function(value, _, add, found)
     if not value then return end
     add { op = "setpgid", word = "tty" }
-    if not host.background then add { op = "foreground", fd = 0, word = "tty" } end
+    if not found.background then add { op = "foreground", fd = 0, word = "tty" } end
   end },
-  { flag = "mount", steps = function(_, _, add, host)
-    if host.lifted then add(host.lifted) end
-  end },
+  { flag = "mount", steps = root.restore_limit },
   { word = "rlimits", check = privileges.check_rlimits, steps = privileges.rlimits },
   { word = "nice", check = check.integer(-20, 19), steps = function(value, _, add)
     add { op = "nice", value = value, word = "nice" }

@@ -4,7 +4,6 @@ require("ns.core").nojit()
 local check = require "ns.words.check"
 local core = require "ns.core"
 local constants = core.constants
-local ids = require "ns.start.ids"
 
 local privileges = {}
 
@@ -29,27 +28,6 @@ privileges.check_user = id_of(core.user)
 --- A group, by number or name.
 privileges.check_group = id_of(core.group)
 
---- Are the ids of the words user, group and groups in the maps?
-function privileges.check_mapped(spec, host)
-  if not spec.flags.user then return end
-  local uid, gid = ids.maps(spec, host)
-  local function mapped(map, entry, where)
-    local ranges = {}
-    for i, r in ipairs(map) do
-      if entry.id >= r[1] and entry.id < r[1] + r[3] then return end
-      ranges[i] = r[3] == 1 and ("%.0f"):format(r[1]) or ("%.0f to %.0f"):format(r[1], r[1] + r[3] - 1)
-    end
-    check.fail(where, "%.0f is not mapped into the user namespace, which has %s", entry.id,
-      table.concat(ranges, ", ", 1, math.min(4, #ranges)))
-  end
-  if spec.user then mapped(uid, spec.user, "user") end
-  if spec.group then mapped(gid, spec.group, "group") end
-  for i, entry in ipairs(spec.groups or {}) do mapped(gid, entry, check.at("groups", i)) end
-  if spec.groups and #spec.groups > 0 and not ids.may_set_groups(spec, host) then
-    check.fail("groups", "setgroups is denied in this user namespace")
-  end
-end
-
 local function pack(entries)
   local bytes = {}
   for i, entry in ipairs(entries) do
@@ -63,14 +41,14 @@ end
 
 --- Groups before gid before uid: each needs a right that the next one takes away.
 -- @see credentials(7)
-function privileges.set_ids(_, spec, add, host)
+function privileges.set_ids(_, spec, add, found)
   local user, group, groups = spec.user, spec.group, spec.groups
   if not (user or group or groups) then return end
   if user and user.id ~= 0 and spec.caps and spec.caps ~= 0 then
     add { op = "prctl", which = SET_KEEPCAPS, value = 1, word = "caps" }
   end
   -- Without a user namespace the kernel says who may; with one it is known already (check_mapped).
-  if ids.may_set_groups(spec, host) or groups and not spec.flags.user then
+  if found.may_set_groups or groups and not spec.flags.user then
     add { op = "setgroups", data = pack(groups or {}), word = "groups" }
   end
   local gid = group and group.id or user and user.gid

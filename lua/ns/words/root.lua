@@ -1,9 +1,12 @@
---- The root directory inside: where it comes from, and the parts of it, which are mounts (`ns.words.mounts`).
+--- The root directory inside, and the limit of descriptors that it takes to build one.
 -- @module ns.words.root
 require("ns.core").nojit()
 local check = require "ns.words.check"
+local constants = require("ns.core").constants
+local lookups = require "ns.words.lookups"
+local mounts = require "ns.words.mounts"
 
-local root = {}
+local root, NONE = {}, {}
 
 --- root: "/", "empty" or a directory.
 function root.check(value, where)
@@ -11,61 +14,41 @@ function root.check(value, where)
   return check.absolute(value, where)
 end
 
-local SYSTEM = { bin = true, etc = true, lib = true, lib32 = true, lib64 = true, libx32 = true, sbin = true, usr = true }
-
---- Is a part of "/" to be left out? One that cannot be reached, as a FUSE mount whose server has died, or of another user,
--- does not keep the others from the program. Its path and the errno are noted.
-local function is_left_out(path, host)
-  local ok, _, errno = host.access(path, 0)
-  if not ok then host.left_out[#host.left_out + 1] = { path = path, errno = errno } end
-  return not ok
+--- A root of our own, and all mounts in it. Without the word root they go onto the host's tree, as seen inside.
+function root.build(_, spec, add, found)
+  for _, m in ipairs(spec.mounts or NONE) do mounts.look_up(m, add, found) end
+  add { op = "newroot", options = { "mode=0755" }, flags = 6, word = "root" }
+  mounts.steps(found.parts or NONE, add, found)
 end
 
---- The paths of what is left out, as the program's host is told.
-function root.left_out(host)
-  local list = {}
-  for i, left in ipairs(host.left_out or {}) do list[i] = left.path end
-  return list
+--- The top of a root that has its parts from elsewhere cannot be written: what is made there would be in no directory.
+function root.pivot(_, spec, add)
+  local writable = spec.read_only == false and spec.root == "empty"
+  add { op = "pivot", flags = (writable and 0 or 1) + 6, word = "root" }
 end
 
---- Adds the parts of a directory whose names are `wanted` to the list, as mounts: links are made anew, all else is bound.
--- What lies in the directory is not trusted: a part that has become a link since is refused.
-local function add_parts(list, directory, wanted, more, host)
-  local real, _, why = directory, nil, nil
-  if directory ~= "/" then real, _, why = host.realpath(directory) end
-  if not real then return nil, directory, why end
-  directory = real
-  local prefix = directory == "/" and "/" or directory .. "/"
-  local entries, _, errno = host.entries(directory)
-  if not entries then return nil, directory, errno end
-  table.sort(entries, function(a, b) return a.name < b.name end)
-  for _, entry in ipairs(entries) do
-    local target = "/" .. entry.name
-    if wanted(entry.name) and entry.link then
-      list[#list + 1] = { type = "symlink", target = target, to = entry.link }
-    elseif wanted(entry.name) and not (more.dev and is_left_out(target, host)) then
-      local m = { type = "bind", source = prefix .. entry.name, target = target, part = true, nofollow = true }
-      for key, value in pairs(more) do m[key] = value end
-      list[#list + 1] = m
-    end
-  end
-  return list
+--- Trees of the host and mounts below mounts are held by descriptors: many may want more of them than the soft limit allows.
+-- It is lifted for that time. Both limits; nil where it need not be.
+local function too_low(spec, found)
+  local count = #(found.parts or NONE) + #(spec.mounts or NONE)
+  for _, m in ipairs(spec.mounts or NONE) do count = count + lookups.count(m) end
+  if count < 32 then return nil end
+  local soft, hard = found.nofile()
+  if soft ~= hard and 3 * count + 64 >= soft then return soft, hard end
 end
 
---- What the words root and system put into the new root: a list of mounts; or nil, path, errno. host.left_out: what of "/"
--- is not among them. The system's parts take the
--- place of those of the root.
-function root.parts(spec, host)
-  local list, path, errno = {}, nil, nil
-  host.left_out = {}
-  if spec.root ~= "empty" then
-    local function wanted(name) return not (spec.system and SYSTEM[name]) end
-    list, path, errno = add_parts(list, spec.root, wanted, { ro = spec.read_only ~= false, dev = spec.root == "/" }, host)
-  end
-  if list and spec.system then
-    list, path, errno = add_parts(list, "/", function(name) return SYSTEM[name] end, { ro = true }, host)
-  end
-  return list, path, errno
+local function nofile(soft, hard)
+  return { op = "rlimit", which = constants.rlimit.NOFILE, value = soft, limit = hard, data = "nofile", word = "mounts" }
+end
+
+function root.lift_limit(_, spec, add, found)
+  local soft, hard = too_low(spec, found)
+  if soft then add(nofile(hard, hard)) end
+end
+
+function root.restore_limit(_, spec, add, found)
+  local soft, hard = too_low(spec, found)
+  if soft then add(nofile(soft, hard)) end
 end
 
 return root

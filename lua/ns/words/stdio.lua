@@ -1,17 +1,14 @@
---- The program's descriptors: what the words stdin, stdout, stderr and fds may be, how the host opens them, and the steps
--- that put them in place. Everything else is closed.
+--- The program's descriptors: what the words stdin, stdout, stderr and fds may be, and the steps that put them in place.
+-- Everything else is closed.
 -- @module ns.words.stdio
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local core = require "ns.core"
-local process = require "ns.running.process"
-local stream = require "ns.running.stream"
-local open, ENOENT = core.constants.open, core.constants.errno.ENOENT
+local open = core.constants.open
 
-local stdio, NONE = {}, {}
+local stdio = {}
 
 local OUTPUT = { stdout = true, stderr = true }
-local NUMBER = { stdin = 0, stdout = 1, stderr = 2 }
 local descriptor = check.integer(0, 2147483647)
 
 local function method(value, name)
@@ -32,12 +29,18 @@ local function number_of_file(file, where)
   return fd
 end
 
+--- The name of its class: "ns.Process" for a process.
+local function class_of(value)
+  local class = getmetatable(value)
+  return type(class) == "table" and rawget(class, "__name")
+end
+
 --- Ours has getfd, too: a process's tells only of its end, and a stream has one direction.
 local function check_ours(value, where)
   local other = where == "stdin" and "stdout" or OUTPUT[where] and "stdin"
-  if process.is(value) then
+  if class_of(value) == "ns.Process" then
     check.fail(where, "a process; did you mean %s?", other and "its " .. other or "a stream of it")
-  elseif stream.is(value) and other and not value[other == "stdin" and "input" or "output"] then
+  elseif class_of(value) == "ns.Stream" and other and not value[other == "stdin" and "input" or "output"] then
     check.fail(where, "a stream of the other direction; did you mean %s?", other)
   end
 end
@@ -121,90 +124,6 @@ function stdio.check_fds(value, where)
   return fds
 end
 
-local function open_flags(name, file)
-  if name == "stdin" then return open.RDONLY end
-  return open.WRONLY + open.CREAT + (file.append and open.APPEND or open.TRUNC)
-end
-
---- A file for output as it is, where it is only tried: nothing is made, and nothing is cut off.
-local function try_file(bag, path)
-  local fd, message, errno = bag:open(path, open.WRONLY)
-  if fd or errno ~= ENOENT then return fd, message, errno end
-  local ok
-  ok, message, errno = core.access(path:match("^.*/") or ".", 3) -- W_OK and X_OK
-  if not ok then return nil, message, errno end
-  return bag:open("/dev/null", open.RDWR)
-end
-
---- Opens one word in the `bag`. Returns the program's end and, for a pipe, ours.
-local function open_one(bag, name, want, trial)
-  if want.fd then return want.fd end
-  if want.path and trial and name ~= "stdin" then return try_file(bag, want.path) end
-  if want.path then return bag:open(want.path, open_flags(name, want)) end
-  if want.kind == "pipe" then
-    local r, w, errno = bag:pipe()
-    if not r then return nil, w, errno end
-    if name == "stdin" then return r, w end
-    return w, r
-  end
-  if want.kind == "inherit" and core.isopen(NUMBER[name]) then return NUMBER[name] end
-  return bag:open("/dev/null", open.RDWR)
-end
-
---- A descriptor of the host's as a program expects it: one that blocks. Its O_NONBLOCK is shared with whoever else has it,
--- the host's loop first of all, so a pipe or a terminal is opened anew. What cannot be, a socket, blocks for all from now on
--- if it is a standard stream; in `fds` it is given as it is.
-local function blocking(bag, number, fd, trial)
-  if core.blocks(fd) ~= false then return fd end
-  local other = bag:blocking(fd)
-  if not other and number <= 2 and not trial then core.block(fd) end
-  return other or fd
-end
-
-local STANDARD = { "stdin", "stdout", "stderr" }
-local INHERIT = { kind = "inherit" }
-
---- Opens what the checked spec asks for. Returns {ends = {[0..] = descriptor}, ours = {stdin=, ...}, made = {the program's
--- ends of what is made for it}}, or nil, the step that was refused, errno. `trial`: no file is made.
-function stdio.open(bag, spec, trial)
-  local opened, default = { ends = {}, ours = {}, made = {} }, INHERIT
-  if spec.pty then
-    local master, slave, path = bag:pty(spec.pty.rows, spec.pty.cols)
-    if not master then return nil, { op = "pty", path = slave, word = "pty" }, path end
-    opened.pty, opened.slave, opened.console, default = master, slave, path, { fd = slave }
-    opened.made[1] = slave
-  end
-  for i = 1, 3 do
-    local name = STANDARD[i]
-    local want = spec[name] or name == "stdin" and spec.input and not spec.pty and { kind = "pipe" } or default
-    if want.kind == "stdout" then
-      opened.ends[2] = opened.ends[1]
-    else
-      local theirs, ours, errno = open_one(bag, name, want, trial)
-      if not theirs then
-        return nil, { op = want.path and "open" or "pipe", path = want.path, word = name }, errno
-      end
-      opened.ends[NUMBER[name]] = ours and theirs or blocking(bag, NUMBER[name], theirs, trial)
-      opened.ours[name] = ours
-      if ours then opened.made[#opened.made + 1] = theirs end
-    end
-  end
-  for number, want in next, spec.fds or NONE do opened.ends[number] = blocking(bag, number, want.fd, trial) end
-  return opened
-end
-
---- The names of what `stdio.open` would open, in the place of descriptors.
-function stdio.names(spec)
-  local ends, kinds = {}, { null = "/dev/null", pipe = "a pipe" }
-  for name, number in pairs(NUMBER) do
-    local want = spec[name] or name == "stdin" and spec.input and { kind = "pipe" } or {}
-    ends[number] = want.fd or want.path or kinds[want.kind] or spec.pty and "the new terminal" or number
-  end
-  if spec.stderr and spec.stderr.kind == "stdout" then ends[2] = ends[1] end
-  for number, want in pairs(spec.fds or {}) do ends[number] = want.fd end
-  return ends
-end
-
 local function sorted_keys(t)
   local keys, sorted = {}, true
   for key in next, t do
@@ -214,16 +133,6 @@ local function sorted_keys(t)
   end
   if not sorted then table.sort(keys) end
   return keys
-end
-
---- The host's descriptors that must live on into the launcher: a list, in which one may stand more than once.
-function stdio.kept(opened)
-  local list = { opened.slave }
-  for _, fd in next, opened.ends do list[#list + 1] = fd end
-  for _, fd in next, opened.trees do
-    if fd then list[#list + 1] = fd end
-  end
-  return list
 end
 
 local WORDS = { [0] = "stdin", "stdout", "stderr" }

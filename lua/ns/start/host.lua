@@ -1,0 +1,140 @@
+--- What the host does for a start, before the launcher plays its plan: the steps that are `by = "host"`.
+-- @module ns.start.host
+require("ns.core").nojit()
+local constants = require("ns.core").constants
+local core = require "ns.core"
+local maps = require "ns.words.maps"
+local mountinfo = require "ns.start.mountinfo"
+local namespaces = require "ns.words.namespaces"
+local overlay = require "ns.words.overlay"
+local streams = require "ns.start.streams"
+
+local errno_of = constants.errno
+
+local host = {}
+
+-- ---- trees ----
+
+local function path_of(source)
+  return type(source) == "number" and core.readlink(("/proc/self/fd/%d"):format(source)) or source
+end
+
+--- nil, or what is mounted below one of an overlay's directories as a refusal: an overlay shows what that covers, and the
+-- kernel refuses it only where these mounts come from another user namespace.
+local function uncovers(m, found)
+  local place, _, errno = mountinfo.mount_below { m.lower[1] }
+  if errno then return { op = "open", path = "/proc/self/mountinfo", word = "mounts" }, errno end
+  if place then return overlay.step(m, found, 0), errno_of.EINVAL end
+end
+
+--- found.trees[mount]: its descriptor; false for one that is only tried, and missing; nil (or the source, if that is a
+-- descriptor) for one that the launcher takes by its path.
+local function open_tree(step, start)
+  local m, found = step.mount, start.found
+  local fd, _, errno = start.bag:tree(step.path, step.propagation, step.nofollow)
+  if fd then
+    found.trees[m] = fd
+    local refused, why = nil, nil
+    if m.type == "overlay" then refused, why = uncovers(m, found) end
+    return not refused, refused, why
+  elseif m.try and errno == errno_of.ENOENT then
+    found.trees[m] = false
+  elseif step.may_fail and (errno == errno_of.EPERM or errno == errno_of.ENOSYS) then
+    found.trees[m] = type(step.path) == "number" and step.path or nil
+  else
+    return nil, { op = "open_tree", path = path_of(step.path), word = step.word }, errno
+  end
+  return true
+end
+
+--- The ranges for an idmapped mount: from ids on disk to ids of the host. nil: some of them are not mapped
+local function disk_map(idmap, map, owner, program)
+  if idmap == true then return map end
+  local result = {}
+  for i, r in ipairs(idmap == "owner" and { { owner, program, 1 } } or idmap) do
+    local id, room = maps.outer(map, r[2])
+    if not id or room < r[3] then return nil end
+    result[i] = { r[1], id, r[3] }
+  end
+  return result
+end
+
+--- A user namespace with these maps, in a process that does nothing: the path of it, for as long as `start.holder` lives.
+local function make_user(start, uid, gid)
+  local holder, what, errno = core.launch(constants.clone.NEWUSER, {}, true)
+  if not holder then return nil, { op = what, namespaces = { user = true } }, errno end
+  if start.holder then start.holder:close() end
+  start.holder = holder
+  local pid, _, why = holder:proc_pid()
+  if not pid then return nil, { op = "write", path = "/proc/PID/uid_map", data = "", word = "uid_map" }, why end
+  for _, map in ipairs { { "gid_map", gid }, { "uid_map", uid } } do
+    local step = { op = "write", path = ("/proc/%d/%s"):format(pid, map[1]), data = maps.format(map[2]), word = map[1] }
+    local ok, _, refused = core.write(step.path, step.data)
+    if not ok then return nil, step, refused end
+  end
+  return ("/proc/%d/ns/user"):format(pid)
+end
+
+local function idmap(step, start)
+  local m, found = step.mount, start.found
+  local tree = found.trees[m]
+  local told = { op = "idmap", path = path_of(step.path), word = step.word }
+  if not tree then return true end
+  local uid, gid, refused = core.owner(tree)
+  if not uid then return nil, told, refused end
+  local uids = disk_map(step.idmap, found.maps and found.maps.uid, uid, found.inner.uid)
+  local gids = disk_map(step.idmap, found.maps and found.maps.gid, gid, found.inner.gid)
+  if not (uids and gids) then return nil, told, errno_of.EINVAL end
+  local user, what, errno = make_user(start, uids, gids)
+  if not user then
+    what.path, what.word = what.path or told.path, what.word or told.word
+    return nil, what, errno
+  end
+  local ok, _, why = core.idmap(tree, user)
+  return ok, told, why
+end
+
+-- ---- the process ----
+
+local function give(step)
+  for _, fd in ipairs(step.fds) do core.give(fd, step.uid, step.gid) end
+  return true
+end
+
+local function clone(step, start)
+  local flags = namespaces.clone_flags(step.namespaces)
+  local handle, what, errno = core.launch(flags, streams.kept(start.found), start.may_copy, step.drop or false)
+  if not handle then return nil, { op = what, namespaces = step.namespaces }, errno end
+  start.handle, start.pid = handle, what
+  return true
+end
+
+--- Writes a file of the process: the number in /proc may be that of another pid namespace.
+local function write(step, start)
+  local pid, _, unknown = start.handle:proc_pid()
+  if not pid then return nil, step, unknown end
+  local told = { op = "write", path = step.path:gsub("PID", ("%d"):format(pid)), data = step.data, word = step.word }
+  local ok, _, errno = core.write(told.path, told.data)
+  return ok, told, errno
+end
+
+--- newuidmap and newgidmap are programs: the caller is not trusted with more than its /etc/subuid.
+local function run_helper(step, start)
+  local pid, _, unknown = start.handle:proc_pid()
+  if not pid then return nil, step, unknown end
+  local argv = { step.op, ("%d"):format(pid) }
+  for _, r in ipairs(step.map) do
+    for i = 1, 3 do argv[#argv + 1] = ("%.0f"):format(r[i]) end
+  end
+  local why, errno = start.run(argv, start.deadline)
+  return not errno, { op = step.op, word = "map", path = why }, errno
+end
+
+local PLAYERS = { open_tree = open_tree, idmap = idmap, give = give, clone = clone, write = write, newuidmap = run_helper,
+  newgidmap = run_helper }
+
+--- Plays a step for `start`, {found=, bag=, may_copy=, deadline=, run=}, which gets handle and pid, and a holder of user
+-- namespaces: true; or nil, the step as it reads, errno.
+function host.play(step, start) return PLAYERS[step.op](step, start) end
+
+return host

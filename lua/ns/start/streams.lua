@@ -1,0 +1,105 @@
+--- How the host opens what the words stdin, stdout, stderr, fds and pty ask for.
+-- @module ns.start.streams
+require("ns.core").nojit()
+local core = require "ns.core"
+local open, ENOENT = core.constants.open, core.constants.errno.ENOENT
+
+local streams, NONE = {}, {}
+
+local NUMBER = { stdin = 0, stdout = 1, stderr = 2 }
+
+local function open_flags(name, file)
+  if name == "stdin" then return open.RDONLY end
+  return open.WRONLY + open.CREAT + (file.append and open.APPEND or open.TRUNC)
+end
+
+--- A file for output as it is, where it is only tried: nothing is made, and nothing is cut off.
+local function try_file(bag, path)
+  local fd, message, errno = bag:open(path, open.WRONLY)
+  if fd or errno ~= ENOENT then return fd, message, errno end
+  local ok
+  ok, message, errno = core.access(path:match("^.*/") or ".", 3) -- W_OK and X_OK
+  if not ok then return nil, message, errno end
+  return bag:open("/dev/null", open.RDWR)
+end
+
+--- Opens one word in the `bag`. Returns the program's end and, for a pipe, ours.
+local function open_one(bag, name, want, trial)
+  if want.fd then return want.fd end
+  if want.path and trial and name ~= "stdin" then return try_file(bag, want.path) end
+  if want.path then return bag:open(want.path, open_flags(name, want)) end
+  if want.kind == "pipe" then
+    local r, w, errno = bag:pipe()
+    if not r then return nil, w, errno end
+    if name == "stdin" then return r, w end
+    return w, r
+  end
+  if want.kind == "inherit" and core.isopen(NUMBER[name]) then return NUMBER[name] end
+  return bag:open("/dev/null", open.RDWR)
+end
+
+--- A descriptor of the host's as a program expects it: one that blocks. Its O_NONBLOCK is shared with whoever else has it,
+-- the host's loop first of all, so a pipe or a terminal is opened anew. What cannot be, a socket, blocks for all from now on
+-- if it is a standard stream; in `fds` it is given as it is.
+local function blocking(bag, number, fd, trial)
+  if core.blocks(fd) ~= false then return fd end
+  local other = bag:blocking(fd)
+  if not other and number <= 2 and not trial then core.block(fd) end
+  return other or fd
+end
+
+local STANDARD = { "stdin", "stdout", "stderr" }
+local INHERIT = { kind = "inherit" }
+
+--- Opens what the checked spec asks for. Returns {ends = {[0..] = descriptor}, ours = {stdin=, ...}, made = {the program's
+-- ends of what is made for it}}, or nil, the step that was refused, errno. `trial`: no file is made.
+function streams.open(bag, spec, trial)
+  local opened, default = { ends = {}, ours = {}, made = {} }, INHERIT
+  if spec.pty then
+    local master, slave, path = bag:pty(spec.pty.rows, spec.pty.cols)
+    if not master then return nil, { op = "pty", path = slave, word = "pty" }, path end
+    opened.pty, opened.slave, opened.console, default = master, slave, path, { fd = slave }
+    opened.made[1] = slave
+  end
+  for i = 1, 3 do
+    local name = STANDARD[i]
+    local want = spec[name] or name == "stdin" and spec.input and not spec.pty and { kind = "pipe" } or default
+    if want.kind == "stdout" then
+      opened.ends[2] = opened.ends[1]
+    else
+      local theirs, ours, errno = open_one(bag, name, want, trial)
+      if not theirs then
+        return nil, { op = want.path and "open" or "pipe", path = want.path, word = name }, errno
+      end
+      opened.ends[NUMBER[name]] = ours and theirs or blocking(bag, NUMBER[name], theirs, trial)
+      opened.ours[name] = ours
+      if ours then opened.made[#opened.made + 1] = theirs end
+    end
+  end
+  for number, want in next, spec.fds or NONE do opened.ends[number] = blocking(bag, number, want.fd, trial) end
+  return opened
+end
+
+--- The names of what `streams.open` would open, in the place of descriptors.
+function streams.names(spec)
+  local ends, kinds = {}, { null = "/dev/null", pipe = "a pipe" }
+  for name, number in pairs(NUMBER) do
+    local want = spec[name] or name == "stdin" and spec.input and { kind = "pipe" } or {}
+    ends[number] = want.fd or want.path or kinds[want.kind] or spec.pty and "the new terminal" or number
+  end
+  if spec.stderr and spec.stderr.kind == "stdout" then ends[2] = ends[1] end
+  for number, want in pairs(spec.fds or {}) do ends[number] = want.fd end
+  return { ends = ends, made = {} }
+end
+
+--- The host's descriptors that must live on into the launcher: a list, in which one may stand more than once.
+function streams.kept(found)
+  local list = { found.slave }
+  for _, fd in next, found.ends do list[#list + 1] = fd end
+  for _, fd in next, found.trees do
+    if fd then list[#list + 1] = fd end
+  end
+  return list
+end
+
+return streams

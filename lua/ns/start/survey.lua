@@ -1,0 +1,50 @@
+--- What a start depends on besides its spec, and only the machine can say: who asks; and for one spec, which maps there are,
+-- what lies in the root's directory, what its streams are.
+-- @module ns.start.survey
+require("ns.core").nojit()
+local core = require "ns.core"
+local ids = require "ns.start.ids"
+local maps = require "ns.words.maps"
+local namespaces = require "ns.words.namespaces"
+local parts = require "ns.start.parts"
+
+local survey = {}
+
+--- Who asks: ids and capabilities, and functions for what is seldom asked.
+function survey.host()
+  local host = core.ids()
+  for _, name in ipairs { "environ", "arg_max", "entries", "realpath", "nofile", "access" } do host[name] = core[name] end
+  host.nested = namespaces.is_nested
+  return host
+end
+
+--- What the ids decide.
+local function find_ids(spec, host, found)
+  found.root, found.euid_is_root, found.program = ids.is_root(host), host.euid == 0, {}
+  found.program.uid, found.program.gid = ids.program(spec, host)
+  if spec.user or spec.group or spec.groups or spec.flags.user then
+    found.may_set_groups = ids.may_set_groups(spec, host)
+  end
+  if not spec.flags.user then return end
+  local uid, gid = ids.maps(spec, host)
+  found.maps, found.writer = { uid = uid, gid = gid }, ids.writer(spec, host)
+  found.drops_groups = ids.drops_groups(spec, host)
+  found.inner = { uid = spec.user and spec.user.id or maps.first(uid),
+    gid = spec.group and spec.group.id or maps.first(gid) }
+end
+
+--- What is found for a checked spec; or nil, step, errno. `opened`: its streams, as by `streams.open` or `streams.names`.
+function survey.find(spec, host, opened)
+  local found = { environ = host.environ, nofile = host.nofile, nested = host.nested, trial = host.trial,
+    ends = opened.ends, slave = opened.slave, console = opened.console, made = opened.made,
+    has_root = spec.root ~= nil, left_out = {}, trees = {} }
+  find_ids(spec, host, found)
+  if spec.flags.mount then found.privileged = ids.privileged(spec, host, found.maps and found.maps.uid) end
+  if not spec.root then return found end
+  local list, path, errno = parts.find(spec, host)
+  if not list then return nil, { op = "open", path = path, word = "root" }, errno end
+  found.parts, found.left_out = list, list.left_out
+  return found
+end
+
+return survey

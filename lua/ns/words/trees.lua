@@ -1,0 +1,56 @@
+--- What the host must open for the launcher: trees that are bound from places which the ids inside may not reach, and trees
+-- whose ids are mapped (mount_setattr(2), MOUNT_ATTR_IDMAP).
+--
+-- A launcher in a user namespace that root has made is nobody on the host's file systems. So root opens the trees for it,
+-- detached, and no peers of the host's mounts any more: what is mounted in them later is not mounted on the host, nor the
+-- other way round. An ordinary user is the same user inside: there the launcher goes by the path.
+-- @module ns.words.trees
+require("ns.core").nojit()
+local mount = require("ns.core").constants.mount
+
+local trees = {}
+
+--- What becomes of mounts that were shared with the host: for mount(2) and mount_setattr(2).
+function trees.propagation(spec) return spec.propagation == "slave" and mount.SLAVE or mount.PRIVATE end
+
+--- How the ids of a tree are mapped, if they are. Where the ids inside are nobody's on the host, a tree that is given to be
+-- written would be out of reach: there its owner is the program, unless the mount says otherwise.
+local function idmap_of(m, spec, found)
+  if m.type ~= "bind" and m.type ~= "overlay" then return nil end
+  if m.idmap ~= nil or spec.map ~= "range" or not found.root or m.ro then return m.idmap or nil end
+  if m.part then return spec.root ~= "/" or nil end -- a root directory has many owners; the host's own is not given away
+  if m.type == "bind" or not m.upper and #m.lower == 1 then return "owner" end
+end
+
+local function wants(m, idmap, spec, found)
+  if m.type == "overlay" then return idmap ~= nil end
+  return m.type == "bind" and (idmap or type(m.source) == "number" or spec.flags.user and found.root)
+end
+
+--- The host's steps that open a mount's tree. What cannot be opened without mapped ids, the launcher is left to open by its
+-- path: an ordinary user's, who gets as far inside, and that of a root without CAP_SYS_ADMIN.
+local function open_one(m, spec, add, found)
+  local idmap = idmap_of(m, spec, found)
+  if not wants(m, idmap, spec, found) then return end
+  local source = m.source or m.lower[1]
+  add { op = "open_tree", path = source, mount = m, propagation = trees.propagation(spec), nofollow = m.nofollow,
+    may_fail = not idmap, word = "mounts" }
+  if idmap then add { op = "idmap", path = source, mount = m, idmap = idmap, word = "mounts" } end
+end
+
+function trees.open_parts(_, spec, add, found)
+  for _, m in ipairs(found.parts) do open_one(m, spec, add, found) end
+end
+
+function trees.open(list, spec, add, found)
+  for _, m in ipairs(list) do open_one(m, spec, add, found) end
+end
+
+--- The program's terminal and pipes belong to the program: /dev/tty and /dev/stdout are opened as files are.
+function trees.give_streams(_, _, add, found)
+  local uid, gid = found.program.uid, found.program.gid
+  if #found.made == 0 or not found.euid_is_root or not (uid and gid) or uid == 0 and gid == 0 then return end
+  add { op = "give", fds = found.made, uid = uid, gid = gid }
+end
+
+return trees
