@@ -3,6 +3,9 @@
 -- What the caller got wrong raises an error at the caller's line, with the name of the field. What the system refuses is
 -- returned: nil, message, errno, detail; `detail` has step, path, word, errno, code, hint. Times are in seconds, with
 -- fractions; sizes in bytes. The words of a spec and the kinds of mounts are listed in doc/.
+--
+-- The room of what users hold first: the functions, boxes, what the machine can.
+-- Requires start, running and words.
 -- @module ns
 require("ns.core").nojit()
 local box = require "ns.box"

@@ -3,6 +3,9 @@
 -- Its fields: `pid`, as seen outside; `stdin`, `stdout`, `stderr`, Lua files where the spec says "pipe"; `pty`, where it
 -- says so (`ns.running.pty`); once its end was seen `wall` (seconds until then) and `timed_out` (true if the timeout has
 -- ended it).
+--
+-- The room of what runs: a process, its streams, its end.
+-- Requires words.
 -- @module ns.running.process
 require("ns.core").nojit()
 local core = require "ns.core"

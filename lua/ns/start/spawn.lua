@@ -1,4 +1,7 @@
 --- From a spec to a running process: check, open, launch, maps, plan, answer. Whatever fails, nothing is left.
+--
+-- The room of the start: from a spec to a running process, and all that is said when there is none.
+-- Requires running and words.
 -- @module ns.start.spawn
 require("ns.core").nojit()
 local core = require "ns.core"

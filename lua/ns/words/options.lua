@@ -1,10 +1,14 @@
 --- The words of a spec, one row each, in the order in which the launcher plays them.
 --
 -- A row: `word`; `check(value, where)`, which returns the value in its normal form or raises a mistake; `needs`, the
--- namespaces without which the word means nothing; `steps(value, spec, add, found)`, which adds what the launcher shall do.
+-- namespaces without which the word means nothing; `steps(value, spec, add, found)`, which adds what the launcher shall do;
+-- `host`, likewise, what the host does before. `found`: what the machine has said (`ns.start.survey`).
 -- A row without a word is played always, or with the word `with`; one with a `flag` only in such a namespace. To add a
 -- word: its row, at the place where it is to be played. To move a step: move its row. Builder methods and the list of known
 -- words come from here.
+--
+-- The room of the words: what a spec may say, and the steps that it becomes, as plain data.
+-- Requires nothing.
 -- @module ns.words.options
 require("ns.core").nojit()
 local check = require "ns.words.check"

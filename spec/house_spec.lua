@@ -1,0 +1,38 @@
+--- The house: which room of lua/ns may require which. Each room's first file says so in a sentence.
+local machine = require "support.machine"
+
+--- {first file, the rooms below}: "face" is lua/ns itself.
+local ROOMS = {
+  face = { "ns", "start, running and words" },
+  start = { "ns.start.spawn", "running and words" },
+  running = { "ns.running.process", "words" },
+  words = { "ns.words.options", "nothing" },
+}
+
+local function room_of(module) return module:match("^ns%.(%l+)%.") or "face" end
+
+local function text_of(module)
+  local path = "lua/" .. module:gsub("%.", "/")
+  return machine.read(path .. ".lua") or machine.read(path .. "/init.lua")
+end
+
+describe("each room of lua/ns", function()
+  it("requires its own files and those of the rooms below", function()
+    local seen = {}
+    for _, module in ipairs(machine.modules()) do
+      local room = room_of(module)
+      seen[room] = true
+      for other in text_of(module):gmatch("require *%(?[\"'](ns[%w_.]*)[\"']") do
+        local below = other == "ns.core" or room_of(other) == room or ROOMS[room][2]:find(room_of(other), 1, true)
+        assert(below, module .. " requires " .. other)
+      end
+    end
+    for room in pairs(ROOMS) do assert.truthy(seen[room], room) end
+  end)
+
+  for room, row in pairs(ROOMS) do
+    it("says so in its first file: " .. room, function()
+      assert.matches("%-%- Requires " .. row[2] .. "%.\n", text_of(row[1]))
+    end)
+  end
+end)
