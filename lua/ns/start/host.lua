@@ -33,9 +33,9 @@ local function open_tree(step, start)
   local m, found = step.mount, start.found
   local fd, _, errno = start.bag:tree(step.path, step.propagation, step.nofollow)
   if fd then
-    found.trees[m] = fd
     local refused, why = nil, nil
     if m.type == "overlay" then refused, why = uncovers(m, found) end
+    found.trees[m] = fd
     return not refused, refused, why
   elseif m.try and errno == errno_of.ENOENT then
     found.trees[m] = false
