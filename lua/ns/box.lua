@@ -324,6 +324,16 @@ local function with_argv(self, ...)
   return spec
 end
 
+--- The same for a start, with what the box keeps of those before (`ns.start.kept`): the words are not copied.
+local function for_start(self, name, ...)
+  local words = {}
+  for word, value in next, self.words do words[word] = value end
+  stdio.feed(words)
+  if select("#", ...) > 0 then words.argv = { ... } end
+  self.kept = self.kept or { spawn = {}, run = {} }
+  return words, self.kept[name]
+end
+
 --- The steps that would be played, in words, one a line; nothing is run. As `ns.explain`.
 -- @tparam[opt] string ... a program and its arguments, in place of the box's own
 -- @treturn string the text; or nil, message, errno, detail
@@ -342,14 +352,26 @@ end
 -- @tparam[opt] string ... a program and its arguments
 -- @treturn Process the running program; or nil, message, errno, detail
 function Box:spawn(...)
-  return box.spawn(with_argv(self, ...))
+  return box.spawn(for_start(self, "spawn", ...))
 end
 
 --- Runs the program given here, or that of the box, to its end: as `ns.run`.
 -- @tparam[opt] string ... a program and its arguments
 -- @treturn Result what it has come to; or nil, message, errno, detail
 function Box:run(...)
-  return box.run(with_argv(self, ...))
+  return box.run(for_start(self, "run", ...))
+end
+
+local KEEPS = { spec = true, clone = true, explain = true, check = true, spawn = true, run = true }
+
+-- All other methods change a word: what is kept of earlier starts does not hold any more.
+for name, method in next, Box do
+  if type(method) == "function" and name:sub(1, 2) ~= "__" and not KEEPS[name] then
+    Box[name] = function(self, ...)
+      self.kept = nil
+      return method(self, ...)
+    end
+  end
 end
 
 check.methods(box.is, Box)

@@ -26,19 +26,21 @@ local ns = { _VERSION = "ns 0.1.0" }
 for name, number in pairs(core.constants.clone) do ns["CLONE_" .. name] = number end
 
 --- The spec in its normal form, and the host; or nil, the step that was refused. A mistake is raised as one of the function
--- `name`.
-local function check(spec, name)
+-- `name`. `kept`: what a box keeps of its starts.
+local function check(spec, name, kept)
   local host = survey.host()
   if host.secure then raise "ns refuses to work in a set-uid program" end
-  local checked, mistake, refused = plan.check(box.is(spec) and spec:spec() or spec, host)
+  local checked, mistake, refused = plan.check(spec, host, kept)
   if refused then return nil, refused end
   if not checked then raise("bad argument #1 to '%s' (%s)", name, mistake) end
   return checked, host
 end
 
---- A copy of the spec in which outputs are collected, and a string as stdin is fed.
+--- A plain spec, of a box or of the caller's.
+local function plain(spec) return box.is(spec) and spec:spec() or spec end
+
+--- The words with which outputs are collected, and a string as stdin is fed.
 local function run_words(spec)
-  if box.is(spec) then spec = spec:spec() end
   if type(spec) ~= "table" then raise("bad argument #1 to 'run' (spec: table expected, got %s)", type(spec)) end
   local words = {}
   for key, value in next, spec do words[key] = value end
@@ -50,6 +52,23 @@ local function run_words(spec)
   return words
 end
 
+local function spawn_words(words, kept)
+  local checked, host = check(words, "spawn", kept)
+  return spawn.start(checked, host, kept)
+end
+
+local function run(words, kept)
+  local checked, host = check(run_words(words), "run", kept)
+  local p, message, errno, detail = spawn.start(checked, host, kept)
+  if not p then return nil, message, errno, detail end
+  local ok, r, why, code = pcall(p.communicate, p)
+  if not ok then
+    p:close()
+    error(r, 0)
+  end
+  return r, why, code
+end
+
 --- Starts a program.
 -- @tparam table|Box spec its words; the array part is argv
 -- @treturn Process the running program; or nil, message, errno, detail
@@ -57,7 +76,8 @@ end
 -- @see clone(2)
 -- @see namespaces(7)
 function ns.spawn(spec)
-  return spawn.start(check(spec, "spawn"))
+  if box.is(spec) then return spec:spawn() end
+  return spawn_words(spec)
 end
 
 --- Runs a program to its end and collects what it writes.
@@ -71,14 +91,8 @@ end
 -- @raise a mistake in the spec, with the name of the field
 -- @see ns.running.result
 function ns.run(spec)
-  local p, message, errno, detail = spawn.start(check(run_words(spec), "run"))
-  if not p then return nil, message, errno, detail end
-  local ok, r, why, code = pcall(p.communicate, p)
-  if not ok then
-    p:close()
-    error(r, 0)
-  end
-  return r, why, code
+  if box.is(spec) then return spec:run() end
+  return run(spec)
 end
 
 --- Waits for a process: `p:wait(seconds)`.
@@ -116,7 +130,7 @@ end
 -- @return true; or nil, message, errno, detail: what `spawn` would return
 -- @raise a mistake in the spec, with the name of the field
 function ns.check(spec)
-  local checked, host = check(spec, "check")
+  local checked, host = check(plain(spec), "check")
   host.trial = true
   local p, message, errno, detail = spawn.start(checked, host)
   if not p then return nil, message, errno, detail end
@@ -130,7 +144,7 @@ end
 -- @treturn string the text; or nil, message, errno, detail when the root cannot be read
 -- @raise a mistake in the spec, with the name of the field
 function ns.explain(spec)
-  return explain.text(check(spec, "explain"))
+  return explain.text(check(plain(spec), "explain"))
 end
 
 --- Finds out by trying what this machine allows to this user:
@@ -139,7 +153,7 @@ end
 -- @treturn table by name, each with `ok`, and with `reason` where it is false; the names stand in doc/errors.md
 ns.features = features.all
 
-box.spawn, box.run, box.check, box.explain = ns.spawn, ns.run, ns.check, ns.explain
+box.spawn, box.run, box.check, box.explain = spawn_words, run, ns.check, ns.explain
 features.check = ns.check
 
 return ns

@@ -12,9 +12,11 @@ function plans.host(more)
   local host = { euid = 0, egid = 0, ends = { [0] = 0, 1, 2 }, slave = 9, subuid = "/no/subuid", subgid = "/no/subgid" }
   function host.environ() return { "PATH=/usr/bin:/bin", "HOME=/root", "LANG=C" } end
   function host.arg_max() return 2097152 end
+  function host.nested() return false end
   function host.nofile() return 1024, 1048576 end
   function host.realpath(path) return path end
   function host.access() return true end
+  function host.stamp() return "1:2:3:4.5:6.7;" end
   function host.entries()
     local list = {}
     for name, link in pairs(ROOT) do list[#list + 1] = { name = name, link = link or nil } end
@@ -36,10 +38,10 @@ function plans.check(spec, more)
   return checked
 end
 
---- What is found for a checked spec on a host.
-function plans.found(checked, host)
+--- What is found for a checked spec on a host. `box`: what a box has kept.
+function plans.found(checked, host, box)
   local opened = { ends = host.ends, slave = host.slave, console = host.console, made = {} }
-  local found = assert(survey.find(checked, host, opened))
+  local found = assert(survey.find(checked, host, opened, box))
   found.trees, found.background = host.trees or {}, host.background
   if host.privileged ~= nil then found.privileged = host.privileged end
   return found

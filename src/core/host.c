@@ -103,6 +103,19 @@ static int host_stamp(lua_State *L) {
     return 1;
 }
 
+/* environ_stamp() -> a number, another one as soon as the environment is another (FNV-1a, but for one in 2^53) */
+static int host_environ_stamp(lua_State *L) {
+    uint64_t hash = 14695981039346656037u;
+    for (char **e = environ; e && *e; e++) {
+        for (const char *c = *e;; c++) {
+            hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+            if (!*c) break;
+        }
+    }
+    lua_pushnumber(L, (lua_Number)(hash >> 11));
+    return 1;
+}
+
 /* random(n) -> an integer from 0 up to n - 1: the kernel's, which no seed of the host tells. Where a filter keeps them from
  * us, the clock must do. */
 static int host_random(lua_State *L) {
@@ -302,29 +315,18 @@ static int host_arg_max(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"environ", host_environ},
-    {"ids", host_ids},
-    {"strerror", host_strerror},
-    {"clock", host_clock},
-    {"owner", host_owner},
-    {"entries", host_entries},
-    {"idmap", host_idmap},
-    {"readlink", host_readlink},
-    {"realpath", host_realpath},
-    {"user", host_user},
-    {"group", host_group},
-    {"write", host_write},
-    {"isfile", host_isfile},
-    {"head", host_head},
-    {"isopen", host_isopen},
-    {"access", host_access},
-    {"blocks", host_blocks},
-    {"block", host_block},
-    {"arg_max", host_arg_max},
-    {"nofile", host_nofile},
-    {"stamp", host_stamp},
-    {"random", host_random},
-    {NULL, NULL},
+    {"environ", host_environ},   {"ids", host_ids},
+    {"strerror", host_strerror}, {"clock", host_clock},
+    {"owner", host_owner},       {"entries", host_entries},
+    {"idmap", host_idmap},       {"readlink", host_readlink},
+    {"realpath", host_realpath}, {"user", host_user},
+    {"group", host_group},       {"write", host_write},
+    {"isfile", host_isfile},     {"head", host_head},
+    {"isopen", host_isopen},     {"access", host_access},
+    {"blocks", host_blocks},     {"block", host_block},
+    {"arg_max", host_arg_max},   {"nofile", host_nofile},
+    {"stamp", host_stamp},       {"environ_stamp", host_environ_stamp}, /* for ns.start.kept */
+    {"random", host_random},     {NULL, NULL},
 };
 
 void nsL_open_host(lua_State *L) {

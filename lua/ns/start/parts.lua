@@ -38,10 +38,30 @@ local function add_parts(found, directory, wanted, more, host)
   return found
 end
 
+--- A stamp of "/" that tells of any later change: none while the last one is so new that another may have the same time.
+local function stamp_of(host)
+  local stamp = host.stamp { "/" }
+  for seconds in stamp:gmatch("(%x+)%.%x+") do
+    if os.time() - tonumber(seconds, 16) < 2 then return nil end
+  end
+  return stamp
+end
+
+--- The parts that a box has kept, if "/" has not changed since, and all of them can still be reached; else nil.
+function parts.still(kept, host)
+  if not kept or not kept.stamp or #kept.left_out > 0 or kept.stamp ~= host.stamp { "/" } then return nil end
+  for _, m in ipairs(kept) do
+    if m.dev and not host.access(m.target, 0) then return nil end
+  end
+  return kept
+end
+
 --- What the words root and system put into the new root: a list of mounts, and in `left_out` what of "/" is not among them;
--- or nil, path, errno. The system's parts take the place of those of the root.
+-- or nil, path, errno. The system's parts take the place of those of the root. `stamp`: of "/", for `parts.still`, if all
+-- parts come from there.
 function parts.find(spec, host)
   local found, path, errno = { left_out = {} }, nil, nil
+  if host.stamp and (spec.root == "/" or spec.root == "empty") then found.stamp = stamp_of(host) end
   if spec.root ~= "empty" then
     local function wanted(name) return not (spec.system and SYSTEM[name]) end
     found, path, errno = add_parts(found, spec.root, wanted, { ro = spec.read_only ~= false, dev = spec.root == "/" }, host)

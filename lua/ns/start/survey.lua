@@ -10,10 +10,12 @@ local parts = require "ns.start.parts"
 
 local survey = {}
 
+local QUESTIONS = { "environ", "arg_max", "entries", "realpath", "nofile", "access", "stamp" }
+
 --- Who asks: ids and capabilities, and functions for what is seldom asked.
 function survey.host()
   local host = core.ids()
-  for _, name in ipairs { "environ", "arg_max", "entries", "realpath", "nofile", "access" } do host[name] = core[name] end
+  for _, name in ipairs(QUESTIONS) do host[name] = core[name] end
   host.nested = namespaces.is_nested
   return host
 end
@@ -33,16 +35,19 @@ local function find_ids(spec, host, found)
     gid = spec.group and spec.group.id or maps.first(gid) }
 end
 
---- What is found for a checked spec; or nil, step, errno. `opened`: its streams, as by `streams.open` or `streams.names`.
-function survey.find(spec, host, opened)
+--- What is found for a checked spec; or nil, step, errno. `opened`: its streams, as by `streams.open` or `streams.names`;
+-- `box`: what a box has kept of an earlier start.
+function survey.find(spec, host, opened, box)
   local found = { environ = host.environ, nofile = host.nofile, nested = host.nested, trial = host.trial,
     ends = opened.ends, slave = opened.slave, console = opened.console, made = opened.made,
     has_root = spec.root ~= nil, left_out = {}, trees = {} }
   find_ids(spec, host, found)
   if spec.flags.mount then found.privileged = ids.privileged(spec, host, found.maps and found.maps.uid) end
   if not spec.root then return found end
-  local list, path, errno = parts.find(spec, host)
+  local list, path, errno = parts.still(box and box.parts, host), nil, nil
+  if not list then list, path, errno = parts.find(spec, host) end
   if not list then return nil, { op = "open", path = path, word = "root" }, errno end
+  if box then box.parts = list end
   found.parts, found.left_out = list, list.left_out
   return found
 end

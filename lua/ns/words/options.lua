@@ -2,7 +2,8 @@
 --
 -- A row: `word`; `check(value, where)`, which returns the value in its normal form or raises a mistake; `needs`, the
 -- namespaces without which the word means nothing; `steps(value, spec, add, found)`, which adds what the launcher shall do;
--- `host`, likewise, what the host does before. `found`: what the machine has said (`ns.start.survey`).
+-- `host`, likewise, what the host does before. `found`: what the machine has said (`ns.start.survey`). `anew`: what the
+-- check says depends on the moment, too, so a box asks for each start.
 -- A row without a word is played always, or with the word `with`; one with a `flag` only in such a namespace. To add a
 -- word: its row, at the place where it is to be played. To move a step: move its row. Builder methods and the list of known
 -- words come from here.
@@ -254,10 +255,10 @@ return {
     add { op = "setdomainname", data = name, word = "domainname" }
   end },
   { word = "input", check = stdio.check_input },
-  { word = "stdin", check = stdio.check },
-  { word = "stdout", check = stdio.check },
-  { word = "stderr", check = stdio.check },
-  { word = "fds", check = stdio.check_fds },
+  { word = "stdin", check = stdio.check, anew = true },
+  { word = "stdout", check = stdio.check, anew = true },
+  { word = "stderr", check = stdio.check, anew = true },
+  { word = "fds", check = stdio.check_fds, anew = true },
   { steps = function(_, _, add, found) stdio.steps(found.ends, add) end },
   -- Before any limit is lowered: what lies above a limit would not be found, and what is yet to be opened might not be.
   { steps = function(_, spec, add, found)
@@ -285,9 +286,9 @@ return {
   { word = "securebits", check = privileges.check_securebits, steps = privileges.securebits },
   { word = "umask", check = check.mode "777" },
   { steps = set_umask },
-  { word = "user", check = privileges.check_user },
-  { word = "group", check = privileges.check_group },
-  { word = "groups", check = check.list(privileges.check_group) },
+  { word = "user", check = privileges.check_user, anew = true },
+  { word = "group", check = privileges.check_group, anew = true },
+  { word = "groups", check = check.list(privileges.check_group), anew = true },
   { steps = privileges.set_ids },
   { steps = privileges.set_caps },
   -- Once more: a change of ids has cleared it.
@@ -303,5 +304,5 @@ return {
   { word = "env", check = check_env },
   { word = "clear_env", check = check.boolean },
   { word = "argv0", check = argument },
-  { word = "argv", check = check_argv, steps = execute },
+  { word = "argv", check = check_argv, anew = true, steps = execute },
 }

@@ -27,14 +27,14 @@ function root.pivot(_, spec, add)
   add { op = "pivot", flags = (writable and 0 or 1) + 6, word = "root" }
 end
 
---- Trees of the host and mounts below mounts are held by descriptors: many may want more of them than the soft limit allows.
--- It is lifted for that time. Both limits; nil where it need not be.
-local function too_low(spec, found)
+--- The limits of descriptors, where the soft one is lifted to build the root: trees of the host and mounts below mounts are
+-- held by descriptors. {soft, hard}; nil where it need not be.
+function root.limits(spec, found)
   local count = #(found.parts or NONE) + #(spec.mounts or NONE)
   for _, m in ipairs(spec.mounts or NONE) do count = count + lookups.count(m) end
   if count < 32 then return nil end
   local soft, hard = found.nofile()
-  if soft ~= hard and 3 * count + 64 >= soft then return soft, hard end
+  return soft ~= hard and 3 * count + 64 >= soft and { soft, hard } or nil
 end
 
 local function nofile(soft, hard)
@@ -42,13 +42,13 @@ local function nofile(soft, hard)
 end
 
 function root.lift_limit(_, spec, add, found)
-  local soft, hard = too_low(spec, found)
-  if soft then add(nofile(hard, hard)) end
+  local limits = root.limits(spec, found)
+  if limits then add(nofile(limits[2], limits[2])) end
 end
 
 function root.restore_limit(_, spec, add, found)
-  local soft, hard = too_low(spec, found)
-  if soft then add(nofile(soft, hard)) end
+  local limits = root.limits(spec, found)
+  if limits then add(nofile(limits[1], limits[2])) end
 end
 
 return root

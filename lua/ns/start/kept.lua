@@ -1,0 +1,81 @@
+--- What a box keeps of a start for the next one, until one of its words changes: the checked words, the parts of its root,
+-- the steps, and their bytes. What the steps depend on besides the words is asked anew, and compared.
+-- @module ns.start.kept
+require("ns.core").nojit()
+local core = require "ns.core"
+local maps = require "ns.words.maps"
+local plan = require "ns.start.plan"
+local root = require "ns.words.root"
+
+local kept = {}
+
+-- What the launcher's steps depend on, by its name in what is found (`ns.start.survey`).
+local PLAIN = { "slave", "console", "background", "privileged", "writer", "may_set_groups", "drops_groups", "root", "trial",
+  "parts" }
+
+local function same_table(a, b)
+  if a == b then return true end
+  if not (a and b) then return false end
+  for key, value in next, a do
+    if b[key] ~= value then return false end
+  end
+  for key in next, b do
+    if a[key] == nil then return false end
+  end
+  return true
+end
+
+--- The maps, as far as the launcher's steps have them: as a text.
+local function of_maps(found)
+  if not found.maps then return "" end
+  local uid, gid = found.maps.uid, found.maps.gid
+  if found.writer == "launcher" then return maps.format(uid) .. maps.format(gid) end
+  return ("%.0f %.0f"):format(maps.first(uid), maps.first(gid))
+end
+
+local function has_overlay(spec)
+  for _, m in ipairs(spec.mounts or {}) do
+    if m.type == "overlay" then return true end
+  end
+end
+
+local function id_of(entry) return entry and entry.id end
+
+--- All of it for a start, in a form that can be compared.
+local function inputs(spec, found)
+  local ids = { user = id_of(spec.user), gid = spec.user and spec.user.gid, group = id_of(spec.group) }
+  for i, entry in ipairs(spec.groups or {}) do ids[i] = entry.id end
+  local limits = root.limits(spec, found)
+  return { found = found, ends = found.ends, trees = found.trees, argv = spec.argv, ids = ids, maps = of_maps(found),
+    environ = core.environ_stamp(), soft = limits and limits[1], hard = limits and limits[2],
+    nested = not found.maps and has_overlay(spec) and found.nested() }
+end
+
+local function is_same(a, b)
+  for _, name in ipairs(PLAIN) do
+    if a.found[name] ~= b.found[name] then return false end
+  end
+  for _, name in ipairs { "maps", "environ", "soft", "hard", "nested" } do
+    if a[name] ~= b[name] then return false end
+  end
+  for _, name in ipairs { "ends", "trees", "argv", "ids" } do
+    if not same_table(a[name], b[name]) then return false end
+  end
+  return true
+end
+
+--- The launcher's steps and their bytes, made anew if need be. `box`: what is kept; nil for a spec that is no box's.
+function kept.encoded(box, spec, found)
+  if not box then
+    local steps = plan.lower(spec, found)
+    return steps, core.encode(steps)
+  end
+  local now = inputs(spec, found)
+  if not (box.bytes and is_same(box.inputs, now)) then
+    box.steps, box.inputs = plan.lower(spec, found), now
+    box.bytes = core.encode(box.steps)
+  end
+  return box.steps, box.bytes
+end
+
+return kept
