@@ -133,6 +133,11 @@ describe("the manual", function()
     end)
   end
 
+  it("has all pages in the list of the site", function()
+    local site = machine.read "mkdocs.yml"
+    for _, page in ipairs(manual.pages()) do assert.truthy(site:find(page, 1, true), page) end
+  end)
+
   it("begins with a README.md of at most 180 lines, whose first program prints what follows it", function()
     local _, blocks = manual.read("README.md")
     assert.truthy(blocks[1].output:find("^namespace\n"))
