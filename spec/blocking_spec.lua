@@ -35,7 +35,7 @@ local function outcomes(directory, spec, things, options)
   return table.concat(list, ", "), r.stdout
 end
 
-describe("a path that may block", function()
+describe("a path that may block #system", function()
   local directory, remove
 
   setup(function()

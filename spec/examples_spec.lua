@@ -97,30 +97,39 @@ end
 -- It is in the foreground when it says so; the word as it is typed is another.
 local SLEEP = { "sh -c 'echo star''ted; exec sleep 50'\n", "[\r\n]started\r\n" }
 
+--- What an example does is done inside; on each Lua those run that depend on it: the loops, and the first.
+local function tag(name)
+  return (name == "newns.lua" or name:find("^loop_")) and "" or " #system"
+end
+
 describe("the example", function()
   for name in lfs.dir("examples") do
     if name:find("%.lua$") then
       local expected = assert(EXPECTED[name], "no expectation for " .. name)
 
-      machine.it(needs(name, "tree"))(name .. " runs", function()
+      machine.it(needs(name, "tree"))(name .. " runs" .. tag(name), function()
         local r = run(name)
         assert.truthy(r.ok, tostring(r))
         assert.matches(expected, said(name, r))
       end)
 
-      machine.it("user", needs(name))(name .. " runs for an ordinary user", function()
+      machine.it("user", needs(name))(name .. " runs for an ordinary user" .. tag(name), function()
         assert.matches(expected, said(name, run(name, true)))
+      end)
+
+      it(name .. " is a program for this Lua", function()
+        assert(loadfile("examples/" .. name))
       end)
     end
   end
 
-  machine.root_it("hostile.lua takes no process of its own for the host's, where these have the same numbers", function()
+  machine.root_it("hostile.lua takes no process of its own for the host's with the same number #system", function()
     local r = machine.host(("dofile('%s/examples/hostile.lua')"):format(machine.public()),
       { under = { "unshare", "--pid", "--fork", "--mount-proc" } })
     assert.matches("\nkill a process of the host +No such process\n", r.stdout)
   end)
 
-  machine.it("tree", "overlay")("root_shell.lua takes directories, and they are as before in the end", function()
+  machine.it("tree", "overlay")("root_shell.lua takes directories, and they are as before in the end #system", function()
     for _, nobody in ipairs { false, true } do
       local directory, remove = machine.directory()
       machine.file(directory .. "/precious", "kept\n")
@@ -134,7 +143,7 @@ describe("the example", function()
     end
   end)
 
-  it("root_shell.lua -i gives a shell with job control", function()
+  it("root_shell.lua -i gives a shell with job control #system", function()
     typed(("%s %s/examples/root_shell.lua -i; echo after $?"):format(machine.lua, machine.public()), {
       { "hostname\n", "[\r\n]throwaway\r\n" },
       { "id -un\n", "[\r\n]root\r\n" },
@@ -148,7 +157,7 @@ describe("the example", function()
     assert.is_nil(lfs.symlinkattributes("/usr/x"))
   end)
 
-  it("rootfs.lua takes a directory and a program", function()
+  it("rootfs.lua takes a directory and a program #system", function()
     local directory, remove = machine.directory()
     os.execute(("mkdir %s/bin && cp $(command -v busybox) %s/bin/busybox"):format(directory, directory))
     local r = run("rootfs.lua", false, directory, "/bin/busybox", "sh", "-c", "hostname; exit 7")
@@ -157,7 +166,7 @@ describe("the example", function()
     assert.equal(7, r.code)
   end)
 
-  machine.it("tree", "overlay")("offline_build.lua takes a directory and a program", function()
+  machine.it("tree", "overlay")("offline_build.lua takes a directory and a program #system", function()
     local directory, remove = machine.directory()
     machine.file(directory .. "/Makefile", "name:\n\techo result >name; cut -d: -f1 /proc/net/dev >&2\n")
     local r = run("offline_build.lua", false, directory, "name")
@@ -167,7 +176,7 @@ describe("the example", function()
     assert.is_nil(made)
   end)
 
-  it("newns.lua -i gives a shell with job control, and the terminal whole afterwards", function()
+  it("newns.lua -i gives a shell with job control, and the terminal whole afterwards #system", function()
     typed(("%s %s/examples/newns.lua -i; echo after $?; bash --norc"):format(machine.lua, machine.public()), {
       { "hostname\n", "[\r\n]namespace\r\n" },
       SLEEP,

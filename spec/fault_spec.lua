@@ -14,7 +14,7 @@ local function with_fault(injection, code)
   return r.stdout .. r.stderr
 end
 
-describe("a call that fails in a start", function()
+describe("a call that fails in a start #system", function()
   machine.root_it("is named: the init's descriptor for signals", function()
     local said = with_fault("signalfd4:error=EMFILE", [[
       print(ns.run { "true", flags = { "pid" }, init = true })]])
@@ -78,14 +78,14 @@ describe("a call that fails in a start", function()
   end)
 end)
 
-describe("an init", function()
+describe("an init #system", function()
   machine.root_it("that cannot tell how the program has ended says it by its own end", function()
     assert.equal("3\n", with_fault("sendto:error=ENOMEM:when=2", [[
       print(ns.run({ "sh", "-c", "exit 3", flags = { "pid" }, init = true }).code)]]))
   end)
 end)
 
-describe("where pidfds are forbidden", function()
+describe("where pidfds are forbidden #system", function()
   for _, call in ipairs { "pidfd_open", "pidfd_send_signal" } do
     it("a timeout ends the program and what it has started: " .. call, function()
       local r = machine.host(([[
@@ -97,7 +97,7 @@ describe("where pidfds are forbidden", function()
   end
 end)
 
-describe("check", function()
+describe("check #system", function()
   machine.root_it("leaves nothing to a host that is the first process of its container", function()
     local r = machine.host([[
       print(require("ns").check { "true" })
@@ -107,7 +107,7 @@ describe("check", function()
   end)
 end)
 
-describe("the ids of /etc/subuid", function()
+describe("the ids of /etc/subuid #system", function()
   machine.root_it("that cannot be read are a refusal, not an error", function()
     local r = machine.host([[print(require("ns").run { "true", flags = { "user" }, map = "range" })]],
       { under = { "unshare", "-m", "sh", "-c", 'mount --bind /etc /etc/subuid 2>/dev/null || mount -t tmpfs none /etc && '

@@ -37,7 +37,7 @@ describe("the features", function()
       assert.is_nil(next(found))
     end)
 
-    it(who .. " are what util-linux finds for namespaces", function()
+    it(who .. " are what util-linux finds for namespaces #system", function()
       local found = features { nobody = nobody }
       local user = (nobody or not machine.root) and "--user --map-root-user " or ""
       for _, name in ipairs { "mount", "pid", "net", "ipc", "uts", "cgroup", "time" } do
@@ -46,7 +46,7 @@ describe("the features", function()
       assert.equal(works("unshare --user true", nobody), found.user.ok)
     end)
 
-    it(who .. " follow the system calls that a filter refuses", function()
+    it(who .. " follow the system calls that a filter refuses #system", function()
       local found = features { nobody = nobody }
       local refuse = { "strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=open_tree,openat2,keyctl:error=ENOSYS" }
       local r = machine.host(PRINT, { nobody = nobody, under = refuse })
@@ -57,7 +57,7 @@ describe("the features", function()
     end)
   end
 
-  machine.root_it("of root include trees with mapped ids", function()
+  machine.root_it("of root include trees with mapped ids #system", function()
     local r, why = ns.run { "true", flags = { "user", "mount" }, map = "range", system = true, mounts = {
       { type = "bind", source = "/etc", target = "/mnt", idmap = true } } }
     local found = features().idmapped_mounts
@@ -79,7 +79,7 @@ local function missing(names, options)
   return r.stdout
 end
 
-describe("the reason of a feature that is not there", function()
+describe("the reason of a feature that is not there #system", function()
   machine.root_it("is the limit of that kind of namespace", function()
     local r = machine.host([[
       local ns, core = require "ns", require "ns.core"
@@ -157,7 +157,7 @@ describe("the reason of a feature that is not there", function()
 end)
 
 
-machine.root_it("A root whose / is no mount point is told what helps", function()
+machine.root_it("A root whose / is no mount point is told what helps #system", function()
   local directory, remove = machine.directory()
   local enter = ([[cd %s && mkdir usr tmp proc &&
     mount --rbind /usr usr && mount --rbind /tmp tmp && mount -t proc proc proc &&

@@ -96,7 +96,7 @@ end
 
 local ROOT = { "setpriv", "--groups", "4,24", "--inh-caps=+chown,+kill", "--ambient-caps=+chown" }
 
-describe("of what the host has changed", function()
+describe("of what the host has changed #system", function()
   machine.root_it("a program gets what the manual lists", function()
     compare(report("{}", { more = ROOT }), RESET, KEPT, { cwd = "/usr", umask = "077", secret = "yes", groups = "4 24",
       session = "host", securebits = "64", net_raw = "0", no_new_privs = "0" })

@@ -4,7 +4,7 @@ local lfs = require "lfs"
 local machine = require "support.machine"
 local ns = require "ns"
 
-describe("the launcher", function()
+describe("the launcher #system", function()
   it("is smaller than 64 KiB", function()
     assert.truthy(lfs.attributes("build/launcher", "size") < 65536)
   end)
@@ -152,9 +152,10 @@ describe("the launcher", function()
     local last = (r.stdout .. r.stderr):match("([^\n]*)\n$") -- the host may have a mount there, too
     assert.matches("^tmpfs /tmp tmpfs rw,nosuid,nodev,relatime,size=64k,mode=700[, ]", last)
   end)
+end)
 
-  local luv_it = machine.it("luv")
-  luv_it("is made anew when the host has closed its descriptor and opened another file under its number", function()
+describe("the descriptor of the launcher", function()
+  machine.it("luv")("is made anew when the host has closed it and opened another file under its number", function()
     local r = machine.host([[
       local ns, uv = require "ns", require "luv"
       assert(ns.run { "true" }.ok)

@@ -21,7 +21,7 @@ local CWD = HOLD .. [[
 
 local SYSTEM = '{ flags = "user,mount,pid", system = true, mounts = { { type = "proc" } } }'
 
-describe("a directory of the host", function()
+describe("a directory of the host #system", function()
   local directory, rogue, remove, remove_rogue
 
   setup(function()
@@ -68,7 +68,7 @@ describe("a directory of the host", function()
   end)
 end)
 
-describe("the descriptors of the program", function()
+describe("the descriptors of the program #system", function()
   -- ls has one more open, to look
   local WAYS = {
     ["nothing"] = "{}",
@@ -152,7 +152,7 @@ describe("a thousand starts that fail", function()
   end)
 end)
 
-describe("the executable", function()
+describe("the executable #system", function()
   machine.it("user")("of the host is not executed by a link to, or a script for, /proc/self/exe (row 3)", function()
     local directory, remove = machine.directory()
     finally(remove)
@@ -185,7 +185,7 @@ describe("the executable", function()
   end)
 end)
 
-describe("a program", function()
+describe("a program #system", function()
   it("is found behind PATH entries that are longer than a path can be (row 14)", function()
     local long = ("/" .. ("x"):rep(250)):rep(16):sub(1, 4000)
     for _, entry in ipairs { long, ("y"):rep(4000), long .. long } do

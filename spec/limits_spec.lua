@@ -18,7 +18,7 @@ local function limit(name, spec)
   return r.stdout:match("\nMax " .. TITLES[name] .. "%s+(%S+)%s+(%S+)")
 end
 
-describe("rlimits", function()
+describe("rlimits #system", function()
   for word in pairs(constants.rlimit) do
     local name = word:lower()
 
@@ -113,7 +113,7 @@ describe("rlimits", function()
   end)
 end)
 
-describe("limits of the host", function()
+describe("limits of the host #system", function()
   --- What the first words of ns.spawn are of a spec, on a host under these limits of prlimit(1).
   local function said(spec, ...)
     local code = ('local p, m = require("ns").spawn(%s) print(p and "it runs" or m)'):format(spec)
@@ -154,7 +154,7 @@ describe("limits of the host", function()
   end)
 end)
 
-describe("priorities", function()
+describe("priorities #system", function()
   it("nice is the program's, and below 0 not for everybody", function()
     assert.equal("7", sh({ nice = 7 }, "nice"))
     assert.equal("19", as_nobody('sh({ nice = 19 }, "nice")'))
@@ -210,7 +210,7 @@ describe("priorities", function()
   end)
 end)
 
-describe("personality", function()
+describe("personality #system", function()
   it("is made of names", function()
     assert.equal("00040000", sh({ personality = "addr_no_randomize" }, "cat /proc/self/personality"))
     assert.equal("02020000", sh({ personality = { "uname26", "whole_seconds" } }, "cat /proc/self/personality"))

@@ -27,7 +27,7 @@ local function differing(flags, nobody)
   return table.concat(differ, " ")
 end
 
-describe("a namespace", function()
+describe("a namespace #system", function()
   for _, row in ipairs(namespaces.list) do
     machine.it(row.name)("of kind " .. row.name .. " is new where it is asked for, and no other is", function()
       assert.equal(row.file, differing(row.name))
@@ -122,7 +122,7 @@ describe("inside, as an ordinary user, #system", function()
   end)
 end)
 
-describe("the host", function()
+describe("the host #system", function()
   machine.root_it("keeps its /proc and its mounts where they are shared with other namespaces", function()
     -- An outer, throw-away mount namespace made shared, as it is on most systems; in it the seed's spec.
     local r = machine.host([[

@@ -136,7 +136,7 @@ for _, way in ipairs(ways.list) do
   end)
 end
 
-describe("an overlay", function()
+describe("an overlay #system", function()
   local directory, remove
 
   before_each(function() directory, remove = machine.directory() end)
@@ -193,7 +193,7 @@ end)
 
 if not machine.root then return end
 
-describe("an overlay of root's", function()
+describe("an overlay of root's #system", function()
   local directory, remove
   local box = ns.box { flags = "mount,pid", root = "empty", system = true }
 

@@ -66,7 +66,7 @@ describe("a terminal of its own", function()
   end)
 
   -- a job in the foreground that does not hear it leaves the program to be told as the leader of its session
-  machine.it("user", "pid", "mount")("tells the program when it hangs up, with an init as without one", function()
+  machine.it("user", "pid", "mount")("tells the program when it hangs up, with an init as without one #system", function()
     for _, words in ipairs { {}, { init = true }, { flags = "user,pid,mount", mount_proc = true, init = true } } do
       local b = ns.box(words):argv("bash", "-i"):pty():env { PS1 = "$ ", HISTFILE = false, HOME = "/" }
       local p = assert(b:spawn())
@@ -101,7 +101,7 @@ describe("a terminal of its own", function()
     plain:close()
   end)
 
-  it("turns Ctrl-C into a signal for the program, with and without an init", function()
+  it("turns Ctrl-C into a signal for the program, with and without an init #system", function()
     for _, spec in ipairs { {}, { flags = NEW_PID, init = true } } do
       local p = ready("echo ready; exec sleep 20", spec)
       p.pty:write("\3")
@@ -116,7 +116,7 @@ describe("a terminal of its own", function()
     p:close()
   end)
 
-  it("has a shell with job control inside", function()
+  it("has a shell with job control inside #system", function()
     for _, spec in ipairs { {}, { flags = NEW_PID, init = true } } do
       spec[1], spec[2], spec[3], spec.pty, spec.timeout = "bash", "--norc", "-i", true, 20
       local p = assert(ns.spawn(spec))
@@ -137,7 +137,7 @@ describe("a terminal of its own", function()
     end
   end)
 
-  it("is hung up and its program killed when it is closed", function()
+  it("is hung up and its program killed when it is closed #system", function()
     local mark = "4" .. os.time() % 100000 .. ".5"
     local p = ready(("trap '' HUP; echo ready; sleep %s"):format(mark))
     p:close()
@@ -157,12 +157,12 @@ describe("a terminal of its own", function()
     assert.equal(300000, #r.stdout)
   end)
 
-  machine.root_it("belongs to the user that the program is, so that it may open it again", function()
+  machine.root_it("belongs to the user that the program is, so that it may open it again #system", function()
     assert.equal("again\n", shown("echo again >$(tty)", { user = "nobody" }))
     assert.equal("again\n", shown("echo again >$(tty)", { user = 1000, group = 1000, flags = "user", map = "range" }))
   end)
 
-  it("is the console of the sandbox", function()
+  it("is the console of the sandbox #system", function()
     local line = "tty; test -c /dev/console && echo hello >/dev/console; stty size </dev/console"
     local code = ([[
       local r = assert(require("ns").sandbox():pty(true):timeout(10):run("sh", "-c", %q))
@@ -172,7 +172,7 @@ describe("a terminal of its own", function()
     assert.equal("/dev/console\nhello\n24 80\n", machine.host(code, { nobody = true }).stdout)
   end)
 
-  it("is opened through its other end, not by its name (row 20)", function()
+  it("is opened through its other end, not by its name (row 20) #system", function()
     local trace = os.tmpname()
     finally(function() os.remove(trace) end)
     machine.host([[require("ns").run { "true", pty = true }]],

@@ -55,7 +55,7 @@ local function inode(name)
 end
 
 local function of(title, nobody)
-  machine.describe("sandbox")("the sandbox of " .. title, function()
+  machine.describe("sandbox")("the sandbox of " .. title .. " #system", function()
     local seen = setmetatable({}, { __index = function(seen, name)
       for key, text in pairs(look(nobody)) do rawset(seen, key, text) end
       return rawget(seen, name)
@@ -182,7 +182,7 @@ end
 of("root", false)
 of("an ordinary user", true)
 
-machine.describe("sandbox")("the sandbox", function()
+machine.describe("sandbox")("the sandbox #system", function()
   machine.it("user")("takes maps of one's own in place of its own", function()
     local ids = core.ids()
     local r = assert(ns.sandbox():uid_map({ { 7, ids.euid, 1 } }):gid_map({ { 8, ids.egid, 1 } })
@@ -191,7 +191,7 @@ machine.describe("sandbox")("the sandbox", function()
   end)
 end)
 
-machine.describe("sandbox")("a tree that is bound into the sandbox", function()
+machine.describe("sandbox")("a tree that is bound into the sandbox #system", function()
   local needs_user, tree_it = machine.it("user", "tree"), machine.root and machine.it("tree") or machine.root_it
 
   --- A directory that belongs to the ids, and a function that tells whose something in it is.
@@ -266,7 +266,7 @@ machine.describe("sandbox")("a tree that is bound into the sandbox", function()
   end)
 end)
 
-machine.describe("sandbox")("the sandbox of a root", function()
+machine.describe("sandbox")("the sandbox of a root #system", function()
   machine.root_it("that has no other id, in a user namespace, is that of an ordinary user", function()
     for _, unshare in ipairs { "-Ur", "-Urm" } do
       local r = machine.host([[

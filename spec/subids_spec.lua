@@ -175,7 +175,7 @@ describe("the ranges of /etc/subuid", function()
   end)
 end)
 
-describe("the ids of root's sandbox", function()
+describe("the ids of root's sandbox #system", function()
   --- What a host says that has these lines in its files; as root, or as nobody.
   local function say(lines, code, options)
     local directory, remove = machine.directory()

@@ -8,7 +8,7 @@ local function under(command, line)
   return assert(require("ns").run { argv = argv, stderr = "stdout" }).stdout
 end
 
-describe("refuse", function()
+describe("refuse #system", function()
   it("lets the named system calls fail, and no others", function()
     local command = machine.refuse("EXDEV", "mkdirat", "symlinkat")
     assert.equal("18 18 20", under(command, [[

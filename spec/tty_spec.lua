@@ -6,7 +6,7 @@ local ns = require "ns"
 
 local terminal, host, clear = at.open, at.host, at.clear
 
-describe("with tty, a program at the host's terminal", function()
+describe("with tty, a program at the host's terminal #system", function()
   after_each(clear)
 
   for name, more in pairs { ["a program"] = "", ["one with an init"] = ", flags = 'user,pid', init = true" } do
@@ -172,7 +172,7 @@ describe("with tty, a program at the host's terminal", function()
   end)
 end)
 
-describe("what a program types into a terminal with TIOCSTI (row 51)", function()
+describe("what a program types into a terminal with TIOCSTI (row 51) #system", function()
   -- It says whether it could; what it has typed would be read by the host afterwards.
   local TYPE = [[perl -e 'for my $c (split //, "evil\n") { $done += ioctl(STDIN, 0x5412, $c) ? 1 : 0 }
     print STDERR "typed ", $done + 0, "\n"']]

@@ -20,7 +20,7 @@ local function as_nobody(spec, line, under)
   return (machine.host(code, { nobody = true, under = under }).stdout:gsub("\n$", ""))
 end
 
-describe("a user namespace", function()
+describe("a user namespace #system", function()
   needs_user("maps an ordinary user to root where nothing is said", function()
     assert.equal("0 0 0 65534 1 0 65534 1", as_nobody('{ flags = "user" }', IDS))
     assert.equal("0 0 0 65534 1 0 65534 1", as_nobody('{ flags = "user", map = "root" }', IDS))

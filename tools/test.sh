@@ -57,10 +57,15 @@ case " $luas " in
     fi ;;
 esac
 
+# Which sentences run where. What a Lua can change runs on each: the words of a spec and their mistakes, the steps that
+# become of them, errors, results, files and streams, waiting, event loops, what is collected or closed, loading, memory
+# that runs out, interrupts. What follows from the steps is the same whatever Lua has asked for them, and those are the same
+# (spec/every_lua_spec.lua): so what a program sees inside, what this machine or another allows or refuses, what a
+# terminal or a signal does, and what the examples and the manual show, runs on Lua 5.4 alone. These have #system in the
+# title of their describe, or in their own.
 sh tools/state.sh >"$before"
 [ $# -gt 0 ] || sh proof/run.sh short >"$proof" 2>&1 </dev/null &
 for lua in $luas; do
-  # what happens inside is the same whatever Lua has asked for it (spec/every_lua_spec.lua): one of them looks
   case $lua in lua5.4) tags= ;; *) tags=--exclude-tags=system ;; esac
   run "$lua" "$lua" /usr/bin/busted $tags "$@"
 done
