@@ -1,6 +1,6 @@
 --- doc/order.svg: its words stand in the order in which they are played.
 local machine = require "support.machine"
-local plan = require "ns.plan"
+local plan = require "ns.start.plan"
 local plans = require "support.plans"
 
 --- The lines of words in the picture, from the top down, as a number for each word; false for one that stands on two.

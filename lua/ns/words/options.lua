@@ -220,7 +220,7 @@ return {
     add { op = "setsid", word = "pty" }
     if not (spec.init and terminal_of(found)) then add { op = "controlling", fd = found.slave, word = "pty" } end
   end },
-  -- The first mount call of all: on a host with shared mounts every later one would reach the found.
+  -- The first mount call of all: on a host with shared mounts every later one would reach the host.
   { word = "propagation", check = check.choice("private", "slave"), needs = { "mount" } },
   { flag = "mount", steps = leave_propagation },
   { word = "time", check = check.record { monotonic = offset, boottime = offset }, needs = { "time" } },

@@ -41,11 +41,13 @@ local function nofile(soft, hard)
   return { op = "rlimit", which = constants.rlimit.NOFILE, value = soft, limit = hard, data = "nofile", word = "mounts" }
 end
 
+--- Before the root is built.
 function root.lift_limit(_, spec, add, found)
   local limits = root.limits(spec, found)
   if limits then add(nofile(limits[2], limits[2])) end
 end
 
+--- When all that is mounted is in its place.
 function root.restore_limit(_, spec, add, found)
   local limits = root.limits(spec, found)
   if limits then add(nofile(limits[1], limits[2])) end

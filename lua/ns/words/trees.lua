@@ -38,10 +38,12 @@ local function open_one(m, spec, add, found)
   if idmap then add { op = "idmap", path = source, mount = m, idmap = idmap, word = "mounts" } end
 end
 
+--- The parts of the root, by the host.
 function trees.open_parts(_, spec, add, found)
   for _, m in ipairs(found.parts) do open_one(m, spec, add, found) end
 end
 
+--- The sources of the mounts, by the host.
 function trees.open(list, spec, add, found)
   for _, m in ipairs(list) do open_one(m, spec, add, found) end
 end
