@@ -45,7 +45,7 @@ port=$(echo /dev/vport*p1)
 cat >/run/ns-vm/command <<'END'
 #!/bin/bash
 . /run/ns-vm/words
-while sleep 30; do echo 6 >/proc/sys/vm/drop_caches; done &
+while sleep 30; do echo 2 >/proc/sys/vm/drop_caches; done &
 cd "$here"
 "${command[@]}"
 END
