@@ -41,14 +41,14 @@ end
 -- README.md.
 local KINDS = {
   sh = function(block, title)
-    machine.it("sandbox", "overlay")(title .. "runs #system", function() run_shell(block) end)
+    machine.it("sandbox", "overlay", unpack(manual.needs(block)))(title .. "runs #system", function() run_shell(block) end)
   end,
   lua = function(block, title)
     local _, library = manual.program(block)
     local tag = (library or block.page == "README.md") and "" or " #system"
     local needs = manual.needs(block)
     needs[#needs + 1] = library
-    local it_runs = block.root and machine.root_it or machine.it(unpack(needs))
+    local it_runs = block.root and not machine.root and machine.root_it or machine.it(unpack(needs))
     it_runs(title .. "runs for this user" .. tag, function() run_lua(block, false) end)
     if not block.root then
       it_runs(title .. "runs for an ordinary user" .. tag, function() run_lua(block, true) end)

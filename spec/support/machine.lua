@@ -137,6 +137,7 @@ local TRIES = {
 }
 
 TRIES.python = function() return try({}, "/usr/bin/python3", "-V") end
+TRIES.luarocks = function() return try({}, "sh", "-c", "command -v luarocks") end
 
 -- Libraries that a Lua may be without.
 for _, name in ipairs { "cqueues", "luv", "socket" } do

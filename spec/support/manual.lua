@@ -51,8 +51,8 @@ end
 -- ---- what a block needs around it ----
 
 --- What must be had on this machine, by what the text says.
-local NEEDS = { { "ns%.sandbox", "sandbox" }, { ":overlay%(", "overlay" }, { ":bind%(", "tree" }, { "PWD", "tree" },
-  { "/python3", "python" } }
+local NEEDS = { { "ns%.sandbox", "sandbox" }, { 'root = "', "root" }, { "mount_proc", "proc" }, { ":overlay%(", "overlay" },
+  { ":bind%(", "tree" }, { "PWD", "tree" }, { "/python3", "python" }, { "luarocks", "luarocks" } }
 
 --- The names for machine.it.
 function manual.needs(block)
