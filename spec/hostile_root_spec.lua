@@ -37,8 +37,7 @@ local LINKS = {
   ["a descriptor"] = "/proc/self/fd/0",
 }
 
--- What wants the place, as a mount and as what follows it inside. The launcher is one for every Lua: one of them goes
--- through all of it, the others through some.
+-- What wants the place, as a mount and as what follows it inside.
 local WANTS = {
   { { type = "tmpfs" }, { type = "file", sub = "/deep/f", data = "x" } },
   { { type = "proc" } },
@@ -69,8 +68,18 @@ local function on(place, want)
   return list
 end
 
+local function try(way, top, place, want)
+  local spec = { root = top .. "/root", mounts = on(place, want), read_only = false, timeout = 30 }
+  local line = "cat /it/f /it/new /srv/it/f %s/host/f %s/host/d/f 2>&1; true"
+  local said = ways.run(way, spec, line:format(top, top))
+  assert.falsy(said:find("HOST", 1, true), said)
+  assert.falsy(said:find("timeout", 1, true), said)
+end
+
+-- The first way meets every want at every place, each of the others a third of them: all wants, at other places each time.
 for _, way in ipairs(ways.list) do
   ways.describe(way)("a hostile root " .. way.name .. " #system", function()
+    local turn = 0
     for title, link in pairs(LINKS) do
       it("with a link to " .. title .. " gets nothing of the host and makes nothing there", function()
         local top, remove = world(way)
@@ -81,11 +90,8 @@ for _, way in ipairs(ways.list) do
         local before = listing(top)
         for _, place in ipairs { "/it", "/srv/it", "/srv/it/x", "/proc" } do
           for _, want in ipairs(WANTS) do
-            local spec = { root = top .. "/root", mounts = on(place, want), read_only = false, timeout = 10 }
-            local line = "cat /it/f /it/new /srv/it/f %s/host/f %s/host/d/f 2>&1; true"
-            local said = ways.run(way, spec, line:format(top, top))
-            assert.falsy(said:find("HOST", 1, true), said)
-            assert.falsy(said:find("timeout", 1, true), said)
+            turn = turn + 1
+            if way == ways.list[1] or turn % 3 == 0 then try(way, top, place, want) end
           end
         end
         assert.equal(before, listing(top))
@@ -126,7 +132,7 @@ for _, way in ipairs(ways.list) do
       local before = listing(top)
       for _, place in ipairs { "/pipe", "/srv/pipe", "/srv/s", "/pipe/x" } do
         for _, want in ipairs(WANTS) do
-          local said = ways.run(way, { root = top .. "/root", mounts = on(place, want), timeout = 10 }, "true")
+          local said = ways.run(way, { root = top .. "/root", mounts = on(place, want), timeout = 30 }, "true")
           assert.falsy(said:find("timeout", 1, true), said)
         end
       end
@@ -170,7 +176,7 @@ local function race(way, top, pairs_of_names, spec, line, count, check)
   return outcomes, whole
 end
 
-local count = 60 -- of each of nine races
+local count = 30 -- of each of nine races
 
 for _, way in ipairs(machine.root and { ways.root, ways.range } or { ways.user }) do
   describe("while a neighbour exchanges names in the root, a start " .. way.name .. " #system", function()
@@ -238,7 +244,7 @@ for _, way in ipairs(machine.root and { ways.root, ways.range } or { ways.user }
   end)
 end
 
-machine.root_it("a guarded /proc keeps its guards in a root that is exchanged meanwhile", function()
+machine.root_it("a guarded /proc keeps its guards in a root that is exchanged meanwhile #system", function()
   local top, remove = world(ways.root)
   finally(remove)
   sh(("cd %s/root && rmdir proc && mkdir srv/a srv/b srv/b/sys && ln -s srv/a proc"):format(top))

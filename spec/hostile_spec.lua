@@ -175,7 +175,7 @@ describe("an object whose getfd", function()
 end)
 
 describe("finalizers that run during a start", function()
-  --- Runs `round` 100 times beside a busy collector that calls `finalizer` again and again; what is left then.
+  --- Runs `round` 60 times beside a busy collector that calls `finalizer` again and again; what is left then.
   local function report(finalizer, round)
     return machine.host(([[
       local core, lfs, ns = require "ns.core", require "lfs", require "ns"
@@ -203,7 +203,7 @@ describe("finalizers that run during a start", function()
       end
       collect("pause", 1)
       collect("stepmul", 10000)
-      for _ = 1, 100 do pcall(round) end
+      for _ = 1, 60 do pcall(round) end
       collect("pause", 200)
       repeat until pcall(collectgarbage) and pcall(collectgarbage)
       local left = descriptors() - before

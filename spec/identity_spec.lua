@@ -11,7 +11,7 @@ describe("user, group and groups", function()
       gid, gid, gid, gid)
   end
 
-  machine.root_it("are all ids of the program, by number", function()
+  machine.root_it("are all ids of the program, by number #system", function()
     assert.equal(ids(1234, 2345, "2345 4 7"), sh({ user = 1234, group = 2345, groups = { 7, 4 } }, IDS))
   end)
 
@@ -21,7 +21,7 @@ describe("user, group and groups", function()
     assert.equal(ids(uid, 4, "4 24"), sh({ user = "nobody", group = "adm", groups = { "adm", "cdrom" } }, IDS))
   end)
 
-  machine.root_it("drop the groups of the host (row 39)", function()
+  machine.root_it("drop the groups of the host (row 39) #system", function()
     local under = { "setpriv", "--groups", "4,24", "--" }
     local function groups(spec)
       local code = ([[io.write(require("ns").run(require("ns").box(%s):argv("id", "-G")).stdout)]]):format(spec)
@@ -39,7 +39,7 @@ describe("user, group and groups", function()
     end
   end)
 
-  machine.root_it("of the host are not there where setgroups is denied, and it stays the host's child", function()
+  machine.root_it("of the host are not there where setgroups is denied, and it stays the host's child #system", function()
     local copied = machine.refuse("ENOSYS", "memfd_create")
     for _, through in ipairs { {}, copied } do
       local under = { "setpriv", "--groups", "4,24", "--" }
@@ -57,7 +57,7 @@ describe("user, group and groups", function()
     end
   end)
 
-  machine.root_it("are ids inside, in a user namespace", function()
+  machine.root_it("are ids inside, in a user namespace #system", function()
     local spec = { flags = "user", uid_map = { { 0, 100000, 2000 } }, gid_map = { { 0, 200000, 2000 } }, user = 1000,
       group = 1001, groups = { 5 } }
     assert.equal(ids(1000, 1001, "1001 5"), sh(spec, IDS))
@@ -93,7 +93,7 @@ describe("user, group and groups", function()
     end
   end)
 
-  it("are refused to an ordinary user by name, each of them (row 39)", function()
+  it("are refused to an ordinary user by name, each of them (row 39) #system", function()
     assert.matches("^setuid 5: Operation not permitted", as_nobody('sh({ user = 5 }, "id")'))
     assert.matches("^setgid 5: Operation not permitted", as_nobody('sh({ group = 5 }, "id")'))
     assert.matches("^setgroups: Operation not permitted", as_nobody('sh({ groups = { 5 } }, "id")'))
@@ -119,7 +119,7 @@ describe("user, group and groups", function()
     return table.concat(own, "\n")
   end
 
-  machine.root_it("are looked up by the host: nothing is opened for them between clone and exec (row 59)", function()
+  machine.root_it("are looked up by the host: nothing is opened for them between clone and exec (row 59) #system", function()
     local text = calls('{ "/bin/true", user = "nobody", group = "adm", groups = { "cdrom" } }',
       "open,openat,openat2,connect,socket")
     local before = text:match("^(execveat.*)\nexecve%(")
@@ -128,7 +128,7 @@ describe("user, group and groups", function()
     assert.is_nil(before:find("socket", 1, true), before)
   end)
 
-  machine.it("user")("are dropped before anything of the new root is executed, which is once (row 60)", function()
+  machine.it("user")("are dropped before anything of the new root is executed, which is once (row 60) #system", function()
     local text = calls('require("ns").sandbox():user(7):group(8):init(false):argv("/bin/true")',
       "pivot_root,setresuid,capset")
     local inside = text:match("pivot_root.*")

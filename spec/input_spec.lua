@@ -84,10 +84,10 @@ describe("what is large, but can be had, works:", function()
     assert.equal("20000\n", ns.run({ argv = argv }).stdout)
   end)
 
-  it("100,000 variables", function()
+  it("30,000 variables", function()
     local env = {}
-    for i = 1, 100000 do env["V" .. i] = "" end
-    assert.equal(100000, select(2, ns.run({ "/usr/bin/env", env = env, clear_env = true }).stdout:gsub("V%d+=\n", "")))
+    for i = 1, 30000 do env["V" .. i] = "" end
+    assert.equal(30000, select(2, ns.run({ "/usr/bin/env", env = env, clear_env = true }).stdout:gsub("V%d+=\n", "")))
   end)
 end)
 

@@ -1,4 +1,5 @@
 --- ns.run and communicate: feed, collect, end in time.
+local core = require "ns.core"
 local machine = require "support.machine"
 local ns = require "ns"
 local MIB = 1024 * 1024
@@ -18,8 +19,9 @@ describe("run", function()
   end)
 
   it("measures time and usage", function()
+    local start = core.clock()
     local r = ns.run { "sh", "-c", "sleep 0.1" }
-    assert.truthy(r.wall >= 0.1 and r.wall < 5)
+    assert.truthy(r.wall >= 0.1 and r.wall <= core.clock() - start)
     assert.truthy(r.usage.maxrss > 100 and r.usage.utime >= 0 and r.usage.stime >= 0)
   end)
 
@@ -27,8 +29,8 @@ describe("run", function()
     assert.equal("", ns.run({ "cat" }).stdout)
   end)
 
-  it("feeds 64 MiB and collects 64 MiB of each output at once", function()
-    local input = ("0123456789abcdef"):rep(64 * MIB / 16)
+  it("feeds 16 MiB and collects 16 MiB of each output at once", function()
+    local input = ("0123456789abcdef"):rep(MIB)
     local r = assert(ns.run { "sh", "-c", "tee /dev/stderr", stdin = input, timeout = 120 })
     assert.truthy(r.stdout == input and r.stderr == input)
   end)
@@ -62,10 +64,9 @@ describe("run", function()
   end)
 
   it("ends soon after the program, though a grandchild keeps the pipe", function()
-    local r = ns.run { "sh", "-c", "sleep 9 & echo $!" }
+    local r = ns.run { "sh", "-c", "sleep 60 & echo $!" }
     assert.is_true(r.ok)
-    assert.truthy(r.wall < 5)
-    os.execute("kill " .. r.stdout)
+    assert.is_true(ns.run({ "kill", (r.stdout:match("%d+")) }).ok) -- it was still there
   end)
 
   it("gives all that the program itself has written, though a grandchild keeps the pipe", function()
@@ -75,10 +76,10 @@ describe("run", function()
   end)
 
   it("stops a program that takes longer than its timeout", function()
-    local r = ns.run { "sh", "-c", "echo first; sleep 20", timeout = 1 }
+    local r = ns.run { "sh", "-c", "echo first; sleep 600", timeout = 1 }
     assert.is_true(r.timed_out)
     assert.equal("first\n", r.stdout)
-    assert.truthy(r.how == "signal" and r.wall < 10)
+    assert.equal("signal", r.how)
     assert.matches("^ns.Result %(timeout, killed by signal", tostring(r))
   end)
 
@@ -91,17 +92,17 @@ describe("run", function()
   it("frees the output that the host had no memory for", function()
     local r = machine.host([[
       local ns, failed = require "ns", 0
-      print(pcall(ns.run, { "sh", "-c", "head -c 120000000 /dev/zero" }))
-      for _ = 1, 40 do
-        if not pcall(ns.run, { "head", "-c", "9000000", "/dev/zero" }) then failed = failed + 1 end
+      print(pcall(ns.run, { "sh", "-c", "head -c 60000000 /dev/zero" }))
+      for _ = 1, 20 do
+        if not pcall(ns.run, { "head", "-c", "5000000", "/dev/zero" }) then failed = failed + 1 end
       end
-      print(failed)]], { under = { "prlimit", "--as=150000000" } })
+      print(failed)]], { under = { "prlimit", "--as=90000000" } })
     assert.equal("false\tnot enough memory\n0\n", r.stdout .. r.stderr)
   end)
 
   it("stops a program that never stops writing, at its timeout", function()
     for _, stream in ipairs { "stdout", "stderr" } do
-      local r = ns.run { "sh", "-c", stream == "stdout" and "exec yes" or "exec yes >&2", timeout = 1, max_output = 4 }
+      local r = ns.run { "sh", "-c", stream == "stdout" and "exec yes" or "exec yes >&2", timeout = 0.5, max_output = 4 }
       assert.same({ true, "y\ny\n", true }, { r.timed_out, r[stream], r.truncated })
     end
   end)
@@ -117,7 +118,7 @@ describe("run", function()
     local mark = "7" .. tostring(os.time() % 100000) .. ".125"
     local line = ("trap '' TERM; sleep %s & (trap '' TERM; sleep %s & wait) & wait; sleep 9"):format(mark, mark)
     for _, flags in ipairs { {}, machine.can.pid and machine.flags("pid") or {} } do
-      local r = ns.run { "sh", "-c", line, flags = flags, timeout = 1 }
+      local r = ns.run { "sh", "-c", line, flags = flags, timeout = 1, grace = 0.1 }
       assert.same({ true, "KILL" }, { r.timed_out, r.signame })
       machine.eventually(function() return machine.processes(mark) == 0 end)
     end
@@ -137,18 +138,17 @@ describe("communicate", function()
   end)
 
   it("does not wait for a grandchild that keeps the pipe, though the program has been waited for before", function()
-    local p, start = assert(ns.spawn { "sh", "-c", "sleep 9 & echo $!", stdout = "pipe" }), os.time()
+    local p = assert(ns.spawn { "sh", "-c", "sleep 60 & echo $!", stdout = "pipe" })
     p:wait()
     local r = p:communicate()
-    os.execute("kill " .. r.stdout)
-    assert.truthy(os.time() - start < 6)
+    assert.is_true(ns.run({ "kill", (r.stdout:match("%d+")) }).ok) -- it was still there
   end)
 
   it("keeps to the timeout and to max_output with what was written and read by hand, too", function()
-    local p = assert(ns.spawn { "sleep", "30", stdin = "pipe", stdout = "pipe", timeout = 0.3, grace = 0 })
+    local p = assert(ns.spawn { "sleep", "600", stdin = "pipe", stdout = "pipe", timeout = 0.3, grace = 0 })
     p.stdin:write(("x"):rep(65536 + 100))
     local r = p:communicate()
-    assert.truthy(r.timed_out and r.wall < 10)
+    assert.is_true(r.timed_out)
     p = assert(ns.spawn { "sh", "-c", "echo 123456; echo 7890", stdout = "pipe", max_output = 5 })
     p.stdout:read(2)
     r = p:communicate()
@@ -195,21 +195,21 @@ describe("a signal to the host", function()
   end
 
   for name, code in pairs {
-    wait = [[ns.spawn({ "sleep", "10" }):wait()]],
-    ["wait with a time"] = [[ns.spawn({ "sleep", "10" }):wait(10)]],
-    run = [[ns.run { "sleep", "10" }]],
+    wait = [[ns.spawn({ "sleep", "100" }):wait()]],
+    ["wait with a time"] = [[ns.spawn({ "sleep", "100" }):wait(100)]],
+    run = [[ns.run { "sleep", "100" }]],
     ["run of a program that never stops writing"] = [[ns.run { "yes", max_output = 10 }]],
-    communicate = [[ns.spawn({ "sleep", "10", stdout = "pipe" }):communicate()]],
+    communicate = [[ns.spawn({ "sleep", "100", stdout = "pipe" }):communicate()]],
     stop = [[
-      local p = ns.spawn { "sh", "-c", "trap '' TERM; echo; sleep 10", stdout = "pipe" }
+      local p = ns.spawn { "sh", "-c", "trap '' TERM; echo; sleep 100", stdout = "pipe" }
       p.stdout:read()
-      p:stop(10)
+      p:stop(100)
     ]],
   } do
     it("ends " .. name .. " as an error, and the program with it", function()
       local r = interrupted(code)
       assert.matches("interrupted!", r.stderr)
-      assert.truthy(r.wall < 5)
+      assert.truthy(r.wall < 60) -- of a hundred
     end)
   end
 
@@ -219,7 +219,7 @@ describe("a signal to the host", function()
     assert.truthy(ns.run({ "gcc", "-shared", "-fPIC", "-o", storm, "spec/support/storm.c" }).ok)
     local r = machine.host([[
       local ns = require "ns"
-      for i = 1, 200 do
+      for i = 1, 60 do
         local r = assert(ns.run { "sh", "-c", "cat; echo " .. i, stdin = "x" })
         assert(r.stdout == "x" .. i .. "\n")
         assert(ns.spawn({ "sleep", "0.003" }):wait())

@@ -217,9 +217,10 @@ function machine.processes(word)
   return count - 0
 end
 
---- Asks `condition` again and again, for up to `seconds` (default 3), until it is true; an error if it never is.
+--- Asks `condition` again and again, for up to `seconds` (default 30: a busy machine is slow), until it is true; an error if
+-- it never is.
 function machine.eventually(condition, seconds)
-  local deadline = core.clock() + (seconds or 10)
+  local deadline = core.clock() + (seconds or 30)
   while not condition() do
     if core.clock() > deadline then error("it did not come true", 2) end
     ns.run { "sleep", "0.02" }

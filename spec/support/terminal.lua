@@ -7,14 +7,14 @@ local terminal = {}
 
 --- A shell at a terminal of its own: what it has shown, and what can be typed. Here the host is the child of that shell.
 function terminal.open(words)
-  local argv = { "timeout", "--foreground", "-s", "KILL", "30" } -- or a read could wait for ever
+  local argv = { "timeout", "--foreground", "-s", "KILL", "120" } -- or a read could wait for ever
   for _, word in ipairs(words or { "bash", "--norc", "--noprofile", "-i" }) do argv[#argv + 1] = word end
   local p = assert(ns.spawn { argv = argv, pty = true, env = machine.paths(machine.public()), cwd = "/" })
   local t = { p = p, shown = "" }
 
   --- Reads until the pattern is shown; forgets what was shown up to there.
   function t.expect(pattern)
-    local deadline = core.clock() + 20
+    local deadline = core.clock() + 60
     while not t.shown:find(pattern) do
       assert(core.clock() < deadline, t.shown)
       t.shown = t.shown .. assert(p.pty:read(1), t.shown)

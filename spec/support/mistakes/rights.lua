@@ -39,7 +39,7 @@ return {
     { "an option of another type", mounts { type = "tmpfs", target = "/tmp", source = "/usr" },
       "mounts%[1%]: unknown field 'source'" },
     { "more data than a plan can hold", function()
-      return mounts { type = "file", target = "/tmp/x", data = ("x"):rep(49 * 2 ^ 20) }
+      return mounts { type = "file", target = "/tmp/x", data = ("x"):rep(1024):rep(49 * 1024) }
     end, "mounts: 49 MiB of paths and data are too much" },
     { "ro and rw at once", mounts { type = "bind", source = "/usr", ro = true, rw = true },
       "mounts%[1%]: unknown field 'rw'" },
