@@ -11,14 +11,19 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0 skipped=0
 
-# what is missing is fetched now: in that layer there is no network
-[ "$(id -u)" -ne 0 ] || sh tools/need.sh proof
-case $(id -u):" $* " in 0:*" hosts "*)
+# The kernels of the virtual machines: one in the short form, which has machines only where HOSTS names them.
+fetch_kernels() {
   sh tools/need.sh vm
   kernels=$(sed -n 's/^[0-9.]* *linux/linux/p' proof/kernels)
   [ "$form" = long ] || kernels=${kernels%%[[:space:]]*}
-  for kernel in $kernels; do bash proof/vm.sh --fetch "$kernel"; done ;;
-esac
+  for kernel in $kernels; do bash proof/vm.sh --fetch "$kernel"; done
+}
+
+# what is missing is fetched now: in that layer there is no network
+if [ "$(id -u)" -eq 0 ]; then
+  sh tools/need.sh proof
+  case "$form${HOSTS-} $* " in "short "*) ;; *" hosts "*) fetch_kernels ;; esac
+fi
 
 [ ! -e build/lua5.5 ] || PATH=$PWD/build/lua5.5/bin:$PATH # made by tools/lua55.sh
 
