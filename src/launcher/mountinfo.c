@@ -37,11 +37,11 @@ long unescape(char *to, size_t room, size_t *n, const char *path) {
 
 /* Does the place of this line lie below the directory? */
 static int is_below(const char *line, const char *directory, size_t length) {
-    char place[PATH_MAX];
+    char path[PATH_MAX];
     size_t n = 0;
-    if (FAILED(unescape(place, sizeof place, &n, field(line, 5)))) return 0;
+    if (FAILED(unescape(path, sizeof path, &n, field(line, 5)))) return 0;
     if (length == 1) return n > 1; /* below "/" */
-    return n > length && place[length] == '/' && starts_with(place, directory);
+    return n > length && path[length] == '/' && starts_with(path, directory);
 }
 
 long mount_below(long fd) {
