@@ -156,6 +156,7 @@ local function no_attributes(step)
     .. "and 'work' on a disk"
 end
 
+local MOUNTS_A_SOURCE = { tree = true, open_tree = true }
 local NO_SOURCE = { ENOENT = "is not there", EACCES = "is closed to this user", ENOTDIR = "is below what is no directory" }
 
 --- What on the way to a source is not there, is closed, or is a link that leads to nothing.
@@ -167,7 +168,7 @@ local function no_source(step)
     local _, _, number = core.access(at, 0)
     local to = number == errno.ENOENT and core.readlink(at)
     if to then return ("%s is a link to %s, which is not there"):format(at, to) end
-    for code, says in pairs(number and step.op == "tree" and NO_SOURCE or {}) do
+    for code, says in pairs(number and MOUNTS_A_SOURCE[step.op] and NO_SOURCE or {}) do
       if errno[code] == number then return ("its source %s %s"):format(at, says) end
     end
     if number then return nil end
@@ -244,6 +245,8 @@ local rows = {
   { "bound", "EPERM", function() return "needs CAP_SETPCAP: add 'user' to the flags" end },
   { "tree", "ENOENT", no_source },
   { "open_tree", "ENOENT", no_source },
+  { "open_tree", "ENOTDIR", no_source },
+  { "open_tree", "EACCES", no_source },
   { "open", "EXDEV", function() return "it leads into another root: give its place in this one" end },
   { "open", "E2BIG", function() return "a root directory may have 10000 entries, and 4 MiB of names and links" end },
   { "tree", "EACCES", no_source },
