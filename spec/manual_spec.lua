@@ -115,7 +115,7 @@ describe("the manual", function()
       for _, block in ipairs(blocks) do
         local what = ("line %d: %s"):format(block.line, block.language)
         assert.truthy(block.known, what)
-        assert.truthy(({ lua = true, sh = true, text = true, [""] = true })[block.language], what)
+        assert.truthy(({ lua = true, sh = true, text = true, diff = true, [""] = true })[block.language], what)
       end
     end)
 

@@ -1,9 +1,9 @@
 --- The manual: README.md, CONTRIBUTING.md and the pages below doc/, and the blocks of code in them.
 --
 -- What a block is stands behind its first three backquotes. A language comes first: `lua`, `sh`, `text` (for reading only),
--- or none (what the block before prints). Then, where it is not run for everybody: `needs root_directory` (names that
--- machine.it knows; what the text shows by itself need not be said), `as root`, or `not run: REASON`. GitHub shows none of
--- this.
+-- `diff` (spec/contributing_spec.lua), or none (what the block before prints). Then, where it is not run for everybody:
+-- `needs root_directory` (names that machine.it knows; what the text shows by itself need not be said), `as root`, or
+-- `not run: REASON`. GitHub shows none of this.
 local machine = require "support.machine"
 local ns = require "ns"
 
