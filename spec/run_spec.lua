@@ -2,6 +2,7 @@
 local core = require "ns.core"
 local machine = require "support.machine"
 local ns = require "ns"
+local leftovers_it = machine.it("leftovers")
 local MIB = 1024 * 1024
 
 describe("run", function()
@@ -107,14 +108,14 @@ describe("run", function()
     end
   end)
 
-  it("ends what is left of the tree at the timeout, where the program itself listens to SIGTERM", function()
+  leftovers_it("ends what is left of the tree at the timeout, where the program itself listens to SIGTERM", function()
     local mark = "8" .. tostring(os.time() % 100000) .. ".125"
     local r = ns.run { "sh", "-c", ("sleep %s & sleep %s"):format(mark, mark), timeout = 0.2 }
     assert.same({ true, "TERM" }, { r.timed_out, r.signame })
     machine.eventually(function() return machine.processes(mark) == 0 end)
   end)
 
-  it("ends the whole tree at the timeout, where nobody listens to SIGTERM", function()
+  leftovers_it("ends the whole tree at the timeout, where nobody listens to SIGTERM", function()
     local mark = "7" .. tostring(os.time() % 100000) .. ".125"
     local line = ("trap '' TERM; sleep %s & (trap '' TERM; sleep %s & wait) & wait; sleep 9"):format(mark, mark)
     for _, flags in ipairs { {}, machine.can.pid and machine.flags("pid") or {} } do
