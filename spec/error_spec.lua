@@ -268,6 +268,10 @@ describe("a refused mount says", function()
       .. '{ type = "bind", source = "/etc", target = "/srv", idmap = true } } }'
     assert.matches("^EPERM\tonly a root with CAP_SYS_ADMIN can map ids",
       hint_of(spec, { under = { "setpriv", "--bounding-set=-sys_admin" } }))
+    for _, call in ipairs { "open_tree", "mount_setattr" } do
+      assert.matches("^ENOSYS\tthis kernel %(before 5.12%), or a filter, cannot map ids: ro = true, or idmap = false",
+        hint_of(spec, { under = machine.refuse("ENOSYS", call) }))
+    end
   end)
 end)
 

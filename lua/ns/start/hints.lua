@@ -202,6 +202,10 @@ local function no_openat2()
   if not core.syscall_works("openat2") then return "this kernel (before 5.6), or a filter, lacks openat2(2)" end
 end
 
+local function no_mapping()
+  return no_openat2() or "this kernel (before 5.12), or a filter, cannot map ids: ro = true, or idmap = false"
+end
+
 local function no_launcher()
   return (sysctl("vm/memfd_noexec") == 2 and "vm.memfd_noexec is 2, and " or "memfds cannot be executed here, and ")
     .. "no directory for temporary files allows it: name one in TMPDIR that does, or sysctl vm.memfd_noexec=1"
@@ -211,6 +215,8 @@ end
 local rows = {
   { "execveat", "EACCES", no_launcher },
   { "idmap", "EINVAL", not_mappable },
+  { "idmap", "ENOSYS", no_mapping },
+  { "open_tree", "ENOSYS", no_mapping },
   { "open_tree", "EPERM", function() return "only a root with CAP_SYS_ADMIN can map ids: ro = true, or idmap = false" end },
   { "clone", "EPERM", clone_refused },
   { "clone", "EACCES", clone_refused },
