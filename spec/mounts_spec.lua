@@ -59,7 +59,7 @@ for _, way in ipairs(ways.list) do
       assert.equal("of the host", run(way, with { { type = "bind", source = directory } }, "cat " .. directory .. "/f"))
     end)
 
-    it("of what is missing is refused by name, and left out where it is only tried", function()
+    tree_it("of what is missing is refused by name, and left out where it is only tried", function()
       local missing = { type = "bind", source = directory .. "/nope", target = "/in" }
       assert.matches("^refused: [^\n]*" .. directory .. "/nope[^\n]*No such file or directory %(ENOENT%); its source "
         .. directory .. "/nope is not there$", run(way, with { missing }, "true"))

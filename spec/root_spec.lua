@@ -66,6 +66,7 @@ for _, way in ipairs(ways.list) do
       assert.equal("x\n", machine.read(directory .. "/srv/new"))
     end)
 
+    -- the last of a place: what it covers is out of reach, for mount(2) as for the program
     it("'/' is the host's, read-only in all its mounts", function()
       local spec = { root = "/", mounts = { { type = "proc" } } }
       local said = run(way, spec, [[
@@ -73,7 +74,8 @@ for _, way in ipairs(ways.list) do
         for f in /x /etc/x /tmp/x /usr/x /var/tmp/x /dev/x /dev/shm/x /sys/x; do
           (echo >$f) 2>/dev/null && echo wrote $f
         done
-        awk '$6 !~ /^ro/ && $5 !~ /^\/proc/ {print $5, $6}' /proc/self/mountinfo]])
+        awk '{ last[$5] = $6 } END { for (p in last) if (last[p] !~ /^ro/ && p !~ /^\/proc/) print p, last[p] }' \
+          /proc/self/mountinfo]])
       assert.equal("/etc\n/tmp\n/usr", said)
     end)
 

@@ -243,7 +243,7 @@ machine.describe("sandbox")("a tree that is bound into the sandbox #system", fun
     assert.equal(2, select(2, r.stdout:gsub("Read%-only file system", "")), r.stdout .. r.stderr)
   end)
 
-  machine.root_it("is refused by name where it cannot map ids, unless it is read-only or is not to be mapped", function()
+  tree_it("is refused by name where it cannot map ids, unless it is read-only or is not to be mapped", function()
     local box = ns.sandbox():argv("true")
     local p, message, errno, detail = box:clone():bind("/proc", "/host"):spawn()
     assert.is_nil(p)
@@ -253,7 +253,7 @@ machine.describe("sandbox")("a tree that is bound into the sandbox #system", fun
     assert.truthy(box:clone():bind("/proc", "/host", { idmap = false }):run().ok)
   end)
 
-  machine.root_it("is refused by name where a file system in it cannot map ids", function()
+  tree_it("is refused by name where a file system in it cannot map ids", function()
     local path = tree(0, 0)
     local r = machine.host(([[
       os.execute("mkdir %s/o && mount -t proc proc %s/o")
@@ -279,7 +279,9 @@ machine.describe("sandbox")("the sandbox of a root #system", function()
     end
   end)
 
-  machine.root_it("that lacks CAP_SYS_ADMIN can read the system, and is refused by name what needs mapped ids", function()
+  local tree_it = machine.root and machine.it("tree") or machine.root_it
+
+  tree_it("that lacks CAP_SYS_ADMIN can read the system, and is refused by name what needs mapped ids", function()
     local r = machine.host([[
       local ns = require "ns"
       local _, message = ns.sandbox():bind("/srv"):spawn("true")
