@@ -24,6 +24,7 @@ $(OUT)/records: proof/fuzz/records.c $(OUT)/core.a $(OUT)/model.a src/core/handl
 	$(CLANG) $(FLAGS) $(SAN) -fsanitize=fuzzer $(LUA) $(filter-out src/%,$^) $(LIBS) -o $@
 
 $(OUT)/model.a: $(PLAYER) $(HEADERS)
+	@rm -rf $(OUT)/model
 	@mkdir -p $(OUT)/model
 	cd $(OUT)/model && $(CLANG) $(FLAGS) $(SAN) -include $(abspath proof/fuzz/model.h) -c \
 	  $(abspath $(PLAYER))
@@ -31,6 +32,7 @@ $(OUT)/model.a: $(PLAYER) $(HEADERS)
 	ar rc $@ $(OUT)/model/*.o
 
 $(OUT)/core.a: $(CORE) $(HEADERS) $(BUILD)/launcher
+	@rm -rf $(OUT)/core
 	@mkdir -p $(OUT)/core
 	cd $(OUT)/core && $(CLANG) $(FLAGS) $(SAN) -fsanitize=fuzzer-no-link -I/usr/include/lua5.4 \
 	  -DLAUNCHER='"$(abspath $(BUILD)/launcher)"' -c $(abspath $(CORE))
