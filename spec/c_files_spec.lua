@@ -90,6 +90,21 @@ describe("the files of src", function()
     assert.same({}, includes "src/plan.h")
   end)
 
+  it("and those of lua/ns call the bits of a step by the same names, each a bit of its own", function()
+    local bits, named, all = require("ns.core").constants.step, {}, 0
+    for name in read("src/plan.h"):gmatch("STEP_(%u[%u_]*) = ") do
+      named[name] = true
+      assert.is_true(bits[name] and math.floor(all / bits[name]) % 2 == 0, name)
+      all = all + bits[name]
+    end
+    for name in pairs(bits) do assert.is_true(named[name], name) end
+    for _, path in ipairs(list "lua/ns/*.lua lua/ns/*/*.lua") do
+      for _, field in ipairs { "how", "flags", "clear", "which" } do
+        assert.is_nil(machine.read(path):match("%f[%w]" .. field .. " = [1-9]"), path)
+      end
+    end
+  end)
+
   it("that start the process know no Lua", function()
     local LUA_LESS = { child = true, image = true, io = true, spawn = true }
     for name in pairs(LUA_LESS) do

@@ -447,7 +447,7 @@ describe("the place outside of a path inside", function()
     { op = "fs", type = "tmpfs", path = "/usr/tmp" }, { op = "tree", source = "/opt/b", path = "/usr/tmp/b" },
     { op = "overlay", source = "/lower", path = "/tree" }, { op = "file", path = "/tree/f" },
     { op = "chdir", path = "/usr" }, { op = "symlink", path = "/usr/away", data = "/tree/deep" },
-    { op = "tree", source = "/proc/sys", path = "/proc/sys", value = 1 } }
+    { op = "tree", source = "/proc/sys", path = "/proc/sys", how = core.constants.step.BENEATH_ROOT } }
   local ROWS = {
     ["/usr/bin/x"] = "/srv/root/usr/bin/x", ["/bin/x"] = "/srv/root/usr/bin/x", ["//usr//bin/./x"] = "/srv/root/usr/bin/x",
     ["/bin/../local/x"] = "/opt/a/x", ["/usr/local/x"] = "/opt/a/x", ["/usr/tmp/x"] = false, ["/usr/tmp/b/x"] = "/opt/b/x",

@@ -181,12 +181,12 @@ exec 'sh'
     local steps = plans.steps(spec)
     assert.equal(0, steps[plans.find(steps, { op = "bound" })].flags)
     local caps = steps[plans.find(steps, { op = "caps" })]
-    assert.same({ 0, 1 }, { caps.flags, caps.value })
+    assert.same({ 0, constants.step.CAPS_ONLY }, { caps.flags, caps.how })
     assert.equal(1 + 2 + 4, steps[plans.find(steps, { op = "pivot" })].flags)
     for _, path in ipairs { "/usr", "/etc" } do
       assert.equal(1 + 2 + 4, steps[plans.find(steps, { op = "tree", path = path })].flags)
     end
-    assert.truthy(plans.find(steps, { op = "prctl", which = 38, value = 1 }))
+    assert.truthy(plans.find(steps, { op = "prctl", which = constants.prctl.SET_NO_NEW_PRIVS, value = 1 }))
   end)
 end)
 
@@ -261,7 +261,7 @@ describe("what a word implies:", function()
 
   it("capabilities for a user that is not root survive the change of ids", function()
     local steps = plans.steps { "true", user = 5, caps = { "kill", "CAP_CHOWN" } }
-    local keep = plans.find(steps, { op = "prctl", which = 8, value = 1 })
+    local keep = plans.find(steps, { op = "prctl", which = constants.prctl.SET_KEEPCAPS, value = 1 })
     assert.truthy(keep < plans.find(steps, { op = "setuid" }))
     assert.equal(2 ^ 5 + 1, steps[plans.find(steps, { op = "caps" })].flags)
   end)

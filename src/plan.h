@@ -19,21 +19,60 @@ struct plan {
     uint32_t current; /* the step being played, from 1: written by the launcher, read by a host that timed out */
 };
 
-/* One flat shape for every op; a field's name is its key in Lua. Strings and lists are offsets into the plan, 0 when
- * absent; a list is an array of uintptr_t offsets that ends in 0. They lie behind those of all steps before. What an op makes of
- * its fields stands at the op. */
+/* One flat shape for every op; a field's name is its key in Lua, and means the same to every op that has it: which of them an op
+ * has stands at the op. Strings and lists are offsets into the plan, 0 when absent; a list is an array of uintptr_t offsets that
+ * ends in 0. They lie behind those of all steps before. */
 struct step {
     uint32_t op;                       /* index into ns_ops[] */
     uint32_t ignore;                   /* an errno that counts as success */
     uint32_t path, source, type, data; /* strings */
     uint32_t size;                     /* bytes in data */
     uint32_t paths, argv, env;         /* lists */
-    uint32_t options;                  /* list */
-    int32_t fd, to;                    /* descriptors */
-    uint32_t mode;                     /* of a file or directory */
-    int32_t which;                     /* the resource, the policy, ... */
-    uint64_t flags;
-    int64_t value, limit;
+    uint32_t options;                  /* list: of a file system */
+    int32_t fd, to;        /* descriptors: the one that there is, and the number that it gets, or the last of several */
+    uint32_t mode;         /* the permissions of a new file or directory */
+    int32_t which;         /* the number of a resource, a policy, a prctl(2) */
+    uint32_t how;          /* STEP_* */
+    uint64_t flags, clear; /* the kernel's bits that are set, and those that are taken away */
+    int64_t value, limit;  /* what it is set to; the second number where there are two */
+};
+
+/* The bits of `how`: each belongs to the ops that it is listed with, and no two share one. */
+enum {
+    /* remount, propagation */
+    STEP_RECURSIVE = 1 << 0, /* all mounts below it, too */
+
+    /* fs */
+    STEP_OURS = 1 << 1, /* later steps may make what is missing in it */
+
+    /* tree */
+    STEP_BENEATH_ROOT = 1 << 2, /* source is a place in the new root, not one of the host */
+    STEP_NO_LINK = 1 << 3,      /* there is no symbolic link in source */
+    STEP_LOOKED_UP = 1 << 4,    /* fd is what `lookup` has found: it stands for source */
+    STEP_SAME_FILE = 1 << 5,    /* source must still be the file that fd is */
+    STEP_ROOT_PART = 1 << 6,    /* it is an entry of the directory that is the root: nobody has looked at it before */
+
+    /* lookup */
+    STEP_ONE_MOUNT = 1 << 7, /* EINVAL if a mount lies below it */
+
+    /* overlay */
+    STEP_THROW_AWAY = 1 << 8, /* its upper directory is a tmpfs, and places may be made in it */
+    STEP_USERXATTR = 1 << 9,  /* it marks its files by user.*, as in a user namespace */
+
+    /* caps */
+    STEP_CAPS_ONLY = 1 << 10, /* nothing else is permitted or effective any more */
+    STEP_CAPS_ALL = 1 << 11,  /* those of flags are all that are permitted now */
+
+    /* umask */
+    STEP_HOSTS = 1 << 12, /* the mask that the host has */
+
+    /* init */
+    STEP_OUTLIVES = 1 << 13,    /* it outlives the host */
+    STEP_TELLS_STOPS = 1 << 14, /* it tells when the program is stopped */
+    STEP_ENDS_ALL = 1 << 15,    /* no pid namespace ends what the program has started: the init does */
+
+    /* exec */
+    STEP_TRIAL = 1 << 16, /* it is only tried */
 };
 
 /* What comes back over the socket. {step, 0} says "this step is about to leave the launcher for good" (exec);
@@ -42,10 +81,6 @@ struct record {
     uint32_t step;
     int32_t error;
 };
-
-/* The flags of the step that leaves an init behind: it outlives the host; it tells when the program is stopped; there is no pid
- * namespace that ends what the program has started, so the init does. */
-enum { INIT_DETACHED = 1, INIT_TELLS_STOPS = 2, INIT_ALONE = 4 };
 
 /* The step of a record in which an init tells how the program has ended; error is the status of wait4(2). */
 #define INIT_STATUS 0xffffffffu

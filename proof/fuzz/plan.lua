@@ -61,9 +61,9 @@ end
 
 -- ---- what must hold ----
 
-local LAYOUT = "<I4I4I4I4I4I4I4I4I4I4I4i4i4I4i4xxxxI8i8i8"
+local LAYOUT = "<I4I4I4I4I4I4I4I4I4I4I4i4i4I4i4I4I8I8i8i8"
 local FIELD = { "op", "ignore", "path", "source", "type", "data", "size", "paths", "argv", "env", "options", "fd", "to",
-  "mode", "which", "flags", "value", "limit" }
+  "mode", "which", "how", "flags", "clear", "value", "limit" }
 local LISTS = { paths = true, argv = true, env = true, options = true }
 local STRINGS = { path = true, source = true, type = true }
 
@@ -105,7 +105,7 @@ local function encode_and_play(steps, deep)
   local _, size, first, count, current = ("<I4I4I4I4I4"):unpack(bytes)
   assert(size == #bytes and count == #steps and current == 0)
   if not deep then return end
-  for i, step in ipairs(steps) do same(step, read_step(bytes, first + (i - 1) * 88), bytes) end
+  for i, step in ipairs(steps) do same(step, read_step(bytes, first + (i - 1) * LAYOUT:packsize()), bytes) end
   local answers = reader.rest()
   assert(model.play(bytes, answers) or answers ~= "", "a plan of ours was refused")
 end
@@ -115,7 +115,7 @@ end
 local OPS = { "mount", "write", "sethostname", "setgroups", "caps", "fs", "tree", "overlay", "symlink", "exec", "init",
   "nope" }
 local KEYS = { "op", "path", "source", "type", "data", "paths", "argv", "env", "options", "mode", "which", "limit", "ignore",
-  "fd", "to", "flags", "value", "word", "size", "nope" }
+  "fd", "to", "how", "flags", "clear", "value", "word", "size", "nope" }
 
 local function raw()
   local steps = reader.list(6, function()

@@ -90,10 +90,10 @@ static void make_step(struct step *s) {
     if (has & 256) s->fd = (int32_t)number();
     if (has & 512) s->to = (int32_t)number();
     if (has & 1024) s->mode = (uint32_t)number();
-    if (has & 2048) s->which = (int32_t)number();
+    if (has & 2048) s->how = (uint32_t)(s->which = (int32_t)number()); /* few ops have both */
     if (has & 4096) s->flags = number();
     if (has & 8192) s->value = (int64_t)number();
-    if (has & 16384) s->limit = (int64_t)number();
+    if (has & 16384) s->clear = (uint64_t)(s->limit = (int64_t)number());
     if (has & 32768) s->ignore = (uint32_t)number();
 }
 

@@ -171,7 +171,7 @@ static int bag_dup(lua_State *L) {
 }
 
 static long clone_tree(long from, const char *path) {
-    return sys(__NR_open_tree, from, path, 1u /* OPEN_TREE_CLONE */ | O_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+    return sys(__NR_open_tree, from, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
 }
 
 /* A copy of a shared mount is its peer: what is mounted in one of the two appears in the other. kind: MS_PRIVATE or MS_SLAVE

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/mount.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 
+#include "../plan.h"
 #include "open.h"
 
 struct constant {
@@ -24,8 +26,26 @@ static const struct constant clone_flags[] = {CLONE(NEWUSER),   CLONE(NEWNS),   
 
 #define MOUNT(name) \
     { #name, MS_##name }
-static const struct constant mount_flags[] = {MOUNT(RDONLY), MOUNT(NOSUID),  MOUNT(NODEV), MOUNT(NOEXEC), MOUNT(BIND),
-                                              MOUNT(REC),    MOUNT(PRIVATE), MOUNT(SLAVE), MOUNT(SHARED), {NULL, 0}};
+static const struct constant mount_flags[] = {MOUNT(RDONLY), MOUNT(NOSUID),     MOUNT(NODEV),   MOUNT(NOEXEC),
+                                              MOUNT(BIND),   MOUNT(REC),        MOUNT(PRIVATE), MOUNT(SLAVE),
+                                              MOUNT(SHARED), MOUNT(UNBINDABLE), {NULL, 0}};
+
+#define ATTRIBUTE(name) \
+    { #name, MOUNT_ATTR_##name }
+static const struct constant mount_attributes[] = {
+    ATTRIBUTE(RDONLY), ATTRIBUTE(NOSUID), ATTRIBUTE(NODEV), ATTRIBUTE(NOEXEC), {NULL, 0}};
+
+#define PR(name) \
+    { #name, PR_##name }
+static const struct constant prctls[] = {PR(SET_KEEPCAPS), PR(SET_SECUREBITS), PR(SET_NO_NEW_PRIVS), {NULL, 0}};
+
+/* ours: plan.h */
+#define STEP(name) \
+    { #name, STEP_##name }
+static const struct constant step_bits[] = {
+    STEP(RECURSIVE), STEP(OURS),      STEP(BENEATH_ROOT), STEP(NO_LINK),   STEP(LOOKED_UP), STEP(SAME_FILE),
+    STEP(ROOT_PART), STEP(ONE_MOUNT), STEP(THROW_AWAY),   STEP(USERXATTR), STEP(CAPS_ONLY), STEP(CAPS_ALL),
+    STEP(HOSTS),     STEP(OUTLIVES),  STEP(TELLS_STOPS),  STEP(ENDS_ALL),  STEP(TRIAL),     {NULL, 0}};
 
 #define OPEN(name) \
     { #name, O_##name }
@@ -121,6 +141,9 @@ void nsL_open_constants(lua_State *L) {
     lua_newtable(L);
     push_family(L, "clone", clone_flags);
     push_family(L, "mount", mount_flags);
+    push_family(L, "mount_attr", mount_attributes);
+    push_family(L, "prctl", prctls);
+    push_family(L, "step", step_bits);
     push_family(L, "open", open_flags);
     push_family(L, "signal", signals);
     push_family(L, "errno", errors);

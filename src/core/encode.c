@@ -112,7 +112,9 @@ static const struct field {
     {"ignore", INT32, offsetof(struct step, ignore)},
     {"fd", INT32, offsetof(struct step, fd)},
     {"to", INT32, offsetof(struct step, to)},
+    {"how", INT32, offsetof(struct step, how)},
     {"flags", BITS, offsetof(struct step, flags)},
+    {"clear", BITS, offsetof(struct step, clear)},
     {"value", INT64, offsetof(struct step, value)},
     {"word", NOTE, 0}, /* the user's word for it; of use on the way back only */
     {"from", NOTE, 0}, /* likewise, the host's path of a tree that is a descriptor */

@@ -2,18 +2,13 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/poll.h>
+#include <linux/wait.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "children.h"
+#include "numbers.h"
 #include "sys.h"
-
-#define SIGNAL_KILL 9
-#define WNOHANG 1
-#define WEXITED 4
-#define WNOWAIT 0x01000000
-#define __WALL 0x40000000
-#define P_PID 1
 
 enum { PIDS = 1 << 22, /* the kernel's PID_MAX_LIMIT */ LIST_MAX = 1 << 20, PATIENT = 20 };
 
@@ -27,7 +22,7 @@ static void kill_child(struct killed *k, uint32_t pid) {
     char info[128];
     if (FAILED(sys(__NR_waitid, P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT | __WALL, 0))) return;
     k->count++;
-    if (sys(__NR_kill, pid, SIGNAL_KILL) != -EPERM) return;
+    if (sys(__NR_kill, pid, SIGKILL) != -EPERM) return;
     k->refused++;
     k->left = pid;
 }

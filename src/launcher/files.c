@@ -2,6 +2,7 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
+#include <linux/mount.h>
 #include <linux/stat.h>
 #include <stddef.h>
 
@@ -11,11 +12,6 @@
 #include "places.h"
 #include "sys.h"
 #include "trees.h"
-
-#define MS_UNBINDABLE (1 << 17)
-#define MS_PRIVATE (1 << 18)
-#define NOSUID 2
-#define NODEV 4
 
 /* path: a directory. mode */
 long op_mkdir(struct player *p, const struct step *s) {
@@ -68,7 +64,7 @@ static long cover_from_root(struct player *p, const char *path, const struct ste
 
 /* A tmpfs that is there for that moment. */
 static long cover_from_tmpfs(struct player *p, const char *path, const struct step *s, long mode) {
-    long directory = old_fs("tmpfs", 0, NOSUID | NODEV);
+    long directory = old_fs("tmpfs", 0, MS_NOSUID | MS_NODEV);
     if (FAILED(directory)) return directory;
     long r = cover(p, directory, path, s, mode);
     sys(__NR_close, directory);

@@ -14,22 +14,15 @@
 #include <linux/sched.h>
 #include <linux/signalfd.h>
 #include <linux/sockios.h>
+#include <linux/wait.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "children.h"
 #include "fds.h"
+#include "numbers.h"
 #include "ops.h"
 #include "sys.h"
-
-#define SIGNAL_CHLD 17
-#define SIGNAL_CONT 18
-#define SIGNAL_KILL 9
-#define SIGNAL_USER 0 /* si_code of kill(2) */
-#define MSG_NOSIGNAL 0x4000
-#define WNOHANG 1
-#define WUNTRACED 2
-#define __WALL 0x40000000
 
 enum { TURN = 32 }; /* of what there may be more and more, so many are dealt with at once */
 
@@ -89,8 +82,8 @@ static void tell(const struct player *p, uint32_t what, int status) {
 static int exit_code(int status) { return status & 0x7f ? 128 + (status & 0x7f) : status >> 8; }
 
 /* Ends what is left of the program's, and us; where the host does not hear, our own end says as much as it can. */
-_Noreturn static void end(const struct player *p, uint32_t flags, int status) {
-    if (flags & INIT_ALONE) {
+_Noreturn static void end(const struct player *p, uint32_t how, int status) {
+    if (how & STEP_ENDS_ALL) {
         uint32_t left = end_children(p->signals);
         if (left) tell(p, INIT_LEFT, (int)left);
     }
@@ -99,9 +92,9 @@ _Noreturn static void end(const struct player *p, uint32_t flags, int status) {
 
 /* Reaps what has ended; tells, and ends, if the program is among them, which is the first of our children. Is there perhaps more
  * to reap? */
-static bool reap(struct player *p, long program, uint32_t flags) {
+static bool reap(struct player *p, long program, uint32_t how) {
     for (int i = 0; i < TURN; i++) {
-        int status, stops = flags & INIT_TELLS_STOPS ? WUNTRACED : 0;
+        int status, stops = how & STEP_TELLS_STOPS ? WUNTRACED : 0;
         struct usage usage;
         long pid = sys(__NR_wait4, -1, &status, WNOHANG | __WALL | stops, &usage);
         if (pid <= 0 && pid != -EINTR) return false;
@@ -110,7 +103,7 @@ static bool reap(struct player *p, long program, uint32_t flags) {
         tell(p, stopped ? INIT_STOPPED : INIT_STATUS, status);
         if (stopped) continue;
         tell(p, INIT_MAXRSS, (int)usage.maxrss);
-        end(p, flags, status);
+        end(p, how, status);
     }
     return true;
 }
@@ -118,42 +111,41 @@ static bool reap(struct player *p, long program, uint32_t flags) {
 /* Was it sent by somebody outside? He has no pid in here. Without a namespace all have one, and the program alone is not heard:
  * it signals its group, in which we may be. The terminal's signals say SI_KERNEL, and the program has had them, too; only kill(2)
  * can say SI_USER. */
-static bool is_from_outside(const struct signalfd_siginfo *info, long program, uint32_t flags) {
-    return info->ssi_code == SIGNAL_USER &&
-           (flags & INIT_ALONE ? info->ssi_pid != (uint32_t)program : info->ssi_pid == 0);
+static bool is_from_outside(const struct signalfd_siginfo *info, long program, uint32_t how) {
+    return info->ssi_code == SI_USER && (how & STEP_ENDS_ALL ? info->ssi_pid != (uint32_t)program : info->ssi_pid == 0);
 }
 
 /* Who sends one after the other from inside must not keep us from reaping: so many at a time. */
-static void hand_on(int signals, long program, uint32_t flags) {
+static void hand_on(int signals, long program, uint32_t how) {
     struct signalfd_siginfo infos[TURN];
     long size = sys(__NR_read, signals, infos, sizeof infos);
     for (long i = 0; i * (long)sizeof infos[0] < size; i++)
-        if (infos[i].ssi_signo != SIGNAL_CHLD && is_from_outside(&infos[i], program, flags))
+        if (infos[i].ssi_signo != SIGCHLD && is_from_outside(&infos[i], program, how))
             sys(__NR_kill, program, infos[i].ssi_signo);
 }
 
 /* The host is gone, or wants the end. A program that is not ours to kill is left, or dies with us where we are process 1. */
-static void end_program(const struct player *p, long program, uint32_t flags, bool gone) {
-    long r = sys(__NR_kill, program, SIGNAL_KILL);
-    if (gone && !(flags & INIT_ALONE)) leave(0);
+static void end_program(const struct player *p, long program, uint32_t how, bool gone) {
+    long r = sys(__NR_kill, program, SIGKILL);
+    if (gone && !(how & STEP_ENDS_ALL)) leave(0);
     if (!FAILED(r)) return;
-    if (!(flags & INIT_ALONE)) tell(p, INIT_STATUS, SIGNAL_KILL);
-    end(p, flags, SIGNAL_KILL);
+    if (!(how & STEP_ENDS_ALL)) tell(p, INIT_STATUS, SIGKILL);
+    end(p, how, SIGKILL);
 }
 
-_Noreturn static void serve(struct player *p, long program, uint32_t flags) {
+_Noreturn static void serve(struct player *p, long program, uint32_t how) {
     int socket = p->socket;
     for (;;) {
         struct pollfd polls[] = {{p->signals, POLLIN, 0}, {socket, POLLRDHUP, 0}};
-        long none[2] = {0, 0}, *timeout = reap(p, program, flags) ? none : 0;
+        long none[2] = {0, 0}, *timeout = reap(p, program, how) ? none : 0;
         long r = sys(__NR_ppoll, polls, 2, timeout, 0, 8);
         if (FAILED(r)) continue;
         if (polls[1].revents) {
             bool gone = polls[1].revents & (POLLHUP | POLLERR);
             socket = -1;
-            if (!gone || !(flags & INIT_DETACHED)) end_program(p, program, flags, gone);
+            if (!gone || !(how & STEP_OUTLIVES)) end_program(p, program, how, gone);
         }
-        if (polls[0].revents) hand_on(p->signals, program, flags);
+        if (polls[0].revents) hand_on(p->signals, program, how);
     }
 }
 
@@ -168,27 +160,27 @@ long op_signalfd(struct player *p, const struct step *s) {
 }
 
 /* The child goes on with the plan, whose next steps are its last; its parent never comes back. CLONE_VFORK: it wakes when the
- * child has executed the program, or is dead. Until then it holds what the program is given, and that alone. flags: INIT_* */
+ * child has executed the program, or is dead. Until then it holds what the program is given, and that alone. how: OUTLIVES, TELLS_STOPS, ENDS_ALL */
 long op_init(struct player *p, const struct step *s) {
-    uint32_t step = p->plan->current, flags = (uint32_t)s->flags;
+    uint32_t step = p->plan->current, how = s->how;
     wipe_plan(p->plan, (struct step *)s + 1);
     wipe_stack();
     sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
     /* What it holds is not for the program, which may have the same id. Before there is one: that gets its flag by exec. */
     sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-    if (flags & INIT_ALONE) {
+    if (how & STEP_ENDS_ALL) {
         sys(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-        sys(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_CONT, 0, 0,
+        sys(__NR_prctl, PR_SET_PDEATHSIG, SIGCONT, 0, 0,
             0); /* it has things to do then, also if somebody has stopped it */
     }
     p->plan->current = step + 1; /* if something hangs from here on, it is what the child plays */
-    long program = sys(__NR_clone, CLONE_VFORK | SIGNAL_CHLD, 0, 0, 0, 0);
-    if (program == 0) return flags & INIT_ALONE ? sys(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL, 0, 0, 0) : 0;
+    long program = sys(__NR_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
+    if (program == 0) return how & STEP_ENDS_ALL ? sys(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) : 0;
     p->plan->current = step;
     if (FAILED(program)) return program;
     close_all_but(p->socket, p->signals);
     sys(__NR_chdir, "/");
     ns_report(p, 0);
     sys(__NR_munmap, p->plan, p->mapped);
-    serve(p, program, flags);
+    serve(p, program, how);
 }

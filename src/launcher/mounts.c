@@ -1,20 +1,18 @@
 /* The ops that mount: a mount gets its attributes while nobody sees it, and is attached to the descriptor of its place. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/stat.h>
 #include <stddef.h>
 
 #include "files.h"
+#include "numbers.h"
 #include "old.h"
 #include "ops.h"
 #include "places.h"
 #include "sys.h"
 #include "trees.h"
-
-#define MS_PRIVATE (1 << 18)
-#define MS_UNBINDABLE (1 << 17)
-#define MNT_DETACH 2
 
 static long closed(long fd, long r) {
     sys(__NR_close, fd);
@@ -43,38 +41,35 @@ long op_hold(struct player *p, const struct step *s) {
     return 0;
 }
 
-/* A file system on path. type, options, flags: MOUNT_ATTR_*; value: places may be made in it */
+/* A file system on path. type, options, flags: MOUNT_ATTR_*; how: OURS */
 long op_fs(struct player *p, const struct step *s) {
     long fd = new_fs(plan_string(p, s->type), plan_list(p, s->options), s->flags);
     if (FAILED(fd)) return fd;
-    long r = s->value ? own(p, fd) : 0;
+    long r = s->how & STEP_OURS ? own(p, fd) : 0;
     return closed(fd, FAILED(r) ? r : attach(p, fd, plan_string(p, s->path)));
 }
-
-enum { NO_LINK = 1, LOOKED_UP = 2 };
 
 static long open_source(struct player *p, const struct step *s) {
     const char *source = plan_string(p, s->source);
     struct open_how how = {O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS};
-    if (s->which == LOOKED_UP) return s->ignore && is_same(s->fd, p->socket) ? -ENOENT : s->fd;
-    if (s->value) return open_place(p, source, 0);
-    if (!s->which) return sys(__NR_openat, p->held, source, O_PATH | O_CLOEXEC);
+    if (s->how & STEP_LOOKED_UP) return s->ignore && is_same(s->fd, p->socket) ? -ENOENT : s->fd;
+    if (s->how & STEP_BENEATH_ROOT) return open_place(p, source, 0);
+    if (!(s->how & STEP_NO_LINK)) return sys(__NR_openat, p->held, source, O_PATH | O_CLOEXEC);
     return sys(__NR_openat2, p->held, source, &how, sizeof how);
 }
 
-/* A part of the host's tree on path: that of `fd`, detached, or of source. flags: MOUNT_ATTR_* for all mounts in it; value:
- * source is beneath the new root; which: there is no link in source (1), or it has been looked up as fd (2); to: source is the
- * file of the descriptor fd; mode: a part of a root */
+/* A part of the host's tree on path: that of `fd`, detached, or of source. flags: MOUNT_ATTR_* for all mounts in it; how:
+ * BENEATH_ROOT, NO_LINK, LOOKED_UP, SAME_FILE, ROOT_PART */
 long op_tree(struct player *p, const struct step *s) {
     const char *path = plan_string(p, s->path);
-    long (*put)(struct player *, long, const char *) = s->mode ? attach_part : attach;
-    if (!s->source && s->which != LOOKED_UP) {
+    long (*put)(struct player *, long, const char *) = s->how & STEP_ROOT_PART ? attach_part : attach;
+    if (!s->source && !(s->how & STEP_LOOKED_UP)) {
         long r = set_attributes(s->fd, s->flags, 0, 1);
         return closed(s->fd, FAILED(r) ? r : put(p, s->fd, path));
     }
     long from = open_source(p, s);
     if (FAILED(from)) return from;
-    if (s->to && !is_same(from, s->fd)) return closed(from, -ESTALE);
+    if (s->how & STEP_SAME_FILE && !is_same(from, s->fd)) return closed(from, -ESTALE);
     long tree = closed(from, clone_tree(from, s->flags));
     return FAILED(tree) ? in_earnest(tree) : closed(tree, in_earnest(put(p, tree, path)));
 }
@@ -93,16 +88,16 @@ long op_mask(struct player *p, const struct step *s) {
     return FAILED(fd) ? fd : closed(fd, in_earnest(attach(p, fd, path)));
 }
 
-/* path: the mount there gets the attributes flags, and loses those of value. to: 1 for all mounts below it, too */
+/* path: the mount there gets the attributes flags, and loses those of clear. how: RECURSIVE */
 long op_remount(struct player *p, const struct step *s) {
     long fd = open_place(p, plan_string(p, s->path), 0);
-    return FAILED(fd) ? fd : closed(fd, set_attributes(fd, s->flags, (uint64_t)s->value, s->to));
+    return FAILED(fd) ? fd : closed(fd, set_attributes(fd, s->flags, s->clear, s->how & STEP_RECURSIVE));
 }
 
-/* path: propagation of the mount there. flags: MS_*; to: 1 for all mounts below it, too */
+/* path: propagation of the mount there. flags: MS_*; how: RECURSIVE */
 long op_propagation(struct player *p, const struct step *s) {
     long fd = open_place(p, plan_string(p, s->path), 0);
-    return FAILED(fd) ? fd : closed(fd, set_propagation(fd, s->flags, s->to));
+    return FAILED(fd) ? fd : closed(fd, set_propagation(fd, s->flags, s->how & STEP_RECURSIVE));
 }
 
 /* ---- the end ---- */

@@ -1,24 +1,31 @@
 /* mount(2), where the newer calls are missing.
  *
- * It knows no detached mounts. So a mount is made over "/", or a file over one that every /proc has: our own "/" lies
- * below and is not seen through it, and nobody else is in this mount namespace. From there it is moved to its place. */
+ * fsopen(2) and open_tree(2) give a descriptor of a mount that lies nowhere yet, which move_mount(2) puts on its place. mount(2)
+ * knows only mounts on a path, where others may see or replace what is there. So each is made on a path that is safe, the stage,
+ * and moved from there:
+ *
+ *     mount on "/"               "/.." is the new mount             move it to its place
+ *
+ *     / our root  <--- "/"       new mount  <--- "/.."              / our root
+ *                                / our root <--- "/"                `-- place: the mount
+ *
+ * A path that begins with "/" begins in the root directory that the process has, below all that is mounted over it; ".." at the
+ * top leads to the uppermost mount. So the stage is in nobody's way: our own "/" is seen as before, no name of it is needed, and
+ * nobody else is in this mount namespace. A file cannot be mounted on a directory: it has its stage on a file that every /proc
+ * has. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
+#include <linux/mount.h>
 #include <linux/stat.h>
 #include <stddef.h>
 
 #include "mountinfo.h"
+#include "numbers.h"
 #include "old.h"
 #include "places.h"
 #include "sys.h"
 #include "text.h"
-
-#define MS_REMOUNT 32
-#define MS_BIND 4096
-#define MS_MOVE 8192
-#define MS_REC 16384
-#define MNT_DETACH 2
 
 #define STAGE "/"
 #define STAGED "/.."
@@ -55,7 +62,7 @@ long old_move(long tree, long to) {
     return sys(__NR_mount, path_of(tree, a), path_of(to, b), 0, MS_MOVE, 0);
 }
 
-/* Takes away what lies over "/". */
+/* Takes away what is still on the stage. */
 long old_close(void) { return sys(__NR_umount2, STAGED, MNT_DETACH); }
 
 long old_propagation(long tree, uint64_t kind, int recursive) {
@@ -63,7 +70,8 @@ long old_propagation(long tree, uint64_t kind, int recursive) {
     return sys(__NR_mount, 0, path_of(tree, name), 0, kind | (recursive ? MS_REC : 0), 0);
 }
 
-/* ---- attributes: a remount wants all flags of a mount, and knows no mounts below it; mountinfo tells both ---- */
+/* ---- attributes: mount_setattr(2) changes some flags of all mounts of a tree. A remount sets all flags of one mount; which it
+ * has, and which mounts lie below it, is read from mountinfo ---- */
 
 enum { IDS_MAX = 1 << 16 };
 
@@ -99,7 +107,11 @@ static uint64_t flags_in(const char *options) {
     static const struct {
         const char *name;
         uint64_t flag;
-    } rows[] = {{"ro", 1}, {"nosuid", 2}, {"nodev", 4}, {"noexec", 8}, {"nosymfollow", 256}};
+    } rows[] = {{"ro", MS_RDONLY},
+                {"nosuid", MS_NOSUID},
+                {"nodev", MS_NODEV},
+                {"noexec", MS_NOEXEC},
+                {"nosymfollow", MS_NOSYMFOLLOW}};
     uint64_t flags = 0;
     for (; *options && *options != ' '; options++) {
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
@@ -161,7 +173,7 @@ static long remount_below(struct table *t, long tree, const char *at, uint64_t s
     return 0;
 }
 
-/* A detached tree, which is in no mountinfo, is put over "/" first: there nothing but a mount can be found. */
+/* The line of mountinfo for a mount. One that is detached has none: it is put on the stage first. */
 static long staged_line(struct table *t, long tree, const char **line) {
     long id = mount_id(tree), r = read_text("/proc/self/mountinfo", t->text, sizeof t->text);
     if (FAILED(id) || FAILED(r)) return FAILED(id) ? id : r;
@@ -169,7 +181,7 @@ static long staged_line(struct table *t, long tree, const char **line) {
     if (*line) return id;
     long stage = open_path(is_file(tree) ? FILE_STAGE : STAGE);
     if (FAILED(stage)) return stage;
-    r = sys(__NR_move_mount, tree, "", stage, "", 4 | 0x40 /* MOVE_MOUNT_F_EMPTY_PATH, T_EMPTY_PATH */);
+    r = sys(__NR_move_mount, tree, "", stage, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
     if (r == -ENOSYS) r = old_move(tree, stage);
     sys(__NR_close, stage);
     if (!FAILED(r)) r = read_text("/proc/self/mountinfo", t->text, sizeof t->text);

@@ -5,23 +5,21 @@
 #include <asm/ioctls.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/mount.h>
 #include <linux/prctl.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
-#include <linux/socket.h>
 #include <linux/sockios.h>
+#include <linux/wait.h>
 #include <stddef.h>
 
 #include "mountinfo.h"
+#include "numbers.h"
 #include "old.h"
 #include "ops.h"
 #include "player.h"
 #include "sys.h"
 #include "trees.h"
-
-#ifndef MSG_PEEK
-#define MSG_PEEK 2
-#define MSG_DONTWAIT 0x40
-#endif
 
 /* path, source, type, flags, data: mount(2) */
 static long op_mount(struct player *p, const struct step *s) {
@@ -46,7 +44,7 @@ static long op_write(struct player *p, const struct step *s) {
 static long op_sysctl(struct player *p, const struct step *s) {
     long r = op_write(p, s);
     if (r != -ENOENT && r != -EROFS) return r;
-    long proc = old_fs("proc", 0, 14 /* nosuid, nodev, noexec */);
+    long proc = old_fs("proc", 0, MS_NOSUID | MS_NODEV | MS_NOEXEC);
     if (FAILED(proc)) return r;
     r = write_at(p, s, proc, plan_string(p, s->path) + sizeof "/proc");
     sys(__NR_close, proc);
@@ -94,9 +92,9 @@ static long op_pdeathsig(struct player *p, const struct step *s) {
     return r;
 }
 
-/* value: the mask from now on, -1 for that of the host. Until here it is 0, and every mode is said in full. */
+/* value: the mask from now on; how: HOSTS. Until here it is 0, and every mode is said in full. */
 static long op_umask(struct player *p, const struct step *s) {
-    sys(__NR_umask, s->value < 0 ? p->umask : s->value);
+    sys(__NR_umask, s->how & STEP_HOSTS ? p->umask : s->value);
     return 0;
 }
 
@@ -137,10 +135,10 @@ static long op_loopback(struct player *p, const struct step *s) {
         short flags;
         char rest[22];
     } lo = {.name = "lo"};
-    long fd = sys(__NR_socket, 2 /* AF_INET */, 2 /* SOCK_DGRAM */ | O_CLOEXEC, 0);
+    long fd = sys(__NR_socket, AF_INET, SOCK_DGRAM | O_CLOEXEC, 0);
     if (FAILED(fd)) return fd;
     long r = sys(__NR_ioctl, fd, SIOCGIFFLAGS, &lo);
-    lo.flags |= 1; /* IFF_UP */
+    lo.flags |= IFF_UP;
     if (!FAILED(r)) r = sys(__NR_ioctl, fd, SIOCSIFFLAGS, &lo);
     sys(__NR_close, fd);
     return r;
@@ -160,13 +158,12 @@ static long dup_to(struct player *p, int fd, int to, uint64_t flags) {
 /* fd becomes to. flags: O_CLOEXEC for a stop on the way */
 static long op_dup(struct player *p, const struct step *s) { return dup_to(p, s->fd, s->to, s->flags); }
 
-/* path: found now, and the descriptor `to` for a later step, which has another root by then. which: EINVAL if a mount lies
- * below it. Where it may be missing, and is, our socket has that number: free, it would be something else's soon. */
+/* path: found now, and the descriptor `to` for a later step, which has another root by then. how: ONE_MOUNT. Where it may be missing, and is, our socket has that number: free, it would be something else's soon. */
 static long op_lookup(struct player *p, const struct step *s) {
     long fd = sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_PATH | O_CLOEXEC);
     if (FAILED(fd) && s->ignore && fd == -(long)s->ignore) return dup_to(p, p->socket, s->to, O_CLOEXEC);
     if (FAILED(fd)) return fd;
-    long r = s->which ? mount_below(fd) : 0;
+    long r = s->how & STEP_ONE_MOUNT ? mount_below(fd) : 0;
     r = r > 0 ? -EINVAL : FAILED(r) ? r : dup_to(p, (int)fd, s->to, O_CLOEXEC);
     if (fd != s->to) sys(__NR_close, fd);
     return r;
@@ -192,18 +189,18 @@ static long execute(struct player *p, const struct step *s) {
 
 static void unmask(void) {
     uint64_t none = 0;
-    sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, 0, sizeof none);
+    sys(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none);
 }
 
 enum { UNTRACED = 255 };
 
 /* A child that executes the program, traced: it stops before the first instruction of it. Else it exits with the errno. */
 static long traced(struct player *p, const struct step *s) {
-    long child = sys(__NR_clone, CLONE_VFORK | 17 /* SIGCHLD */, 0, 0, 0, 0);
+    long child = sys(__NR_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
     if (child != 0) return child;
     unmask();
-    long r = sys(__NR_prctl, PR_SET_PDEATHSIG, 9); /* or it would run on when we are killed */
-    if (FAILED(r) || FAILED(sys(__NR_ptrace, 0 /* PTRACE_TRACEME */, 0, 0, 0))) sys(__NR_exit_group, UNTRACED);
+    long r = sys(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL); /* or it would run on when we are killed */
+    if (FAILED(r) || FAILED(sys(__NR_ptrace, PTRACE_TRACEME, 0, 0, 0))) sys(__NR_exit_group, UNTRACED);
     r = execute(p, s);
     for (;;) sys(__NR_exit_group, -r);
 }
@@ -212,23 +209,23 @@ static long traced(struct player *p, const struct step *s) {
 static long try_exec(struct player *p, const struct step *s) {
     int status = UNTRACED << 8;
     long child = traced(p, s), r = -ENOENT;
-    while (child > 0 && sys(__NR_wait4, child, &status, 0x40000000 /* __WALL */, 0) == -EINTR) continue;
+    while (child > 0 && sys(__NR_wait4, child, &status, __WALL, 0) == -EINTR) continue;
     /* it is reaped here, or it would be left to a host that is the init of its container */
-    if (child > 0 && !FAILED(sys(__NR_kill, child, 9)))
-        while (sys(__NR_wait4, child, 0, 0x40000000, 0) == -EINTR) continue;
+    if (child > 0 && !FAILED(sys(__NR_kill, child, SIGKILL)))
+        while (sys(__NR_wait4, child, 0, __WALL, 0) == -EINTR) continue;
     if (status != UNTRACED << 8) return status & 0x7f ? 0 : -(status >> 8 & 0xff);
     for (char **paths = plan_list(p, s->paths); paths && *paths && next_candidate(r); paths++)
-        r = sys(__NR_faccessat, AT_FDCWD, *paths, 1 /* X_OK */);
+        r = sys(__NR_faccessat, AT_FDCWD, *paths, X_OK);
     return r;
 }
 
-/* paths: the candidates; argv, env. value: it is only tried, and leaves in the same way */
+/* paths: the candidates; argv, env. how: TRIAL, and it leaves in the same way */
 static long op_exec(struct player *p, const struct step *s) {
-    long r = s->value ? try_exec(p, s) : 0;
+    long r = s->how & STEP_TRIAL ? try_exec(p, s) : 0;
     if (FAILED(r)) return r;
     unmask();
     ns_report(p, 0);
-    if (s->value) sys(__NR_exit_group, 0);
+    if (s->how & STEP_TRIAL) sys(__NR_exit_group, 0);
     return execute(p, s);
 }
 

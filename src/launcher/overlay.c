@@ -2,16 +2,16 @@
  * the kernel, and none has a letter in it that means something to an overlay. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/mount.h>
 #include <stddef.h>
 
 #include "attributes.h"
+#include "numbers.h"
 #include "ops.h"
 #include "places.h"
 #include "sys.h"
 #include "text.h"
 #include "trees.h"
-
-#define MNT_DETACH 2
 
 /* LOWERS_MAX: the kernel takes no more. JOINED_MAX: mount(2) takes a page of options. */
 enum { LOWERS_MAX = 500, OTHERS_MAX = 2, PLAIN_MAX = 4, OPTION_MAX = 40, JOINED_MAX = 3900 };
@@ -96,7 +96,7 @@ static long put_lower(const struct step *s, long scratch) {
 /* In a tmpfs that the overlay will cover: u and w, and l for a tree to lie under. */
 static long make_scratch(struct player *p, const struct step *s, struct layers *l) {
     static const char *const names[] = {"u", "w", "l"};
-    long scratch = new_fs("tmpfs", 0, 6 /* nosuid, nodev */);
+    long scratch = new_fs("tmpfs", 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (FAILED(scratch)) return scratch;
     long r = attach(p, scratch, plan_string(p, s->path));
     for (int i = 0; i < 3 && !FAILED(r); i++) r = sys(__NR_mkdirat, scratch, names[i], 0755);
@@ -104,7 +104,7 @@ static long make_scratch(struct player *p, const struct step *s, struct layers *
     if (!FAILED(r)) r = keep_other(l, "workdir=", open_directory(scratch, "w"));
     if (!FAILED(r) && s->fd > 0) r = keep_lower(l, put_lower(s, scratch));
     sys(__NR_close, scratch);
-    return FAILED(r) || !l->lowers ? r : copy_attributes(l->lower[0].fd, l->other[0].fd, s->which);
+    return FAILED(r) || !l->lowers ? r : copy_attributes(l->lower[0].fd, l->other[0].fd, s->how & STEP_USERXATTR);
 }
 
 /* ---- all of it ---- */
@@ -149,22 +149,21 @@ static long detach(long tree) {
     return sys(__NR_umount2, path_of(tree, path), MNT_DETACH);
 }
 
-/* An overlay on path. options: its options, and each directory by itself ("lowerdir=/a", "lowerdir=/b", "upperdir=/u"); value: a
- * throw-away upper is added, and places may be made in it; fd: a detached tree that is the lower, 0 for none; which: it has
- * "userxattr". flags: MOUNT_ATTR_* */
+/* An overlay on path. options: its options, and each directory by itself ("lowerdir=/a", "lowerdir=/b", "upperdir=/u"); fd: a
+ * detached tree that is the lower, 0 for none; flags: MOUNT_ATTR_*; how: THROW_AWAY, USERXATTR */
 long op_overlay(struct player *p, const struct step *s) {
     struct layers l;
     l.lowers = l.others = l.plain = 0;
     long r = open_layers(p, s, &l);
-    if (!FAILED(r) && s->value) r = make_scratch(p, s, &l);
-    if (!FAILED(r) && s->which && l.others == OTHERS_MAX) r = check_attributes(&l);
+    if (!FAILED(r) && s->how & STEP_THROW_AWAY) r = make_scratch(p, s, &l);
+    if (!FAILED(r) && s->how & STEP_USERXATTR && l.others == OTHERS_MAX) r = check_attributes(&l);
     if (!FAILED(r)) set_options(&l);
     long fs = FAILED(r) ? r : new_fs("overlay", l.options, s->flags);
-    r = !FAILED(fs) && s->value && s->fd > 0 ? detach(l.lower[0].fd) : 0;
+    r = !FAILED(fs) && s->how & STEP_THROW_AWAY && s->fd > 0 ? detach(l.lower[0].fd) : 0;
     close_all(l.lower, l.lowers);
     close_all(l.other, l.others);
     if (FAILED(fs)) return fs;
-    if (!FAILED(r) && s->value) r = own(p, fs);
+    if (!FAILED(r) && s->how & STEP_THROW_AWAY) r = own(p, fs);
     if (!FAILED(r)) r = attach(p, fs, plan_string(p, s->path));
     sys(__NR_close, fs);
     return r;

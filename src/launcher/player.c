@@ -1,13 +1,9 @@
 #include "player.h"
 
 #include <linux/fcntl.h>
-#include <linux/socket.h>
 
+#include "numbers.h"
 #include "sys.h"
-
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0x4000
-#endif
 
 static long end_of(const struct plan *plan) { return ((long)plan->size + 7) & ~7l; }
 

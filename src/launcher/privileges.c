@@ -37,17 +37,17 @@ long op_bound(struct player *p, const struct step *s) {
     return 0;
 }
 
-/* flags: the inheritable and the ambient capabilities from now on. value: 1, permitted and effective are cut down to them,
- * too; 2, they are all that are permitted; 0, exec gives the program just what its ids give it. */
+/* flags: the inheritable and the ambient capabilities from now on; how: CAPS_ALL, instead of these all that are permitted;
+ * CAPS_ONLY, permitted and effective are cut down to them, too. Without it exec gives the program just what its ids give it. */
 long op_caps(struct player *p, const struct step *s) {
     (void)p;
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct sets[2];
     long r = sys(__NR_capget, &head, sets);
     for (int i = 0; i < 2; i++) {
-        uint32_t keep = s->value == 2 ? sets[i].permitted : (uint32_t)(s->flags >> (32 * i));
+        uint32_t keep = s->how & STEP_CAPS_ALL ? sets[i].permitted : (uint32_t)(s->flags >> (32 * i));
         sets[i].inheritable = keep;
-        if (s->value) sets[i].permitted = sets[i].effective = keep;
+        if (s->how & STEP_CAPS_ONLY) sets[i].permitted = sets[i].effective = keep;
     }
     if (!FAILED(r)) r = sys(__NR_capset, &head, sets);
     if (!FAILED(r)) r = sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);

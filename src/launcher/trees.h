@@ -4,7 +4,7 @@
 
 #include "player.h"
 
-/* Each returns a descriptor, or -errno. flags: MOUNT_ATTR_*, which are MS_* of the same value. */
+/* Each returns a descriptor, or -errno. flags: MOUNT_ATTR_*. */
 long new_fs(const char *type, char **options, uint64_t flags);
 long clone_tree(long from, uint64_t flags);
 

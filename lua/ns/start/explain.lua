@@ -9,15 +9,14 @@ local survey = require "ns.start.survey"
 
 local explain = {}
 
-local ATTRIBUTES = { "read-only", "nosuid", "nodev", "noexec" } -- MOUNT_ATTR_*, from the lowest bit up
+local ATTRIBUTES = { { "RDONLY", "read-only" }, { "NOSUID", "nosuid" }, { "NODEV", "nodev" }, { "NOEXEC", "noexec" } }
 local DATA = { write = true, sysctl = true, newuidmap = true, newgidmap = true } -- the ops whose data is a text to be read
 local MOUNTS = { fs = true, tree = true, overlay = true, pivot = true, remount = true, newroot = true }
 
 local function attributes(step, more)
   local bits = MOUNTS[step.op] and step.flags or 0
-  for _, name in ipairs(ATTRIBUTES) do
-    if bits % 2 == 1 then more[#more + 1] = name end
-    bits = math.floor(bits / 2)
+  for _, row in ipairs(ATTRIBUTES) do
+    if math.floor(bits / core.constants.mount_attr[row[1]]) % 2 == 1 then more[#more + 1] = row[2] end
   end
 end
 

@@ -162,7 +162,7 @@ local NO_SOURCE = { ENOENT = "is not there", EACCES = "is closed to this user", 
 --- What on the way to a source is not there, is closed, or is a link that leads to nothing.
 local function no_source(step)
   local at = ""
-  if step.value then return nil end -- it is beneath the new root
+  if step.how == core.constants.step.BENEATH_ROOT then return nil end
   for name in (step.from or step.source or step.path or ""):gmatch("[^/]+") do
     at = at .. "/" .. name
     local _, _, number = core.access(at, 0)

@@ -13,11 +13,13 @@ end
 
 local LINKS = 40 -- as path_resolution(7) has it
 
+local BENEATH_ROOT = core.constants.step.BENEATH_ROOT
+
 local function nothing() end
 
 --- What a step puts on its path: a place of the host, or a link's target, or the bytes of a file, or nothing of the host.
 local PUTS = {
-  tree = function(s) return s.from or not s.value and s.source or nil end,
+  tree = function(s) return s.from or s.how ~= BENEATH_ROOT and s.source or nil end,
   overlay = function(s) return s.source end,
   symlink = function(s) return nil, s.data end,
   file = function(s) return nil, nil, s.data end,

@@ -5,7 +5,8 @@ require("ns.core").nojit()
 
 local lookups, NONE = {}, {}
 
-local ENOENT = require("ns.core").constants.errno.ENOENT
+local constants = require("ns.core").constants
+local ENOENT, HOW = constants.errno.ENOENT, constants.step
 
 --- The numbers that the launcher's descriptors have, on both sides.
 local function numbers_of(found)
@@ -62,8 +63,9 @@ end
 function lookups.steps(m, add, found, as_told)
   local numbers = found.numbers[m]
   for _, path in ipairs(numbers and sources_of(m) or NONE) do
-    add { op = "lookup", path = path, to = numbers[path], which = m.type == "overlay" and path ~= m.work and not found.maps
-      and 1 or nil, ignore = m.try and ENOENT or nil, of = as_told, word = "mounts" }
+    local one_mount = m.type == "overlay" and path ~= m.work and not found.maps
+    add { op = "lookup", path = path, to = numbers[path], how = one_mount and HOW.ONE_MOUNT or nil,
+      ignore = m.try and ENOENT or nil, of = as_told, word = "mounts" }
   end
 end
 

@@ -11,18 +11,14 @@ local overlay = require "ns.words.overlay"
 
 local mounts = {}
 
--- MOUNT_ATTR_* of mount_setattr(2)
-local RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8
+local ATTR, HOW, MS = core.constants.mount_attr, core.constants.step, core.constants.mount
+local RDONLY, NOSUID, NODEV, NOEXEC = ATTR.RDONLY, ATTR.NOSUID, ATTR.NODEV, ATTR.NOEXEC
 local ENOENT = core.constants.errno.ENOENT
-
-mounts.attributes = { RDONLY = RDONLY, NOSUID = NOSUID, NODEV = NODEV, NOEXEC = NOEXEC }
 
 --- The attributes of a mount: without devices and set-user-ID programs, unless it says `dev` or `suid`.
 local function attributes(m)
   return (m.ro and RDONLY or 0) + (m.suid and 0 or NOSUID) + (m.dev and 0 or NODEV) + (m.exec == false and NOEXEC or 0)
 end
-
-mounts.flags_of = attributes
 
 --- A place inside: absolute, without "..". In its shortest form, so that "is beneath" can be told from the text.
 function mounts.check_place(value, where)
@@ -64,6 +60,7 @@ function mounts.check_size(value, where)
 end
 
 local mode = check.mode "7777"
+local FILE_MODE, DIRECTORY_MODE = tonumber("644", 8), tonumber("755", 8)
 local any = function(value) return value end
 
 local function idmap(value, where)
@@ -80,42 +77,39 @@ end
 local bind_fields = { source = source, target = check_target, nofollow = check.boolean, ro = check.boolean,
   dev = check.boolean, suid = check.boolean, exec = check.boolean, try = check.boolean, idmap = idmap }
 
-local NO_LINK, LOOKED_UP = 1, 2 -- which, of op_tree
-
 --- The tree is the host's own descriptor if it had to open it; else the launcher takes it by its path. At the path of a
 -- descriptor somebody may have put something else: then the launcher refuses it.
 local function bind(m, add, found)
   local tree = found.trees and found.trees[m]
   if tree == false then return end -- to be tried, and not there
-  local step = { op = "tree", path = m.target, flags = attributes(m), mode = m.part and 1 or nil,
+  local step = { op = "tree", path = m.target, flags = attributes(m), how = m.part and HOW.ROOT_PART or 0,
     note = found.notes and found.notes[m], word = "mounts" }
   if type(m.source) == "number" and tree == m.source then
-    step.source, step.fd, step.to = core.readlink(("/proc/self/fd/%d"):format(tree)), tree, 1
+    step.source, step.fd, step.how = core.readlink(("/proc/self/fd/%d"):format(tree)), tree, step.how + HOW.SAME_FILE
   elseif tree then
     step.fd, step.from = tree, type(m.source) == "string" and m.source or nil
   else
     local number = lookups.number(m, m.source, found)
     step.ignore = m.try and ENOENT or nil
     step.source, step.from, step.fd = not number and m.source or nil, number and m.source, number
-    step.which = number and LOOKED_UP or m.nofollow and NO_LINK or nil
+    step.how = step.how + (number and HOW.LOOKED_UP or m.nofollow and HOW.NO_LINK or 0)
   end
   add(step)
 end
 
-local function fs(type, m, options, flags, own)
-  return { op = "fs", type = type, path = m.target, options = options, flags = flags, value = own and 1 or nil,
-    word = "mounts" }
+local function fs(type, m, options, flags, how)
+  return { op = "fs", type = type, path = m.target, options = options, flags = flags, how = how, word = "mounts" }
 end
 
 local function tmpfs(m, add)
-  local options = { ("mode=%04o"):format(m.mode or (m.target:find("/tmp$") and 1023 or 493)) }
+  local options = { "mode=" .. (m.mode and ("%04o"):format(m.mode) or m.target:find("/tmp$") and "1777" or "0755") }
   if m.size then options[#options + 1] = "size=" .. m.size end
   if m.inodes then options[#options + 1] = ("nr_inodes=%.0f"):format(m.inodes) end
-  add(fs("tmpfs", m, options, attributes(m) - (m.ro and RDONLY or 0), true)) -- read-only in the end: see mounts.steps
+  add(fs("tmpfs", m, options, attributes(m) - (m.ro and RDONLY or 0), HOW.OURS)) -- read-only in the end: see mounts.steps
 end
 
 --- What in /proc belongs to no process, but to the machine, where the program has root's rights to it; and what lists the
--- keys of the user that it is on the found.
+-- keys of the user that it is on the host.
 local READ_ONLY = { "sys", "irq", "bus", "fs", "sysrq-trigger", "acpi", "scsi", "mtrr" }
 local HIDDEN = { "kcore", "timer_list", "sched_debug" }
 local KEYS = { "keys", "key-users" }
@@ -136,8 +130,8 @@ local function proc(m, add, found)
   if not found.privileged then return end
   for _, name in ipairs(READ_ONLY) do
     local path = m.target .. "/" .. name
-    add { op = "tree", source = path, path = path, flags = RDONLY + NOSUID + NODEV + NOEXEC, value = 1, ignore = ENOENT,
-      word = "mounts" }
+    add { op = "tree", source = path, path = path, flags = RDONLY + NOSUID + NODEV + NOEXEC,
+      how = HOW.BENEATH_ROOT, ignore = ENOENT, word = "mounts" }
   end
   hide(m, HIDDEN, add)
 end
@@ -149,14 +143,14 @@ local LINKS = { fd = "/proc/self/fd", stdin = "/proc/self/fd/0", stdout = "/proc
 local function dev(m, add, found)
   local at = m.target .. "/"
   add { op = "hold", path = "/dev", word = "mounts" } -- it may be just what is going to be covered
-  add(fs("tmpfs", m, { "mode=0755" }, NOSUID + NOEXEC, true))
+  add(fs("tmpfs", m, { "mode=0755" }, NOSUID + NOEXEC, HOW.OURS))
   for _, name in ipairs(DEVICES) do
     add { op = "tree", source = name, from = "/dev/" .. name, path = at .. name, flags = NOSUID + NOEXEC, word = "mounts" }
   end
   for _, name in ipairs { "core", "fd", "ptmx", "stderr", "stdin", "stdout" } do
     add { op = "symlink", path = at .. name, data = LINKS[name], word = "mounts" }
   end
-  add(fs("tmpfs", { target = at .. "shm" }, { "mode=1777" }, NOSUID + NODEV, true))
+  add(fs("tmpfs", { target = at .. "shm" }, { "mode=1777" }, NOSUID + NODEV, HOW.OURS))
   add(fs("devpts", { target = at .. "pts" }, { "mode=0620", "ptmxmode=0666" }, NOSUID + NOEXEC))
   if found.console then
     add { op = "tree", source = found.console:match("^/dev/(.+)") or found.console, path = at .. "console",
@@ -198,11 +192,11 @@ mounts.kinds = {
     if type(value) ~= "string" then check.fail(where, "string expected, got %s", type(value)) end
     return value
   end, mode = mode, ro = check.boolean }), steps = function(m, add)
-    add { op = "file", path = m.target, data = m.data, mode = m.mode or 420, flags = m.ro == false and 0 or RDONLY,
+    add { op = "file", path = m.target, data = m.data, mode = m.mode or FILE_MODE, flags = m.ro == false and 0 or RDONLY,
       word = "mounts" }
   end },
   dir = { fields = with(place, { mode = mode }), steps = function(m, add)
-    add { op = "mkdir", path = m.target, mode = m.mode or 493, word = "mounts" }
+    add { op = "mkdir", path = m.target, mode = m.mode or DIRECTORY_MODE, word = "mounts" }
   end },
   symlink = { requires = { "to" }, fields = with(place, { to = check.path }), steps = function(m, add)
     add { op = "symlink", path = m.target, data = m.to, word = "mounts" }
@@ -213,15 +207,16 @@ mounts.kinds = {
       if m[field] ~= nil and m[field] == (bit > 0) then set = set + math.abs(bit) end
       if m[field] ~= nil and m[field] ~= (bit > 0) then clear = clear + math.abs(bit) end
     end
-    add { op = "remount", path = m.target, flags = set, value = clear, to = m.recursive and 1 or 0, word = "mounts" }
+    add { op = "remount", path = m.target, flags = set, clear = clear,
+      how = m.recursive and HOW.RECURSIVE or nil, word = "mounts" }
   end },
   mask = { fields = place, steps = function(m, add)
     add { op = "mask", path = m.target, flags = RDONLY + NOSUID + NODEV + NOEXEC, ignore = ENOENT, word = "mounts" }
   end },
   propagation = { requires = { "mode" }, fields = with(any_place, { recursive = check.boolean,
     mode = check.choice("private", "slave", "shared", "unbindable") }), steps = function(m, add)
-    local bits = ({ private = 262144, slave = 524288, shared = 1048576, unbindable = 131072 })[m.mode]
-    add { op = "propagation", path = m.target, flags = bits, to = m.recursive and 1 or nil, word = "mounts" }
+    add { op = "propagation", path = m.target, flags = MS[m.mode:upper()], how = m.recursive and HOW.RECURSIVE or nil,
+      word = "mounts" }
   end },
 }
 

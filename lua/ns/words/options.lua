@@ -23,7 +23,7 @@ local signals = require "ns.words.signals"
 local stdio = require "ns.words.stdio"
 local trees = require "ns.words.trees"
 
-local mount = constants.mount
+local HOW, mount = constants.step, constants.mount
 local EPERM = constants.errno.EPERM
 
 local function die_with_host(_, spec, add)
@@ -105,9 +105,9 @@ local function leave_propagation(_, spec, add)
   add { op = "mount", path = "/", flags = mount.REC + trees.propagation(spec), word = spec.propagation and "propagation" }
 end
 
---- The launcher works with an empty mask; -1 brings back the host's.
+--- The launcher works with an empty mask.
 local function set_umask(_, spec, add)
-  add { op = "umask", value = spec.umask or -1, word = "umask" }
+  add { op = "umask", value = spec.umask, how = not spec.umask and HOW.HOSTS or nil, word = "umask" }
 end
 
 local function proc_path(value, where)
@@ -169,13 +169,14 @@ local function execute(argv, spec, add, found)
   local list, vector = environment(spec, found), {}
   for i = 1, #argv do vector[i] = argv[i] end
   vector[1] = spec.argv0 or argv[1]
-  add { op = "exec", value = found.trial and 1 or nil, paths = candidates(argv[1], list, found), argv = vector, env = list,
-    data = argv[1], word = "argv" }
+  add { op = "exec", how = found.trial and HOW.TRIAL or nil, paths = candidates(argv[1], list, found), argv = vector,
+    env = list, data = argv[1], word = "argv" }
 end
 
 local function leave_init(value, spec, add)
-  local flags = (spec.detach and 1 or 0) + (spec.tty and 2 or 0) + (spec.flags.pid and 0 or 4)
-  if value then add { op = "init", flags = flags, word = "init" } end
+  local how = (spec.detach and HOW.OUTLIVES or 0) + (spec.tty and HOW.TELLS_STOPS or 0)
+    + (spec.flags.pid and 0 or HOW.ENDS_ALL)
+  if value then add { op = "init", how = how, word = "init" } end
 end
 
 --- The session that the init leads has no terminal: the program leads another, and hears when its terminal hangs up.

@@ -2,6 +2,7 @@
 -- @module ns.words.overlay
 require("ns.core").nojit()
 local check = require "ns.words.check"
+local HOW = require("ns.core").constants.step
 local lookups = require "ns.words.lookups"
 
 local overlay = {}
@@ -45,13 +46,14 @@ local function itself(path) return path end
 function overlay.step(m, found, flags)
   local tree = found.trees and found.trees[m]
   local own = found.maps or found.nested and found.nested()
+  local xattr = own and HOW.USERXATTR or 0
   local function looked_up(path)
     local number = lookups.number(m, path, found)
     return number and ("/proc/self/fd/%d"):format(number) or path
   end
   local function step(name)
     return { op = "overlay", path = m.target, options = options_of(m, tree, own, name), fd = tree or nil, flags = flags,
-      value = not m.upper and not m.ro and 1 or nil, which = own and 1 or nil, source = m.lower[1],
+      how = (m.upper or m.ro) and xattr or xattr + HOW.THROW_AWAY, source = m.lower[1],
       note = found.notes and found.notes[m], word = "mounts" }
   end
   local one = step(looked_up)

@@ -7,8 +7,7 @@ local constants = core.constants
 
 local privileges = {}
 
--- PR_* of prctl(2)
-local SET_KEEPCAPS, SET_SECUREBITS, SET_NO_NEW_PRIVS = 8, 28, 38
+local HOW, PR = constants.step, constants.prctl
 
 -- ---- names of users: those of the host, asked before there is a process ----
 
@@ -45,7 +44,7 @@ function privileges.set_ids(_, spec, add, found)
   local user, group, groups = spec.user, spec.group, spec.groups
   if not (user or group or groups) then return end
   if user and user.id ~= 0 and spec.caps and spec.caps ~= 0 then
-    add { op = "prctl", which = SET_KEEPCAPS, value = 1, word = "caps" }
+    add { op = "prctl", which = PR.SET_KEEPCAPS, value = 1, word = "caps" }
   end
   -- Without a user namespace the kernel says who may; with one it is known already (check_mapped).
   if found.may_set_groups or groups and not spec.flags.user then
@@ -93,7 +92,8 @@ end
 function privileges.set_caps(_, spec, add)
   if spec.caps then
     local all = spec.caps == ALL
-    add { op = "caps", flags = all and 0 or spec.caps, value = all and 2 or 1, word = "caps" }
+    add { op = "caps", flags = all and 0 or spec.caps,
+      how = all and HOW.CAPS_ONLY + HOW.CAPS_ALL or HOW.CAPS_ONLY, word = "caps" }
   else
     add { op = "caps" }
   end
@@ -137,13 +137,13 @@ end
 --- The securebits, locked or not.
 -- @see capabilities(7)
 function privileges.securebits(sum, _, add)
-  add { op = "prctl", which = SET_SECUREBITS, value = sum, word = "securebits" }
+  add { op = "prctl", which = PR.SET_SECUREBITS, value = sum, word = "securebits" }
 end
 
 --- No program gets more rights by exec from here on: not by set-user-ID, not by file capabilities.
 -- @see prctl(2)
 function privileges.no_new_privs(value, _, add)
-  if value then add { op = "prctl", which = SET_NO_NEW_PRIVS, value = 1, word = "no_new_privs" } end
+  if value then add { op = "prctl", which = PR.SET_NO_NEW_PRIVS, value = 1, word = "no_new_privs" } end
 end
 
 -- ---- limits ----

@@ -7,6 +7,7 @@ local lookups = require "ns.words.lookups"
 local mounts = require "ns.words.mounts"
 
 local root, NONE = {}, {}
+local ATTR = constants.mount_attr
 
 --- root: "/", "empty" or a directory.
 function root.check(value, where)
@@ -17,14 +18,14 @@ end
 --- A root of our own, and all mounts in it. Without the word root they go onto the host's tree, as seen inside.
 function root.build(_, spec, add, found)
   for _, m in ipairs(spec.mounts or NONE) do mounts.look_up(m, add, found) end
-  add { op = "newroot", options = { "mode=0755" }, flags = 6, word = "root" }
+  add { op = "newroot", options = { "mode=0755" }, flags = ATTR.NOSUID + ATTR.NODEV, word = "root" }
   mounts.steps(found.parts or NONE, add, found)
 end
 
 --- The top of a root that has its parts from elsewhere cannot be written: what is made there would be in no directory.
 function root.pivot(_, spec, add)
   local writable = spec.read_only == false and spec.root == "empty"
-  add { op = "pivot", flags = (writable and 0 or 1) + 6, word = "root" }
+  add { op = "pivot", flags = (writable and 0 or ATTR.RDONLY) + ATTR.NOSUID + ATTR.NODEV, word = "root" }
 end
 
 --- The limits of descriptors, where the soft one is lifted to build the root: trees of the host and mounts below mounts are

@@ -1,0 +1,28 @@
+/* Numbers of the kernel's that its own headers leave to those of a C library, or have only in a header that cannot stand beside
+ * the C library's, as <linux/signal.h>. */
+#ifndef NS_NUMBERS_H
+#define NS_NUMBERS_H
+
+/* umount2(2) */
+#define MNT_DETACH 2
+
+/* socket(2), recv(2), send(2) */
+#define AF_INET 2
+#define SOCK_DGRAM 2
+#define MSG_PEEK 0x2
+#define MSG_DONTWAIT 0x40
+#define MSG_NOSIGNAL 0x4000
+
+#define IFF_UP 0x1
+
+/* kill(2), sigprocmask(2) */
+#define SIGKILL 9
+#define SIGCHLD 17
+#define SIGCONT 18
+#define SI_USER 0
+#define SIG_SETMASK 2
+
+/* access(2) */
+#define X_OK 1
+
+#endif
