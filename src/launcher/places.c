@@ -1,4 +1,24 @@
-/* Places: where in the new root something is to be. */
+/* Places: where in the new root something is to be.
+ *
+ * A place is an absolute path of the spec. It is looked up beneath the new root, and no symbolic link leads out of that
+ * (RESOLVE_IN_ROOT). This alone is not enough where a directory of the host is bound into the root whose owner is an enemy: she
+ * can rename what is in it at any time, and take the mount point of an earlier mount away.
+ *
+ *     bind  /home/eve  on /eve            / our tmpfs
+ *     tmpfs            on /eve/box        `-- eve       eve's directory
+ *     file             on /eve/box/key        |-- box   our tmpfs, until eve renames "box";
+ *                                             `-- ...   then a directory of hers stands there
+ *
+ * The file would end up in eve's directory. So each directory that the plan mounts is noted, as a `pin`: the path that the spec
+ * gives it, and a descriptor of the mount itself. What lies beneath that path later is looked up from this descriptor, wherever
+ * the path leads by then. Of several such mounts the last counts, as it lies on top.
+ *
+ * Fixed: the way to /eve leads through our own tmpfs alone, where nobody else can change anything. Such a pin has no descriptor:
+ * looking it up from the root is as good, and a root of many parts would take many descriptors.
+ *
+ * Covered: a mount on /eve, or on any other path that a symbolic link may lead from, that comes after the one on /eve/box can
+ * hide it. Then what is found from the descriptor must be the same file as what is found from the root, or the step is refused
+ * (ESTALE): else it would do its work where the program never sees it. */
 #include "places.h"
 
 #include <linux/errno.h>
@@ -47,7 +67,7 @@ static const char *beneath(const char *mount, const char *path) {
     return !*path || *path == '/' ? path : 0;
 }
 
-/* The last mount above a path, if the way to it is not fixed. `covered`: a later one may hide it, if a link leads there. */
+/* The last mount above a path; NULL if there is none, or it is fixed. */
 static const struct pin *pin_above(const struct player *p, const char *path, int *covered) {
     int i = p->pinned;
     while (--i >= 0)
@@ -58,14 +78,13 @@ static const struct pin *pin_above(const struct player *p, const char *path, int
     return i < 0 || p->pins[i].fd < 0 ? 0 : &p->pins[i];
 }
 
-/* Does the way to a place lead through our own root alone? Nobody else can change it then. Asked before the mount. */
+/* Is the way to a place fixed? To be asked before something is mounted there: that would be no part of our root. */
 int is_fixed(struct player *p, const char *path) {
     if (FAILED(check_own(p, root_of(p)))) return 0;
     long fd = resolve(p->root, path, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
     return !FAILED(fd) && !FAILED(sys(__NR_close, fd));
 }
 
-/* From now on, what lies beneath path is looked up in this mount, wherever the way to it leads by then. */
 long pin(struct player *p, const char *path, long mount, int fixed) {
     long fd = fixed ? -1 : sys(__NR_fcntl, mount, F_DUPFD_CLOEXEC, 3);
     if (FAILED(fd) && !fixed) return fd;
@@ -83,7 +102,6 @@ static long open_in_root(struct player *p, const char *path, uint64_t flags) {
     return FAILED(root) ? root : resolve(root, path, flags, RESOLVE_IN_ROOT);
 }
 
-/* A file system with links can be changed by others while we look: a mount of ours is not looked for a second time. */
 long open_place(struct player *p, const char *path, uint64_t flags) {
     int covered;
     if (!path) return -EINVAL;
@@ -92,7 +110,8 @@ long open_place(struct player *p, const char *path, uint64_t flags) {
     const char *rest = beneath(mount->path, path);
     while (*rest == '/') rest++;
     long fd = resolve(mount->fd, *rest ? rest : ".", flags, RESOLVE_BENEATH);
-    if (fd == -EXDEV) return open_in_root(p, path, flags); /* by a link of that mount itself */
+    if (fd == -EXDEV)
+        return open_in_root(p, path, flags); /* an absolute link, or "..", in that mount: both mean the root */
     if (FAILED(fd) || !covered) return fd;
     long seen = open_in_root(p, path, flags);
     int same = !FAILED(seen) && is_same(seen, fd);

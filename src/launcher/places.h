@@ -24,7 +24,7 @@ void copy_path(char *to, const char *path);
 long own(struct player *, long fd);
 long check_own(const struct player *, long fd);
 
-/* Mounts that later places are looked up beneath. */
+/* Mounts that later places are looked up beneath (places.c): is the way to one fixed; notes one; gives back their descriptors. */
 int is_fixed(struct player *, const char *path);
 long pin(struct player *, const char *path, long mount, int fixed);
 void unpin(struct player *);

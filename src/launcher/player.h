@@ -9,7 +9,8 @@
 /* The most that one step adds to the tables of the player. */
 enum { OWNED_PER_STEP = 2, PINS_PER_STEP = 4 };
 
-/* A directory that this plan has mounted: the path that it was given, and itself; -1 if nobody can change the way to it. */
+/* A directory that this plan has mounted (places.c): the path that it was given, and a descriptor for it; -1 if the way there is
+ * fixed. */
 struct pin {
     const char *path;
     int fd;
