@@ -324,14 +324,14 @@ local function with_argv(self, ...)
   return spec
 end
 
---- The same for a start, with what the box keeps of those before (`ns.start.kept`): the words are not copied.
+--- The same for a start, with what the box keeps of those before (`ns.start.cache`): the words are not copied.
 local function for_start(self, name, ...)
   local words = {}
   for word, value in next, self.words do words[word] = value end
   stdio.feed(words)
   if select("#", ...) > 0 then words.argv = { ... } end
-  self.kept = self.kept or { spawn = {}, run = {} }
-  return words, self.kept[name]
+  self.cache = self.cache or { spawn = {}, run = {} }
+  return words, self.cache[name]
 end
 
 --- The steps that would be played, in words, one a line; nothing is run. As `ns.explain`.
@@ -364,11 +364,11 @@ end
 
 local KEEPS = { spec = true, clone = true, explain = true, check = true, spawn = true, run = true }
 
--- All other methods change a word: what is kept of earlier starts does not hold any more.
+-- All other methods change a word: what is known from earlier starts does not hold any more.
 for name, method in next, Box do
   if type(method) == "function" and name:sub(1, 2) ~= "__" and not KEEPS[name] then
     Box[name] = function(self, ...)
-      self.kept = nil
+      self.cache = nil
       return method(self, ...)
     end
   end

@@ -26,11 +26,11 @@ local ns = { _VERSION = "ns 0.1.0" }
 for name, number in pairs(core.constants.clone) do ns["CLONE_" .. name] = number end
 
 --- The spec in its normal form, and the host; or nil, the step that was refused. A mistake is raised as one of the function
--- `name`. `kept`: what a box keeps of its starts.
-local function check(spec, name, kept)
+-- `name`. `cache`: what a box keeps of its starts.
+local function check(spec, name, cache)
   local host = survey.host()
   if host.secure then raise "ns refuses to work in a set-uid program" end
-  local checked, mistake, refused = plan.check(spec, host, kept)
+  local checked, mistake, refused = plan.check(spec, host, cache)
   if refused then return nil, refused end
   if not checked then raise("bad argument #1 to '%s' (%s)", name, mistake) end
   return checked, host
@@ -52,14 +52,14 @@ local function run_words(spec)
   return words
 end
 
-local function spawn_words(words, kept)
-  local checked, host = check(words, "spawn", kept)
-  return spawn.start(checked, host, kept)
+local function spawn_words(words, cache)
+  local checked, host = check(words, "spawn", cache)
+  return spawn.start(checked, host, cache)
 end
 
-local function run(words, kept)
-  local checked, host = check(run_words(words), "run", kept)
-  local p, message, errno, detail = spawn.start(checked, host, kept)
+local function run(words, cache)
+  local checked, host = check(run_words(words), "run", cache)
+  local p, message, errno, detail = spawn.start(checked, host, cache)
   if not p then return nil, message, errno, detail end
   local ok, r, why, code = pcall(p.communicate, p)
   if not ok then

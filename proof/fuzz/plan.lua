@@ -149,7 +149,7 @@ local function lower(spec, host)
       if type(m.source) == "number" or chance(4) then found.trees[m] = chance(8) ~= true and 20 end
     end
   end
-  streams.kept(found)
+  streams.inherited(found)
   streams.names(spec)
   for _, one in ipairs(plan.host_steps(spec, found)) do assert(errors.describe(one) ~= "") end
   local steps = plan.lower(spec, found)

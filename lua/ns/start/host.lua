@@ -103,7 +103,7 @@ end
 
 local function clone(step, start)
   local flags = namespaces.clone_flags(step.namespaces)
-  local handle, what, errno = core.launch(flags, streams.kept(start.found), start.may_copy, step.drop or false)
+  local handle, what, errno = core.launch(flags, streams.inherited(start.found), start.may_copy, step.drop or false)
   if not handle then return nil, { op = what, namespaces = step.namespaces }, errno end
   start.handle, start.pid = handle, what
   return true

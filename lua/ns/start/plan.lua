@@ -93,24 +93,24 @@ local function check_together(spec, host)
   end
 end
 
---- The words in their normal form. What `kept` knows of an earlier start is not checked again.
-local function normal(words, kept)
-  local known, checked = kept and kept.checked, { flags = {} }
+--- The words in their normal form. What `cache` knows of an earlier start is not checked again.
+local function normal(words, cache)
+  local known, checked = cache and cache.checked, { flags = {} }
   for word, value in next, words do
     local row = plan.words[word]
     if known and not row.anew then checked[word] = known[word] else checked[word] = row.check(value, word) end
   end
-  if kept and not known then
-    kept.checked = {}
-    for word, value in next, checked do kept.checked[word] = value end
+  if cache and not known then
+    cache.checked = {}
+    for word, value in next, checked do cache.checked[word] = value end
   end
   return checked
 end
 
-local function check_words(spec, host, kept)
+local function check_words(spec, host, cache)
   local words = plan.read(spec)
   if words.argv == nil then check.fail("argv", "missing") end
-  local checked = normal(words, kept)
+  local checked = normal(words, cache)
   check_needs(checked)
   check_together(checked, host)
   return checked
@@ -118,10 +118,10 @@ end
 
 --- The words of `spec` in their normal form: a new table. Mistakes are returned: nil, message; and what the system
 -- refused to tell: nil, nil, step. `host` says who asks:
--- euid, egid, caps, and environ() and arg_max() for what is seldom asked. `kept`: of a box whose words have not changed
--- since (`ns.start.kept`).
-function plan.check(spec, host, kept)
-  local ok, result = pcall(check_words, spec, host, kept)
+-- euid, egid, caps, and environ() and arg_max() for what is seldom asked. `cache`: of a box whose words have not changed
+-- since (`ns.start.cache`).
+function plan.check(spec, host, cache)
+  local ok, result = pcall(check_words, spec, host, cache)
   if ok then return result end
   if type(result) == "table" and result.refused then return nil, nil, result end
   local mistake = check.mistake(result)

@@ -8,7 +8,7 @@ local core = require "ns.core"
 local errors = require "ns.start.errors"
 local host_steps = require "ns.start.host"
 local ids = require "ns.start.ids"
-local kept = require "ns.start.kept"
+local cache = require "ns.start.cache"
 local plan = require "ns.start.plan"
 local process = require "ns.running.process"
 local pty = require "ns.running.pty"
@@ -71,7 +71,7 @@ local function launch(start, steps)
   local spec = start.spec
   local ok, message, errno, detail = play_host(steps, number_of(steps, "clone"), start)
   if not ok then return nil, message, errno, detail end
-  local plan_steps, bytes = kept.encoded(start.kept, spec, start.found)
+  local plan_steps, bytes = cache.encoded(start.cache, spec, start.found)
   plan_steps.flags = spec.flags -- for hints
   local init = spec.init and number_of(plan_steps, "init") or nil
   return play(start.handle, bytes, plan_steps, start.deadline, init)
@@ -111,7 +111,7 @@ end
 local function prepare(start, host)
   local opened, step, errno = streams.open(start.bag, start.spec, host.trial)
   if not opened then return errors.refused(step, errno) end
-  start.found, step, errno = survey.find(start.spec, host, opened, start.kept)
+  start.found, step, errno = survey.find(start.spec, host, opened, start.cache)
   if not start.found then return errors.refused(step, errno) end
   local steps = plan.host_steps(start.spec, start.found)
   for i = 1, number_of(steps, "clone") - 1 do
@@ -140,14 +140,14 @@ local function begin(start, host)
 end
 
 --- Starts a spec that was checked for `host`; nil stands for one whose check was refused, with the step. A process; or nil,
--- message, errno, detail. Errors of any kind, a Ctrl-C among them, leave neither process nor descriptor. `box`: what a box
--- keeps for its next start.
-function spawn.start(spec, host, box)
+-- message, errno, detail. Errors of any kind, a Ctrl-C among them, leave neither process nor descriptor. `kept`: what a
+-- box keeps of its starts.
+function spawn.start(spec, host, kept)
   if not spec then return errors.caught(host) end
   local began = core.clock()
   -- Where the launcher cannot be executed, the host is copied: not where an init stays, which would be that copy; nor where
   -- a link in a hostile root could lead exec to the program that the host is.
-  local start = { spec = spec, began = began, bag = core.bag(), run = run, kept = box,
+  local start = { spec = spec, began = began, bag = core.bag(), run = run, cache = kept,
     may_copy = not (spec.init or spec.root), deadline = spec.timeout and began + spec.timeout }
   local ok, p, message, errno, detail = pcall(begin, start, host)
   start.bag:close()

@@ -93,7 +93,7 @@ function streams.names(spec)
 end
 
 --- The host's descriptors that must live on into the launcher: a list, in which one may stand more than once.
-function streams.kept(found)
+function streams.inherited(found)
   local list = { found.slave }
   for _, fd in next, found.ends do list[#list + 1] = fd end
   for _, fd in next, found.trees do

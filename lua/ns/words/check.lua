@@ -42,16 +42,16 @@ function check.show(value)
   return (type(value) == "string" or type(value) == "number") and tostring(value) or type(value)
 end
 
-local kept = {}
+local element_names = {}
 
---- "argv[3]" for ("argv", 3). Kept, as every check of a list asks for it.
+--- "argv[3]" for ("argv", 3). Cached, as every check of a list asks for it.
 function check.at(where, i)
-  local known = kept[where]
+  local known = element_names[where]
   if known and known[i] then return known[i] end
   local name = ("%s[%s]"):format(where, check.show(i))
   if not known then
     known = {}
-    kept[where] = known
+    element_names[where] = known
   end
   if type(i) == "number" and i > 0 and i < 64 then known[i] = name end
   return name

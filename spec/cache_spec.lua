@@ -1,6 +1,6 @@
 --- A box keeps its plan until a word changes: what it keeps is what would be made anew, and its programs notice nothing.
 local core = require "ns.core"
-local kept = require "ns.start.kept"
+local cache = require "ns.start.cache"
 local machine = require "support.machine"
 local ns = require "ns"
 local parts = require "ns.start.parts"
@@ -38,7 +38,7 @@ describe("what a box keeps", function()
           local may, checked = pcall(plans.check, spec, more) -- an ordinary user may not ask for some ids
           if may then
             local found = plans.found(checked, plans.host(more), box)
-            local _, bytes = kept.encoded(box, checked, found)
+            local _, bytes = cache.encoded(box, checked, found)
             local anew = core.encode(plan.lower(checked, found)):bytes()
             assert(anew == bytes:bytes(), "another plan is kept")
             changes, last = changes + (anew ~= last and 1 or 0), anew
@@ -53,8 +53,8 @@ describe("what a box keeps", function()
     local box = {}
     local checked = plans.check(SPECS[2])
     local found = plans.found(checked, plans.host())
-    local _, first = kept.encoded(box, checked, found)
-    local _, second = kept.encoded(box, checked, found)
+    local _, first = cache.encoded(box, checked, found)
+    local _, second = cache.encoded(box, checked, found)
     assert.equal(first, second)
   end)
 

@@ -1,13 +1,13 @@
 --- What a box keeps of a start for the next one, until one of its words changes: the checked words, the parts of its root,
 -- the steps, and their bytes. What the steps depend on besides the words is asked anew, and compared.
--- @module ns.start.kept
+-- @module ns.start.cache
 require("ns.core").nojit()
 local core = require "ns.core"
 local maps = require "ns.words.maps"
 local plan = require "ns.start.plan"
 local root = require "ns.words.root"
 
-local kept = {}
+local cache = {}
 
 -- What the launcher's steps depend on, by its name in what is found (`ns.start.survey`).
 local PLAIN = { "slave", "console", "background", "privileged", "writer", "may_set_groups", "drops_groups", "root", "trial",
@@ -64,18 +64,18 @@ local function is_same(a, b)
   return true
 end
 
---- The launcher's steps and their bytes, made anew if need be. `box`: what is kept; nil for a spec that is no box's.
-function kept.encoded(box, spec, found)
-  if not box then
+--- The launcher's steps and their bytes, made anew if need be. `kept`: what the box keeps; nil for a spec that is no box's.
+function cache.encoded(kept, spec, found)
+  if not kept then
     local steps = plan.lower(spec, found)
     return steps, core.encode(steps)
   end
   local now = inputs(spec, found)
-  if not (box.bytes and is_same(box.inputs, now)) then
-    box.steps, box.inputs = plan.lower(spec, found), now
-    box.bytes = core.encode(box.steps)
+  if not (kept.bytes and is_same(kept.inputs, now)) then
+    kept.steps, kept.inputs = plan.lower(spec, found), now
+    kept.bytes = core.encode(kept.steps)
   end
-  return box.steps, box.bytes
+  return kept.steps, kept.bytes
 end
 
-return kept
+return cache
