@@ -5,7 +5,7 @@ local errno = core.constants.errno
 local hints = require "ns.start.hints"
 local machine = require "support.machine"
 local ns = require "ns"
-local outside = require "ns.start.outside"
+local host_path = require "ns.start.host_path"
 
 local root_it, user_it = machine.root_it, machine.it("user")
 
@@ -456,23 +456,23 @@ describe("the place outside of a path inside", function()
     ["/usr/away/x"] = "/lower/deep/x",
   }
   it("follows mounts and links, the later over the earlier", function()
-    for path, place in pairs(ROWS) do assert.equal(place, outside.path(STEPS, path) or false, path) end
+    for path, place in pairs(ROWS) do assert.equal(place, host_path.find(STEPS, path) or false, path) end
   end)
 
   it("is none for a file of the spec, but then there are its bytes", function()
     local steps = { { op = "newroot" }, { op = "file", path = "/f", data = "bytes" },
       { op = "symlink", path = "/l", data = "f" } }
     for path, says in pairs { ["/f"] = false, ["/l"] = "f", f = false } do
-      assert.same({ nil, "bytes", says or nil }, { outside.path(steps, path) })
+      assert.same({ nil, "bytes", says or nil }, { host_path.find(steps, path) })
     end
     steps[4] = { op = "tree", source = "/opt/f", path = "/f" }
-    assert.same({ "/opt/f", nil, "f" }, { outside.path(steps, "/l") })
+    assert.same({ "/opt/f", nil, "f" }, { host_path.find(steps, "/l") })
   end)
 
   it("is the same path where the root is the host's", function()
     for path, place in pairs { ["/usr/x"] = "/usr/x", ["x"] = "./x", ["/mnt/x"] = "/opt/x" } do
-      assert.equal(place, outside.path({ { op = "tree", source = "/opt", path = "/mnt" } }, path))
+      assert.equal(place, host_path.find({ { op = "tree", source = "/opt", path = "/mnt" } }, path))
     end
-    assert.equal("/usr/x", outside.path({ { op = "chdir", path = "/usr" } }, "x"))
+    assert.equal("/usr/x", host_path.find({ { op = "chdir", path = "/usr" } }, "x"))
   end)
 end)

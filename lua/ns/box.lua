@@ -6,7 +6,7 @@
 -- @module ns.box
 require("ns.core").nojit()
 local check = require "ns.words.check"
-local elsewhere = require "ns.words.elsewhere"
+local synonyms = require "ns.words.synonyms"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
 local plan = require "ns.start.plan"
@@ -75,7 +75,7 @@ end
 
 -- A method that there is not, but that other tools have.
 setmetatable(Box, { __index = function(_, word)
-  if type(word) == "string" and elsewhere.find(word) then checked("%s", plan.unknown, word) end
+  if type(word) == "string" and synonyms.find(word) then checked("%s", plan.unknown, word) end
 end })
 
 for word in pairs(plan.words) do

@@ -1,12 +1,12 @@
 --- Why the system may have refused a step, and what helps. A hint is given only when its cause is seen on this machine.
 -- @module ns.start.hints
 require("ns.core").nojit()
-local allowed = require "ns.start.allowed"
+local limit_hints = require "ns.start.limit_hints"
 local core = require "ns.core"
 local ids = require "ns.start.ids"
-local outside = require "ns.start.outside"
+local host_path = require "ns.start.host_path"
 local mountinfo = require "ns.start.mountinfo"
-local programs = require "ns.start.programs"
+local exec_hints = require "ns.start.exec_hints"
 local subids = require "ns.start.subids"
 local errno = core.constants.errno
 
@@ -134,7 +134,7 @@ end
 
 --- The kernel says EINVAL for whatever it is of an overlay's directories.
 local function no_layer(step)
-  if step.source and outside.has(step.source, 0) and not outside.has(step.source .. "/.", 0) then
+  if step.source and host_path.access(step.source, 0) and not host_path.access(step.source .. "/.", 0) then
     return ("its lower %s is no directory"):format(step.source)
   end
   local found, why = layers(step)
@@ -190,7 +190,7 @@ local function before(steps, step)
 end
 
 local function not_ours(step, steps)
-  if step.op == "symlink" and outside.has(outside.path(before(steps, step), step.path), 0) then
+  if step.op == "symlink" and host_path.access(host_path.find(before(steps, step), step.path), 0) then
     return step.path .. " is there, and a link cannot lie over it"
   end
   return ("%s is not there, and is not made: only in what this spec mounts itself (a tmpfs, a root's top) are places made")
@@ -271,7 +271,7 @@ for _, op in ipairs { "open_tree", "tree", "fs", "overlay", "mkdir", "file", "sy
   rows[#rows + 1] = { op, "ENOSYS", no_openat2 }
 end
 
-for _, more in ipairs { allowed, programs } do
+for _, more in ipairs { limit_hints, exec_hints } do
   for _, row in ipairs(more) do rows[#rows + 1] = row end
 end
 

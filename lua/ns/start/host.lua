@@ -78,20 +78,20 @@ end
 local function idmap(step, start)
   local m, found = step.mount, start.found
   local tree = found.trees[m]
-  local told = { op = "idmap", path = path_of(step.path), word = step.word }
+  local shown = { op = "idmap", path = path_of(step.path), word = step.word }
   if not tree then return true end
   local uid, gid, refused = core.owner(tree)
-  if not uid then return nil, told, refused end
+  if not uid then return nil, shown, refused end
   local uids = disk_map(step.idmap, found.maps and found.maps.uid, uid, found.inner.uid)
   local gids = disk_map(step.idmap, found.maps and found.maps.gid, gid, found.inner.gid)
-  if not (uids and gids) then return nil, told, errno_of.EINVAL end
+  if not (uids and gids) then return nil, shown, errno_of.EINVAL end
   local user, what, errno = make_user(start, uids, gids)
   if not user then
-    what.path, what.word = what.path or told.path, what.word or told.word
+    what.path, what.word = what.path or shown.path, what.word or shown.word
     return nil, what, errno
   end
   local ok, _, why = core.idmap(tree, user)
-  return ok, told, why
+  return ok, shown, why
 end
 
 -- ---- the process ----
@@ -113,9 +113,9 @@ end
 local function write(step, start)
   local pid, _, unknown = start.handle:proc_pid()
   if not pid then return nil, step, unknown end
-  local told = { op = "write", path = step.path:gsub("PID", ("%d"):format(pid)), data = step.data, word = step.word }
-  local ok, _, errno = core.write(told.path, told.data)
-  return ok, told, errno
+  local shown = { op = "write", path = step.path:gsub("PID", ("%d"):format(pid)), data = step.data, word = step.word }
+  local ok, _, errno = core.write(shown.path, shown.data)
+  return ok, shown, errno
 end
 
 --- newuidmap and newgidmap are programs: the caller is not trusted with more than its /etc/subuid.

@@ -67,8 +67,8 @@ function ids.maps(spec, host)
 end
 
 --- The ranges of a checked spec are those of the process with this handle, until that is closed.
-function ids.hold(spec, handle)
-  if spec.maps.range then subids.hold(spec.maps.range, handle) end
+function ids.reserve(spec, handle)
+  if spec.maps.range then subids.reserve(spec.maps.range, handle) end
 end
 
 --- Who may write the maps of a spec: "host" (root can write any), "launcher" (anybody can map the own id, from inside),
@@ -124,8 +124,8 @@ function ids.program(spec, host)
   return maps.outer(uids, uid or maps.first(uids)), maps.outer(gids, gid or maps.first(gids))
 end
 
---- What `p:ids()` tells.
-function ids.told(spec, host)
+--- What `p:ids()` returns.
+function ids.on_host(spec, host)
   local uid, gid = ids.program(spec, host)
   local both = spec.flags.user and spec.maps or {}
   return { uid = uid, gid = gid, uid_map = both.uid, gid_map = both.gid }

@@ -2,7 +2,7 @@
 -- @module ns.start.plan
 require("ns.core").nojit()
 local check = require "ns.words.check"
-local elsewhere = require "ns.words.elsewhere"
+local synonyms = require "ns.words.synonyms"
 local ids = require "ns.start.ids"
 local lookups = require "ns.words.lookups"
 local options = require "ns.words.options"
@@ -11,14 +11,14 @@ local privileges = require "ns.words.privileges"
 local plan = {}
 
 plan.words = {}
-local players = { host = {}, launcher = {} } -- the rows that have steps, for each side
-local needy = {} -- the rows that need namespaces
+local rows_with_steps = { host = {}, launcher = {} } -- the rows that have steps, for each side
+local with_needs = {} -- the rows that need namespaces
 for _, row in ipairs(options) do
   if row.word then plan.words[row.word] = row end
-  if row.needs then needy[#needy + 1] = row end
+  if row.needs then with_needs[#with_needs + 1] = row end
   for side, steps in pairs { host = row.host or false, launcher = row.steps or false } do
     local one = steps and { word = row.word or row.with, flag = row.flag, steps = steps }
-    if one then table.insert(players[side], one) end
+    if one then table.insert(rows_with_steps[side], one) end
   end
 end
 
@@ -26,7 +26,7 @@ local NONE = {}
 
 --- Raises the mistake of a word that there is not.
 function plan.unknown(word)
-  local use = elsewhere.find(word)
+  local use = synonyms.find(word)
   check.fail(word, "unknown word%s", use and "; use " .. use or check.nearest(word, plan.words))
 end
 
@@ -52,8 +52,8 @@ end
 
 --- In the order of the rows, so that of several the same is named each time.
 local function check_needs(spec)
-  for i = 1, #needy do
-    local row = needy[i]
+  for i = 1, #with_needs do
+    local row = with_needs[i]
     for j = 1, spec[row.word] and #row.needs or 0 do
       if not spec.flags[row.needs[j]] then check.fail(row.word, "needs '%s' in flags", row.needs[j]) end
     end
@@ -145,12 +145,12 @@ local function steps_of(rows, spec, found, by)
 end
 
 --- The steps of the host for a checked spec, before the launcher's: `found` as by `ns.start.survey`.
-function plan.host_steps(spec, found) return steps_of(players.host, spec, found, "host") end
+function plan.host_steps(spec, found) return steps_of(rows_with_steps.host, spec, found, "host") end
 
 --- The steps of the launcher; `found.trees` has what the host's steps have opened.
 function plan.lower(spec, found)
   found.numbers = lookups.numbers(spec, found)
-  return steps_of(players.launcher, spec, found)
+  return steps_of(rows_with_steps.launcher, spec, found)
 end
 
 return plan

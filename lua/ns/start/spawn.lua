@@ -61,7 +61,7 @@ local function play_host(steps, from, start)
     local ok, step, errno = host_steps.play(steps[i], start)
     if not ok and errno == errno_of.ETIMEDOUT then return errors.timeout(step) end
     if not ok then return errors.refused(step, errno) end
-    if steps[i].op == "clone" and start.spec.flags.user then ids.hold(start.spec, start.handle) end
+    if steps[i].op == "clone" and start.spec.flags.user then ids.reserve(start.spec, start.handle) end
   end
   return true
 end
@@ -91,7 +91,7 @@ local function adopt(start, host, opened)
     alone = not (spec.flags.pid or spec.init), init = spec.init,
     terminal = start.terminal, max_output = spec.max_output, input = spec.input,
     grace = spec.grace, forward_signals = spec.forward_signals,
-    left_out = left_out(start.found), known_ids = ids.told(spec, host), deadline = start.deadline }
+    left_out = left_out(start.found), known_ids = ids.on_host(spec, host), deadline = start.deadline }
   for name, fd in next, opened.ours do
     local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r", start.handle)
     if not file then return errors.refused({ op = "fdopen", word = name }, errno) end
@@ -115,8 +115,8 @@ local function prepare(start, host)
   if not start.found then return errors.refused(step, errno) end
   local steps = plan.host_steps(start.spec, start.found)
   for i = 1, number_of(steps, "clone") - 1 do
-    local ok, told, why = host_steps.play(steps[i], start)
-    if not ok then return errors.refused(told, why) end
+    local ok, shown, why = host_steps.play(steps[i], start)
+    if not ok then return errors.refused(shown, why) end
   end
   return opened, steps
 end

@@ -176,7 +176,7 @@ local function pick(found, total)
   end
 end
 
-local held = setmetatable({}, { __mode = "v" }) -- by the first id of a range: the handle of the process that has it
+local reserved = setmetatable({}, { __mode = "v" }) -- by the first id of a range: the handle of the process that has it
 
 --- The first id of a free range, one of them at random: none that a process of ours has, if it can be helped. nil: there is
 -- none.
@@ -186,12 +186,12 @@ function subids.free(host)
   local first
   for _ = 1, TRIES do
     first = pick(found, total)
-    if not held[first] or held[first]:isclosed() then break end
+    if not reserved[first] or reserved[first]:isclosed() then break end
   end
   return first
 end
 
---- The range is the process's, until its handle is closed.
-function subids.hold(first, handle) held[first] = handle end
+--- No other process gets the range until the handle of this one is closed.
+function subids.reserve(first, handle) reserved[first] = handle end
 
 return subids

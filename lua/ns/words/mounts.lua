@@ -4,7 +4,7 @@
 -- @module ns.words.mounts
 require("ns.core").nojit()
 local check = require "ns.words.check"
-local elsewhere = require "ns.words.elsewhere"
+local synonyms = require "ns.words.synonyms"
 local core = require "ns.core"
 local lookups = require "ns.words.lookups"
 local overlay = require "ns.words.overlay"
@@ -239,7 +239,7 @@ function mounts.check_one(value, where)
       type(name) == "string" and check.nearest(name, mounts.kinds) or "")
   end
   for key in next, value do
-    local use = type(key) == "string" and key ~= "type" and not kind.fields[key] and elsewhere.field(key, kind.fields)
+    local use = type(key) == "string" and key ~= "type" and not kind.fields[key] and synonyms.field(key, kind.fields)
     if use then check.fail(where, "unknown field '%s'; use %s", key, use) end
   end
   local m = check.record(with(kind.fields, { type = any }))(value, where)

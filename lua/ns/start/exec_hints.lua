@@ -1,18 +1,18 @@
 --- Hints where a program, or its directory, is not found or not executed: what is there, looked up on the host by the steps
 -- of the plan, and what helps.
--- @module ns.start.programs
+-- @module ns.start.exec_hints
 require("ns.core").nojit()
 local core = require "ns.core"
 local interpreter = require "ns.start.interpreter"
-local outside = require "ns.start.outside"
+local host_path = require "ns.start.host_path"
 local errno = core.constants.errno
 
 local LEVELS = 5 -- of interpreters that have interpreters: the kernel follows no more
 
 --- Is a program there, and the interpreter that it names.
 local function look(steps, path)
-  local place, head = outside.path(steps, path)
-  if not head and not outside.has(place, 0) then return false end
+  local place, head = host_path.find(steps, path)
+  if not head and not host_path.access(place, 0) then return false end
   head = head or core.head(place)
   if head then return true, interpreter.of(head, place) end
   return true
@@ -35,11 +35,10 @@ end
 
 --- A path that is not there: a link to nothing, or what only the host has.
 local function absent(steps, path)
-  local place, bytes, says = outside.path(steps, path)
-  if says and not bytes and not outside.has(place, 0) then
-    return ("%s is a link to %s, which is not there"):format(path, says)
-  end
-  if path:sub(1, 1) == "/" and not bytes and not outside.has(place, 0) and outside.has(path, 0) and has_root(steps) then
+  local place, bytes, says = host_path.find(steps, path)
+  local is_missing = not bytes and not host_path.access(place, 0)
+  if says and is_missing then return ("%s is a link to %s, which is not there"):format(path, says) end
+  if path:sub(1, 1) == "/" and is_missing and host_path.access(path, 0) and has_root(steps) then
     return ("the host has %s, the root of this spec has not: give it with bind or ro_bind"):format(path)
   end
 end
@@ -89,15 +88,15 @@ end
 
 local function not_executable(step, steps)
   for _, path in ipairs(step.paths) do
-    local place = outside.path(steps, path)
-    if outside.has(place, 0) then
-      if outside.has(place .. "/.", 0) then return path .. " is a directory" end
+    local place = host_path.find(steps, path)
+    if host_path.access(place, 0) then
+      if host_path.access(place .. "/.", 0) then return path .. " is a directory" end
       if not core.isfile(place) then return path .. " is no regular file" end
-      if not outside.has(place, 1) then return path .. " is not executable: chmod +x" end
+      if not host_path.access(place, 1) then return path .. " is not executable: chmod +x" end
       local _, name = look(steps, path)
-      local program = name and outside.path(steps, name)
+      local program = name and host_path.find(steps, name)
       if name and not program then return nil end
-      if name and not (core.isfile(program) and outside.has(program, 1)) then
+      if name and not (core.isfile(program) and host_path.access(program, 1)) then
         return ("its interpreter %s is not executable"):format(name)
       end
       return "its file system may be mounted noexec, or a directory above it closed to the ids inside"

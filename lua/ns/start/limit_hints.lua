@@ -1,5 +1,5 @@
 --- Hints where the system refuses a limit, a priority, an id or a capability: what this host may, and what helps.
--- @module ns.start.allowed
+-- @module ns.start.limit_hints
 require("ns.core").nojit()
 local core = require "ns.core"
 local ids = require "ns.start.ids"

@@ -1,5 +1,5 @@
 --- Words that other tools have, and what says the same here.
--- @module ns.words.elsewhere
+-- @module ns.words.synonyms
 require("ns.core").nojit()
 local rlimit = require("ns.core").constants.rlimit
 
@@ -33,7 +33,7 @@ local ROWS = {
   { "stdin, stdout and stderr", "stdio io streams capture" },
 }
 
-local elsewhere = {}
+local synonyms = {}
 
 local uses = {}
 for name in pairs(rlimit) do uses[name:lower()] = ("rlimits = { %s = N }"):format(name:lower()) end
@@ -59,15 +59,15 @@ local FIELDS = {
 }
 
 --- What says the same as this field in an entry of mounts with these `fields`, or nil.
-function elsewhere.field(word, fields)
+function synonyms.field(word, fields)
   for _, row in ipairs(FIELDS) do
     if fields[row[1]] and (" %s "):format(row[3]):find((" %s "):format(word:lower()), 1, true) then return row[2] end
   end
 end
 
 --- What says the same here, or nil.
-function elsewhere.find(word)
+function synonyms.find(word)
   return uses[word:lower()]
 end
 
-return elsewhere
+return synonyms

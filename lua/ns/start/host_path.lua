@@ -1,13 +1,13 @@
 --- Where on the host a path of the program lies, as the steps of its plan have put it together. Hints look there once the
 -- process is gone.
--- @module ns.start.outside
+-- @module ns.start.host_path
 require("ns.core").nojit()
 local core = require "ns.core"
 
-local outside = {}
+local host_path = {}
 
 --- Is there something at a place of the host, which may be none? mode as in access(2).
-function outside.has(place, mode)
+function host_path.access(place, mode)
   return place and core.access(place, mode)
 end
 
@@ -50,7 +50,7 @@ local function parent(path) return path:match("^(.*)/[^/]*$") or "" end
 
 --- The path on the host for a path inside; nil where it is nothing of the host's, and then the bytes of a file of the spec.
 -- And where the path itself is a link, what that says.
-function outside.path(steps, path)
+function host_path.find(steps, path)
   local cwd, root = start(steps)
   if path:sub(1, 1) ~= "/" then path = cwd .. "/" .. path end
   if path:sub(1, 1) ~= "/" then return path end
@@ -77,4 +77,4 @@ function outside.path(steps, path)
   return places[inside], files[inside], says
 end
 
-return outside
+return host_path
