@@ -134,8 +134,9 @@ host { name = "a hostile /etc/subuid", long = FEW .. " user", setup = subids [[
 
 host { name = "a shell with job control, in its foreground", long = "run process tty pty interrupt",
   setup = [[exec script -qec "bash -ic '$*'" /dev/null]] }
+-- What the shell itself says of its job is no line of the specs.
 host { name = "a shell with job control, in its background", long = "run process tty pty interrupt",
-  setup = [[exec script -qec "bash -ic '$* & wait'" /dev/null]] }
+  setup = [[exec script -qec "bash -ic 'exec 3>&2 2>/dev/null; $* 2>&3 3>&- & wait'" /dev/null]] }
 
 host { name = "strict mode", setup = "export NS_STRICT=1", long = FEW .. " process box error" }
 host { name = "Lua 5.5", lua = "lua5.5", needs = "lua5.5" }
