@@ -7,6 +7,8 @@ local ns = require "ns"
 local ways = require "support.ways"
 local sh = machine.sh
 local needs_user = machine.it("user")
+local zero_it = machine.root and machine.it("zero") or machine.root_it
+local subids_it = machine.read "/etc/subuid" and machine.root_it or machine.without("it", "needs an /etc/subuid")
 
 local IDS = "echo $(id -u) $(id -g) $(tr -s ' ' </proc/self/uid_map) $(tr -s ' ' </proc/self/gid_map)"
 
@@ -17,8 +19,8 @@ if not machine.root then UID, GID = core.ids().euid, core.ids().egid end
 --- What IDS says where that user has only these ids, as `uid` and `gid`.
 local function only(uid, gid) return ("%d %d %d %d 1 %d %d 1"):format(uid, gid, uid, UID, gid, GID) end
 
---- Runs the shell line in a spec, written as Lua, as an ordinary user.
-local function as_nobody(spec, line)
+--- Runs the shell line in a spec, written as Lua, in an interpreter of its own (options: those of machine.host).
+local function said(spec, line, options)
   local code = ([[
     local ns = require "ns"
     local spec = %s
@@ -26,7 +28,16 @@ local function as_nobody(spec, line)
     local r, message = ns.run(spec)
     io.write(r and r.stdout .. r.stderr or message)
   ]]):format(spec, line)
-  return (machine.host(code, { nobody = true }).stdout:gsub("\n$", ""))
+  return (machine.host(code, options).stdout:gsub("\n$", ""))
+end
+
+local function as_nobody(spec, line) return said(spec, line, { nobody = true }) end
+
+--- The shell line after which nobody is given ids by this host, in a mount namespace of its own; what it takes is in
+-- `directory`.
+local function without_subids(directory)
+  machine.file(directory .. "/sub", "")
+  return ("for f in /etc/subuid /etc/subgid; do [ ! -e $f ] || mount --bind %s/sub $f || exit; done"):format(directory)
 end
 
 describe("a user namespace #system", function()
@@ -35,9 +46,16 @@ describe("a user namespace #system", function()
     assert.equal(only(0, 0), as_nobody('{ flags = "user", map = "root" }', IDS))
   end)
 
-  machine.root_it("maps ids of nobody to root for root where nothing is said, and root itself with map = 'root'", function()
-    local uid, gid = sh({ flags = "user" }, IDS):match("^0 0 0 (%d+) 65536 0 (%d+) 65536$")
+  machine.root_it("maps ids of nobody to root for root where nothing is said", function()
+    local directory, remove = machine.directory()
+    finally(remove)
+    local setup = without_subids(directory) .. '; exec "$@"'
+    local uid, gid = said('{ flags = "user" }', IDS, { under = { "unshare", "-m", "--propagation", "private", "sh", "-c",
+      setup, "sh" } }):match("^0 0 0 (%d+) 65536 0 (%d+) 65536$")
     assert.truthy(tonumber(uid) > 65535 and tonumber(gid) > 65535)
+  end)
+
+  zero_it("maps root to root with map = 'root'", function()
     assert.equal("0 0 0 0 1 0 0 1", sh({ flags = "user", map = "root" }, IDS))
   end)
 
@@ -100,7 +118,7 @@ describe("a user namespace #system", function()
     assert.equal("deny", as_nobody('{ flags = "user" }', "cat /proc/self/setgroups"))
   end)
 
-  machine.root_it("takes ranges of /etc/subuid through newuidmap for an ordinary user", function()
+  subids_it("takes ranges of /etc/subuid through newuidmap for an ordinary user", function()
     local directory, remove = machine.directory()
     finally(remove)
     machine.file(directory .. "/sub", "nobody:200000:65536\n", "644")
@@ -151,9 +169,6 @@ describe("a user namespace #system", function()
   needs_user("falls back to the one own id with map = 'auto' where no ranges are given", function()
     local directory, remove = machine.directory()
     finally(remove)
-    machine.file(directory .. "/sub", "")
-    local setup = ("for f in /etc/subuid /etc/subgid; do [ ! -e $f ] || mount --bind %s/sub $f || exit; done")
-      :format(directory)
-    assert.equal(only(0, 0), ways.run(ways.user, { map = "auto" }, IDS, setup))
+    assert.equal(only(0, 0), ways.run(ways.user, { map = "auto" }, IDS, without_subids(directory)))
   end)
 end)
