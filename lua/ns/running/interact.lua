@@ -2,7 +2,7 @@
 -- @module ns.running.interact
 require("ns.core").nojit()
 local core = require "ns.core"
-local ending = require "ns.running.ending"
+local lifecycle = require "ns.running.lifecycle"
 local signals = require "ns.words.signals"
 
 local interact = {}
@@ -27,7 +27,7 @@ local function resize(self)
 end
 
 --- The signals that have come: one that the host is to have, if there is one.
-local function hear(self, session)
+local function next_signal(self, session)
   for signal in session.caught.next, session.caught do
     if LEAVES[signal] then return signal end
     if session.terminal then core.raw(session.terminal) end
@@ -48,15 +48,15 @@ local function show(session)
 end
 
 --- Carries what can be carried now, both ways.
-local function carry(session, terminal, keys, shown)
+local function transfer(session, terminal, keys, shown)
   if keys then
     local typed = core.read_now(io.stdin)
-    session.typed, session.unplugged = typed or END_OF_INPUT, not typed
+    session.typed, session.input_ended = typed or END_OF_INPUT, not typed
   end
   type_key(session, terminal)
   if shown then
     local bytes = terminal:read()
-    session.shown, session.dark = bytes or "", not bytes
+    session.shown, session.output_ended = bytes or "", not bytes
   end
   if session.shown ~= "" then show(session) end
 end
@@ -66,18 +66,18 @@ local function relay(self, session, terminal)
   local linger
   while true do
     local pidfd = not linger and self.handle:getfd() or -1
-    local patience = linger and ending.remaining(linger) or ending.patience(self, ending.due(self))
-    local signal, ended, keys, shown = core.poll(patience, session.caught:getfd(), "r", pidfd, "r",
-      (session.unplugged or session.typed ~= "") and -1 or KEYS, "r",
-      (session.dark or session.shown ~= "") and -1 or terminal:getfd(), "r",
+    local wait_time = linger and lifecycle.remaining(linger) or lifecycle.wait_time(self, lifecycle.next_deadline(self))
+    local signal, ended, keys, shown = core.poll(wait_time, session.caught:getfd(), "r", pidfd, "r",
+      (session.input_ended or session.typed ~= "") and -1 or KEYS, "r",
+      (session.output_ended or session.shown ~= "") and -1 or terminal:getfd(), "r",
       session.shown ~= "" and SCREEN or -1, "w", session.typed ~= "" and terminal:getfd() or -1, "w")
-    signal = signal and hear(self, session)
+    signal = signal and next_signal(self, session)
     if signal then return signal end
-    carry(session, terminal, keys, shown)
+    transfer(session, terminal, keys, shown)
     if linger and not shown and session.shown == "" then return end
     if ended then linger = core.clock() + LINGER end
-    if not linger then ending.attend(self) end
-    if ending.failure(self) then return end
+    if not linger then lifecycle.poll(self) end
+    if lifecycle.failure(self) then return end
   end
 end
 

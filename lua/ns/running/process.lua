@@ -10,7 +10,7 @@
 require("ns.core").nojit()
 local core = require "ns.core"
 local check = require "ns.words.check"
-local ending = require "ns.running.ending"
+local lifecycle = require "ns.running.lifecycle"
 local interact = require "ns.running.interact"
 local raise = check.raise
 local result = require "ns.running.result"
@@ -53,7 +53,7 @@ process.check_seconds = check_seconds
 -- @see waitid(2)
 function Process:wait(seconds)
   check_seconds(seconds, "wait")
-  return ending.forwarding(self, ending.wait, seconds and core.clock() + seconds)
+  return lifecycle.forwarding(self, lifecycle.wait, seconds and core.clock() + seconds)
 end
 
 --- Sends a signal (default TERM) to the program.
@@ -68,7 +68,7 @@ function Process:kill(signal)
   if self.handle:isclosed() then return nil, core.strerror(core.constants.errno.ESRCH), core.constants.errno.ESRCH end
   local forced = self.init and number == signals.number("KILL")
   local ok, _, errno = self.handle:kill(forced and 0 or number)
-  if ok and forced then ending.force(self) end
+  if ok and forced then lifecycle.kill(self) end
   if ok then return true end
   return nil, core.strerror(errno), errno
 end
@@ -80,8 +80,8 @@ end
 function Process:stop(grace)
   check_seconds(grace, "stop")
   self:terminate(grace)
-  local ok, how, code = ending.wait(self)
-  local why, errno = ending.failure(self)
+  local ok, how, code = lifecycle.wait(self)
+  local why, errno = lifecycle.failure(self)
   if why then return nil, why, errno end
   return ok, how, code
 end
@@ -93,7 +93,7 @@ end
 -- @raise if grace is no number from 0 up
 function Process:terminate(grace)
   check_seconds(grace, "terminate")
-  if not self.status and not self.handle:isclosed() then ending.ask(self, grace) end
+  if not self.status and not self.handle:isclosed() then lifecycle.terminate(self, grace) end
   return true
 end
 
@@ -118,9 +118,9 @@ function Process:close()
   forget(self)
   if not self.handle:isclosed() then
     if not self.status and not self.detached then
-      ending.force(self)
-      ending.wait(self)
-      why, errno = ending.failure(self)
+      lifecycle.kill(self)
+      lifecycle.wait(self)
+      why, errno = lifecycle.failure(self)
       if why then self.handle:detach() end -- it is not waited for once more
     end
     self.handle:close()
@@ -143,7 +143,7 @@ end
 function Process:interact()
   if not self.pty then return nil, "the program has no terminal of its own", core.constants.errno.ENOTTY end
   interact.run(self)
-  return ending.wait(self)
+  return lifecycle.wait(self)
 end
 
 --- Sets the size of the window of the program's own terminal (`pty`).
@@ -205,18 +205,18 @@ local function collect(self, capture)
   local pidfd = not self.status and self.handle:getfd() or nil
   local linger = not pidfd and core.clock() + LINGER
   while true do
-    local deadline = linger or ending.due(self)
-    local what = capture:step(ending.patience(self, deadline), pidfd, ending.alarm(self))
+    local deadline = linger or lifecycle.next_deadline(self)
+    local what = capture:step(lifecycle.wait_time(self, deadline), pidfd, lifecycle.wake_fd(self))
     if what == "done" then return end
     if what == "fed" then
       close_file(self.stdin)
     elseif what == "exited" then
-      ending.wait(self)
+      lifecycle.wait(self)
       pidfd, linger = nil, core.clock() + LINGER
     elseif pidfd then
-      ending.attend(self)
-      if ending.failure(self) then return end
-    elseif ending.remaining(linger) == 0 then
+      lifecycle.poll(self)
+      if lifecycle.failure(self) then return end
+    elseif lifecycle.remaining(linger) == 0 then
       return
     end
   end
@@ -257,7 +257,7 @@ function Process:communicate(input)
   if pending ~= "" then input = pending .. input end
   local ahead = { stdout = out and (from and core.buffered(out) or ""), stderr = self.stderr and read_ahead(self.stderr) }
   local capture = core.capture(into, input, from, fd_of(self.stderr), self.max_output)
-  local done, fields, ok, how, code = pcall(ending.forwarding, self, exchange, capture, ahead)
+  local done, fields, ok, how, code = pcall(lifecycle.forwarding, self, exchange, capture, ahead)
   capture:close()
   if not done then error(fields, 0) end
   self:close()
@@ -266,8 +266,8 @@ function Process:communicate(input)
   return result.new(ok, how, code, fields)
 end
 
-local function attend(self)
-  if not self.status and not self.handle:isclosed() then ending.attend(self) end
+local function poll(self)
+  if not self.status and not self.handle:isclosed() then lifecycle.poll(self) end
 end
 
 local STREAMS = { stdin = true, stdout = true, stderr = true, pty = true }
@@ -286,7 +286,7 @@ function Process:stream(name)
   if not file or self.streams[name] then return self.streams[name] end
   local input, output = name == "stdin" and file or nil, name ~= "stdin" and file or nil
   if name == "pty" then input, output = file.input, file.output end
-  self.streams[name] = stream.new(self, attend, input, output)
+  self.streams[name] = stream.new(self, poll, input, output)
   return self.streams[name]
 end
 
@@ -322,7 +322,7 @@ end
 -- @treturn number or nil, if nothing is
 function Process:timeout()
   if self.status or self.handle:isclosed() then return nil end
-  return ending.patience(self, ending.due(self))
+  return lifecycle.wait_time(self, lifecycle.next_deadline(self))
 end
 
 function Process:__tostring()

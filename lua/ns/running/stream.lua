@@ -9,9 +9,9 @@ local stream = {}
 local Stream = { __name = "ns.Stream" }
 Stream.__index = Stream
 
---- Makes one of a process's file, or of the two of a terminal. `attend` does what is due for the process.
-function stream.new(process, attend, input, output)
-  return setmetatable({ process = process, attend = attend, input = input, output = output, unwritten = "" }, Stream)
+--- Makes one of a process's file, or of the two of a terminal. `poll` does what is due for the process.
+function stream.new(process, poll, input, output)
+  return setmetatable({ process = process, poll = poll, input = input, output = output, unwritten = "" }, Stream)
 end
 
 --- Is it a stream?
@@ -65,7 +65,7 @@ end
 -- @treturn string "" if nothing is there yet; nil at the end; nil, message, errno
 function Stream:read()
   if not self.output then raise "the stream cannot be read" end
-  self.attend(self.process)
+  self.poll(self.process)
   fd_of(self.output)
   return core.read_now(self.output)
 end
@@ -86,7 +86,7 @@ end
 function Stream:write(bytes)
   if not self.input then raise "the stream cannot be written" end
   if type(bytes) ~= "string" then raise("bad argument #1 to 'write' (string expected, got %s)", type(bytes)) end
-  self.attend(self.process)
+  self.poll(self.process)
   local fd = fd_of(self.input)
   local left, message, errno = write_pending(self, fd)
   if left ~= "" then return left and 0, message, errno end
