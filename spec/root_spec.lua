@@ -194,19 +194,24 @@ for _, way in ipairs(ways.list) do
   end)
 end
 
-local root_it = machine.root and machine.it("root") or machine.root_it
+local root_it = machine.root and machine.it("root", "zero") or machine.root_it
 
 root_it("the root '/' is what can be reached of it, and says what cannot", function()
   local code = [[
     local ns = require "ns"
+    local function mine(list) -- the host may have others
+      for _, path in ipairs(list) do
+        if path == "/srv" then return path end
+      end
+    end
     for _, map in ipairs { "root", "range" } do
       local box = ns.box { flags = "user,mount,pid", map = map, root = "/", argv = { "ls", "-d", "/srv", "/usr" } }
       local p, why = box:stdout("pipe"):stderr("null"):spawn()
-      print(p and table.concat(p.left_out, " ") or why, p and (p.stdout:read "*a":gsub("%s+$", "")))
+      print(p and mine(p.left_out) or why, p and (p.stdout:read "*a":gsub("%s+$", "")))
       if p then p:close() end
-      print((box:explain():match "leave out[^\n]*"))
+      print((box:explain():match "leave out /srv[^\n]*"))
     end
-    print(table.concat(ns.run({ "true", flags = "mount", root = "/" }).left_out, " "))]]
+    print(mine(ns.run({ "true", flags = "mount", root = "/" }).left_out))]]
   local function said(user, after, drop)
     local line = ("exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=%d,group_id=%d x /srv || exit; %s; "
       .. 'exec %s "$@"'):format(user, user, after, drop or "")

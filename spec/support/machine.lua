@@ -139,6 +139,8 @@ local TRIES = {
 -- Root's own id may be mapped (Linux 5.12: only with CAP_SETFCAP).
 TRIES.zero = function() return try { flags = "user", map = "root" } end
 
+TRIES.memfd = function() return try {} and core.launches() == "memfd", "memfds cannot be executed here" end
+
 -- What a program leaves behind at its end is found.
 TRIES.leftovers = function()
   return try({}, "sh", "-c", "read -r pid rest </proc/self/stat; [ $pid = $$ ]"), "/proc is that of another pid namespace"
