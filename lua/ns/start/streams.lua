@@ -1,4 +1,5 @@
---- How the host opens what the words stdin, stdout, stderr, fds and pty ask for.
+--- How the host opens what the words stdin, stdout, stderr, fds and pty ask for. All of it is in the `bag` of the start
+-- (src/core/bag.c), which closes what the process does not take out of it.
 -- @module ns.start.streams
 require("ns.core").nojit()
 local core = require "ns.core"
