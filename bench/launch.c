@@ -13,7 +13,7 @@
 #include "rounds.h"
 
 struct job {
-    struct launcher launcher;
+    struct image image;
     const struct plan *plan;
     uint64_t flags;
 };
@@ -31,14 +31,14 @@ static bool is_started(struct spawned *s) {
 /* One round: microseconds, or -1. */
 static double play(void *job) {
     struct job *j = job;
-    const int kept[] = {0, 1, 2};
+    const int inherited[] = {0, 1, 2};
     struct spawned s;
     siginfo_t info;
     double start = now();
-    if (ns_spawn(&s, &j->launcher, j->flags, kept, 3, true, false) < 0) return -1;
+    if (ns_spawn(&s, &j->image, j->flags, inherited, 3, true, false) < 0) return -1;
     while (ns_send_plan(&s, j->plan) == 0) sched_yield();
     bool started = is_started(&s);
-    ns_boarded(&s, &j->launcher);
+    ns_child_gone(&s, &j->image);
     close(s.socket);
     struct pollfd end = {s.pidfd, POLLIN, 0};
     poll(&end, 1, -1);

@@ -224,7 +224,7 @@ local function main()
   local list = modes.list(directory, group)
   if group:find("nobody") then fault.become(65534) end
   if group:find("copying") then
-    assert(ns.run({ "/bin/true", stdin = "null" }).ok and core.launches() == "copy", "the host is not copied")
+    assert(ns.run({ "/bin/true", stdin = "null" }).ok and core.launcher_way() == "copy", "the host is not copied")
   end
   for _, mode in ipairs(list) do run_mode(mode) end
   table.sort(rest, function(a, b) return a.rank < b.rank end)

@@ -51,7 +51,7 @@ describe("the launcher #system", function()
           flags = { "pid", "mount", "uts", "user" }, mount_proc = true, env = { PATH = "/usr/bin:/bin" } })
         io.write(r.stdout, r.stderr)
       end
-      local way = require("ns.core").launches()
+      local way = require("ns.core").launcher_way()
       print(way, (select(3, ns.run { "/nope" })))
     ]], { memfd = once:rep(2) .. "memfd\t2\n", file = once:rep(2) .. "file\t2\n", copy = once:rep(2) .. "copy\t2\n" })
   end)

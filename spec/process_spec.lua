@@ -164,7 +164,7 @@ describe("a process", function()
   it("that somebody else has reaped has no tree: its pid may be another's", function()
     local r = machine.host([[
       local ns, core = require "ns", require "ns.core"
-      core.tree = function() print "looked for" end
+      core.descendants = function() print "looked for" end
       local p = assert(ns.spawn { "true", stdout = "pipe" })
       p.stdout:read()
       while io.open(("/proc/%d/stat"):format(p.pid)) do end
@@ -177,7 +177,7 @@ describe("a process", function()
   it("goes on to its end when a Ctrl-C comes while it is stopped", function()
     local r = machine.host [[
       local ns, core = require "ns", require "ns.core"
-      core.tree = function() error("interrupted!", 0) end
+      core.descendants = function() error("interrupted!", 0) end
       local p = assert(ns.spawn { "sleep", "9" })
       print(pcall(p.stop, p))
       print(p:wait(5))
@@ -299,7 +299,7 @@ describe("a host", function()
       local handle, pid = core.launch(0, {})
       print(pid)
       io.stdout:flush()
-      handle:kill_tree()
+      handle:kill_all()
     ]], { under = { "strace", "-qq", "-o", "/dev/null", "-e", "inject=pidfd_send_signal:signal=SIGKILL:when=2" } })
     machine.eventually(function() return machine.read("/proc/" .. r.stdout:match("%d+") .. "/comm") == nil end)
   end)

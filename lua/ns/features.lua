@@ -57,7 +57,7 @@ end
 local function memfd()
   local mode = tonumber((read("/proc/sys/vm/memfd_noexec") or "0"):match("%d+"))
   local ok, reason = try {}
-  local way = core.launches()
+  local way = core.launcher_way()
   if way == "memfd" then return ok, reason end
   return nil, (mode == 2 and "vm.memfd_noexec is 2" or "the system refuses it")
     .. (way == "file" and ": a temporary file is executed instead" or ": the host is copied instead")

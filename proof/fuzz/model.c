@@ -433,7 +433,7 @@ bool model_play(const uint8_t *plan, size_t size, const uint8_t *answers, size_t
     model.calls = 0;
     model.started = false;
     model.text = 0;
-    if (!setjmp(model.end)) ns_launch(SOCKET);
+    if (!setjmp(model.end)) ns_launcher(SOCKET);
     free(model.mapping);
     free_room();
     model.mapping = NULL;

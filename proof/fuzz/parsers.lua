@@ -181,7 +181,7 @@ local function lowers()
   mounts.steps({ m }, function(step)
     assert(#step.options == #lower)
     for i = 1, #lower do assert(step.options[i] == "lowerdir=" .. lower[i], "another path") end
-  end, {})
+  end, { numbers = {} })
 end
 
 local function streams()

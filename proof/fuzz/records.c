@@ -13,7 +13,7 @@
 
 #include "../../src/core/open.h"
 #include "../../src/core/spawn.h"
-#include "../../src/core/tree.h"
+#include "../../src/core/descendants.h"
 
 static struct {
     const unsigned char *bytes;
@@ -98,16 +98,16 @@ static long told_call(long n, long a, long b, long c, long d, long e, long f) {
 }
 
 static lua_State *L;
-static struct launcher launcher = {.fd = -1};
+static struct image image = {.fd = -1};
 
 static struct process *push_process(void) {
     struct process *p = lua_newuserdata(L, sizeof *p);
     unsigned form = byte();
-    *p = (struct process){.s = {.pid = 2, .pidfd = 101, .socket = form & 1 ? 100 : -1}, .launcher = &launcher};
+    *p = (struct process){.s = {.pid = 2, .pidfd = 101, .socket = form & 1 ? 100 : -1}, .image = &image};
     p->detached = form & 2;
     p->alone = form & 4;
     p->init = form & 8 ? 3 : 0;
-    launcher.way = form & 16 ? BY_COPY : BY_MEMFD;
+    image.way = form & 16 ? BY_COPY : BY_MEMFD;
     nsL_setclass(L, PROCESS);
     return p;
 }
@@ -120,7 +120,7 @@ static void expect(int truth, const char *what) {
 
 /* true, or nil and one of these words, and numbers after it */
 static void check_result(int from) {
-    static const char *const words = " exit signal lost timeout again step boarding refused died kill plan ";
+    static const char *const words = " exit signal lost timeout again step exec retry died kill plan ";
     char word[32];
     int count = lua_gettop(L) - from;
     expect(count >= 1 && (lua_isnil(L, from + 1) || lua_isboolean(L, from + 1)), "the first result");

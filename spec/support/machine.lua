@@ -139,7 +139,7 @@ local TRIES = {
 -- Root's own id may be mapped (Linux 5.12: only with CAP_SETFCAP).
 TRIES.zero = function() return try { flags = "user", map = "root" } end
 
-TRIES.memfd = function() return try {} and core.launches() == "memfd", "memfds cannot be executed here" end
+TRIES.memfd = function() return try {} and core.launcher_way() == "memfd", "memfds cannot be executed here" end
 
 -- What a program leaves behind at its end is found.
 TRIES.leftovers = function()

@@ -1,4 +1,5 @@
-/* A bag of descriptors: what is opened for a spawn belongs to it, whatever goes wrong. */
+/* A bag: the descriptors that are opened for one spawn. What the program and the host do not take over is closed with it, whatever
+ * goes wrong in between; the collector closes a bag that an error has left behind. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -95,7 +96,8 @@ static int bag_file(lua_State *L) {
     return 1;
 }
 
-/* The same pipe or terminal, opened anew: with flags of its own. */
+/* Opens the pipe or terminal of a descriptor once more: O_NONBLOCK belongs to what open(2) has made, so the new descriptor has
+ * one of its own. */
 static int reopen(int fd) {
     char path[32];
     struct stat same, found;
@@ -174,8 +176,8 @@ static long clone_tree(long from, const char *path) {
     return sys(__NR_open_tree, from, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
 }
 
-/* A copy of a shared mount is its peer: what is mounted in one of the two appears in the other. kind: MS_PRIVATE or MS_SLAVE
- * from now on, for all mounts of the tree. mount(2): before Linux 5.12, and where a filter refuses the newer call. */
+/* Makes all mounts of a detached tree MS_PRIVATE or MS_SLAVE: the copy of a shared mount is its peer, and what is mounted in one of
+ * the two would appear in the other. Before Linux 5.12, and where a filter refuses mount_setattr(2), by mount(2). */
 static long set_propagation(long tree, uint64_t kind) {
     struct mount_attr attr = {.propagation = kind};
     char path[32];
@@ -184,8 +186,8 @@ static long set_propagation(long tree, uint64_t kind) {
     return FAILED(r) ? sys(__NR_mount, 0, path, 0, kind | MS_REC, 0) : r;
 }
 
-/* Trees may be many. What lies beyond half of the soft limit goes where it takes no descriptor from the host: above that limit,
- * which is lifted for this moment. */
+/* There may be many trees, and the host wants descriptors, too. A number from half of the soft limit on is exchanged for one above
+ * that limit, which the host cannot get anyway; the limit is lifted for that moment. */
 static int make_room(int fd) {
     struct rlimit limit, lifted;
     if (fd < 128 || getrlimit(RLIMIT_NOFILE, &limit) < 0 || (rlim_t)fd < limit.rlim_cur / 2) return fd;
@@ -198,9 +200,9 @@ static int make_room(int fd) {
     return above;
 }
 
-/* bag:tree(path or fd, propagation, nofollow) -> fd of a detached tree | nil, message, errno. nofollow: there is no link in the
+/* bag:open_tree(path or fd, propagation, nofollow) -> fd of a detached tree | nil, message, errno. nofollow: there is no link in the
  * path. */
-static int bag_tree(lua_State *L) {
+static int bag_open_tree(lua_State *L) {
     struct bag *bag = check_bag(L);
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
     uint64_t kind = (uint64_t)luaL_checkinteger(L, 3);
@@ -221,8 +223,8 @@ static int bag_tree(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"pipe", bag_pipe}, {"open", bag_open},   {"file", bag_file},  {"tree", bag_tree},         {"pty", bag_pty},
-    {"dup", bag_dup},   {"close", bag_close}, {"__gc", bag_close}, {"blocking", bag_blocking}, {NULL, NULL}};
+    {"pipe", bag_pipe}, {"open", bag_open},   {"file", bag_file},  {"open_tree", bag_open_tree}, {"pty", bag_pty},
+    {"dup", bag_dup},   {"close", bag_close}, {"__gc", bag_close}, {"blocking", bag_blocking},   {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"bag", new_bag}, {NULL, NULL}};
 

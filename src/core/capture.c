@@ -117,7 +117,7 @@ static bool drain(struct output *o, size_t limit) {
 
 /* A program need not read its input to the end. */
 static void feed(struct capture *c) {
-    ssize_t n = ns_write_quietly(c->in, c->input, c->left);
+    ssize_t n = ns_write_nosignal(c->in, c->input, c->left);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n < 0) c->left = 0;
     if (n > 0) {

@@ -29,27 +29,28 @@ static long keep_capabilities(void) {
     return r;
 }
 
-/* What else the host has open, without close-on-exec, is not even for the launcher. */
-static long board(const struct boarding *b) {
+/* Executes the launcher, which gets the descriptors that are listed, and none that the host has forgotten to close on exec.
+ * Returns -errno. */
+static long execute_launcher(const struct child *c) {
     char digits[12], *number = digits + sizeof digits - 1;
     *number = 0;
-    for (int n = b->socket; n > 0; n /= 10) *--number = (char)('0' + n % 10);
+    for (int n = c->socket; n > 0; n /= 10) *--number = (char)('0' + n % 10);
     char *argv[] = {(char[]){"ns"}, number, NULL}, *env[] = {NULL};
     long r = 0;
     sys(__NR_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC); /* where this is missing, the plan's last steps do it */
-    for (size_t i = 0; i < b->count && !FAILED(r); i++) r = sys(__NR_fcntl, b->kept[i], F_SETFD, 0);
-    if (!FAILED(r) && b->clone_flags & CLONE_NEWUSER) r = keep_capabilities();
+    for (size_t i = 0; i < c->count && !FAILED(r); i++) r = sys(__NR_fcntl, c->inherited[i], F_SETFD, 0);
+    if (!FAILED(r) && c->clone_flags & CLONE_NEWUSER) r = keep_capabilities();
     if (FAILED(r)) return r;
     char path[32];
-    r = sys(__NR_execveat, b->launcher, "", argv, env, AT_EMPTY_PATH);
+    r = sys(__NR_execveat, c->launcher, "", argv, env, AT_EMPTY_PATH);
     /* valgrind, and filters that do not know this call, know the older one */
-    return ns_is_denied((int)-r) || r == -ENOENT ? sys(__NR_execve, path_of(b->launcher, path), argv, env) : r;
+    return ns_is_denied((int)-r) || r == -ENOENT ? sys(__NR_execve, path_of(c->launcher, path), argv, env) : r;
 }
 
 int ns_child(void *argument) {
-    const struct boarding *b = argument;
-    struct record r = {0, (int32_t)-board(b)};
-    sys(__NR_sendto, b->socket, &r, sizeof r, MSG_NOSIGNAL);
+    const struct child *c = argument;
+    struct record r = {0, (int32_t)-execute_launcher(c)};
+    sys(__NR_sendto, c->socket, &r, sizeof r, MSG_NOSIGNAL);
     sys(__NR_exit_group, 127);
     return 0;
 }

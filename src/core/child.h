@@ -6,20 +6,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the child needs until it has executed the launcher: in memory of its own, as the host goes on meanwhile. */
-struct boarding {
+/* The memory that a child uses until it has executed the launcher: its arguments and its stacks. The two processes share all
+ * memory until then and the host does not wait, so no child uses what another may still be using. */
+struct child {
     int socket, launcher;
     uint64_t clone_flags;
     size_t count;
-    int kept[12000]; /* in rising order, the socket among them */
+    int inherited[12000]; /* the descriptors that stay open over exec, in rising order, the socket among them */
     _Alignas(16) char stack[16384];
-    _Alignas(16) char between[131072]; /* for clone_without_groups: touched by it alone */
+    _Alignas(16) char between[131072]; /* the stack of the process in between, where there is one: spawn.c */
 };
 
 /* An error that will come again: this machine does not let us do it. */
 static inline bool ns_is_denied(int error) { return error == EACCES || error == EPERM || error == ENOSYS; }
 
 /* For clone(2). Returns only by exec or exit; a refusal is reported as step 0. */
-int ns_child(void *boarding);
+int ns_child(void *child);
 
 #endif

@@ -88,7 +88,7 @@ void ns_reap(struct process *p) {
         p->code = info.si_status;
     }
     if (p->state == RUNNING) return;
-    ns_boarded(&p->s, p->launcher);
+    ns_child_gone(&p->s, p->image);
     if (p->init) note_told_status(p);
 }
 

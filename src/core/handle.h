@@ -11,7 +11,7 @@
 
 struct process {
     struct spawned s; /* pidfd -1: closed */
-    struct launcher *launcher;
+    struct image *image;
     struct record last; /* what the launcher has said last, once it was heard at all */
     bool heard;
     uint32_t init; /* the number of the step that leaves an init behind; 0 without one */

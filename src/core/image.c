@@ -36,7 +36,7 @@ static int failed(int fd, int error) {
 /* 0, or -1 with errno. */
 static int fill(int fd) {
     size_t size = (size_t)(ns_launcher_end - ns_launcher_image);
-    ssize_t written = ns_write_quietly(fd, ns_launcher_image, size);
+    ssize_t written = ns_write_nosignal(fd, ns_launcher_image, size);
     if (written >= 0 && written < (ssize_t)size) errno = EFBIG;
     return written == (ssize_t)size ? fchmod(fd, 0555) : -1;
 }
@@ -81,45 +81,45 @@ static int make_file(void) {
 }
 
 /* A host may close descriptors that it does not know, and open others under the same number: never execute or close those. */
-static bool still_ours(const struct launcher *l) {
+static bool still_ours(const struct image *image) {
     struct stat s;
-    return l->fd >= 0 && fstat(l->fd, &s) == 0 && s.st_dev == l->device && s.st_ino == l->inode;
+    return image->fd >= 0 && fstat(image->fd, &s) == 0 && s.st_dev == image->device && s.st_ino == image->inode;
 }
 
 /* The next way, if the error will come again; false if it will not, or there is none. */
-bool ns_next_way(struct launcher *l, int error) {
-    if (!ns_is_denied(error) || l->way == BY_COPY) return false;
-    ns_drop_image(l);
-    l->way++;
+bool ns_next_way(struct image *image, int error) {
+    if (!ns_is_denied(error) || image->way == BY_COPY) return false;
+    ns_drop_image(image);
+    image->way++;
     return true;
 }
 
 /* Makes what is executed, where that is not there yet. False, with errno: it cannot be executed, from now on, or this time if
  * what is missing may come back. Who must not be a copy of us has a file tried for it again: the refusals that have led to the
  * copies may be gone. */
-bool ns_have_image(struct launcher *l, bool copy) {
+bool ns_have_image(struct image *image, bool copy) {
     struct stat s;
-    if (l->way == BY_COPY && copy) return errno = EACCES, false;
-    if (still_ours(l)) return true;
-    l->fd = l->way == BY_MEMFD ? make_memfd() : make_file();
-    if (l->fd < 0 || fstat(l->fd, &s) < 0) {
+    if (image->way == BY_COPY && copy) return errno = EACCES, false;
+    if (still_ours(image)) return true;
+    image->fd = image->way == BY_MEMFD ? make_memfd() : make_file();
+    if (image->fd < 0 || fstat(image->fd, &s) < 0) {
         int error = errno;
-        if (l->fd >= 0) close(l->fd);
-        l->fd = -1;
-        return ns_next_way(l, error) ? ns_have_image(l, copy) : (errno = error, false);
+        if (image->fd >= 0) close(image->fd);
+        image->fd = -1;
+        return ns_next_way(image, error) ? ns_have_image(image, copy) : (errno = error, false);
     }
-    l->device = s.st_dev;
-    l->inode = s.st_ino;
+    image->device = s.st_dev;
+    image->inode = s.st_ino;
     return true;
 }
 
-void ns_drop_image(struct launcher *l) {
-    if (still_ours(l)) close(l->fd);
-    l->fd = -1;
+void ns_drop_image(struct image *image) {
+    if (still_ours(image)) close(image->fd);
+    image->fd = -1;
 }
 
 /* The child has its own descriptor. A memfd is sealed, and good for all. A program that has got hold of a file might write it when
  * nobody executes it any more: the next launch has another one. */
-void ns_image_used(struct launcher *l) {
-    if (l->way != BY_MEMFD) ns_drop_image(l);
+void ns_image_used(struct image *image) {
+    if (image->way != BY_MEMFD) ns_drop_image(image);
 }

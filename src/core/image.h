@@ -5,20 +5,21 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct boarding;
+struct child;
 
-/* The launcher is executed from a sealed memfd, made once and kept; from a file; or it is not, and the host is copied. */
-struct launcher {
+/* Where the launcher is executed from: a sealed memfd, which serves for all starts; a file without a name, where memfds may not be
+ * executed; or it is not executed at all, and each child is a copy of the host that plays the plan itself. */
+struct image {
     int fd; /* -1: not made yet */
     dev_t device;
     ino_t inode;
     enum { BY_MEMFD, BY_FILE, BY_COPY } way;
-    struct boarding *spare; /* for the next child */
+    struct child *spare; /* for the next child */
 };
 
-bool ns_have_image(struct launcher *, bool copy);
-void ns_image_used(struct launcher *);
-void ns_drop_image(struct launcher *);
-bool ns_next_way(struct launcher *, int error);
+bool ns_have_image(struct image *, bool copy);
+void ns_image_used(struct image *);
+void ns_drop_image(struct image *);
+bool ns_next_way(struct image *, int error);
 
 #endif

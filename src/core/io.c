@@ -16,9 +16,8 @@ int ns_above_stdio(int fd) {
     return moved;
 }
 
-/* Writes with SIGPIPE and SIGXFSZ held back; one that came of this write is taken away again: a program that ends before it
- * has read everything, or a limit on the size of files, is an error for the host, not its death. */
-ssize_t ns_write_quietly(int fd, const char *s, size_t size) {
+/* The two signals are blocked during the write. One that is pending afterwards, and was not before, has come of this write. */
+ssize_t ns_write_nosignal(int fd, const char *s, size_t size) {
     sigset_t fatal, before, pending;
     sigemptyset(&fatal);
     sigaddset(&fatal, SIGPIPE);

@@ -7,8 +7,8 @@
 /* Moves a descriptor out of the way of 0, 1 and 2, where a host that has closed them gets its new ones. */
 int ns_above_stdio(int fd);
 
-/* write(2), without the signals that it may send. */
-ssize_t ns_write_quietly(int fd, const char *bytes, size_t size);
+/* write(2) that does not kill the host: SIGPIPE and SIGXFSZ, which it may send, are taken away, and only the errno is left. */
+ssize_t ns_write_nosignal(int fd, const char *bytes, size_t size);
 
 /* A wait in seconds; NULL, which waits for ever, where they are negative. */
 struct timespec;

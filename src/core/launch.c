@@ -18,7 +18,7 @@
 #include "orphans.h"
 #include "result.h"
 
-/* The kept descriptors, from the list at the index, into memory that Lua owns. */
+/* The inherited descriptors, from the list at the index, into memory that Lua owns. */
 static int *check_descriptors(lua_State *L, int arg, size_t *count) {
     luaL_checktype(L, arg, LUA_TTABLE);
     *count = nsL_rawlen(L, arg);
@@ -31,57 +31,57 @@ static int *check_descriptors(lua_State *L, int arg, size_t *count) {
     return list;
 }
 
-static int launcher_close(lua_State *L) {
-    ns_forget_launcher(lua_touserdata(L, 1));
+static int image_close(lua_State *L) {
+    ns_forget_image(lua_touserdata(L, 1));
     return 0;
 }
 
 /* One for each Lua state, closed with it. */
-static struct launcher *get_launcher(lua_State *L) {
+static struct image *get_image(lua_State *L) {
     static const char key[] = "ns.launcher";
     lua_getfield(L, LUA_REGISTRYINDEX, key);
-    struct launcher *l = lua_touserdata(L, -1);
+    struct image *image = lua_touserdata(L, -1);
     lua_pop(L, 1);
-    if (l) return l;
-    l = lua_newuserdata(L, sizeof *l);
-    *l = (struct launcher){.fd = -1};
+    if (image) return image;
+    image = lua_newuserdata(L, sizeof *image);
+    *image = (struct image){.fd = -1};
     lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, launcher_close);
+    lua_pushcfunction(L, image_close);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
     lua_setfield(L, LUA_REGISTRYINDEX, key);
-    return l;
+    return image;
 }
 
-/* launches() -> "memfd", "file" or "copy": how the launcher comes to run, as far as was seen */
-static int launch_ways(lua_State *L) {
+/* launcher_way() -> "memfd", "file" or "copy": how the launcher comes to run, as far as was seen */
+static int launcher_way(lua_State *L) {
     static const char *const names[] = {"memfd", "file", "copy"};
-    lua_pushstring(L, names[get_launcher(L)->way]);
+    lua_pushstring(L, names[get_image(L)->way]);
     return 1;
 }
 
-/* launch(clone flags, kept descriptors, [copy], [drop]) -> handle, pid | nil, step, errno. copy: the host may be copied; drop:
+/* launch(clone flags, inherited descriptors, [copy], [drop]) -> handle, pid | nil, step, errno. copy: the host may be copied; drop:
  * the host's groups are */
 static int launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
     bool copy = lua_toboolean(L, 3), drop = lua_toboolean(L, 4); /* what is pushed now lies there if they are missing */
-    int *kept = check_descriptors(L, 2, &count);
-    struct launcher *launcher = get_launcher(L);
+    int *inherited = check_descriptors(L, 2, &count);
+    struct image *image = get_image(L);
     nsL_reap_orphans(L);
     struct process *p = lua_newuserdata(L, sizeof *p);
     memset(p, 0, sizeof *p);
     p->s.pidfd = p->s.socket = -1;
-    p->launcher = launcher;
+    p->image = image;
     p->alone = !(flags & CLONE_NEWPID);
     nsL_setclass(L, PROCESS);
-    if (ns_spawn(&p->s, launcher, flags, kept, count, copy, drop) < 0) return nsL_refused(L, p->s.step, p->s.error);
+    if (ns_spawn(&p->s, image, flags, inherited, count, copy, drop) < 0) return nsL_refused(L, p->s.step, p->s.error);
     lua_pushinteger(L, p->s.pid);
     return 2;
 }
 
-/* 1 the launcher has nothing more to say, 0 not yet. The records are so short that they come whole. Who says so many has been
- * taken its socket by the program. */
+/* 1 the launcher has nothing more to say, 0 not yet. A record is so short that it comes whole. No launcher sends
+ * this many: a program has taken its socket. */
 static int read_records(struct process *p) {
     for (int i = 0; i < 256; i++) {
         struct record r;
@@ -103,11 +103,11 @@ static uint32_t current_step(const struct process *p) {
     return head.magic == PLAN_MAGIC ? head.current : 0;
 }
 
-/* The launcher was not executed: the next one will come in another way, if that helps. */
-static int push_boarding_error(lua_State *L, struct process *p) {
+/* The launcher was not executed. If another way to execute it is left, Lua is asked to try again: the next launch takes it. */
+static int push_exec_error(lua_State *L, struct process *p) {
     int error = p->last.error;
-    if (ns_next_way(p->launcher, error)) return nsL_refused(L, "refused", error);
-    return nsL_refused(L, "boarding", error);
+    if (ns_next_way(p->image, error)) return nsL_refused(L, "retry", error);
+    return nsL_refused(L, "exec", error);
 }
 
 static int push_death(lua_State *L, struct process *p) {
@@ -123,14 +123,14 @@ static int push_death(lua_State *L, struct process *p) {
 /* What the launcher's last words mean. */
 static int push_answer(lua_State *L, struct process *p) {
     if (!p->heard) return push_death(L, p);
-    if (p->last.step == 0) return push_boarding_error(L, p);
+    if (p->last.step == 0) return push_exec_error(L, p);
     if (p->last.error != 0) {
         nsL_refused(L, "step", p->last.error);
         lua_pushinteger(L, p->last.step);
         return 4;
     }
     if (p->init && p->last.step != p->init) return push_death(L, p); /* the program runs, but the init is dead */
-    ns_boarded(&p->s, p->launcher);
+    ns_child_gone(&p->s, p->image);
     if (!p->init) {
         close(p->s.socket);
         p->s.socket = -1;
@@ -160,6 +160,6 @@ int nsL_play(lua_State *L) {
     return nsL_refused(L, "again", 0);
 }
 
-static const luaL_Reg functions[] = {{"launch", launch}, {"launches", launch_ways}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"launch", launch}, {"launcher_way", launcher_way}, {NULL, NULL}};
 
 void nsL_open_launch(lua_State *L) { nsL_setfuncs(L, functions); }

@@ -67,15 +67,15 @@ static struct orphans *get_orphans(lua_State *L) {
     return all;
 }
 
-/* The last object is held: only the end of the Lua state ends it, and that ends it before all that are older. LuaJIT would call
- * what is made afterwards when our code is unloaded. */
+/* The youngest object is referred to, so that only the end of the Lua state finalizes it, and before all that are older: from then
+ * on no new object is made. LuaJIT would call the __gc of such an object after our code was unloaded. */
 static int last_gc(lua_State *L) {
     lua_getfield(L, LUA_REGISTRYINDEX, LAST);
     if (lua_rawequal(L, 1, -1)) get_orphans(L)->closed = true;
     return 0;
 }
 
-/* What nobody holds: the collector's next round ends it. */
+/* Makes an object that nothing refers to: the collector's next round calls its __gc, which is how we hear of the round. */
 static int new_round(lua_State *L) {
     lua_newuserdata(L, 1);
     nsL_setclass(L, ROUND);

@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #include "../launcher/sys.h"
+#include "descendants.h"
 #include "handle.h"
 #include "io.h"
 #include "launch.h"
 #include "open.h"
 #include "orphans.h"
 #include "result.h"
-#include "tree.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -66,9 +66,9 @@ static int process_stopped(lua_State *L) {
     return 1;
 }
 
-/* Has it a tree to be ended with it? What has had no plan has started nothing; and a launcher that is stopped, while its tree
- * is looked for, must have been told to die with a host that is killed just then. */
-static bool has_tree(const struct process *p) { return p->alone && p->s.sent > 0; }
+/* Does it perhaps have descendants that do not end with it? Without a plan the launcher has started nothing; nor may it be stopped
+ * before it has asked for a signal at the host's end: if the host were killed just then, it would stay stopped for ever. */
+static bool has_descendants(const struct process *p) { return p->alone && p->s.sent > 0; }
 
 /* h:kill(signal) -> true | nil, "kill", errno */
 static int process_kill(lua_State *L) {
@@ -80,7 +80,7 @@ static int process_kill(lua_State *L) {
     return 1;
 }
 
-/* Tells an init to end all that it has: it knows the usage then, and what has left the tree. Is there one to be told? */
+/* Tells an init to end all that it has: it finds more of them than we do, and knows their usage. Is there one to be told? */
 static bool order_end(const struct process *p) {
     if (!p->init || p->s.socket < 0 || shutdown(p->s.socket, SHUT_WR) < 0) return false;
     ns_signal(p->s.pid, p->s.pidfd, SIGCONT); /* if somebody has stopped it */
@@ -102,26 +102,26 @@ static int process_left(lua_State *L) {
     return p->left ? 1 : 0;
 }
 
-/* Kills the program and its tree. The pid of one that may not be killed; or 0. */
-static pid_t kill_tree(struct process *p) {
-    pid_t refused = has_tree(p) ? ns_kill_descendants(p->s.pid, p->s.pidfd) : 0;
-    p->ending = has_tree(p);
-    return ns_signal(p->s.pid, p->s.pidfd, SIGKILL) == -EPERM ? p->s.pid : refused;
+/* Kills the program and its descendants. The pid of one that may not be killed; or 0. */
+static pid_t kill_all(struct process *p) {
+    pid_t immune = has_descendants(p) ? ns_kill_descendants(p->s.pid, p->s.pidfd) : 0;
+    p->ending = has_descendants(p);
+    return ns_signal(p->s.pid, p->s.pidfd, SIGKILL) == -EPERM ? p->s.pid : immune;
 }
 
-/* h:kill_tree() -> the pid of one that may not be killed | nothing */
-static int process_kill_tree(lua_State *L) {
+/* h:kill_all() -> the pid of one that may not be killed | nothing */
+static int process_kill_all(lua_State *L) {
     struct process *p = nsL_checkprocess(L);
     ns_reap(p);
-    pid_t refused = p->state == RUNNING ? kill_tree(p) : 0;
-    if (refused) lua_pushinteger(L, refused);
-    return refused ? 1 : 0;
+    pid_t immune = p->state == RUNNING ? kill_all(p) : 0;
+    if (immune) lua_pushinteger(L, immune);
+    return immune ? 1 : 0;
 }
 
 /* ---- the end ---- */
 
-/* For so many hundredths of a second, at the most. A killed process is gone at once, but for one that the kernel cannot interrupt,
- * or that somebody traces. */
+/* Waits for the end, for `left` hundredths of a second at the most. A killed process is gone at once, unless the kernel cannot
+ * interrupt it, or somebody traces it. */
 static void await_end(struct process *p, int left) {
     struct pollfd poll = {p->s.pidfd, POLLIN, 0};
     const struct timespec round = {0, 10000000};
@@ -135,7 +135,7 @@ static void finish(lua_State *L, struct process *p) {
     if (p->s.pidfd < 0) return;
     ns_reap(p);
     if (p->state == RUNNING && !p->detached && p->alone && order_end(p)) await_end(p, 40);
-    if (p->state == RUNNING && !p->detached && kill_tree(p) != p->s.pid) await_end(p, 60);
+    if (p->state == RUNNING && !p->detached && kill_all(p) != p->s.pid) await_end(p, 60);
     if (p->s.socket >= 0) close(p->s.socket);
     p->s.socket = -1;
     if (p->state == RUNNING)
@@ -197,7 +197,7 @@ static const luaL_Reg methods[] = {
     {"play", nsL_play},
     {"wait", process_wait},
     {"kill", process_kill},
-    {"kill_tree", process_kill_tree},
+    {"kill_all", process_kill_all},
     {"order_end", process_order_end},
     {"left", process_left},
     {"close", process_close},

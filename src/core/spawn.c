@@ -25,27 +25,27 @@
 #define CLONE_PIDFD 0x1000
 #endif
 
-static struct boarding *take_boarding(struct launcher *l) {
-    struct boarding *b = l->spare;
-    l->spare = NULL;
-    if (b) return b;
-    b = mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return b == MAP_FAILED ? NULL : b;
+static struct child *take_child(struct image *image) {
+    struct child *c = image->spare;
+    image->spare = NULL;
+    if (c) return c;
+    c = mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return c == MAP_FAILED ? NULL : c;
 }
 
-void ns_boarded(struct spawned *s, struct launcher *l) {
-    if (!s->boarding) return;
-    if (l->spare)
-        munmap(s->boarding, sizeof *s->boarding);
+void ns_child_gone(struct spawned *s, struct image *image) {
+    if (!s->child) return;
+    if (image->spare)
+        munmap(s->child, sizeof *s->child);
     else
-        l->spare = s->boarding;
-    s->boarding = NULL;
+        image->spare = s->child;
+    s->child = NULL;
 }
 
-void ns_forget_launcher(struct launcher *l) {
-    ns_drop_image(l);
-    if (l->spare) munmap(l->spare, sizeof *l->spare);
-    l->spare = NULL;
+void ns_forget_image(struct image *image) {
+    ns_drop_image(image);
+    if (image->spare) munmap(image->spare, sizeof *image->spare);
+    image->spare = NULL;
 }
 
 /* valgrind cannot follow a child that shares memory with a running parent; with CLONE_VFORK it makes a fork of it. */
@@ -54,38 +54,38 @@ static int sleep_meanwhile(void) {
     return preload && strstr(preload, "vgpreload") ? CLONE_VFORK : 0;
 }
 
-/* An executing child in our memory. */
-static long clone_shared(struct spawned *s, struct boarding *b) {
-    int flags = (int)b->clone_flags | CLONE_VM | CLONE_PIDFD | SIGCHLD | sleep_meanwhile();
-    long pid = clone(ns_child, b->stack + sizeof b->stack, flags, b, &s->pidfd);
+/* A child that shares our memory, and executes the launcher. */
+static long clone_shared(struct spawned *s, struct child *c) {
+    int flags = (int)c->clone_flags | CLONE_VM | CLONE_PIDFD | SIGCHLD | sleep_meanwhile();
+    long pid = clone(ns_child, c->stack + sizeof c->stack, flags, c, &s->pidfd);
     return pid < 0 ? -errno : pid;
 }
 
-/* Nothing is executed here that would close them. */
-static void close_unkept(const struct boarding *b) {
+/* Closes what is not inherited: in a copy of the host no exec does. */
+static void close_others(const struct child *c) {
     int first = 3;
-    for (size_t i = 0; i < b->count; i++) {
-        if (b->kept[i] < first) continue;
-        if (b->kept[i] > first) close_fds((unsigned)first, (unsigned)b->kept[i] - 1);
-        first = b->kept[i] + 1;
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->inherited[i] < first) continue;
+        if (c->inherited[i] > first) close_fds((unsigned)first, (unsigned)c->inherited[i] - 1);
+        first = c->inherited[i] + 1;
     }
     close_fds((unsigned)first, ~0u);
 }
 
 /* A child with a copy of our memory, which plays the plan itself. */
-static long clone_copy(struct spawned *s, struct boarding *b) {
-    long pid = sys(__NR_clone, b->clone_flags | CLONE_PIDFD | SIGCHLD, 0, &s->pidfd, 0, 0);
+static long clone_copy(struct spawned *s, struct child *c) {
+    long pid = sys(__NR_clone, c->clone_flags | CLONE_PIDFD | SIGCHLD, 0, &s->pidfd, 0, 0);
     if (pid == 0) {
-        close_unkept(b);
-        ns_launch(b->socket);
+        close_others(c);
+        ns_launcher(c->socket);
     }
     return pid;
 }
 
 struct between {
     struct spawned *s;
-    struct boarding *b;
-    long (*clone)(struct spawned *, struct boarding *);
+    struct child *c;
+    long (*clone)(struct spawned *, struct child *);
     long result;
 };
 
@@ -94,7 +94,7 @@ static int between(void *argument) {
     w->result = sys(SYS_setgroups, 0, NULL);
     if (!FAILED(w->result)) {
         w->s->step = "clone";
-        w->result = w->clone(w->s, w->b);
+        w->result = w->clone(w->s, w->c);
     }
     sys(__NR_exit_group, 0);
     return 0;
@@ -102,45 +102,44 @@ static int between(void *argument) {
 
 /* Where setgroups(2) is denied in the new user namespace the host's groups can be dropped only before it is made: by a process
  * between us and the child, which is still ours. It shares our memory and our descriptors, and we sleep meanwhile. */
-static long clone_without_groups(struct spawned *s, struct boarding *b,
-                                 long (*one)(struct spawned *, struct boarding *)) {
-    struct between w = {s, b, one, -ECHILD};
+static long clone_without_groups(struct spawned *s, struct child *c, long (*one)(struct spawned *, struct child *)) {
+    struct between w = {s, c, one, -ECHILD};
     s->step = "setgroups";
-    b->clone_flags |= CLONE_PARENT;
-    pid_t pid = clone(between, b->between + sizeof b->between, CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &w);
+    c->clone_flags |= CLONE_PARENT;
+    pid_t pid = clone(between, c->between + sizeof c->between, CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &w);
     if (pid < 0) return -errno;
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
     return w.result;
 }
 
-/* Each once, in rising order. */
-static bool keep(struct boarding *b, int fd) {
-    size_t i = b->count;
-    while (i > 0 && b->kept[i - 1] > fd) i--;
-    if (i > 0 && b->kept[i - 1] == fd) return true;
-    if (b->count == sizeof b->kept / sizeof b->kept[0]) return false;
-    memmove(&b->kept[i + 1], &b->kept[i], (b->count++ - i) * sizeof fd);
-    b->kept[i] = fd;
+/* Adds a descriptor to the list, which is sorted and has each once; false if there is no room. */
+static bool inherit(struct child *c, int fd) {
+    size_t i = c->count;
+    while (i > 0 && c->inherited[i - 1] > fd) i--;
+    if (i > 0 && c->inherited[i - 1] == fd) return true;
+    if (c->count == sizeof c->inherited / sizeof c->inherited[0]) return false;
+    memmove(&c->inherited[i + 1], &c->inherited[i], (c->count++ - i) * sizeof fd);
+    c->inherited[i] = fd;
     return true;
 }
 
-static long clone_any(struct spawned *s, struct launcher *l, int socket, const int *kept, size_t count, uint64_t flags,
-                      bool copy, bool drop) {
-    struct boarding *b = take_boarding(l);
-    if (!b) return -errno;
-    s->boarding = b;
-    b->socket = socket;
-    b->clone_flags = flags;
-    b->count = 0;
-    bool room = keep(b, socket);
-    for (size_t i = 0; i < count; i++) room = room && keep(b, kept[i]);
+static long clone_any(struct spawned *s, struct image *image, int socket, const int *inherited, size_t count,
+                      uint64_t flags, bool copy, bool drop) {
+    struct child *c = take_child(image);
+    if (!c) return -errno;
+    s->child = c;
+    c->socket = socket;
+    c->clone_flags = flags;
+    c->count = 0;
+    bool room = inherit(c, socket);
+    for (size_t i = 0; i < count; i++) room = room && inherit(c, inherited[i]);
     if (!room) return -EMFILE;
-    bool image = ns_have_image(l, copy);
-    if (!image && !copy) return s->step = "execveat", -errno;
-    b->launcher = l->fd;
-    long (*one)(struct spawned *, struct boarding *) = image ? clone_shared : clone_copy;
-    long pid = drop ? clone_without_groups(s, b, one) : one(s, b);
-    if (image) ns_image_used(l);
+    bool executes = ns_have_image(image, copy);
+    if (!executes && !copy) return s->step = "execveat", -errno;
+    c->launcher = image->fd;
+    long (*one)(struct spawned *, struct child *) = executes ? clone_shared : clone_copy;
+    long pid = drop ? clone_without_groups(s, c, one) : one(s, c);
+    if (executes) ns_image_used(image);
     return pid;
 }
 
@@ -153,7 +152,7 @@ int ns_send_plan(struct spawned *s, const struct plan *plan) {
     return 1;
 }
 
-/* The child that we have no hold on. Returns the error for which that is. */
+/* Ends a child for which there is no pidfd. Returns -errno: why there is none. */
 static long give_up(pid_t pid) {
     int error = errno;
     kill(pid, SIGKILL);
@@ -161,8 +160,8 @@ static long give_up(pid_t pid) {
     return -error;
 }
 
-int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const int *kept, size_t count, bool copy,
-             bool drop) {
+int ns_spawn(struct spawned *s, struct image *image, uint64_t clone_flags, const int *inherited, size_t count,
+             bool copy, bool drop) {
     int pair[2];
     uint64_t all = ~0ull, mask;
     *s = (struct spawned){.pidfd = -1, .socket = -1, .step = "socketpair"};
@@ -177,7 +176,7 @@ int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const 
         fflush(stdout);
         fflush(stderr);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof mask);
-        pid = clone_any(s, l, theirs, kept, count, clone_flags, copy, drop);
+        pid = clone_any(s, image, theirs, inherited, count, clone_flags, copy, drop);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
     }
     if (theirs >= 0) close(theirs);
@@ -185,7 +184,7 @@ int ns_spawn(struct spawned *s, struct launcher *l, uint64_t clone_flags, const 
     s->pidfd = pid > 0 ? ns_above_stdio(s->pidfd) : -1;
     if (pid > 0 && s->pidfd < 0) pid = give_up((pid_t)pid);
     if (pid > 0) return s->pid = (pid_t)pid, 0;
-    ns_boarded(s, l);
+    ns_child_gone(s, image);
     if (s->socket >= 0) close(s->socket);
     s->socket = -1;
     return s->error = (int)-pid, -1;

@@ -11,22 +11,22 @@ struct spawned {
     pid_t pid;
     int pidfd;
     int socket;
-    uint32_t sent;             /* bytes of the plan that are on their way */
-    struct boarding *boarding; /* while the child may still be in our memory */
-    const char *step;          /* on failure: what was refused */
-    int error;                 /* and the errno */
+    uint32_t sent;       /* bytes of the plan that are on their way */
+    struct child *child; /* while the child may still be in our memory */
+    const char *step;    /* on failure: what was refused */
+    int error;           /* and the errno */
 };
 
-/* Makes the new process, in which the `kept` descriptors stay open; copy: it may be a copy of us; drop: without our groups. It
- * waits for its plan. 0, or -1 with step and error. */
-int ns_spawn(struct spawned *, struct launcher *, uint64_t clone_flags, const int *kept, size_t count, bool copy,
+/* Makes the new process, which waits for its plan; the `inherited` descriptors are open in it. copy: where the launcher cannot be
+ * executed, it may be a copy of us; drop: it gives up our groups. 0, or -1 with step and error. */
+int ns_spawn(struct spawned *, struct image *, uint64_t clone_flags, const int *inherited, size_t count, bool copy,
              bool drop);
 
 /* Sends as much of the rest as the socket takes: 1 all is sent, 0 not yet, -1 nobody reads it. */
 int ns_send_plan(struct spawned *, const struct plan *);
 
-/* The child has left our memory: by exec, or because it is dead. */
-void ns_boarded(struct spawned *, struct launcher *);
-void ns_forget_launcher(struct launcher *);
+/* To be called when the child has left our memory, by exec or because it is dead: the memory that it has used is free. */
+void ns_child_gone(struct spawned *, struct image *);
+void ns_forget_image(struct image *);
 
 #endif

@@ -29,7 +29,7 @@ static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
     size_t done = diverted ? size : 0;
     if (diverted) diverted = mempcpy(diverted, s, size);
     while (done < size) {
-        ssize_t n = ns_write_quietly(fd, s + done, size - done);
+        ssize_t n = ns_write_nosignal(fd, s + done, size - done);
         if (n > 0) done += (size_t)n;
         if (n >= 0 || errno == EINTR) continue;
         if (errno != EAGAIN) break;
@@ -104,10 +104,10 @@ static FILE **push_handle(lua_State *L) {
     return f;
 }
 
-static void push_kept(lua_State *L, int file) { lua_getfenv(L, file); }
+static void push_uservalue(lua_State *L, int file) { lua_getfenv(L, file); }
 
 /* The table on top of the stack lives as long as the file below it. In Lua 5.1 it says how the file is closed, too. */
-static void set_kept(lua_State *L) {
+static void set_uservalue(lua_State *L) {
     lua_pushcfunction(L, close_file);
     lua_setfield(L, -2, "__close");
     lua_setfenv(L, -2);
@@ -149,21 +149,21 @@ static FILE **push_handle(lua_State *L) {
     return &stream->f;
 }
 
-static void push_kept(lua_State *L, int file) { lua_getuservalue(L, file); }
+static void push_uservalue(lua_State *L, int file) { lua_getuservalue(L, file); }
 
 /* The table on top of the stack lives as long as the file below it. */
-static void set_kept(lua_State *L) { lua_setuservalue(L, -2); }
+static void set_uservalue(lua_State *L) { lua_setuservalue(L, -2); }
 
 static void note_io_open(lua_State *L) { (void)L; }
 
 static FILE *handle_file(luaL_Stream *stream) { return stream->closef ? stream->f : NULL; }
 #endif
 
-enum kept { OWNER = 1, DESCRIPTOR, GUARDED };
+enum uservalue { COMPANION = 1, DESCRIPTOR, GUARDED };
 
 /* The descriptor of a file that stdio knows by its cookie alone; -1: it is none of ours. */
-static int kept_fd(lua_State *L, int file) {
-    push_kept(L, file);
+static int fd_of(lua_State *L, int file) {
+    push_uservalue(L, file);
     if (!lua_istable(L, -1)) return -1;
     lua_rawgeti(L, -1, DESCRIPTOR);
     return lua_isnumber(L, -1) ? (int)lua_tointeger(L, -1) : -1;
@@ -174,7 +174,7 @@ static int stream_fileno(lua_State *L) {
     STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
     FILE *f = handle_file(stream);
     int fd = f ? fileno(f) : -1;
-    if (f && fd < 0) fd = kept_fd(L, 1);
+    if (f && fd < 0) fd = fd_of(L, 1);
     errno = EBADF;
     return nsL_number(L, fd);
 }
@@ -229,7 +229,7 @@ static int stream_read_now(lua_State *L) {
 static int stream_write_now(lua_State *L) {
     size_t size;
     const char *bytes = luaL_checklstring(L, 2, &size);
-    ssize_t n = ns_write_quietly((int)luaL_checkinteger(L, 1), bytes, size);
+    ssize_t n = ns_write_nosignal((int)luaL_checkinteger(L, 1), bytes, size);
     if (n < 0 && errno != EAGAIN && errno != EINTR) return nsL_failed(L, errno);
     lua_pushinteger(L, n < 0 ? 0 : n);
     return 1;
@@ -277,19 +277,19 @@ static int guard_gc(lua_State *L) {
     return 0;
 }
 
-bool nsL_pushfile(lua_State *L, int fd, const char *mode, int owner) {
+bool nsL_pushfile(lua_State *L, int fd, const char *mode, int companion) {
     FILE **slot = push_handle(L);
     int file = lua_gettop(L);
     lua_createtable(L, 3, 1);
-    lua_pushvalue(L, owner);
-    lua_rawseti(L, -2, OWNER);
+    lua_pushvalue(L, companion);
+    lua_rawseti(L, -2, COMPANION);
     lua_pushinteger(L, fd);
     lua_rawseti(L, -2, DESCRIPTOR);
     if (mode[0] == 'w') {
         push_guard(L, file);
         lua_rawseti(L, -2, GUARDED);
     }
-    set_kept(L);
+    set_uservalue(L);
     if ((*slot = open_stream(fd, mode))) return true;
     lua_pop(L, 1);
     return false;

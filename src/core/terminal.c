@@ -27,7 +27,7 @@ static int terminal_give(lua_State *L) {
 
 #define TERMINAL "ns.Terminal"
 
-struct owner {
+struct foreground {
     pid_t group; /* 0: not known yet */
     struct termios modes;
 };
@@ -35,7 +35,7 @@ struct owner {
 struct terminal {
     int fd; /* our own: the caller's may be closed before it is wanted again. -1: given back */
     bool lent;
-    struct owner host, guest;
+    struct foreground host, guest;
 };
 
 static struct terminal *check(lua_State *L) { return luaL_checkudata(L, 1, TERMINAL); }
@@ -67,12 +67,12 @@ static int terminal_gc(lua_State *L) {
 /* Brings the group into the foreground and the modes back, and lets through what output was held back. At once: to wait until
  * all is written (TCSADRAIN) would be to wait for a program that writes to a stopped terminal. SIGTTOU is held back, as it would
  * stop a host that is in the background by now. */
-static void set_owner(int fd, const struct owner *owner) {
+static void set_foreground(int fd, const struct foreground *wanted) {
     uint64_t mask, ttou = 1ull << (22 - 1);
     sys(__NR_rt_sigprocmask, 0 /* SIG_BLOCK */, &ttou, &mask, sizeof mask);
-    tcsetpgrp(fd, owner->group);
+    tcsetpgrp(fd, wanted->group);
     tcflow(fd, TCOON);
-    tcsetattr(fd, TCSANOW, &owner->modes);
+    tcsetattr(fd, TCSANOW, &wanted->modes);
     sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &mask, NULL, sizeof mask);
 }
 
@@ -85,7 +85,7 @@ static void take_back(struct terminal *t) {
     if (now == getpgid(getppid()) && now != t->host.group) return;
     t->guest.group = now;
     tcgetattr(t->fd, &t->guest.modes);
-    set_owner(t->fd, &t->host);
+    set_foreground(t->fd, &t->host);
 }
 
 /* lend(terminal, pid of the program): a host whose job has come into the foreground hands it on to the program's. One in the
@@ -94,8 +94,8 @@ static int terminal_lend(lua_State *L) {
     struct terminal *t = check(L);
     if (t->fd < 0 || tcgetpgrp(t->fd) != t->host.group) return 0;
     tcgetattr(t->fd, &t->host.modes);
-    if (!t->guest.group) t->guest = (struct owner){(pid_t)luaL_checkinteger(L, 2), t->host.modes};
-    set_owner(t->fd, &t->guest);
+    if (!t->guest.group) t->guest = (struct foreground){(pid_t)luaL_checkinteger(L, 2), t->host.modes};
+    set_foreground(t->fd, &t->guest);
     t->lent = true;
     return 0;
 }

@@ -13,8 +13,8 @@
 enum { PIDS = 1 << 22, /* the kernel's PID_MAX_LIMIT */ LIST_MAX = 1 << 20, PATIENT = 20 };
 
 struct killed {
-    uint32_t count, refused; /* how many of them we may not kill */
-    uint32_t left;           /* one of these */
+    uint32_t count, immune; /* how many of them we may not kill */
+    uint32_t left;          /* one of these */
 };
 
 /* Whoever has written the list of them: the kernel says who is our child, and as long as we do not reap, its pid is nobody else's. */
@@ -23,7 +23,7 @@ static void kill_child(struct killed *k, uint32_t pid) {
     if (FAILED(sys(__NR_waitid, P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT | __WALL, 0))) return;
     k->count++;
     if (sys(__NR_kill, pid, SIGKILL) != -EPERM) return;
-    k->refused++;
+    k->immune++;
     k->left = pid;
 }
 
@@ -46,7 +46,7 @@ static struct killed kill_children(void) {
     struct killed k = {0, 0, 0};
     kill_listed(&k);
     if (k.count) return k;
-    for (uint32_t pid = 2; k.count == k.refused && pid < PIDS; pid++) kill_child(&k, pid);
+    for (uint32_t pid = 2; k.count == k.immune && pid < PIDS; pid++) kill_child(&k, pid);
     return k;
 }
 
@@ -58,7 +58,7 @@ uint32_t end_children(int signals) {
         while ((pid = sys(__NR_wait4, -1, 0, WNOHANG | __WALL, 0)) > 0 || pid == -EINTR) continue;
         if (pid == -ECHILD) return 0;
         struct killed k = kill_children();
-        if (k.count && k.count == k.refused) return k.left;
+        if (k.count && k.count == k.immune) return k.left;
         sys(__NR_ppoll, &poll, 1, pause, 0, 8);
         sys(__NR_read, signals, infos, sizeof infos);
     }

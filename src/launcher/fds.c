@@ -40,11 +40,11 @@ long close_fds(unsigned first, unsigned last) {
     return FAILED(end) ? end : 0;
 }
 
-/* fd, to: the first and the last (-1: all above) of those to be closed. The socket is not among them: exec closes it. What the
- * player held is closed with all others, or a descriptor of the program's has taken its number. */
+/* fd, to: the first and the last (-1: all above) of those to be closed. The socket stays open until exec, which closes
+ * it. The player forgets its own descriptors: they are closed with the others, or a descriptor of the program's has the number. */
 long op_close(struct player *p, const struct step *s) {
     unsigned first = (unsigned)s->fd, last = (unsigned)s->to, socket = (unsigned)p->socket;
-    p->root = -1, p->held = AT_FDCWD, p->pinned = 0;
+    p->root = -1, p->source_dir = AT_FDCWD, p->pinned = 0;
     long r = sys(__NR_fcntl, p->socket, F_SETFD, FD_CLOEXEC);
     if (FAILED(r) || socket < first || socket > last) return FAILED(r) ? r : close_fds(first, last);
     r = socket > first ? close_fds(first, socket - 1) : 0;

@@ -73,7 +73,7 @@ static long cover_from_tmpfs(struct player *p, const char *path, const struct st
 
 /* Any name may be taken in the new root: by an entry of a hostile root directory, too. A file without one cannot be mounted. */
 long cover_file(struct player *p, const char *path, const struct step *s, long mode) {
-    long r = check_own(p, root_of(p));
+    long r = check_ours(p, root_of(p));
     if (!FAILED(r)) r = cover_from_root(p, path, s, mode);
     return r == -EROFS || r == -EEXIST ? cover_from_tmpfs(p, path, s, mode) : r;
 }

@@ -3,9 +3,9 @@
  * Without such a namespace it is a subreaper, to which all that the program has started comes in the end, and ends it itself.
  *
  * What it tells the host: {step, 0} with the number of this step when the program runs, and at its end {INIT_STATUS, status}
- * with the status of wait4(2), then {INIT_MAXRSS, KiB}. It keeps nothing but the socket and the descriptor that its signals come
- * from; and it may be looked into by a program that has the right to, from whose first instruction on there must be nothing in
- * it that the program does not have. */
+ * with the status of wait4(2), then {INIT_MAXRSS, KiB}. It has nothing open but the socket and the descriptor that its signals
+ * come from. A program with the right to may read its memory: so before the first instruction of the program all is wiped that
+ * the program does not have itself. */
 #include <asm/ioctls.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -24,7 +24,7 @@
 #include "ops.h"
 #include "sys.h"
 
-enum { TURN = 32 }; /* of what there may be more and more, so many are dealt with at once */
+enum { TURN = 32 }; /* signals or ended children that are dealt with at once: more may come all the time */
 
 /* getrusage(2)'s struct rusage; its header in the kernel does not go together with that of the C library. */
 struct usage {

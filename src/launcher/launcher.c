@@ -80,7 +80,7 @@ static void reset_signals(void) {
     for (int signal = 1; signal <= 64; signal++) sys(__NR_rt_sigaction, signal, &standard, 0, 8);
 }
 
-_Noreturn void ns_launch(int socket) {
+_Noreturn void ns_launcher(int socket) {
     struct player p;
     start_player(&p, socket, read_plan(socket));
     reset_signals();

@@ -2,6 +2,6 @@
 #define NS_LAUNCHER_H
 
 /* The whole life of the new process: reads the plan from the socket and plays it; ends in exec or exit. */
-_Noreturn void ns_launch(int socket);
+_Noreturn void ns_launcher(int socket);
 
 #endif

@@ -19,8 +19,9 @@ static long closed(long fd, long r) {
     return r;
 }
 
-/* A step may ignore that what it is about is missing; not that something else is missing on the way. */
-static long in_earnest(long r) { return r == -ENOENT ? -ESTALE : r; }
+/* A step may ignore ENOENT: then its source is missing. What is missing later, on the way to its place, must not be ignored, and
+ * is given as another error. */
+static long not_ignored(long r) { return r == -ENOENT ? -ESTALE : r; }
 
 /* A tmpfs that will be the root: mounted over the old one, which stays in reach by absolute paths until `pivot`. A bind of
  * the old "/" shall not have it on top: so it cannot be bound itself. options, flags: MOUNT_ATTR_* */
@@ -28,7 +29,7 @@ long op_newroot(struct player *p, const struct step *s) {
     long fd = old_fs("tmpfs", plan_list(p, s->options), s->flags);
     if (FAILED(fd)) return fd;
     p->root = (int)fd;
-    long r = own(p, fd);
+    long r = note_ours(p, fd);
     return FAILED(r) ? r : set_propagation(fd, MS_UNBINDABLE, 0);
 }
 
@@ -36,8 +37,8 @@ long op_newroot(struct player *p, const struct step *s) {
 long op_hold(struct player *p, const struct step *s) {
     long fd = sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (FAILED(fd)) return fd;
-    if (p->held != AT_FDCWD) sys(__NR_close, p->held);
-    p->held = (int)fd;
+    if (p->source_dir != AT_FDCWD) sys(__NR_close, p->source_dir);
+    p->source_dir = (int)fd;
     return 0;
 }
 
@@ -45,7 +46,7 @@ long op_hold(struct player *p, const struct step *s) {
 long op_fs(struct player *p, const struct step *s) {
     long fd = new_fs(plan_string(p, s->type), plan_list(p, s->options), s->flags);
     if (FAILED(fd)) return fd;
-    long r = s->how & STEP_OURS ? own(p, fd) : 0;
+    long r = s->how & STEP_OURS ? note_ours(p, fd) : 0;
     return closed(fd, FAILED(r) ? r : attach(p, fd, plan_string(p, s->path)));
 }
 
@@ -54,8 +55,8 @@ static long open_source(struct player *p, const struct step *s) {
     struct open_how how = {O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS};
     if (s->how & STEP_LOOKED_UP) return s->ignore && is_same(s->fd, p->socket) ? -ENOENT : s->fd;
     if (s->how & STEP_BENEATH_ROOT) return open_place(p, source, 0);
-    if (!(s->how & STEP_NO_LINK)) return sys(__NR_openat, p->held, source, O_PATH | O_CLOEXEC);
-    return sys(__NR_openat2, p->held, source, &how, sizeof how);
+    if (!(s->how & STEP_NO_LINK)) return sys(__NR_openat, p->source_dir, source, O_PATH | O_CLOEXEC);
+    return sys(__NR_openat2, p->source_dir, source, &how, sizeof how);
 }
 
 /* A part of the host's tree on path: that of `fd`, detached, or of source. flags: MOUNT_ATTR_* for all mounts in it; how:
@@ -71,7 +72,7 @@ long op_tree(struct player *p, const struct step *s) {
     if (FAILED(from)) return from;
     if (s->how & STEP_SAME_FILE && !is_same(from, s->fd)) return closed(from, -ESTALE);
     long tree = closed(from, clone_tree(from, s->flags));
-    return FAILED(tree) ? in_earnest(tree) : closed(tree, in_earnest(put(p, tree, path)));
+    return FAILED(tree) ? not_ignored(tree) : closed(tree, not_ignored(put(p, tree, path)));
 }
 
 /* path: hidden, under an empty directory or file that nobody can write */
@@ -82,10 +83,10 @@ long op_mask(struct player *p, const struct step *s) {
     if (FAILED(fd)) return fd;
     long r = closed(fd, look(fd, &status));
     if (FAILED(r)) return r;
-    if (!is_directory(&status)) return in_earnest(cover_file(p, path, s, 0444));
+    if (!is_directory(&status)) return not_ignored(cover_file(p, path, s, 0444));
     char mode[] = "mode=555", size[] = "nr_inodes=1", *options[] = {mode, size, 0};
     fd = new_fs("tmpfs", options, s->flags);
-    return FAILED(fd) ? fd : closed(fd, in_earnest(attach(p, fd, path)));
+    return FAILED(fd) ? fd : closed(fd, not_ignored(attach(p, fd, path)));
 }
 
 /* path: the mount there gets the attributes flags, and loses those of clear. how: RECURSIVE */

@@ -46,7 +46,7 @@ static long open_directory(long at, const char *path) {
     return sys(__NR_openat, at, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-static long keep(struct layer *list, int *count, int most, const char *key, long fd) {
+static long add_layer(struct layer *list, int *count, int most, const char *key, long fd) {
     char name[32];
     if (FAILED(fd)) return fd;
     if (*count == most) return sys(__NR_close, fd), -E2BIG;
@@ -56,10 +56,10 @@ static long keep(struct layer *list, int *count, int most, const char *key, long
     return 0;
 }
 
-static long keep_lower(struct layers *l, long fd) { return keep(l->lower, &l->lowers, LOWERS_MAX, LOWER, fd); }
+static long add_lower(struct layers *l, long fd) { return add_layer(l->lower, &l->lowers, LOWERS_MAX, LOWER, fd); }
 
-static long keep_other(struct layers *l, const char *key, long fd) {
-    return keep(l->other, &l->others, OTHERS_MAX, key, fd);
+static long add_other(struct layers *l, const char *key, long fd) {
+    return add_layer(l->other, &l->others, OTHERS_MAX, key, fd);
 }
 
 /* ---- the directories of the step ---- */
@@ -67,9 +67,9 @@ static long keep_other(struct layers *l, const char *key, long fd) {
 static long open_layer(struct layers *l, char *option) {
     static const char *const keys[] = {"upperdir=", "workdir="};
     const char *path = value_of(option, "lowerdir=");
-    if (path) return keep_lower(l, open_directory(AT_FDCWD, path));
+    if (path) return add_lower(l, open_directory(AT_FDCWD, path));
     for (int i = 0; i < 2; i++)
-        if ((path = value_of(option, keys[i]))) return keep_other(l, keys[i], open_directory(AT_FDCWD, path));
+        if ((path = value_of(option, keys[i]))) return add_other(l, keys[i], open_directory(AT_FDCWD, path));
     if (l->plain == PLAIN_MAX) return -E2BIG;
     l->options[l->plain++] = option;
     return 0;
@@ -100,9 +100,9 @@ static long make_scratch(struct player *p, const struct step *s, struct layers *
     if (FAILED(scratch)) return scratch;
     long r = attach(p, scratch, plan_string(p, s->path));
     for (int i = 0; i < 3 && !FAILED(r); i++) r = sys(__NR_mkdirat, scratch, names[i], 0755);
-    if (!FAILED(r)) r = keep_other(l, "upperdir=", sys(__NR_openat, scratch, "u", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!FAILED(r)) r = keep_other(l, "workdir=", open_directory(scratch, "w"));
-    if (!FAILED(r) && s->fd > 0) r = keep_lower(l, put_lower(s, scratch));
+    if (!FAILED(r)) r = add_other(l, "upperdir=", sys(__NR_openat, scratch, "u", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!FAILED(r)) r = add_other(l, "workdir=", open_directory(scratch, "w"));
+    if (!FAILED(r) && s->fd > 0) r = add_lower(l, put_lower(s, scratch));
     sys(__NR_close, scratch);
     return FAILED(r) || !l->lowers ? r : copy_attributes(l->lower[0].fd, l->other[0].fd, s->how & STEP_USERXATTR);
 }
@@ -163,7 +163,7 @@ long op_overlay(struct player *p, const struct step *s) {
     close_all(l.lower, l.lowers);
     close_all(l.other, l.others);
     if (FAILED(fs)) return fs;
-    if (!FAILED(r) && s->how & STEP_THROW_AWAY) r = own(p, fs);
+    if (!FAILED(r) && s->how & STEP_THROW_AWAY) r = note_ours(p, fs);
     if (!FAILED(r)) r = attach(p, fs, plan_string(p, s->path));
     sys(__NR_close, fs);
     return r;

@@ -80,7 +80,7 @@ static const struct pin *pin_above(const struct player *p, const char *path, int
 
 /* Is the way to a place fixed? To be asked before something is mounted there: that would be no part of our root. */
 int is_fixed(struct player *p, const char *path) {
-    if (FAILED(check_own(p, root_of(p)))) return 0;
+    if (FAILED(check_ours(p, root_of(p)))) return 0;
     long fd = resolve(p->root, path, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
     return !FAILED(fd) && !FAILED(sys(__NR_close, fd));
 }
@@ -123,24 +123,24 @@ long open_place(struct player *p, const char *path, uint64_t flags) {
 
 /* ---- file systems of our making ---- */
 
-long own(struct player *p, long fd) {
+long note_ours(struct player *p, long fd) {
     struct statx s;
     long r = look(fd, &s);
-    if (!FAILED(r)) p->own[p->owned++] = device(&s);
+    if (!FAILED(r)) p->devices[p->device_count++] = device(&s);
     return r;
 }
 
-long check_own(const struct player *p, long fd) {
+long check_ours(const struct player *p, long fd) {
     struct statx s;
     long r = FAILED(fd) ? fd : look(fd, &s);
     if (FAILED(r)) return r;
-    for (int i = 0; i < p->owned; i++)
-        if (p->own[i] == device(&s)) return 0;
+    for (int i = 0; i < p->device_count; i++)
+        if (p->devices[i] == device(&s)) return 0;
     return -EROFS;
 }
 
 static long make(struct player *p, long parent, const char *name, enum what what, long mode) {
-    long r = check_own(p, parent);
+    long r = check_ours(p, parent);
     if (FAILED(r)) return r;
     if (what == A_DIRECTORY) return sys(__NR_mkdirat, parent, name, mode);
     long fd = sys(__NR_openat, parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode);
@@ -238,7 +238,7 @@ long parent_of(struct player *p, const char *path, char *above, char **name) {
     copy_path(above, path);
     *name = split(above);
     long fd = above[0] ? place(p, above, A_DIRECTORY, 0755) : open_place(p, "/", O_DIRECTORY);
-    long r = check_own(p, fd);
+    long r = check_ours(p, fd);
     if (!FAILED(r)) return fd;
     if (!FAILED(fd)) sys(__NR_close, fd);
     return r;

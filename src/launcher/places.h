@@ -20,9 +20,9 @@ long parent_of(struct player *, const char *path, char *above, char **name);
 long follow(struct player *, char *way, char *end);
 void copy_path(char *to, const char *path);
 
-/* File systems of our making. check_own: -EROFS for another one; a descriptor that is an error stays that error. */
-long own(struct player *, long fd);
-long check_own(const struct player *, long fd);
+/* File systems of our making. check_ours: -EROFS for another one; a descriptor that is an error stays that error. */
+long note_ours(struct player *, long fd);
+long check_ours(const struct player *, long fd);
 
 /* Mounts that later places are looked up beneath (places.c): is the way to one fixed; notes one; gives back their descriptors. */
 int is_fixed(struct player *, const char *path);

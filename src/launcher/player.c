@@ -9,15 +9,20 @@ static long end_of(const struct plan *plan) { return ((long)plan->size + 7) & ~7
 
 long player_size(const struct plan *plan) {
     const struct player *p = 0;
-    long own = OWNED_PER_STEP * sizeof *p->own, pins = PINS_PER_STEP * sizeof *p->pins;
-    return end_of(plan) + (long)plan->count * (own + pins);
+    long devices = DEVICES_PER_STEP * sizeof *p->devices, pins = PINS_PER_STEP * sizeof *p->pins;
+    return end_of(plan) + (long)plan->count * (devices + pins);
 }
 
 void start_player(struct player *p, int socket, struct plan *plan) {
-    uint64_t *own = (uint64_t *)((char *)plan + end_of(plan));
-    struct pin *pins = (struct pin *)(own + plan->count * OWNED_PER_STEP);
-    *p = (struct player){
-        .plan = plan, .socket = socket, .root = -1, .held = AT_FDCWD, .signals = -1, .own = own, .pins = pins};
+    uint64_t *devices = (uint64_t *)((char *)plan + end_of(plan));
+    struct pin *pins = (struct pin *)(devices + plan->count * DEVICES_PER_STEP);
+    *p = (struct player){.plan = plan,
+                         .socket = socket,
+                         .root = -1,
+                         .source_dir = AT_FDCWD,
+                         .signals = -1,
+                         .devices = devices,
+                         .pins = pins};
     p->mapped = player_size(plan);
     p->umask = sys(__NR_umask, 0);
 }

@@ -7,7 +7,7 @@
 #include "../plan.h"
 
 /* The most that one step adds to the tables of the player. */
-enum { OWNED_PER_STEP = 2, PINS_PER_STEP = 4 };
+enum { DEVICES_PER_STEP = 2, PINS_PER_STEP = 4 };
 
 /* A directory that this plan has mounted (places.c): the path that it was given, and a descriptor for it; -1 if the way there is
  * fixed. */
@@ -20,11 +20,12 @@ struct player {
     struct plan *plan;
     int socket;        /* to the host: the plan came from it, records go into it */
     int root;          /* the root that places are looked up beneath; -1: the one we have */
-    int held;          /* the directory that relative sources are looked up from */
+    int source_dir;    /* the directory that relative sources are looked up from */
     int signals;       /* what an init reads its signals from */
     long umask;        /* the host's */
-    int owned, pinned; /* file systems that this plan has made, and may make places in; mounts to be found again */
-    uint64_t *own;     /* their devices */
+    int device_count;  /* file systems that this plan has made: later steps may make what is missing in them */
+    uint64_t *devices; /* by the numbers of their devices */
+    int pinned;        /* mounts that later places are looked up beneath: places.c */
     struct pin *pins;
     long mapped; /* bytes of the plan and of both tables, which lie behind it */
 };

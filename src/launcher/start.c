@@ -39,5 +39,5 @@ __attribute__((used)) void start(long *stack) {
         socket = socket * 10 + (*digits - '0');
         *digits = 0; /* /proc/PID/cmdline tells nothing of the host */
     }
-    ns_launch(socket);
+    ns_launcher(socket);
 }

@@ -79,7 +79,7 @@ end
 local function kill_now(self)
   local e = self.stopping
   e.deadline, e.next = core.clock() + KILL_GRACE, give_up
-  e.refused = self.handle:kill_tree()
+  e.refused = self.handle:kill_all()
   kill_tree(self)
   if e.refused == self.pid then give_up(self) end
 end
@@ -104,7 +104,7 @@ function lifecycle.terminate(self, grace)
   -- It is stopped, as then it starts nothing more that would not be found. One that is not ours any more has no tree: its
   -- pid may be another's.
   local stopped, done, tree = self.alone and self.handle:kill(signals.number("STOP")), true, nil
-  if stopped then done, tree = pcall(core.tree, self.handle) end
+  if stopped then done, tree = pcall(core.descendants, self.handle) end
   if done then self.stopping.tree = tree end
   self.handle:kill(signals.number("TERM"))
   self.handle:kill(signals.number("CONT"))

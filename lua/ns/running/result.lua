@@ -32,9 +32,4 @@ function result.new(ok, how, code, fields)
   return setmetatable(fields, Result)
 end
 
---- Is it a result?
-function result.is(value)
-  return getmetatable(value) == Result
-end
-
 return result

@@ -31,7 +31,7 @@ end
 -- descriptor) for one that the launcher takes by its path.
 local function open_tree(step, start)
   local m, found = step.mount, start.found
-  local fd, _, errno = start.bag:tree(step.path, step.propagation, step.nofollow)
+  local fd, _, errno = start.bag:open_tree(step.path, step.propagation, step.nofollow)
   if fd then
     local refused, why = nil, nil
     if m.type == "overlay" then refused, why = uncovers(m, found) end

@@ -47,8 +47,8 @@ local function play(handle, bytes, steps, deadline, init)
     local ok, what, errno, more = handle:play(bytes, deadline and math.max(0, deadline - core.clock()) or -1, init)
     if ok then return true end
     if what == "step" then return errors.refused(steps[more], errno, steps) end
-    if what == "refused" then return nil, "refused" end
-    if what == "boarding" then return errors.refused({ op = "execveat" }, errno) end
+    if what == "retry" then return nil, "retry" end
+    if what == "exec" then return errors.refused({ op = "execveat" }, errno) end
     if what == "plan" then return errors.refused({ op = "launch" }, errno) end
     if what == "died" then return errors.died(more, errno, steps) end
     if what == "timeout" then return errors.timeout(steps[more]) end
@@ -130,7 +130,7 @@ local function begin(start, host)
     start.terminal, start.found.background = terminal, terminal and not foreground
   end
   local ok, message, code, more = launch(start, steps)
-  while message == "refused" do -- this machine does not execute the launcher in that way: the core knows another one
+  while message == "retry" do -- this machine does not execute the launcher in that way: the core knows another one
     start.handle:close()
     start.handle = nil
     ok, message, code, more = launch(start, steps)
@@ -153,7 +153,7 @@ function spawn.start(spec, host, kept)
   start.bag:close()
   if start.holder then start.holder:close() end
   if not (ok and p) and start.handle then
-    start.handle:kill_tree()
+    start.handle:kill_all()
     start.handle:close()
     if start.terminal then core.restore_terminal(start.terminal) end
   end

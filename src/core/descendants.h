@@ -1,5 +1,5 @@
-#ifndef NS_TREE_H
-#define NS_TREE_H
+#ifndef NS_DESCENDANTS_H
+#define NS_DESCENDANTS_H
 
 #include <sys/types.h>
 
