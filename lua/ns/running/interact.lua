@@ -74,7 +74,8 @@ local function relay(self, session, terminal)
     signal = signal and next_signal(self, session)
     if signal then return signal end
     transfer(session, terminal, keys, shown)
-    if linger and not shown and session.shown == "" then return end
+    local is_over = session.output_ended or linger and not shown and core.clock() >= linger
+    if linger and is_over and session.shown == "" then return end
     if ended then linger = core.clock() + LINGER end
     if not linger then lifecycle.poll(self) end
     if lifecycle.failure(self) then return end
