@@ -115,7 +115,8 @@ local function refusal(point, o, error)
   if not step then return "no such step" end
   if helper and (o.errno == error or is_mute(point)) then return nil, "named" end
   if o.errno ~= error and not is_said_otherwise(point, o, error) then return "another errno" end
-  if detail.step ~= step.op or not starts_with(o.message, errors.describe(step) .. ": ") then return "another step" end
+  local told = step.of or step -- a lookup is told as the mount that it is for
+  if detail.step ~= told.op or not starts_with(o.message, errors.describe(told) .. ": ") then return "another step" end
   return nil, "named"
 end
 
