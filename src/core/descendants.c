@@ -41,13 +41,14 @@ struct descendants {
     long waited;    /* for such stops, nanoseconds */
 };
 
-/* If errno says that there are too many descriptors, closes all pidfds: true if there were any, so that it is worth another try. */
+/* If errno says that there are too many descriptors, closes the pidfds of those that are known by their birth, too: true if there
+ * were any, so that it is worth another try. */
 static bool give_back(struct descendants *all) {
     bool any = false;
     if (errno != EMFILE && errno != ENFILE) return false;
     for (size_t i = 0; i < all->count; i++) {
         struct member *m = &all->members[i];
-        if (m->pidfd < 0) continue;
+        if (m->pidfd < 0 || m->born == 0) continue;
         close(m->pidfd);
         m->pidfd = -1;
         any = true;
@@ -186,12 +187,19 @@ static void await_stop(struct descendants *all, pid_t pid) {
 
 static void add_children_of_thread(struct descendants *all, pid_t pid, const char *thread) {
     char path[64];
-    int child;
+    int some[64];
+    size_t count;
+    long at = 0;
     snprintf(path, sizeof path, "/proc/%d/task/%.20s/children", (int)pid, thread);
-    FILE *f = open_text(all, path);
-    if (!f) return;
-    while (fscanf(f, "%d", &child) == 1) add(all, child);
-    fclose(f);
+    do { /* the file is closed while each is looked at: where descriptors are few, that takes one */
+        FILE *f = open_text(all, path);
+        if (!f) return;
+        if (fseek(f, at, SEEK_SET) < 0) at = 0;
+        for (count = 0; count < sizeof some / sizeof some[0] && fscanf(f, "%d", &some[count]) == 1;) count++;
+        at = ftell(f);
+        fclose(f);
+        for (size_t i = 0; i < count; i++) add(all, some[i]);
+    } while (count == sizeof some / sizeof some[0]);
 }
 
 /* stops: it was told to stop, and does */
