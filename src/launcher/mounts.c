@@ -50,10 +50,16 @@ long op_fs(struct player *p, const struct step *s) {
     return closed(fd, FAILED(r) ? r : attach(p, fd, plan_string(p, s->path)));
 }
 
+/* Our socket has the number of what is missing, and may be (op_lookup). */
+static long looked_up(struct player *p, const struct step *s) {
+    long is_missing = s->ignore ? compare(s->fd, p->socket) : 0;
+    return FAILED(is_missing) ? not_ignored(is_missing) : is_missing ? -ENOENT : s->fd;
+}
+
 static long open_source(struct player *p, const struct step *s) {
     const char *source = plan_string(p, s->source);
     struct open_how how = {O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS};
-    if (s->how & STEP_LOOKED_UP) return s->ignore && is_same(s->fd, p->socket) ? -ENOENT : s->fd;
+    if (s->how & STEP_LOOKED_UP) return looked_up(p, s);
     if (s->how & STEP_BENEATH_ROOT) return open_place(p, source, 0);
     if (!(s->how & STEP_NO_LINK)) return sys(__NR_openat, p->source_dir, source, O_PATH | O_CLOEXEC);
     return sys(__NR_openat2, p->source_dir, source, &how, sizeof how);

@@ -158,7 +158,8 @@ static long dup_to(struct player *p, int fd, int to, uint64_t flags) {
 /* fd becomes to. flags: O_CLOEXEC for a stop on the way */
 static long op_dup(struct player *p, const struct step *s) { return dup_to(p, s->fd, s->to, s->flags); }
 
-/* path: found now, and the descriptor `to` for a later step, which has another root by then. how: ONE_MOUNT. Where it may be missing, and is, our socket has that number: free, it would be something else's soon. */
+/* path: found now, and the descriptor `to` for a later step, which has another root by then. how: ONE_MOUNT. Where it may be
+ * missing, and is, our socket has that number: free, it would be something else's soon. */
 static long op_lookup(struct player *p, const struct step *s) {
     long fd = sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_PATH | O_CLOEXEC);
     if (FAILED(fd) && s->ignore && fd == -(long)s->ignore) return dup_to(p, p->socket, s->to, O_CLOEXEC);

@@ -39,10 +39,14 @@ long look(long fd, struct statx *s) { return sys(__NR_statx, fd, "", AT_EMPTY_PA
 
 static uint64_t device(const struct statx *s) { return (uint64_t)s->stx_dev_major << 32 | s->stx_dev_minor; }
 
-int is_same(long a, long b) {
+long compare(long a, long b) {
     struct statx s, t;
-    return !FAILED(look(a, &s)) && !FAILED(look(b, &t)) && device(&s) == device(&t) && s.stx_ino == t.stx_ino;
+    long r = look(a, &s);
+    if (!FAILED(r)) r = look(b, &t);
+    return FAILED(r) ? r : device(&s) == device(&t) && s.stx_ino == t.stx_ino;
 }
+
+int is_same(long a, long b) { return compare(a, b) == 1; }
 
 long root_of(struct player *p) {
     if (p->root < 0) p->root = (int)sys(__NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -32,5 +32,7 @@ void unpin(struct player *);
 long look(long fd, struct statx *);
 int is_directory(const struct statx *);
 int is_same(long a, long b);
+/* The same, where it must be known: 1, 0, or -errno. */
+long compare(long a, long b);
 
 #endif
