@@ -47,7 +47,7 @@ static long cover(struct player *p, long directory, const char *path, const stru
     long tree = clone_tree(from, s->flags);
     sys(__NR_close, from);
     if (FAILED(tree)) return tree;
-    long r = attach(p, tree, path);
+    long r = attach_file(p, tree, path);
     sys(__NR_close, tree);
     return r;
 }
@@ -67,6 +67,7 @@ static long cover_from_tmpfs(struct player *p, const char *path, const struct st
     long directory = old_fs("tmpfs", 0, MS_NOSUID | MS_NODEV);
     if (FAILED(directory)) return directory;
     long r = cover(p, directory, path, s, mode);
+    if (!FAILED(r)) r = sys(__NR_unlinkat, directory, ".ns", 0);
     sys(__NR_close, directory);
     return FAILED(r) ? r : old_close();
 }

@@ -247,7 +247,6 @@ const struct op ns_ops[] = {
     {"controlling", op_controlling},
     {"loopback", op_loopback},
     {"dup", op_dup},
-    {"lookup", op_lookup},
     {"close", op_close},
     {"newroot", op_newroot},
     {"hold", op_hold},
@@ -277,5 +276,6 @@ const struct op ns_ops[] = {
     {"signalfd", op_signalfd},
     {"init", op_init},
     {"exec", op_exec},
+    {"lookup", op_lookup},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

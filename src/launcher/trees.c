@@ -82,6 +82,8 @@ static long attach_as(struct player *p, long tree, const char *path, enum what w
     return FAILED(r) || what != A_DIRECTORY ? r : pin(p, path, tree, fixed);
 }
 
+long attach_file(struct player *p, long tree, const char *path) { return attach_as(p, tree, path, A_FILE); }
+
 long attach(struct player *p, long tree, const char *path) {
     struct statx s;
     long r = look(tree, &s);

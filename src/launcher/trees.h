@@ -14,6 +14,8 @@ long set_propagation(long tree, uint64_t kind, int recursive);
 /* Puts it on a directory or a file, or on its place; its descriptor stays with the caller. */
 long move_tree(long tree, long to);
 long attach(struct player *, long tree, const char *path);
+/* The same for what is a file. Its path need not outlive the call, as that of a directory: that is pinned. */
+long attach_file(struct player *, long tree, const char *path);
 /* a FUSE mount may let nobody inside look at it: it is a directory then */
 long attach_part(struct player *, long tree, const char *path);
 

@@ -79,7 +79,8 @@ local function no_caps(step, steps)
   if in_user(steps) then return nil end
   local host, missing = core.ids(), {}
   for name, number in pairs(core.constants.cap) do
-    if math.floor(step.flags / 2 ^ number) % 2 == 1 and not ids.has(host, name) then missing[#missing + 1] = name:lower() end
+    local is_asked = math.floor((step.flags or 0) / 2 ^ number) % 2 == 1
+    if is_asked and not ids.has(host, name) then missing[#missing + 1] = name:lower() end
   end
   table.sort(missing)
   if #missing == 0 then return "this host has a securebit against it, as no_cap_ambient_raise: add 'user' to the flags" end
