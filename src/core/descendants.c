@@ -185,21 +185,30 @@ static void await_stop(struct descendants *all, pid_t pid) {
     }
 }
 
+enum { SOME = 64 };
+
+/* Some of the pids in a list of children, from *at on; how many. */
+static size_t read_pids(FILE *f, long *at, int *pids) {
+    size_t n = 0;
+    if (fseek(f, *at, SEEK_SET) == 0)
+        while (n < SOME && fscanf(f, "%d", &pids[n]) == 1) n++;
+    *at = ftell(f);
+    return n;
+}
+
+/* The list is closed while its processes are looked at: where descriptors are few, that takes one. */
 static void add_children_of_thread(struct descendants *all, pid_t pid, const char *thread) {
     char path[64];
-    int some[64];
-    size_t count;
-    long at = 0;
+    int pids[SOME];
+    size_t count = SOME;
     snprintf(path, sizeof path, "/proc/%d/task/%.20s/children", (int)pid, thread);
-    do { /* the file is closed while each is looked at: where descriptors are few, that takes one */
+    for (long at = 0; count == SOME;) {
         FILE *f = open_text(all, path);
         if (!f) return;
-        if (fseek(f, at, SEEK_SET) < 0) at = 0;
-        for (count = 0; count < sizeof some / sizeof some[0] && fscanf(f, "%d", &some[count]) == 1;) count++;
-        at = ftell(f);
+        count = read_pids(f, &at, pids);
         fclose(f);
-        for (size_t i = 0; i < count; i++) add(all, some[i]);
-    } while (count == sizeof some / sizeof some[0]);
+        for (size_t i = 0; i < count; i++) add(all, pids[i]);
+    }
 }
 
 /* stops: it was told to stop, and does */

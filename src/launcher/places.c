@@ -42,8 +42,10 @@ static uint64_t device(const struct statx *s) { return (uint64_t)s->stx_dev_majo
 long compare(long a, long b) {
     struct statx s, t;
     long r = look(a, &s);
-    if (!FAILED(r)) r = look(b, &t);
-    return FAILED(r) ? r : device(&s) == device(&t) && s.stx_ino == t.stx_ino;
+    if (FAILED(r)) return r;
+    r = look(b, &t);
+    if (FAILED(r)) return r;
+    return device(&s) == device(&t) && s.stx_ino == t.stx_ino;
 }
 
 int is_same(long a, long b) { return compare(a, b) == 1; }
