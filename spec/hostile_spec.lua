@@ -208,7 +208,7 @@ describe("finalizers that run during a start", function()
       repeat until pcall(collectgarbage) and pcall(collectgarbage)
       local left = descriptors() - before
       local children = io.open(("/proc/self/task/%%d/children"):format(core.ids().pid)):read("*a")
-      print(count >= 1000, left, children == "")
+      print(count >= 300, left, children == "")
     ]]):format(finalizer, round))
   end
 
