@@ -32,8 +32,9 @@ local NEVER = { exit_group = true, getpid = true, umask = true, rt_sigaction = t
 
 --- What a call can say, where that is less than everything; and what it cannot.
 local ONLY = { realloc = { ENOMEM = true }, recv = { EINTR = true }, wait4 = { EINTR = true },
-  ppoll = { EINTR = true } }
-local NOT = { unlinkat = { ENOENT = true }, readlinkat = { EINVAL = true }, statx = { EROFS = true } }
+  ppoll = { EINTR = true }, pidfd_send_signal = { EPERM = true, ENOSYS = true } }
+local NOT = { unlinkat = { ENOENT = true }, readlinkat = { EINVAL = true }, statx = { EROFS = true },
+  mount_setattr = { EROFS = true } }
 
 --- The names of the errnos that are plausible at a point: none for a call that cannot fail.
 function rules.plausible(point)

@@ -149,7 +149,7 @@ describe("the example", function()
       { "id -un\n", "[\r\n]root\r\n" },
       SLEEP,
       { "\26", "Stopped +sh %-c" },
-      { "kill -9 %1; wait; echo go''ne\n", "[\r\n]gone\r\n" },
+      { "kill -9 %1; while kill -0 %1 2>&-; do sleep 0.1; done; echo go''ne\n", "[\r\n]gone\r\n" },
       { "touch /usr/x; touch /y && ls /y\n", "[\r\n]/y\r\n" },
       { "exit 7\n", "after 7\r\n" },
     })
@@ -184,7 +184,7 @@ describe("the example", function()
       { "echo rc $?\n", "[\r\n]rc 130\r\n" },
       SLEEP,
       { "\26", "Stopped +sh %-c" },
-      { "kill -9 %1; wait; echo go''ne\n", "[\r\n]gone\r\n" },
+      { "kill -9 %1; while kill -0 %1 2>&-; do sleep 0.1; done; echo go''ne\n", "[\r\n]gone\r\n" },
       { "exit 7\n", "after 7\r\n" },
       { "stty -a\n", "[^-]isig icanon" },
     })

@@ -130,7 +130,7 @@ describe("a terminal of its own", function()
       ns.run { "sleep", "0.3" }
       p.pty:write("\26")
       expect("Stopped")
-      p.pty:write("jobs; kill -9 %1; wait; fg; exit 7\n")
+      p.pty:write("jobs; kill -9 %1; while kill -0 %1 2>&-; do sleep 0.1; done; fg; exit 7\n")
       expect("Stopped +sleep 60")
       assert.same({ nil, "exit", 7 }, { p:wait() })
       p:close()

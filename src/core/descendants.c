@@ -76,7 +76,9 @@ static struct numbers read_numbers(struct descendants *all, const char *path) {
     int first, second;
     FILE *f = open_text(all, path);
     if (!f) return n.error = errno, n;
-    bool known = fstatfs(fileno(f), &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC;
+    bool known = fstatfs(fileno(f), &fs) < 0;
+    if (known) n.error = errno;
+    known = known || fs.f_type != PROC_SUPER_MAGIC;
     while (!known && fgets(line, sizeof line, f)) {
         if (sscanf(line, "Pid: %d", &n.pid) == 1) continue;
         known = strncmp(line, "NSpid:", 6) == 0;

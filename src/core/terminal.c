@@ -41,7 +41,7 @@ struct terminal {
 static struct terminal *check(lua_State *L) { return luaL_checkudata(L, 1, TERMINAL); }
 
 /* terminal(fd) -> what the functions below want, [true: the host's job is in the foreground, and the program is to have it]
- * | nil when it is no terminal of ours, or there is no descriptor for it */
+ * | nothing when it is no terminal of ours | nil, message, errno when there is no descriptor for it */
 static int terminal_keep(lua_State *L) {
     int fd = (int)luaL_checkinteger(L, 1);
     struct terminal *t = lua_newuserdata(L, sizeof *t);
@@ -52,7 +52,7 @@ static int terminal_keep(lua_State *L) {
     if (foreground < 0 || tcgetattr(fd, &t->host.modes) < 0) return 0;
     t->lent = foreground == t->host.group;
     t->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (t->fd < 0) return 0;
+    if (t->fd < 0) return nsL_failed(L, errno);
     lua_pushboolean(L, t->lent);
     return 2;
 }

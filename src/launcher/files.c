@@ -40,16 +40,16 @@ static long write_file(long directory, const char *name, const char *data, uint3
     return r;
 }
 
-/* A file of ours over path: made in `directory`, and taken from there as a mount. */
+/* A file of ours over path: made in `directory`, taken from there as a mount, and removed. */
 static long cover(struct player *p, long directory, const char *path, const struct step *s, long mode) {
     long from = write_file(directory, ".ns", plan_string(p, s->data), s->size, mode);
     if (FAILED(from)) return from;
     long tree = clone_tree(from, s->flags);
     sys(__NR_close, from);
-    if (FAILED(tree)) return tree;
-    long r = attach_file(p, tree, path);
-    sys(__NR_close, tree);
-    return r;
+    long r = FAILED(tree) ? tree : attach_file(p, tree, path);
+    if (!FAILED(tree)) sys(__NR_close, tree);
+    long removed = sys(__NR_unlinkat, directory, ".ns", 0);
+    return FAILED(r) ? r : removed;
 }
 
 /* The new root has room for it, and is bindable for that moment. */
@@ -57,7 +57,6 @@ static long cover_from_root(struct player *p, const char *path, const struct ste
     long r = set_propagation(p->root, MS_PRIVATE, 0);
     if (FAILED(r)) return r;
     r = cover(p, p->root, path, s, mode);
-    if (!FAILED(r)) r = sys(__NR_unlinkat, p->root, ".ns", 0);
     long back = set_propagation(p->root, MS_UNBINDABLE, 0);
     return FAILED(r) ? r : back;
 }
@@ -67,7 +66,6 @@ static long cover_from_tmpfs(struct player *p, const char *path, const struct st
     long directory = old_fs("tmpfs", 0, MS_NOSUID | MS_NODEV);
     if (FAILED(directory)) return directory;
     long r = cover(p, directory, path, s, mode);
-    if (!FAILED(r)) r = sys(__NR_unlinkat, directory, ".ns", 0);
     sys(__NR_close, directory);
     return FAILED(r) ? r : old_close();
 }

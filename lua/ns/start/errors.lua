@@ -66,6 +66,7 @@ local READS = {
   symlink = function(s) return ("link %s to %s"):format(s.path, s.data) end,
   umask = function(s) return s.value and ("umask %03o"):format(s.value) or "umask of the host" end,
   init = function() return "leave an init behind" end,
+  terminal = function() return "keep the terminal at hand" end,
   give = function() return "give the program its streams" end,
   execveat = function() return "execute the launcher" end,
 }

@@ -126,7 +126,8 @@ local function begin(start, host)
   local opened, steps, errno, detail = prepare(start, host)
   if not opened then return nil, steps, errno, detail end
   if spec.tty then
-    local terminal, foreground = core.terminal(opened.ends[0])
+    local terminal, foreground, why = core.terminal(opened.ends[0])
+    if why then return errors.refused({ op = "terminal", word = "tty" }, why) end
     start.terminal, start.found.background = terminal, terminal and not foreground
   end
   local ok, message, code, more = launch(start, steps)
