@@ -82,9 +82,9 @@ end
 
 -- What a block that is no whole program finds around it, if it has the name: a line of Lua, in this order.
 local AROUND = {
-  { "cqueues", "local cqueues = require 'cqueues'", library = "cqueues" },
-  { "uv", "local uv = require 'luv'", library = "luv" },
-  { "socket", "local socket = require 'socket'", library = "socket" },
+  { "cqueues", "local cqueues = require 'cqueues'", module = "cqueues" },
+  { "uv", "local uv = require 'luv'", module = "luv" },
+  { "socket", "local socket = require 'socket'", module = "socket" },
   { "ns", "local ns = require 'ns'" },
   { "project", "local project = os.getenv 'PWD'" },
   { "p", [[local p = assert(require("ns").spawn { "sh", "-c", "echo a word; exit 3", stdout = "pipe", timeout = 20 })]] },
@@ -95,20 +95,20 @@ local function uses(text, name)
   return text:find("%f[%w_]" .. name .. "%f[^%w_]") and not text:find("local " .. name .. "%f[^%w_]")
 end
 
---- The code of a block as a whole program, and the name of the library of an event loop that it uses, or nil.
+--- The code of a block as a whole program, and the name of the module of an event loop that it uses, or nil.
 -- @tparam table block
 -- @tparam[opt] table other lines in place of those above, by name
 function manual.program(block, other)
-  local lines, library = {}, nil
+  local lines, module = {}, nil
   for _, row in ipairs(AROUND) do
-    if row.library and block.text:find(('require "%s"'):format(row.library), 1, true) then library = row.library end
+    if row.module and block.text:find(('require "%s"'):format(row.module), 1, true) then module = row.module end
     if uses(block.text, row[1]) then
       lines[#lines + 1] = other and other[row[1]] or row[2]
-      library = library or row.library
+      module = module or row.module
     end
   end
   lines[#lines + 1] = block.text
-  return table.concat(lines, "\n"), library
+  return table.concat(lines, "\n"), module
 end
 
 --- A pattern for an output: other numbers, times and terminals may stand there, spaces may be more or lines, and

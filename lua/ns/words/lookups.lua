@@ -2,6 +2,7 @@
 -- top would lead there. It has each source as a descriptor from then on.
 -- @module ns.words.lookups
 require("ns.core").nojit()
+local stdio = require "ns.words.stdio"
 
 local lookups, NONE = {}, {}
 
@@ -10,19 +11,11 @@ local ENOENT, HOW = constants.errno.ENOENT, constants.step
 
 --- The numbers that the launcher's descriptors have, on both sides.
 local function numbers_of(found)
-  local used = {}
-  for number, fd in next, found.ends or NONE do used[number], used[fd] = true, true end
+  local used = stdio.numbers_of(found.ends)
   for _, fd in next, found.trees or NONE do
     if fd then used[fd] = true end
   end
   return used
-end
-
-local function free_number(used)
-  local n = 3
-  while used[n] do n = n + 1 end
-  used[n] = true
-  return n
 end
 
 --- What a mount is made of, as far as the launcher goes there by a path.
@@ -51,7 +44,7 @@ function lookups.numbers(spec, found)
     if is_looked_up(m, spec, found) then
       used = used or numbers_of(found)
       numbers[m] = {}
-      for _, path in ipairs(sources_of(m)) do numbers[m][path] = free_number(used) end
+      for _, path in ipairs(sources_of(m)) do numbers[m][path] = stdio.free_number(used) end
     end
   end
   return numbers

@@ -141,16 +141,16 @@ local function word_of(number)
   return WORDS[number] or check.at("fds", number)
 end
 
---- Where descriptors that are in the way wait: numbers that nobody uses, the lowest there are.
-local function free_number(used)
+--- The lowest number from 3 on that is not in the set `used`, of which it is one from now on.
+function stdio.free_number(used)
   local n = 3
   while used[n] do n = n + 1 end
   used[n] = true
   return n
 end
 
---- The numbers on both sides, as a set.
-local function numbers_of(ends)
+--- The numbers of `ends` on both sides, as a set.
+function stdio.numbers_of(ends)
   local used = {}
   for number, fd in next, ends do used[number], used[fd] = true, true end
   return used
@@ -165,8 +165,8 @@ function stdio.steps(ends, add)
     local number = numbers[i]
     local fd = ends[number]
     if fd ~= number and ends[fd] and not moved[fd] then
-      used = used or numbers_of(ends)
-      moved[fd] = free_number(used)
+      used = used or stdio.numbers_of(ends)
+      moved[fd] = stdio.free_number(used)
       add { op = "dup", fd = fd, to = moved[fd], flags = open.CLOEXEC, word = word_of(number) }
     end
   end
