@@ -1,6 +1,5 @@
 --- Hints: why the system has refused, where it can be found out, and what helps. Each is provoked for real where this
 -- machine can; where it cannot, the files that tell are made up.
-local core = require "ns.core"
 local machine = require "support.machine"
 local ns = require "ns"
 
