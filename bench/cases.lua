@@ -25,7 +25,7 @@ cases.list = {
   { name = "full sandbox, rootless", sandbox = true, nobody = true },
 }
 
---- One spawn to its end.
+--- One spawn to its end: of a table, or of a box, which keeps its plan.
 function cases.spawn(spec)
   return function()
     local p = assert(ns.spawn(spec))
@@ -33,6 +33,16 @@ function cases.spawn(spec)
     p:close()
     return ok
   end
+end
+
+local function add(list, name, action)
+  if action then list[#list + 1] = { name = name, run = measure.timed(action) } end
+end
+
+-- What is compared of ns: a spec in a table, which is checked each time, and a box.
+local function add_ns(list, spec)
+  add(list, "ns.spawn", cases.spawn(spec))
+  add(list, "box:spawn", cases.spawn(ns.box(spec)))
 end
 
 local function spec_of(kinds)
@@ -89,10 +99,6 @@ local function luv()
   end
 end
 
-local function add(list, name, action)
-  if action then list[#list + 1] = { name = name, run = measure.timed(action) } end
-end
-
 -- ---- what ns plays for a spec, without Lua ----
 
 -- Played by a program that has nothing else to do: by "replay" in the borrowed memory of the floor, by "launch" as the
@@ -135,7 +141,7 @@ end
 local function sandbox_contestants(case)
   local list = {}
   if case.nobody then list[1] = { name = "floor", run = played_by("replay", sandbox_spec()) } end
-  add(list, "ns.spawn", cases.spawn(sandbox_spec()))
+  add_ns(list, sandbox_spec())
   local bwrap = sandbox_command()
   add(list, "os.execute bwrap", execute(bwrap))
   add(list, "io.popen bwrap", popen(bwrap))
@@ -150,7 +156,7 @@ function cases.contestants(case)
     list[2] = { name = "floor, all steps", run = played_by("replay", spec_of(case.namespaces)) }
     list[3] = { name = "ns without Lua", run = played_by("launch", spec_of(case.namespaces)) }
   end
-  add(list, "ns.spawn", cases.ns(case.namespaces))
+  add_ns(list, spec_of(case.namespaces))
   if #case.namespaces == 0 then
     add(list, "luv uv.spawn", luv())
     add(list, "os.execute", execute(PROGRAM))

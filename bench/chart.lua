@@ -16,6 +16,7 @@ local CASES = {
 local CONTESTANTS = {
   { "floor", "C alone", "floor" },
   { "ns.spawn", "ns.spawn", "ns" },
+  { "box:spawn", "a box of ns", "ns" },
   { "luv uv.spawn", "luv", "other" },
   { "os.execute", "os.execute", "other" },
   { "os.execute unshare", "os.execute unshare", "other" },

@@ -1,5 +1,5 @@
 -- Plays one section of the benchmark in a process of its own, which may belong to another user, and prints the figures
--- of each contestant on a line. usage: worker.lua NAME OF SECTION | host MIB
+-- of each contestant on a line. usage: worker.lua NAME OF SECTION | host MIB | sleepers
 local cases = require "bench.cases"
 local growth = require "bench.growth"
 local measure = require "bench.measure"
@@ -15,6 +15,8 @@ end
 
 if name == "host" then
   growth.host(rounds)
+elseif name == "sleepers" then
+  growth.sleepers()
 else
   local list, own_rounds, length = contestants()
   local figures = measure.by_turns(list, own_rounds, length)

@@ -17,7 +17,7 @@ local function hint_of(spec, options)
   return (r.stdout .. r.stderr):gsub("\n$", "")
 end
 
-local NOBODY = 'setpriv --reuid=65534 --regid=65534 --clear-groups "$@"'
+local NOBODY = machine.as_user .. ' "$@"'
 
 --- A command that does `line` in a mount namespace of its own, and then the rest.
 local function after(line)

@@ -155,7 +155,7 @@ describe("disable_userns #system", function()
       local ns = require "ns"
       local r, why = ns.sandbox():run("sh", "-c", "unshare -U true 2>&- || cat /proc/sys/user/max_user_namespaces")
       print(r and r.stdout or why, (ns.sandbox():disable_userns(false):check("true")))]]
-    for _, nobody in ipairs { "", "setpriv --reuid=65534 --regid=65534 --clear-groups" } do
+    for _, nobody in ipairs { "", machine.as_user } do
       local function said(mount)
         local line = ("mount %s; exec %s \"$@\""):format(mount, nobody)
         return machine.host(code, { under = { "unshare", "-m", "--propagation", "private", "sh", "-c", line, "sh" } }).stdout

@@ -18,6 +18,19 @@ end
 
 machine.root = core.ids().euid == 0
 
+--- The whole of a file, or nil.
+function machine.read(path)
+  local f = io.open(path, "rb")
+  if not f then return nil end
+  local text = f:read("*a")
+  f:close()
+  return text
+end
+
+--- What makes root an ordinary user, a shell line; where nobody may set groups, he keeps root's.
+machine.as_user = "setpriv --reuid=65534 --regid=65534 "
+  .. ((machine.read "/proc/self/setgroups" or ""):find "deny" and "--keep-groups" or "--clear-groups")
+
 --- The project's directory, and a copy of what users need that nobody may read too.
 machine.top = require("lfs").currentdir()
 
@@ -87,9 +100,7 @@ end
 function machine.host(code, options)
   options = options or {}
   local argv = {}
-  if options.nobody and machine.root then
-    argv = { "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups" }
-  end
+  for word in (options.nobody and machine.root and machine.as_user or ""):gmatch("%S+") do argv[#argv + 1] = word end
   for _, word in ipairs(options.under or {}) do argv[#argv + 1] = word end
   for _, word in ipairs { machine.lua, "-e", code } do argv[#argv + 1] = word end
   local spec = { argv = argv, env = machine.paths(machine.public()), cwd = "/", timeout = options.timeout or 60 }
@@ -251,15 +262,6 @@ function machine.file(path, text, mode)
   f:close()
   if mode then os.execute(("chmod %s %s"):format(mode, path)) end
   return path
-end
-
---- The whole of a file, or nil.
-function machine.read(path)
-  local f = io.open(path, "rb")
-  if not f then return nil end
-  local text = f:read("*a")
-  f:close()
-  return text
 end
 
 --- The names of all modules in Lua, in order.

@@ -33,8 +33,7 @@ local function complete(way, spec, line)
 end
 
 -- An ordinary user who is to find mounts of the host's makes them as root of a user namespace, and is himself in one below.
-local DROP, BELOW = "setpriv --reuid=65534 --regid=65534 --clear-groups",
-  "unshare --user --map-user=%d --map-group=%d"
+local BELOW = "unshare --user --map-user=%d --map-group=%d"
 
 --- Runs a shell line inside and returns what it writes, or "refused: " and the message, without a newline at the end. With
 -- `setup`, a shell line that makes mounts or descriptors on the host first, all happens in a mount namespace for it;
@@ -46,7 +45,7 @@ function ways.run(way, spec, line, setup, through)
     return ((r and r.stdout .. r.stderr or "refused: " .. message):gsub("\n$", ""))
   end
   local ids = core.ids()
-  local drop = not machine.root and BELOW:format(ids.euid, ids.egid) or way.nobody and DROP or ""
+  local drop = not machine.root and BELOW:format(ids.euid, ids.egid) or way.nobody and machine.as_user or ""
   local under = { "unshare", machine.root and "-m" or "-Urm", "--propagation", "private", "sh", "-c",
     ("%s\n%s\nexec %s \"$@\""):format(machine.shared and "mount --make-rshared /" or "", setup or "", drop), "sh" }
   for _, word in ipairs(through or {}) do under[#under + 1] = word end
