@@ -172,6 +172,26 @@ describe("a terminal of its own", function()
     assert.equal("/dev/console\nhello\n24 80\n", machine.host(code, { nobody = true }).stdout)
   end)
 
+  -- The kernel says so where the program writes and closes while it looks; strace, in place of a read that has something.
+  for road, code in pairs {
+    ["run"] = [[io.write(require("ns").run(spec).stdout)]],
+    ["communicate"] = [[io.write(assert(require("ns").spawn(spec)):communicate().stdout)]],
+    ["the Lua file"] = [[local p = assert(require("ns").spawn(spec)) io.write(p.pty:read("*a")) p:close()]],
+    ["its lines"] = [[local p = assert(require("ns").spawn(spec)) for line in p.pty:lines() do print(line) end p:close()]],
+    ["the stream"] = [[local p = assert(require("ns").spawn(spec))
+      p:wait()
+      for bytes in function() return p:stream("pty"):read() end do io.write(bytes) end
+      p:close()]],
+    ["interact"] = [[local p = assert(require("ns").spawn(spec)) p:interact() p:close()]],
+  } do
+    it("is read to its end though it says EIO before: " .. road .. " #system", function()
+      local r = machine.host("local spec = { 'echo', 'all', pty = true } " .. code, { under = {
+        "strace", "-qq", "-o", "/dev/null", "-P", "/dev/ptmx", "-P", "/dev/pts/ptmx", "-e", "trace=read",
+        "-e", "inject=read:error=EIO:when=1" } })
+      assert.equal("all\n", (r.stdout:gsub("\r", "")))
+    end)
+  end
+
   it("is opened through its other end, not by its name (row 20) #system", function()
     local trace = os.tmpname()
     finally(function() os.remove(trace) end)

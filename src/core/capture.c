@@ -106,7 +106,7 @@ static bool drain(struct output *o, size_t limit) {
     for (size_t taken = 0; taken < AHEAD; taken += (size_t)n) {
         if (!make_room(o)) return false;
         make_ready(o);
-        n = read(o->fd, o->bytes + o->size, STEP);
+        n = ns_read(o->fd, o->bytes + o->size, STEP);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
         if (n <= 0) return o->fd = -1, true;
         o->size += (size_t)n;

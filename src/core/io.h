@@ -7,6 +7,9 @@
 /* Moves a descriptor out of the way of 0, 1 and 2, where a host that has closed them gets its new ones. */
 int ns_above_stdio(int fd);
 
+/* read(2), where a terminal whose program has closed it is at its end, too. */
+ssize_t ns_read(int fd, char *bytes, size_t size);
+
 /* write(2) that does not kill the host: SIGPIPE and SIGXFSZ, which it may send, are taken away, and only the errno is left. */
 ssize_t ns_write_nosignal(int fd, const char *bytes, size_t size);
 

@@ -39,13 +39,13 @@ static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
     return (ssize_t)done;
 }
 
-/* When its program has ended, a terminal says EIO: to a Lua file that is an error, which costs what was read before it. */
+/* A terminal's EIO would be an error to a Lua file, which costs what was read before it. */
 static ssize_t read_cookie(void *cookie, char *s, size_t size) {
     int fd = (int)(intptr_t)cookie;
     ssize_t n;
-    while ((n = read(fd, s, size)) < 0 && errno == EAGAIN)
+    while ((n = ns_read(fd, s, size)) < 0 && errno == EAGAIN)
         if (!await(fd, POLLIN)) break;
-    return n < 0 && errno == EIO ? 0 : n;
+    return n;
 }
 
 static int close_cookie(void *cookie) { return close((int)(intptr_t)cookie); }
@@ -215,9 +215,9 @@ static int stream_read_now(lua_State *L) {
     stream_fileno(L);
     int fd = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
     if (poll(&(struct pollfd){fd, POLLIN, 0}, 1, 0) == 0) return lua_pushliteral(L, ""), 1;
-    ssize_t n = read(fd, bytes, sizeof bytes);
+    ssize_t n = ns_read(fd, bytes, sizeof bytes);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return lua_pushliteral(L, ""), 1;
-    if (n < 0 && errno != EIO) return nsL_failed(L, errno); /* EIO: the end of a terminal */
+    if (n < 0) return nsL_failed(L, errno);
     if (n > 0)
         lua_pushlstring(L, bytes, (size_t)n);
     else
