@@ -1,17 +1,16 @@
 --- Three programs at once in a luv loop, with what they say and a deadline. In neovim it is the same, with uv = vim.uv.
--- luv polls descriptors, and has its own timer for what is due: after p:timeout() seconds wait(0) sees to it.
+-- luv polls descriptors. That of a process is readable when it has ended, and when something is due: wait(0) sees to that.
 local ns = require "ns"
 local uv = require "luv"
 
 local function run(number, line)
   local p = assert(ns.spawn { "sh", "-c", line, stdout = "pipe", timeout = 2, grace = 0 })
   local out, said = p:stream "stdout", {}
-  local reader, ender, timer = uv.new_poll(out:getfd()), uv.new_poll(p:getfd()), uv.new_timer()
+  local reader, ender = uv.new_poll(out:getfd()), uv.new_poll(p:getfd())
 
   local function finish(how, code)
     reader:close()
     ender:close()
-    timer:close()
     p:close() -- after luv has left its descriptors
     print(("program %d: %s, %s %d"):format(number, table.concat(said):gsub("\n", ""), how, code))
   end
@@ -22,21 +21,15 @@ local function run(number, line)
     return bytes
   end
 
-  local function look()
-    local _, how, code = p:wait(0)
-    if how == "timeout" then
-      local left = p:timeout()
-      return left and timer:start(math.ceil(left * 1000), 0, look)
-    end
-    while (read() or "") ~= "" do end -- what it has left in the pipe
-    finish(how, code)
-  end
-
   reader:start("r", function()
     if not read() then reader:stop() end
   end)
-  ender:start("r", look)
-  look()
+  ender:start("r", function()
+    local _, how, code = p:wait(0)
+    if how == "timeout" then return end -- it runs
+    while (read() or "") ~= "" do end -- what it has left in the pipe
+    finish(how, code)
+  end)
 end
 
 for i, line in ipairs { "echo one; exit 1", "sleep 0.1; echo two; exit 2", "echo three; exec sleep 60" } do run(i, line) end

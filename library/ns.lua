@@ -379,8 +379,10 @@ function Process:ids() end
 ---@return integer? errno
 function Process:communicate(input) end
 
----The pidfd, readable when the program has ended: for socket.select and uv.new_poll.
----@return integer
+---For socket.select and uv.new_poll: readable when the program has ended, and when something is due for `wait(0)`.
+---@return integer? fd
+---@return string? message
+---@return integer? errno
 function Process:getfd() end
 
 ---For socket.select: is the end known already?

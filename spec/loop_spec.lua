@@ -1,5 +1,6 @@
 --- Processes and their streams in event loops: what can be polled, read and written without waiting, what is due meanwhile,
 -- and that a loop is never left with a descriptor that means something else.
+local core = require "ns.core"
 local machine = require "support.machine"
 local ns = require "ns"
 
@@ -125,6 +126,57 @@ describe("without waiting", function()
     p:close()
   end)
 
+  local STUBBORN = { "sh", "-c", "trap '' TERM; echo; while :; do sleep 0.02; done", stdout = "pipe" }
+
+  --- Is the descriptor readable within so many seconds?
+  local function readable(fd, seconds) return (core.poll(seconds, fd, "r")) end
+
+  it("its descriptor is readable when something is due, though that was not known when it was asked for", function()
+    local p = assert(ns.spawn(STUBBORN))
+    p.stdout:read()
+    local fd = p:getfd()
+    assert.equal(fd, p:getfd())
+    assert.is_false(readable(fd, 0.05))
+    p:terminate(60)
+    p:terminate(0.1)
+    assert.is_false(readable(fd, 0.01))
+    assert.is_true(readable(fd, 10))
+    p:wait(0) -- sends the SIGKILL
+    assert.is_true(readable(fd, 10))
+    assert.same({ nil, "signal", 9 }, { p:wait(0) })
+    p:close()
+    assert.has_error(function() p:getfd() end)
+  end)
+
+  it("its descriptor is readable at the end of its timeout, and then not until the grace is over", function()
+    local spec = { timeout = 0.2, grace = 0.3 }
+    for key, value in pairs(STUBBORN) do spec[key] = value end
+    local p = assert(ns.spawn(spec))
+    p.stdout:read()
+    local fd = p:getfd()
+    assert.is_true(readable(fd, 10))
+    p:wait(0)
+    assert.is_false(readable(fd, 0))
+    assert.is_true(readable(fd, 10))
+    p:stream("stdout"):read() -- does what is due, too
+    assert.is_true(readable(fd, 10))
+    assert.same({ nil, "signal", 9 }, { p:wait(0) })
+    p:close()
+  end)
+
+  it("a wait says that it has given up when that is due, as a loop would not ask again", function()
+    local p = assert(ns.spawn { "sleep", "60" })
+    local handle = p.handle
+    p.handle = setmetatable({ wait = function() return nil, "timeout" end, kill_all = function() end }, -- nothing ends it
+      { __index = function(_, name) return function(_, ...) return handle[name](handle, ...) end end })
+    p:terminate(0)
+    assert.is_true(readable(p:getfd(), 10))
+    assert.matches("was killed, and has not ended", (select(2, p:wait(0))))
+    handle:kill_all()
+    p.handle, p.stopping = handle, nil
+    p:close()
+  end)
+
   it("terminate begins what stop does", function()
     local p = assert(ns.spawn { "sh", "-c", "trap '' TERM; echo; while :; do sleep 0.02; done", stdout = "pipe" })
     p.stdout:read()
@@ -190,6 +242,28 @@ machine.describe("cqueues")("a cqueues loop", function()
       local p = assert(ns.spawn { "sleep", "30" })
       loop:wrap(function() cqueues.poll(p) print "woken" end)
       loop:wrap(function() cqueues.sleep(0.1) p:close() end)]])
+  end)
+
+  it("wakes what polls a process, or a stream of it, when another coroutine terminates it", function()
+    local said = loop [[
+      local line = "trap '' TERM; echo; while :; do sleep 0.02; done"
+      for _, polled in ipairs { "process", "stream" } do
+        local p = assert(ns.spawn { "sh", "-c", line, stdout = "pipe", timeout = polled == "stream" and 60 or nil })
+        local out = p:stream "stdout"
+        loop:wrap(function()
+          cqueues.poll(out)
+          local bytes, how, code
+          repeat
+            cqueues.poll(polled == "stream" and bytes and out or p)
+            bytes = out:read()
+            _, how, code = p:wait(0)
+          until how ~= "timeout"
+          print(how, code)
+          p:close()
+        end)
+        loop:wrap(function() cqueues.sleep(0.2) p:terminate(0.2) end)
+      end]]
+    assert.equal("signal\t9\nsignal\t9\ntrue\n", said)
   end)
 
   it("wakes by itself when something is due", function()

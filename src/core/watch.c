@@ -1,9 +1,14 @@
 /* Descriptors that are polled: here, and in a loop of cqueues. */
+#include <errno.h>
 #include <poll.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "io.h"
 #include "open.h"
+#include "result.h"
 
 /* poll(seconds or nil, fd or -1, "r" or "w", ...) -> a boolean for each; all false after a signal, or the time */
 static int watch_poll(lua_State *L) {
@@ -17,6 +22,58 @@ static int watch_poll(lua_State *L) {
     int r = ppoll(polls, (nfds_t)count, timeout, NULL);
     for (int i = 0; i < count; i++) lua_pushboolean(L, r > 0 && polls[i].revents);
     return count;
+}
+
+#define ALARM "ns.Alarm"
+
+/* What loops poll for a process: readable when it has ended, and when something is due for it. */
+struct alarm {
+    int fd, timer; /* -1: closed */
+};
+
+static struct alarm *check_alarm(lua_State *L) { return luaL_checkudata(L, 1, ALARM); }
+
+static bool add_readable(int epoll, int fd) {
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){.events = EPOLLIN}) == 0;
+}
+
+static int alarm_close(lua_State *L) {
+    struct alarm *a = check_alarm(L);
+    if (a->fd >= 0) close(a->fd);
+    if (a->timer >= 0) close(a->timer);
+    a->fd = a->timer = -1;
+    return 0;
+}
+
+/* alarm(pidfd) -> alarm | nil, message, errno */
+static int new_alarm(lua_State *L) {
+    int pidfd = (int)luaL_checkinteger(L, 1);
+    struct alarm *a = lua_newuserdata(L, sizeof *a);
+    *a = (struct alarm){-1, -1};
+    nsL_setclass(L, ALARM);
+    lua_replace(L, 1);
+    a->fd = ns_above_stdio(epoll_create1(EPOLL_CLOEXEC));
+    if (a->fd >= 0) a->timer = ns_above_stdio(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (a->timer < 0 || !add_readable(a->fd, pidfd) || !add_readable(a->fd, a->timer)) {
+        int error = errno;
+        alarm_close(L);
+        return nsL_failed(L, error);
+    }
+    return lua_settop(L, 1), 1;
+}
+
+static int alarm_getfd(lua_State *L) {
+    lua_pushinteger(L, check_alarm(L)->fd);
+    return 1;
+}
+
+/* a:set([seconds]): in so many, from now on, something is due; without them nothing is */
+static int alarm_set(lua_State *L) {
+    struct itimerspec due = {0};
+    double seconds = luaL_optnumber(L, 2, -1);
+    if (seconds >= 0) ns_timeout(seconds > 1e-9 ? seconds : 1e-9, &due.it_value); /* 0 would be never */
+    timerfd_settime(check_alarm(L)->timer, 0, &due, NULL);
+    return 0;
 }
 
 /* cqueues keeps a list of the descriptors that it was told of. It breaks when a number in it is closed or comes to mean
@@ -49,10 +106,15 @@ static int watch_cancel(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"cancel", watch_cancel}, {"__gc", watch_cancel}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"watch", new_watch}, {"poll", watch_poll}, {NULL, NULL}};
+static const luaL_Reg alarm_methods[] = {
+    {"getfd", alarm_getfd}, {"set", alarm_set}, {"close", alarm_close}, {"__gc", alarm_close}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {{"watch", new_watch}, {"alarm", new_alarm}, {"poll", watch_poll}, {NULL, NULL}};
 
 void nsL_open_watch(lua_State *L) {
     nsL_class(L, WATCH, methods);
+    lua_pop(L, 1);
+    nsL_class(L, ALARM, alarm_methods);
     lua_pop(L, 1);
     nsL_setfuncs(L, functions);
 }

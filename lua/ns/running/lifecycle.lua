@@ -6,6 +6,7 @@ require("ns.core").nojit()
 local core = require "ns.core"
 local constants = core.constants
 local signals = require "ns.words.signals"
+local stream = require "ns.running.stream"
 
 local lifecycle = {}
 
@@ -64,6 +65,31 @@ function lifecycle.wait_time(self, deadline)
   return self.terminal and math.min(left or POLL_INTERVAL, POLL_INTERVAL) or left
 end
 
+--- When there is something to be done, if it has not ended by then.
+function lifecycle.next_deadline(self)
+  if self.stopping then return self.stopping.deadline end
+  return self.deadline
+end
+
+--- Loops that were told of the process and of its streams forget them: before their descriptors are closed, and where
+-- something is due before the time that they were told.
+function lifecycle.forget(self)
+  stream.forget(self)
+  for _, one in next, self.streams or {} do stream.forget(one) end
+end
+
+--- What loops poll is readable when something is due next.
+function lifecycle.set_alarm(self)
+  if self.alarm then self.alarm:set(lifecycle.wait_time(self, lifecycle.next_deadline(self))) end
+end
+
+--- What is to be done in so many seconds, if it has not ended by then.
+local function schedule(self, seconds, action)
+  self.stopping.deadline, self.stopping.next = core.clock() + seconds, action
+  lifecycle.forget(self)
+  lifecycle.set_alarm(self)
+end
+
 --- Stops together with a program that was stopped at the terminal; lends it the terminal once the host's job has that.
 function lifecycle.job_control(self)
   if not self.terminal then return end
@@ -76,9 +102,13 @@ local function give_up(self)
   self.stopping.deadline, self.stopping.gave_up = nil, true
 end
 
+local function has_given_up(self)
+  return self.stopping and self.stopping.gave_up
+end
+
 local function kill_now(self)
   local e = self.stopping
-  e.deadline, e.next = core.clock() + KILL_GRACE, give_up
+  schedule(self, KILL_GRACE, give_up)
   e.refused = self.handle:kill_all()
   kill_tree(self)
   if e.refused == self.pid then give_up(self) end
@@ -88,19 +118,20 @@ end
 function lifecycle.kill(self)
   self.stopping = self.stopping or {}
   if not self.handle:order_end() then return kill_now(self) end
-  self.stopping.deadline, self.stopping.next = core.clock() + INIT_GRACE, kill_now
+  schedule(self, INIT_GRACE, kill_now)
 end
 
 --- Asks the program to end; after `grace` seconds (else those of its spec) it is forced to.
 function lifecycle.terminate(self, grace)
   grace = grace or self.grace or GRACE
   if grace == 0 then return lifecycle.kill(self) end
-  local at = core.clock() + grace
   if self.stopping then
-    if self.stopping.next == lifecycle.kill then self.stopping.deadline = earliest(self.stopping.deadline, at) end
+    local is_sooner = self.stopping.next == lifecycle.kill and grace < lifecycle.remaining(self.stopping.deadline)
+    if is_sooner then schedule(self, grace, lifecycle.kill) end
     return
   end
-  self.stopping = { deadline = at, next = lifecycle.kill }
+  self.stopping = {}
+  schedule(self, grace, lifecycle.kill)
   -- It is stopped, as then it starts nothing more that would not be found. One that is not ours any more has no tree: its
   -- pid may be another's.
   local stopped, done, tree = self.alone and self.handle:kill(signals.number("STOP")), true, nil
@@ -109,12 +140,6 @@ function lifecycle.terminate(self, grace)
   self.handle:kill(signals.number("TERM"))
   self.handle:kill(signals.number("CONT"))
   if not done then error(tree, 0) end
-end
-
---- When there is something to be done, if it has not ended by then.
-function lifecycle.next_deadline(self)
-  if self.stopping then return self.stopping.deadline end
-  return self.deadline
 end
 
 --- Does what is due, if anything is.
@@ -138,6 +163,7 @@ function lifecycle.poll(self)
   forward(self)
   lifecycle.job_control(self)
   lifecycle.escalate(self)
+  lifecycle.set_alarm(self)
 end
 
 --- A descriptor that ends a wait when there is something to be handed on.
@@ -169,13 +195,13 @@ function lifecycle.wait(self, deadline)
   if self.status then return self.status[1], self.status[2], self.status[3] end
   if self.handle:isclosed() then return nil, "attempt to wait for a closed process" end
   while true do
-    local over = self.stopping and self.stopping.gave_up
+    local over = has_given_up(self)
     local seconds = over and 0 or lifecycle.wait_time(self, earliest(deadline, lifecycle.next_deadline(self)))
     local ok, how, code = self.handle:wait(seconds, lifecycle.wake_fd(self))
     if how ~= "again" and how ~= "timeout" then return settle(self, ok, how, code) end
     lifecycle.poll(self)
     if over then return nil, lifecycle.failure(self) end
-    if how == "timeout" and lifecycle.remaining(deadline) == 0 then return nil, "timeout" end
+    if how == "timeout" and lifecycle.remaining(deadline) == 0 and not has_given_up(self) then return nil, "timeout" end
   end
 end
 

@@ -105,17 +105,13 @@ local function close_file(file)
   if is_open(file) then file:close() end
 end
 
---- Loops that were told of the process and of its streams forget them, before their descriptors are closed.
-local function forget(self)
-  stream.forget(self)
-  for _, one in next, self.streams or {} do stream.forget(one) end
-end
-
 --- Ends the program if it runs (SIGKILL), reaps it and closes its files. May be called again.
 -- @return true; or nil, message, errno where something of it lives on: the message has its pid
 function Process:close()
   local why, errno
-  forget(self)
+  lifecycle.forget(self)
+  if self.alarm then self.alarm:close() end
+  self.alarm = nil
   if not self.handle:isclosed() then
     if not self.status and not self.detached then
       lifecycle.kill(self)
@@ -290,11 +286,20 @@ function Process:stream(name)
   return self.streams[name]
 end
 
---- The pidfd: readable when the program has ended. LuaSocket's select, and luv's new_poll, take it.
--- @treturn integer a descriptor, which stays the process's own
+--- A descriptor for loops, as LuaSocket's select and luv's new_poll: readable when the program has ended, and when something
+-- is due, as in `timeout`. Then `p:wait(0)` sees to it.
+-- @treturn integer a descriptor, which stays the process's own; or nil, message, errno
 -- @see pidfd_open(2)
+-- @see timerfd_create(2)
 function Process:getfd()
-  return self.handle:getfd()
+  local pidfd = self.handle:getfd()
+  if not self.alarm then
+    local alarm, message, errno = core.alarm(pidfd)
+    if not alarm then return nil, message, errno end
+    self.alarm = alarm
+    lifecycle.set_alarm(self)
+  end
+  return self.alarm:getfd()
 end
 
 --- For LuaSocket's select: is the end known already?
@@ -306,7 +311,8 @@ end
 --- For cqueues: the descriptor to poll.
 -- @treturn integer
 function Process:pollfd()
-  local fd = self.handle:getfd()
+  local fd, message = self:getfd()
+  if not fd then raise("%s", message) end
   self.watch = self.watch or core.watch(fd)
   return fd
 end
