@@ -39,7 +39,7 @@ describe("rlimits #system", function()
   end
 
   -- the kernel starts the handler of the host's core_pattern, as the host's root, where the limit is 0, too; not of 1
-  machine.it("user")("keep a crash in the sandbox from the host's handler, unless the box says otherwise", function()
+  machine.it("user")("keep a crash from the host's handler, in the sandbox and where no core dump is wanted", function()
     local function core(box)
       return (assert(box:run("/bin/cat", "/proc/self/limits")).stdout:match("\nMax core file size%s+(%S+)"))
     end
@@ -47,7 +47,18 @@ describe("rlimits #system", function()
     local none = hard == "0" and "0" or "1"
     assert.equal(none, core(ns.sandbox()))
     assert.equal(none, core(ns.sandbox():rlimits { nofile = 64 }))
-    assert.equal("0", core(ns.sandbox():rlimits { core = 0 }))
+    assert.equal(none, core(ns.sandbox():rlimits { core = 0 }))
+    assert.equal(none, core(ns.box():rlimits { core = 0 }))
+    assert.equal(none, core(ns.box():rlimits { core = { soft = 0, hard = 0 } }))
+  end)
+
+  it("in bytes may be written with a unit", function()
+    local said = sh({ rlimits = { as = "1g", fsize = { soft = "64k", hard = "2M" }, stack = "8m", memlock = "4096" } },
+      "cat /proc/self/limits")
+    for name, both in pairs { ["address space"] = "1073741824 +1073741824", ["file size"] = "65536 +2097152",
+      ["stack size"] = "8388608 +8388608", ["locked memory"] = "4096 +4096" } do
+      assert.matches(("Max %s +%s"):format(name, both), said)
+    end
   end)
 
   it("keep to a hard limit of 0, which forbids core dumps already", function()
@@ -70,7 +81,10 @@ describe("rlimits #system", function()
       ["rlimits.core: soft is above hard"] = { core = { soft = "unlimited", hard = 1 } },
       ["rlimits.cpu.hard: missing"] = { cpu = { soft = 1 } },
       ["rlimits.as: -1 is out of range"] = { as = -1 },
-      ["rlimits.as: a number or 'unlimited' expected, got '1g'"] = { as = "1g" },
+      ["rlimits.as: bytes, '64k', '64m', '2g' or 'unlimited' expected, got '50%'"] = { as = "50%" },
+      ["rlimits.stack.hard: bytes, '64k', '64m', '2g' or 'unlimited' expected"] = { stack = { soft = 1, hard = "1 m" } },
+      ["rlimits.as: 9.2233720368548e+18 is out of range"] = { as = "8589934592g" },
+      ["rlimits.nproc: a number or 'unlimited' expected, got '1k'"] = { nproc = "1k" },
     } do
       local ok, message = pcall(ns.run, { "true", rlimits = limits })
       assert.is_false(ok)

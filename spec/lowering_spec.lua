@@ -330,11 +330,18 @@ describe("limits", function()
       as = "unlimited" } }, "rlimit")) do
       list[i] = ("%s %d %d"):format(s.data, s.value, s.limit)
     end
-    assert.same({ "as -1 -1", "core 0 -1", "nofile 5 5" }, list)
+    assert.same({ "as -1 -1", "core 1 -1", "nofile 5 5" }, list)
+  end)
+
+  it("of no core dump is one byte, as of none the kernel starts a handler", function()
+    for _, core in ipairs { 0, 1, "0k", { soft = 0, hard = 0 } } do
+      local rlimit = plans.only(plans.steps { "true", rlimits = { core = core } }, "rlimit")[1]
+      assert.same({ 1, 1 }, { rlimit.value, rlimit.limit })
+    end
   end)
 
   it("of one byte for core dumps is not missed where none may be had", function()
-    for core, errno in pairs { [1] = constants.errno.EPERM, [2] = false } do
+    for core, errno in pairs { [0] = constants.errno.EPERM, [1] = constants.errno.EPERM, [2] = false } do
       assert.equal(errno or nil, plans.only(plans.steps { "true", rlimits = { core = core } }, "rlimit")[1].ignore)
     end
   end)
@@ -348,7 +355,7 @@ describe("0 is a value like any other:", function()
     { "user 0", { user = 0 }, { op = "setuid", value = 0, word = "user" } },
     { "group 0", { group = 0 }, { op = "setgid", value = 0, word = "group" } },
     { "group 0 in groups", { groups = { 0 } }, { op = "setgroups", data = "\0\0\0\0" } },
-    { "limit 0", { rlimits = { core = 0 } }, { op = "rlimit", value = 0, limit = 0 } },
+    { "limit 0", { rlimits = { nproc = 0 } }, { op = "rlimit", value = 0, limit = 0 } },
     { "nice 0", { nice = 0 }, { op = "nice", value = 0 } },
     { "processor 0", { affinity = 0 }, { op = "affinity", data = "\1\0\0\0\0\0\0\0" } },
     { "level 0", { ioprio = { class = "idle", level = 0 } }, { op = "ioprio", value = 0 } },

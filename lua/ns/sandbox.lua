@@ -19,7 +19,7 @@ function sandbox.spec()
     no_new_privs = true,
     disable_userns = true, -- in one of its own it would have all capabilities, and could mount the control group it shares
     init = true,
-    rlimits = { core = 1 }, -- of 0, the kernel would start the host's own handler of crashes, as the host's root
+    rlimits = { core = 0 }, -- a crash would start the host's own handler, as the host's root
     clear_env = true,
     env = { PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", HOME = "/tmp", LANG = "C.UTF-8" },
     umask = "022",

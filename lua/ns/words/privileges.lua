@@ -150,30 +150,50 @@ end
 
 local amount = check.integer(0, 9007199254740992)
 
+local UNITS = { [""] = 1, k = 2 ^ 10, m = 2 ^ 20, g = 2 ^ 30 }
+
 local function limit(value, where)
   if value == "unlimited" then return -1 end
   if type(value) == "string" then check.fail(where, "a number or 'unlimited' expected, got '%s'", value) end
   return amount(value, where)
 end
 
+local function size(value, where)
+  if type(value) ~= "string" or value == "unlimited" then return limit(value, where) end
+  local digits, unit = value:match("^(%d+)([kKmMgG]?)$")
+  if not digits then check.fail(where, "bytes, '64k', '64m', '2g' or 'unlimited' expected, got '%s'", value) end
+  return amount(tonumber(digits) * UNITS[unit:lower()], where)
+end
+
+--- No core dump, and no handler either: of 0 bytes the kernel starts that of its core_pattern, as the host's root; of 1 it
+-- does not (core(5)), and no file is so small.
+local function core_size(value, where)
+  local most = size(value, where)
+  return most == 0 and 1 or most
+end
+
+local IN_BYTES = { as = size, data = size, fsize = size, memlock = size, msgqueue = size, rss = size, stack = size,
+  core = core_size }
+
 local LIMITS = {}
 for name in pairs(constants.rlimit) do
+  local limit_of = IN_BYTES[name:lower()] or limit
   LIMITS[name:lower()] = function(value, where)
     if type(value) ~= "table" then
-      local both = limit(value, where)
+      local both = limit_of(value, where)
       return { soft = both, hard = both }
     end
-    local pair = check.record({ soft = limit, hard = limit })(value, where)
+    local pair = check.record({ soft = limit_of, hard = limit_of })(value, where)
     if not (pair.soft and pair.hard) then check.fail(where .. (pair.soft and ".hard" or ".soft"), "missing") end
     if pair.hard ~= -1 and (pair.soft == -1 or pair.soft > pair.hard) then check.fail(where, "soft is above hard") end
     return pair
   end
 end
 
---- {nofile = 64, cpu = {soft = 1, hard = 2}, core = "unlimited"}: both limits, or each.
+--- {nofile = 64, cpu = {soft = 1, hard = 2}, as = "512m", core = "unlimited"}: both limits, or each.
 privileges.check_rlimits = check.record(LIMITS)
 
---- A core dump of one byte is what keeps the kernel from a handler: core(5). Under a hard limit of 0 nobody may have it.
+--- Under a hard limit of 0 nobody may have the one byte.
 local function is_no_core(name, pair) return name == "core" and pair.soft == 1 and pair.hard == 1 end
 
 --- Limits, in the order of their names.
