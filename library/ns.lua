@@ -74,15 +74,15 @@
 ---@field cols? integer 80 where nothing is said
 
 ---@class ns.Limit
----@field soft integer|"unlimited"
----@field hard integer|"unlimited"
+---@field soft integer|string|"unlimited"
+---@field hard integer|string|"unlimited"
 
----One number stands for both limits. Bytes, seconds or a count, as setrlimit(2) has it.
----@alias ns.LimitValue integer|"unlimited"|ns.Limit
+---One number stands for both limits. Bytes, seconds or a count, as setrlimit(2) has it. Bytes may be "64k", "64m" or "2g".
+---@alias ns.LimitValue integer|string|"unlimited"|ns.Limit
 
 ---@class ns.Limits
 ---@field as? ns.LimitValue bytes of address space
----@field core? ns.LimitValue bytes of a core file
+---@field core? ns.LimitValue bytes of a core file; 0: no core dump, and no handler of the host
 ---@field cpu? ns.LimitValue seconds of processor time
 ---@field data? ns.LimitValue bytes of data
 ---@field fsize? ns.LimitValue bytes of a file that is written
@@ -544,7 +544,7 @@ local Box = {}
 ---@return ns.Box
 function Box:unshare(...) end
 
----Takes namespaces away again, and what only they can have: hostname, time.
+---Takes namespaces away again, and what only they can have: hostname, time, the mount of /proc.
 ---@param ... ns.Namespace
 ---@return ns.Box
 function Box:share(...) end
@@ -587,6 +587,11 @@ function Box:overlay(lower, target, options) end
 ---@param ... string
 ---@return ns.Box
 function Box:mask(...) end
+
+---Takes away again what the box mounts there.
+---@param ... string
+---@return ns.Box
+function Box:unmount(...) end
 
 ---An empty file system in memory. The options are further fields of ns.Mount.tmpfs.
 ---@param target string
@@ -632,7 +637,7 @@ function Box:mqueue(target, options) end
 
 ---Adds a variable, or several: box:env{LANG = "C"}. false removes one.
 ---@param name string|table<string, string|false>
----@param value? string|false
+---@param value? string|false which must be there with a name
 ---@return ns.Box
 function Box:env(name, value) end
 
@@ -723,9 +728,10 @@ function ns.wait(p, seconds) end
 ---@return ns.Box
 function ns.box(spec) end
 
----Makes a builder that starts from safe defaults.
+---Makes a builder that starts from safe defaults, with the words of a spec set over them.
+---@param spec? ns.Spec|ns.Box
 ---@return ns.Box
-function ns.sandbox() end
+function ns.sandbox(spec) end
 
 ---Tries whether a spec would start here, in a process that is thrown away, and stops before the program.
 ---@param spec ns.Spec|ns.Box

@@ -81,7 +81,7 @@ describe("a box", function()
   end)
 
   it("adds variables, and removes the host's with false", function()
-    local b = ns.box():env { A = "1", HOME = false }:env("B", "2"):env "C"
+    local b = ns.box():env { A = "1", HOME = false }:env("B", "2"):env("C", "")
     assert.same({ A = "1", B = "2", C = "", HOME = false }, b:spec().env)
     assert.equal("12", b:run("sh", "-c", "printf %s \"$A$B$C$HOME\"").stdout)
   end)
@@ -204,7 +204,7 @@ connect stdin to descriptor 0
 connect stdout to descriptor 1
 connect stderr to descriptor 2
 close all other descriptors
-rlimit core 0:0
+rlimit core 1:1
 umask of the host
 drop inheritable capabilities
 exec '/bin/bash'
@@ -219,6 +219,44 @@ exec '/bin/bash'
       "file /motd", "link /bin to usr/bin", "mkdir /srv", "mount overlay of /opt on /opt", "mask /conf/shadow",
       "pivot_root" } do
       assert.truthy(text:find("\n" .. line .. "\n", 1, true), line)
+    end
+  end)
+end)
+
+describe("a spec for a sandbox", function()
+  it("is set over its words, as their methods do", function()
+    local words = { "true", timeout = 1, rlimits = { nofile = 64 }, env = { HOME = false, A = "1" }, hostname = "x",
+      mounts = { { type = "dev" } }, stdin = "abc" }
+    local b = ns.sandbox():argv("true"):timeout(1):rlimits({ nofile = 64 }):env({ HOME = false, A = "1" }):hostname("x")
+      :mounts({ { type = "dev" } }):stdin("abc")
+    assert.same(b:spec(), ns.sandbox(words):spec())
+    assert.same({ core = 0, nofile = 64 }, ns.sandbox(words):spec().rlimits)
+    assert.same(b:spec(), ns.sandbox(b):spec())
+    assert.same({ nofile = 64 }, words.rlimits)
+  end)
+
+  it("takes the place of what cannot stand beside it", function()
+    local spec = ns.sandbox({ uid_map = { { 0, 0, 1 } }, gid_map = { { 0, 0, 1 } }, root = "/srv" }):spec()
+    assert.same({}, { spec.map, spec.system })
+    assert.is_true(ns.sandbox({ root = "/srv", system = true }):spec().system)
+    assert.is_true(ns.sandbox({ root = "empty" }):spec().system)
+  end)
+
+  it("raises its mistakes at the caller's line", function()
+    for text, spec in pairs {
+      ["timout: unknown word (did you mean 'timeout'?)"] = { timout = 1 },
+      ["timeout: seconds expected, got string"] = { timeout = "1" },
+      ["spec: table expected, got number"] = 5,
+    } do
+      assert.equal(("bad argument #1 to 'sandbox' (%s)"):format(text), mistake(function() ns.sandbox(spec) end))
+    end
+  end)
+end)
+
+describe("a function of the module", function()
+  it("says so where it is called with a colon", function()
+    for _, name in ipairs { "run", "spawn", "check", "explain", "box", "sandbox", "features", "wait" } do
+      assert.equal("call it with a dot: ns." .. name, mistake(function() return ns[name](ns, { "true" }) end))
     end
   end)
 end)
@@ -276,11 +314,46 @@ describe("the mount methods of a box", function()
   end)
 end)
 
+describe("a mount that a box has", function()
+  it("is taken away by its place, however that was written", function()
+    local b = ns.box():proc():tmpfs("/a/b/"):bind("/usr"):overlay("/etc", "/x"):tmpfs("/run")
+    b:unmount("/proc", "//a/./b", "/usr"):unmount("/x")
+    assert.same({ mounts = { { type = "tmpfs", target = "/run" } } }, b:spec())
+    assert.equal("unmount: this box mounts nothing at '/usr'", mistake(function() b:unmount("/usr") end))
+    assert.equal("unmount: absolute path expected, got 'run'", mistake(function() b:unmount("run") end))
+  end)
+
+  machine.it("user")("and taken away is not in a sandbox", function()
+    local line = "mkdir /run/x 2>/dev/null || echo not there; test -e /tmp && echo there"
+    assert.equal("not there\nthere\n", assert(ns.sandbox():unmount("/run", "/dev"):run("sh", "-c", line)).stdout)
+  end)
+
+  it("and that shows a namespace, in a user namespace needs it", function()
+    for _, row in ipairs { { "proc", "pid" }, { "sys", "net" }, { "mqueue", "ipc" } } do
+      local kind, of = row[1], row[2]
+      local b = ns.box { "true", flags = { "user", "mount" }, root = "empty" }
+      assert.equal(("bad argument #1 to 'spawn' (mounts[2]: '%s' needs '%s' in flags)"):format(kind, of),
+        mistake(function() b:dev()[kind](b):spawn() end))
+    end
+  end)
+end)
+
 describe("a box shares with the host", function()
   it("the namespaces that it is told to, and keeps the others", function()
     assert.same({ flags = { "pid", "uts" } }, ns.box():unshare("user", "pid", "net", "uts"):share("user", "net"):spec())
     assert.same({ flags = { "pid" } }, ns.box():flags("uts,pid"):share("uts", "ipc"):spec())
     assert.same({ flags = {} }, ns.box():share("CLONE_NEWNET"):spec())
+  end)
+
+  it("and mounts nothing any more that only its own could have", function()
+    local b = ns.box():unshare("pid", "net", "ipc"):mount_proc():proc():dev():sys():mqueue()
+    assert.same({ { type = "dev" }, { type = "sys" }, { type = "mqueue" } }, b:share("pid"):spec().mounts)
+    assert.same({ flags = {}, mounts = { { type = "dev" } } }, b:share("net", "ipc"):spec())
+  end)
+
+  machine.it("user")("its processes, from a sandbox that stays one", function()
+    local r = assert(ns.sandbox():share("pid"):ro_bind("/proc"):run("sh", "-c", "readlink /proc/self/ns/pid; echo $$"))
+    assert.equal(machine.sh({}, "readlink /proc/self/ns/pid"), r.stdout:match("^(%S+)\n"))
   end)
 
   it("and no longer says how that is to look", function()
@@ -308,6 +381,16 @@ describe("a mistake in a box is an error at the caller's line:", function()
     { "a wrong value", function() ns.box():hostname("") end, "hostname: empty string" },
     { "no value", function() ns.box():cwd() end, "cwd: value missing" },
     { "nil as value", function() ns.sandbox():map(nil) end, "map: value missing" },
+    { "nil as the value of a switch", function() ns.box():detach(nil) end, "detach: value missing" },
+    { "a variable that is not set", function() ns.box():env("API_KEY", os.getenv "NS_MISSING") end,
+      "env.API_KEY: value missing; false removes it" },
+    { "a variable without a value", function() ns.box():env "HOME" end, "env.HOME: value missing; false removes it" },
+    { "an argument that is nil, at the end", function() ns.box():argv("cat", nil) end, "argv[2]: missing" },
+    { "one of the program's", function() ns.box():run("cat", os.getenv "NS_MISSING") end,
+      "bad argument #1 to 'run' (argv[2]: missing)" },
+    { "a program that is nil", function() ns.box { "true" }:spawn(nil) end,
+      "bad argument #1 to 'spawn' (argv[1]: missing)" },
+    { "a path to mask that is nil", function() ns.box():mask("/a", nil) end, "mask[2]: missing" },
     { "a namespace that there is not, beside others", function() ns.sandbox():unshare("foo") end,
       "unshare[1]: unknown namespace 'foo'" },
     { "an unknown namespace", function() ns.box():unshare("uts", "pit") end,
@@ -320,6 +403,11 @@ describe("a mistake in a box is an error at the caller's line:", function()
     { "a method that other tools have", function() ns.box():volume("/src", "/src") end,
       "volume: unknown word; use an entry of mounts, as { type = 'bind', source = PATH, target = PATH }" },
     { "a limit as a word", function() ns.box():nofile(64) end, "nofile: unknown word; use rlimits = { nofile = N }" },
+    { "a method that is spelt otherwise", function() ns.box():tmpsf("/x") end,
+      "tmpsf: unknown method (did you mean 'tmpfs'?)" },
+    { "a word that is spelt otherwise", function() ns.box():hostnam("x") end,
+      "hostnam: unknown method (did you mean 'hostname'?)" },
+    { "a method like no other", function() ns.box():frobnicate() end, "frobnicate: unknown method" },
     { "the same namespace again", function() ns.box():unshare("uts"):unshare("uts") end, "flags[2]: 'uts' is given twice" },
     { "a wrong variable", function() ns.box():env("A=", "x") end, "env.A=: 'A=' cannot be a name" },
     { "variables that are no table", function() ns.box():env(1) end, "env: table expected, got number" },

@@ -6,7 +6,6 @@
 -- @module ns.box
 require("ns.core").nojit()
 local check = require "ns.words.check"
-local synonyms = require "ns.words.synonyms"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
 local plan = require "ns.start.plan"
@@ -16,6 +15,9 @@ local Box = { __name = "ns.Box" }
 Box.__index = Box
 
 local box = {}
+
+-- Words whose methods add to what is there.
+local ADDED_TO = { env = true, rlimits = true }
 
 --- A copy of a value all through, but for what is an object.
 local function copy(value)
@@ -50,36 +52,60 @@ function box.is(value)
   return getmetatable(value) == Box
 end
 
---- A new box, empty or starting from a spec or another box. An array part becomes argv.
-function box.new(spec)
-  if box.is(spec) then spec = spec.words end
-  return setmetatable({ words = spec == nil and {} or checked("bad argument #1 to 'box' (%s)", read, spec) }, Box)
-end
-
 -- What cannot stand beside a word, and goes where that word is set.
 local INSTEAD = { map = { "uid_map", "gid_map" }, uid_map = { "map" }, gid_map = { "map" } }
 
---- Words that are switches need no value.
-local function check_switch(word)
-  if not pcall(plan.words[word].check, true, word) then check.fail(word, "value missing") end
+--- Takes away what a word is set in the place of. A directory as root stands in that of the host's system, whose /usr, /bin
+-- and /etc would cover its own.
+local function make_room(words, word, value)
+  for _, other in ipairs(INSTEAD[word] or {}) do words[other] = nil end
+  if word == "root" and value ~= "/" and value ~= "empty" then words.system = nil end
+end
+
+--- A new box of the words that the function `name` starts from, with those of a spec or another box, as their methods set
+-- them. An array part becomes argv.
+function box.over(words, spec, name)
+  if box.is(spec) then spec = spec.words end
+  local given = spec == nil and {} or checked(("bad argument #1 to '%s' (%%s)"):format(name), read, spec)
+  for word, value in next, given do make_room(words, word, value) end
+  local self = setmetatable({ words = words, cache = false }, Box)
+  for word, value in next, given do
+    if words[word] and ADDED_TO[word] then self[word](self, value) else words[word] = value end
+  end
+  return self
+end
+
+--- Words that are switches need no value; but one that is nil is missing.
+local function check_switch(word, count)
+  if count > 0 or not pcall(plan.words[word].check, true, word) then check.fail(word, "value missing") end
   return true
 end
 
-local function set(self, word, value)
-  if value == nil then value = checked("%s", check_switch, word) end
+local function set(self, word, ...)
+  local value = ...
+  if value == nil then value = checked("%s", check_switch, word, select("#", ...)) end
   checked("%s", plan.words[word].check, value, word)
-  for _, other in ipairs(INSTEAD[word] or {}) do self.words[other] = nil end
+  make_room(self.words, word, value)
   self.words[word] = copy(value)
   return self
 end
 
--- A method that there is not, but that other tools have.
+-- A method that there is not, but that other tools have, or that is spelt otherwise.
 setmetatable(Box, { __index = function(_, word)
-  if type(word) == "string" and synonyms.find(word) then checked("%s", plan.unknown, word) end
+  if type(word) == "string" and word:find("^%a") then checked("%s", plan.unknown, word, Box) end
 end })
 
 for word in pairs(plan.words) do
-  Box[word] = function(self, value) return set(self, word, value) end
+  Box[word] = function(self, ...) return set(self, word, ...) end
+end
+
+--- A list of arguments. One that is nil, as what os.getenv does not find, is a mistake, at the end, too.
+local function arguments(mistake, ...)
+  local list = { ... }
+  for i = 1, select("#", ...) do
+    if list[i] == nil then check.raise(mistake, i) end
+  end
+  return list
 end
 
 --- Adds namespaces: box:unshare("pid", "mount").
@@ -94,9 +120,19 @@ function Box:unshare(...)
 end
 
 -- What says how the host's own is to look, and goes where that is shared.
-local OF_ITS_OWN = { uts = { "hostname", "domainname" }, time = { "time" } }
+local OF_ITS_OWN = { uts = { "hostname", "domainname" }, time = { "time" }, pid = { "mount_proc" } }
 
---- Takes namespaces away again, and what only they can have: ns.sandbox():share("net").
+--- Keeps the mounts of which that is true.
+local function keep_mounts(self, is_kept)
+  local left = {}
+  for _, m in ipairs(self.words.mounts or {}) do
+    if is_kept(m) then left[#left + 1] = m end
+  end
+  self.words.mounts = self.words.mounts and left
+end
+
+--- Takes namespaces away again, and what only they can have, as hostname, or the mount of /proc:
+-- ns.sandbox():share("net").
 -- @tparam string ... names: user, mount, pid, net, ipc, uts, cgroup, time
 -- @treturn Box itself
 -- @see namespaces(7)
@@ -105,6 +141,7 @@ function Box:share(...)
   for name in pairs(checked("%s", namespaces.check, { ... }, "share")) do
     left[name] = nil
     for _, word in ipairs(OF_ITS_OWN[name] or {}) do self.words[word] = nil end
+    keep_mounts(self, function(m) return mounts.kinds[m.type].of ~= name end)
   end
   return set(self, "flags", namespaces.names(left))
 end
@@ -179,7 +216,19 @@ end
 -- @tparam string ... absolute paths inside; one that is missing is passed over
 -- @treturn Box itself
 function Box:mask(...)
-  for i = 1, select("#", ...) do add_mount(self, { type = "mask", target = (select(i, ...)) }) end
+  for _, target in ipairs(arguments("mask[%d]: missing", ...)) do add_mount(self, { type = "mask", target = target }) end
+  return self
+end
+
+--- Takes away again what the box mounts there: ns.sandbox():unmount("/run").
+-- @tparam string ... absolute paths inside
+-- @treturn Box itself
+function Box:unmount(...)
+  for _, target in ipairs(arguments("unmount[%d]: missing", ...)) do
+    local place, before = checked("%s", mounts.check_place, target, "unmount"), #(self.words.mounts or {})
+    keep_mounts(self, function(m) return mounts.place(m) ~= place end)
+    if #(self.words.mounts or {}) == before then check.raise("unmount: this box mounts nothing at '%s'", target) end
+  end
   return self
 end
 
@@ -236,26 +285,19 @@ end
 
 --- Adds a variable, box:env("LANG", "C"), or several, box:env{LANG = "C"}; false removes the host's.
 -- @tparam string|table name
--- @tparam[opt=""] string|boolean value
+-- @tparam[opt] string|boolean value must be there with a name: what os.getenv does not find is a mistake
 -- @treturn Box itself
 -- @see environ(7)
 function Box:env(name, value)
   local add = name
-  if type(name) == "string" then add = { [name] = value == nil and "" or value } end
+  if type(name) == "string" then
+    if value == nil then check.raise("env.%s: value missing; false removes it", name) end
+    add = { [name] = value }
+  end
   checked("%s", plan.words.env.check, add, "env")
   local env = copy(self.words.env or {})
   for k, v in next, add do env[k] = v end
   self.words.env = env
-  return self
-end
-
---- The root inside. A directory stands in the place of the host's system: `system` goes, as its /usr, /bin and /etc would
--- cover those of the directory; a later box:system() brings it back.
--- @tparam string value "/", "empty" or a directory
--- @treturn Box itself
-function Box:root(value)
-  set(self, "root", value)
-  if value ~= "/" and value ~= "empty" then self.words.system = nil end
   return self
 end
 
@@ -279,8 +321,9 @@ end
 -- @tparam string|table first the program, or a list
 -- @tparam[opt] string ... its arguments
 -- @treturn Box itself
-function Box:argv(first, ...)
-  return set(self, "argv", type(first) == "table" and first or { first, ... })
+function Box:argv(...)
+  local first = ...
+  return set(self, "argv", type(first) == "table" and first or arguments("argv[%d]: missing", ...))
 end
 
 --- Where stdin comes from; a string that names no kind is fed to the program.
@@ -308,7 +351,7 @@ end
 --- An independent copy.
 -- @treturn Box
 function Box:clone()
-  return setmetatable({ words = copy(self.words) }, Box)
+  return setmetatable({ words = copy(self.words), cache = false }, Box)
 end
 
 --- The box as a plain spec.
@@ -317,10 +360,16 @@ function Box:spec()
   return stdio.feed(copy(self.words))
 end
 
+--- The program given to the method `name`, if there is one.
+local function program(name, ...)
+  if select("#", ...) == 0 then return nil end
+  return arguments(("bad argument #1 to '%s' (argv[%%d]: missing)"):format(name), ...)
+end
+
 --- The spec, with the given program if there is one.
-local function with_argv(self, ...)
+local function with_argv(self, name, ...)
   local spec = self:spec()
-  if select("#", ...) > 0 then spec.argv = { ... } end
+  spec.argv = program(name, ...) or spec.argv
   return spec
 end
 
@@ -329,7 +378,7 @@ local function for_start(self, name, ...)
   local words = {}
   for word, value in next, self.words do words[word] = value end
   stdio.feed(words)
-  if select("#", ...) > 0 then words.argv = { ... } end
+  words.argv = program(name, ...) or words.argv
   self.cache = self.cache or { spawn = {}, run = {} }
   return words, self.cache[name]
 end
@@ -338,14 +387,14 @@ end
 -- @tparam[opt] string ... a program and its arguments, in place of the box's own
 -- @treturn string the text; or nil, message, errno, detail
 function Box:explain(...)
-  return box.explain(with_argv(self, ...))
+  return box.explain(with_argv(self, "explain", ...))
 end
 
 --- Would this start here? As `ns.check`.
 -- @tparam[opt] string ... a program and its arguments, in place of the box's own
 -- @return true; or nil, message, errno, detail
 function Box:check(...)
-  return box.check(with_argv(self, ...))
+  return box.check(with_argv(self, "check", ...))
 end
 
 --- Starts the program given here, or that of the box: as `ns.spawn`.
@@ -368,7 +417,7 @@ local KEEPS = { spec = true, clone = true, explain = true, check = true, spawn =
 for name, method in next, Box do
   if type(method) == "function" and name:sub(1, 2) ~= "__" and not KEEPS[name] then
     Box[name] = function(self, ...)
-      self.cache = nil
+      self.cache = false
       return method(self, ...)
     end
   end

@@ -14,6 +14,7 @@ local explain = require "ns.start.explain"
 local features = require "ns.features"
 local plan = require "ns.start.plan"
 local process = require "ns.running.process"
+local functions = require("ns.words.check").functions
 local raise = require("ns.words.check").raise
 local sandbox = require "ns.sandbox"
 local spawn = require "ns.start.spawn"
@@ -113,15 +114,17 @@ end
 -- @raise if the spec is no table
 -- @see ns.box
 function ns.box(spec)
-  return box.new(spec)
+  return box.over({}, spec, "box")
 end
 
 --- Makes a builder that starts from safe defaults: every namespace, ids that nobody has on the host, a read-only system,
 -- /proc, /dev and /tmp of its own, no capabilities, no new privileges, an init, a clean environment (doc/security.md).
+-- @tparam[opt] table|Box spec whose words are set in it, as by the methods of their names
 -- @treturn Box
+-- @raise a mistake in the spec, with the name of the field
 -- @see user_namespaces(7)
-function ns.sandbox()
-  return box.new(sandbox.spec())
+function ns.sandbox(spec)
+  return box.over(sandbox.spec(), spec, "sandbox")
 end
 
 --- Tries whether a spec would start here: sets everything up in a process that is thrown away, and stops before the first
@@ -155,5 +158,6 @@ ns.features = features.all
 
 box.spawn, box.run, box.check, box.explain = spawn_words, run, ns.check, ns.explain
 features.check = ns.check
+functions("ns", ns)
 
 return ns

@@ -5,6 +5,7 @@ local check = require "ns.words.check"
 local synonyms = require "ns.words.synonyms"
 local ids = require "ns.start.ids"
 local lookups = require "ns.words.lookups"
+local mounts = require "ns.words.mounts"
 local options = require "ns.words.options"
 local privileges = require "ns.words.privileges"
 
@@ -24,10 +25,11 @@ end
 
 local NONE = {}
 
---- Raises the mistake of a word that there is not.
-function plan.unknown(word)
+--- Raises the mistake of a word that there is not; `methods`, of a method.
+function plan.unknown(word, methods)
   local use = synonyms.find(word)
-  check.fail(word, "unknown word%s", use and "; use " .. use or check.nearest(word, plan.words))
+  check.fail(word, "unknown %s%s", methods and not use and "method" or "word",
+    use and "; use " .. use or check.nearest(word, methods or plan.words))
 end
 
 --- A plain copy of the words and of the array part, read without metamethods.
@@ -58,6 +60,7 @@ local function check_needs(spec)
       if not spec.flags[row.needs[j]] then check.fail(row.word, "needs '%s' in flags", row.needs[j]) end
     end
   end
+  mounts.check_needs(spec)
 end
 
 --- In a root of its own the program is not where its caller is.

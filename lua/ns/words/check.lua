@@ -37,6 +37,18 @@ function check.methods(is, class)
   end
 end
 
+--- Makes all functions of a module such that say so where they are called with a colon, as by ns:run{...}.
+function check.functions(name, module)
+  for key, f in next, module do
+    if type(f) == "function" then
+      module[key] = function(first, ...)
+        if rawequal(first, module) then check.raise("call it with a dot: %s.%s", name, key) end
+        return f(first, ...)
+      end
+    end
+  end
+end
+
 --- A value for a message: strings and numbers as they are, of others the type. No metamethod is asked.
 function check.show(value)
   return (type(value) == "string" or type(value) == "number") and tostring(value) or type(value)

@@ -174,13 +174,13 @@ mounts.kinds = {
   bind = { fields = bind_fields, requires = { "source" }, steps = bind },
   tmpfs = { fields = with(with(place, flags), { size = mounts.check_size, mode = mode,
     inodes = check.integer(1, 9007199254740992) }), steps = tmpfs },
-  proc = { target = "/proc", steps = proc, fields = with(place, { ro = check.boolean, protect = check.boolean,
+  proc = { target = "/proc", of = "pid", steps = proc, fields = with(place, { ro = check.boolean, protect = check.boolean,
     hidepid = check.choice("off", "noaccess", "invisible", "ptraceable"), subset = check.choice("pid") }) },
   dev = { target = "/dev", fields = place, steps = dev },
-  sys = { target = "/sys", fields = with(place, { ro = check.boolean }), steps = function(m, add)
+  sys = { target = "/sys", of = "net", fields = with(place, { ro = check.boolean }), steps = function(m, add)
     add(fs("sysfs", m, nil, (m.ro == false and 0 or RDONLY) + NOSUID + NODEV + NOEXEC))
   end },
-  mqueue = { target = "/dev/mqueue", fields = place, steps = function(m, add)
+  mqueue = { target = "/dev/mqueue", of = "ipc", fields = place, steps = function(m, add)
     add(fs("mqueue", m, nil, NOSUID + NODEV + NOEXEC))
   end },
   overlay = { requires = { "lower" }, together = overlay.check_together, steps = function(m, add, found)
@@ -219,6 +219,14 @@ mounts.kinds = {
       word = "mounts" }
   end },
 }
+
+--- A kind that shows a namespace (`of`) cannot be had in a user namespace without one: the host's belongs to another.
+function mounts.check_needs(spec)
+  for i, m in ipairs(spec.flags.user and spec.mounts or {}) do
+    local of = mounts.kinds[m.type].of
+    if of and not spec.flags[of] then check.fail(check.at("mounts", i), "'%s' needs '%s' in flags", m.type, of) end
+  end
+end
 
 local function check_kind(m, kind, where)
   m.target = m.target or kind.target or type(m.source) == "string" and check_target(m.source, where .. ".target") or nil
@@ -265,6 +273,11 @@ local PLAN_ROOM = 48 * 2 ^ 20 -- a plan is bounded (src/core/encode.c), and argv
 function mounts.look_up(m, add, found)
   lookups.steps(m, add, found, m.type == "overlay" and overlay.step(m, found, 0).of
     or { op = "tree", source = m.source, path = m.target, word = "mounts" })
+end
+
+--- Where a mount of a spec goes, one that was checked by itself.
+function mounts.place(m)
+  return mounts.check_place(m.target or mounts.kinds[m.type].target or m.source, "target")
 end
 
 --- A list of mounts.
