@@ -186,7 +186,7 @@ for _, way in ipairs(machine.root and { ways.root, ways.range } or { ways.user }
     before_each(function()
       top, remove = world(way)
       sh(("cd %s/root && mkdir srv/a srv/b && ln -s ../../host/d srv/link && ln -s %s/host/d top && mkdir real && "
-        .. "echo root >real/f"):format(top, top))
+        .. "echo root >real/f && chmod 700 ."):format(top, top)) -- closed, as one of root's that may be written must be
     end)
 
     after_each(function() remove() end)

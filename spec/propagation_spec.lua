@@ -56,6 +56,7 @@ local ROADS = [[
   local shared = with { type = "bind", source = tree }
   table.insert(shared.mounts, 2, { type = "propagation", target = "/w", mode = "shared", recursive = true })
   roads[#roads + 1] = { "shared inside", shared }
+  os.execute("chmod 700 " .. tree .. "/..") -- root's, and to be written: closed to all others
   roads[#roads + 1] = { "root", { root = tree .. "/..", system = true, read_only = false,
     mounts = { { type = "tmpfs", target = "/w/a" } } } }
   return roads

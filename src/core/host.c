@@ -72,7 +72,7 @@ static int host_clock(lua_State *L) {
     return 1;
 }
 
-/* owner(path or fd) -> uid, gid | nil, message, errno */
+/* owner(path or fd) -> uid, gid, mode | nil, message, errno */
 static int host_owner(lua_State *L) {
     struct stat s;
     bool fd = lua_type(L, 1) == LUA_TNUMBER;
@@ -80,7 +80,8 @@ static int host_owner(lua_State *L) {
     if (r < 0) return nsL_done(L, -errno);
     lua_pushnumber(L, s.st_uid);
     lua_pushnumber(L, s.st_gid);
-    return 2;
+    lua_pushnumber(L, s.st_mode & 07777);
+    return 3;
 }
 
 /* stamp({path, ...}) -> a string, another one as soon as one of the files is */

@@ -202,6 +202,11 @@ local function no_openat2()
   if not core.syscall_works("openat2") then return "this kernel (before 5.6), or a filter, lacks openat2(2)" end
 end
 
+local function open_to_others(step)
+  return ("others on this host can reach into it, and what the program makes there is root's, or of the group root: "
+    .. "chmod 700 %s, chown it to an ordinary user and group, or leave it read-only"):format(step.path)
+end
+
 local function no_mapping()
   return no_openat2() or "this kernel (before 5.12), or a filter, cannot map ids: ro = true, or idmap = false"
 end
@@ -214,6 +219,7 @@ end
 --- op, errno, what to look at.
 local rows = {
   { "execveat", "EACCES", no_launcher },
+  { "idmap", "EPERM", function(step) return step.word == "root" and open_to_others(step) end },
   { "idmap", "EINVAL", not_mappable },
   { "idmap", "ENOSYS", no_mapping },
   { "open_tree", "ENOSYS", no_mapping },

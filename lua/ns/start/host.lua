@@ -82,6 +82,7 @@ local function idmap(step, start)
   if not tree then return true end
   local uid, gid, refused = core.owner(tree)
   if not uid then return nil, shown, refused end
+  if step.owner then uid, gid = step.owner.uid, step.owner.gid end
   local uids = disk_map(step.idmap, found.maps and found.maps.uid, uid, found.inner.uid)
   local gids = disk_map(step.idmap, found.maps and found.maps.gid, gid, found.inner.gid)
   if not (uids and gids) then return nil, shown, errno_of.EINVAL end

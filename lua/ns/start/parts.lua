@@ -20,6 +20,7 @@ local function add_parts(found, directory, wanted, more, host)
   local real, _, why = directory, nil, nil
   if directory ~= "/" then real, _, why = host.realpath(directory) end
   if not real then return nil, directory, why end
+  if real ~= "/" then found.directory = real end
   directory = real
   local prefix = directory == "/" and "/" or directory .. "/"
   local entries, _, errno = host.entries(directory)
@@ -56,9 +57,9 @@ function parts.still(kept, host)
   return kept
 end
 
---- What the words root and system put into the new root: a list of mounts, and in `left_out` what of "/" is not among them;
--- or nil, path, errno. The system's parts take the place of those of the root. `stamp`: of "/", for `parts.still`, if all
--- parts come from there.
+--- What the words root and system put into the new root: a list of mounts, and in `left_out` what of "/" is not among
+-- them; or nil, path, errno. The system's parts take the place of those of the root. `directory`: where the root's parts
+-- come from, if that is not "/". `stamp`: of "/", for `parts.still`, if all parts come from there.
 function parts.find(spec, host)
   local found, path, errno = { left_out = {} }, nil, nil
   if host.stamp and (spec.root == "/" or spec.root == "empty") then found.stamp = stamp_of(host) end

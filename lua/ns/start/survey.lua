@@ -6,11 +6,12 @@ local core = require "ns.core"
 local ids = require "ns.start.ids"
 local maps = require "ns.words.maps"
 local namespaces = require "ns.words.namespaces"
+local owners = require "ns.start.owners"
 local parts = require "ns.start.parts"
 
 local survey = {}
 
-local QUESTIONS = { "environ", "arg_max", "entries", "realpath", "nofile", "access", "stamp" }
+local QUESTIONS = { "environ", "arg_max", "entries", "realpath", "nofile", "access", "stamp", "owner" }
 
 --- Who asks: ids and capabilities, and functions for what is seldom asked.
 function survey.host()
@@ -35,6 +36,17 @@ local function find_ids(spec, host, found)
     gid = spec.group and spec.group.id or maps.first(gid) }
 end
 
+--- Which ids of a root directory that the program may write are mapped, where its own are nobody's: found.parts_idmap and,
+-- of one user alone, found.parts_owner.
+local function find_owner(spec, host, found)
+  local directory = found.parts.directory
+  if not directory or spec.read_only ~= false or spec.map ~= "range" or not found.root then return found end
+  local idmap, owner = owners.idmap(directory, host)
+  if not idmap then return nil, { op = "idmap", path = directory, word = "root" }, owner end
+  found.parts_idmap, found.parts_owner = idmap, owner
+  return found
+end
+
 --- What is found for a checked spec; or nil, step, errno. `opened`: its streams, as by `streams.open` or `streams.names`;
 -- `box`: what a box has kept of an earlier start.
 function survey.find(spec, host, opened, box)
@@ -49,7 +61,7 @@ function survey.find(spec, host, opened, box)
   if not list then return nil, { op = "open", path = path, word = "root" }, errno end
   if box then box.parts = list end
   found.parts, found.left_out = list, list.left_out
-  return found
+  return find_owner(spec, host, found)
 end
 
 return survey

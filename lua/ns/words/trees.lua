@@ -18,7 +18,7 @@ function trees.propagation(spec) return spec.propagation == "slave" and mount.SL
 local function idmap_of(m, spec, found)
   if m.type ~= "bind" and m.type ~= "overlay" then return nil end
   if m.idmap ~= nil or spec.map ~= "range" or not found.root or m.ro then return m.idmap or nil end
-  if m.part then return spec.root ~= "/" or nil end -- a root directory has many owners; the host's own is not given away
+  if m.part then return found.parts_idmap end -- nil for "/": the host's own is not given away
   if m.type == "bind" or not m.upper and #m.lower == 1 then return "owner" end
 end
 
@@ -35,7 +35,8 @@ local function open_one(m, spec, add, found)
   local source = m.source or m.lower[1]
   add { op = "open_tree", path = source, mount = m, propagation = trees.propagation(spec), nofollow = m.nofollow,
     may_fail = not idmap, word = "mounts" }
-  if idmap then add { op = "idmap", path = source, mount = m, idmap = idmap, word = "mounts" } end
+  if not idmap then return end
+  add { op = "idmap", path = source, mount = m, idmap = idmap, owner = m.part and found.parts_owner or nil, word = "mounts" }
 end
 
 --- The parts of the root, by the host.
