@@ -70,7 +70,7 @@ host { name = "read-only /sys", setup = "mount -o remount,bind,ro /sys", long = 
 -- ---- older kernels, stricter filters ----
 
 local CALLS = {
-  { "close_range", "close_range" }, { "openat2", "openat2" },
+  { "close_range", "close_range" }, { "openat2", "openat2", long = "resolve hostile_root" },
   { "clone3", "clone3", never = "EPERM" }, -- as the C library itself cannot start a program then
   { "the mount API", "open_tree move_mount fsopen fsconfig fsmount mount_setattr" },
 }
@@ -80,7 +80,7 @@ for _, errno in ipairs { "ENOSYS", "EPERM" } do
     if errno ~= row.never then
       all = all .. " " .. row[2]
       host { name = ("%s: %s"):format(row[1], errno), setup = ('exec build/refuse %s %s -- "$@"'):format(errno, row[2]),
-        long = BASE .. " root mounts" }
+        long = ("%s root mounts %s"):format(BASE, row.long or "") }
     end
   end
   host { name = ("all of these: %s"):format(errno), setup = ('exec build/refuse %s %s -- "$@"'):format(errno, all),

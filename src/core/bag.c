@@ -13,6 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "../launcher/resolve.h"
 #include "../launcher/sys.h"
 #include "io.h"
 #include "open.h"
@@ -204,13 +205,12 @@ static int make_room(int fd) {
  * path. */
 static int bag_open_tree(lua_State *L) {
     struct bag *bag = check_bag(L);
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
     uint64_t kind = (uint64_t)luaL_checkinteger(L, 3);
     long tree;
     if (lua_type(L, 2) == LUA_TNUMBER) {
         tree = clone_tree((long)lua_tointeger(L, 2), "");
     } else if (lua_toboolean(L, 4)) {
-        long from = sys(__NR_openat2, AT_FDCWD, luaL_checkstring(L, 2), &how, sizeof how);
+        long from = resolve(AT_FDCWD, luaL_checkstring(L, 2), 0, RESOLVE_NO_SYMLINKS);
         tree = FAILED(from) ? from : clone_tree(from, "");
         if (!FAILED(from)) sys(__NR_close, from);
     } else {

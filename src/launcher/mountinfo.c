@@ -4,6 +4,7 @@
 #include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <linux/mman.h>
+#include <linux/stat.h>
 
 #include "sys.h"
 #include "text.h"
@@ -33,6 +34,26 @@ long unescape(char *to, size_t room, size_t *n, const char *path) {
     }
     to[*n] = 0;
     return 0;
+}
+
+/* From fdinfo: before Linux 5.8. */
+static long told_mount_id(long fd) {
+    char name[32], path[64], text[512];
+    size_t n = 0;
+    path_of(fd, name);
+    add_text(path, sizeof path, &n, "/proc/self/fdinfo/");
+    add_text(path, sizeof path, &n, name + sizeof "/proc/self/fd/" - 1);
+    long r = read_text(path, text, sizeof text);
+    for (char *line = text; !FAILED(r) && *line; line++)
+        if ((line == text || line[-1] == '\n') && starts_with(line, "mnt_id:")) return number_at(line + 7);
+    return FAILED(r) ? r : -EINVAL;
+}
+
+/* Before Linux 5.14 whoever has changed its ids may not open its own fdinfo any more: so that is not what is asked first. */
+long mount_id(long fd) {
+    struct statx s;
+    long r = sys(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &s);
+    return !FAILED(r) && s.stx_mask & STATX_MNT_ID ? (long)s.stx_mnt_id : told_mount_id(fd);
 }
 
 /* Does the place of this line lie below the directory? */

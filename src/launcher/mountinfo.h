@@ -14,6 +14,9 @@ const char *field(const char *line, int n);
 /* Adds a path, as mountinfo writes it, to what has *n bytes: "\\040" is a blank. 0, or -E2BIG */
 long unescape(char *to, size_t room, size_t *n, const char *path);
 
+/* What the kernel calls the mount behind a descriptor, or -errno. */
+long mount_id(long fd);
+
 /* Is there a mount below this directory? 1, 0, or -errno */
 long mount_below(long fd);
 

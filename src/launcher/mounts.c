@@ -58,11 +58,10 @@ static long looked_up(struct player *p, const struct step *s) {
 
 static long open_source(struct player *p, const struct step *s) {
     const char *source = plan_string(p, s->source);
-    struct open_how how = {O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS};
     if (s->how & STEP_LOOKED_UP) return looked_up(p, s);
     if (s->how & STEP_BENEATH_ROOT) return open_place(p, source, 0);
     if (!(s->how & STEP_NO_LINK)) return sys(__NR_openat, p->source_dir, source, O_PATH | O_CLOEXEC);
-    return sys(__NR_openat2, p->source_dir, source, &how, sizeof how);
+    return resolve(p->source_dir, source, 0, RESOLVE_NO_SYMLINKS);
 }
 
 /* A part of the host's tree on path: that of `fd`, detached, or of source. flags: MOUNT_ATTR_* for all mounts in it; how:

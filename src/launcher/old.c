@@ -81,27 +81,6 @@ struct table {
     size_t count;
 };
 
-/* From fdinfo: before Linux 5.8. */
-static long told_mount_id(long fd) {
-    char name[32], path[64], text[512];
-    size_t n = 0;
-    path_of(fd, name);
-    add_text(path, sizeof path, &n, "/proc/self/fdinfo/");
-    add_text(path, sizeof path, &n, name + sizeof "/proc/self/fd/" - 1);
-    long r = read_text(path, text, sizeof text);
-    for (char *line = text; !FAILED(r) && *line; line++)
-        if ((line == text || line[-1] == '\n') && starts_with(line, "mnt_id:")) return number_at(line + 7);
-    return FAILED(r) ? r : -EINVAL;
-}
-
-/* What the kernel calls the mount behind a descriptor. Before Linux 5.14 whoever has changed its ids may not open its own
- * fdinfo any more: so that is not what is asked first. */
-static long mount_id(long fd) {
-    struct statx s;
-    long r = sys(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &s);
-    return !FAILED(r) && s.stx_mask & STATX_MNT_ID ? (long)s.stx_mnt_id : told_mount_id(fd);
-}
-
 /* The flags of mount(2) in "rw,nosuid,relatime". A remount keeps those of the access time by itself. */
 static uint64_t flags_in(const char *options) {
     static const struct {

@@ -30,13 +30,6 @@
 
 #include "sys.h"
 
-#define DIRECTORY 0040000
-#define FORMAT 0170000
-
-int is_directory(const struct statx *s) { return (s->stx_mode & FORMAT) == DIRECTORY; }
-
-long look(long fd, struct statx *s) { return sys(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO, s); }
-
 static uint64_t device(const struct statx *s) { return (uint64_t)s->stx_dev_major << 32 | s->stx_dev_minor; }
 
 long compare(long a, long b) {
@@ -53,15 +46,6 @@ int is_same(long a, long b) { return compare(a, b) == 1; }
 long root_of(struct player *p) {
     if (p->root < 0) p->root = (int)sys(__NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return p->root;
-}
-
-/* EAGAIN: a ".." in a link, while something was renamed or mounted anywhere on this machine. Who does nothing else all the time
- * lets few lookups through. */
-static long resolve(long base, const char *path, uint64_t flags, uint64_t scope) {
-    struct open_how how = {flags | O_PATH | O_CLOEXEC, 0, scope | RESOLVE_NO_MAGICLINKS};
-    long fd = -EAGAIN;
-    for (int i = 0; i < 200000 && fd == -EAGAIN; i++) fd = sys(__NR_openat2, base, path, &how, sizeof how);
-    return fd;
 }
 
 /* ---- mounts that later places are looked up beneath ---- */

@@ -4,13 +4,10 @@
 #define NS_PLACES_H
 
 #include "player.h"
-
-struct statx;
+#include "resolve.h"
 
 /* What is to be made of a missing place. */
 enum what { A_DIRECTORY, A_FILE };
-
-enum { LINKS_MAX = 40 }; /* as path_resolution(7) has it */
 
 /* Each returns a descriptor, or -errno. */
 long root_of(struct player *);
@@ -29,8 +26,6 @@ int is_fixed(struct player *, const char *path);
 long pin(struct player *, const char *path, long mount, int fixed);
 void unpin(struct player *);
 
-long look(long fd, struct statx *);
-int is_directory(const struct statx *);
 int is_same(long a, long b);
 /* The same, where it must be known: 1, 0, or -errno. */
 long compare(long a, long b);

@@ -197,18 +197,13 @@ local function not_ours(step, steps)
     :format(step.path)
 end
 
---- What needs a place in the new root.
-local function no_openat2()
-  if not core.syscall_works("openat2") then return "this kernel (before 5.6), or a filter, lacks openat2(2)" end
-end
-
 local function open_to_others(step)
   return ("others on this host can reach into it, and what the program makes there is root's, or of the group root: "
     .. "chmod 700 %s, chown it to an ordinary user and group, or leave it read-only"):format(step.path)
 end
 
 local function no_mapping()
-  return no_openat2() or "this kernel (before 5.12), or a filter, cannot map ids: ro = true, or idmap = false"
+  return "this kernel (before 5.12), or a filter, cannot map ids: ro = true, or idmap = false"
 end
 
 local function no_launcher()
@@ -274,7 +269,6 @@ for _, op in ipairs { "open_tree", "tree", "fs", "overlay", "mkdir", "file", "sy
     return "a mount below another, and each tree that root opens, takes a descriptor: raise the hard limit (ulimit -Hn)"
   end }
   rows[#rows + 1] = { op, "EROFS", not_ours }
-  rows[#rows + 1] = { op, "ENOSYS", no_openat2 }
 end
 
 for _, more in ipairs { limit_hints, exec_hints } do
