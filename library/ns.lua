@@ -130,6 +130,7 @@
 ---@field dev? boolean
 ---@field suid? boolean
 ---@field exec? boolean
+---@field try? boolean passed over where its place is missing and cannot be made
 
 ---@class ns.Mount.proc
 ---@field type "proc"
@@ -178,6 +179,7 @@
 ---@class ns.Mount.dir
 ---@field type "dir"
 ---@field target string
+---@field try? boolean passed over where its place is missing and cannot be made
 ---@field mode? ns.Mode "0755" where nothing is said
 
 ---@class ns.Mount.symlink

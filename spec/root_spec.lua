@@ -1,9 +1,11 @@
 --- A root of the program's own: what is in it, what cannot be written, and that nothing of it is left on the host.
+local core = require "ns.core"
 local lfs = require "lfs"
 local machine = require "support.machine"
 local ns = require "ns"
 local ways = require "support.ways"
 local run = ways.run
+local unpack = unpack or table.unpack -- luacheck: ignore
 
 --- All names below a directory, with what a spawn might change of them.
 local function listing(directory)
@@ -55,6 +57,24 @@ for _, way in ipairs(ways.list) do
       end
       assert.equal("x", run(way, spec, "cat /etc2/f; ls -A /new/deep >/dev/null; : </srv/f"))
       assert.equal(before, listing(directory))
+    end)
+
+    it("of a directory goes without what is to be tried, where it has no place for that", function()
+      local directory, remove = make_root(way)
+      finally(remove)
+      assert(os.execute(("cd %s && mkdir var && ln -s srv/none home"):format(directory)))
+      local spec = rooted(directory)
+      for _, m in ipairs {
+        { type = "tmpfs", target = "/var/tmp", try = true }, { type = "dir", target = "/srv/d", try = true },
+        { type = "tmpfs", target = "/srv/x", try = true, ro = true }, { type = "dir", target = "/home", try = true },
+        { type = "tmpfs", target = "/run", try = true, ro = true } } do
+        spec.mounts[#spec.mounts + 1] = m
+      end
+      local line = "ls -A /var /srv; ls -d /home/ 2>/dev/null; touch /run/x 2>/dev/null || echo read-only"
+      for _, calls in ipairs { {}, { "fsopen", "move_mount" } } do
+        local through = calls[1] and machine.refuse(core.constants.errno.ENOSYS, unpack(calls))
+        assert.equal("/srv:\nf\n\n/var:\nread-only", run(way, spec, line, nil, through))
+      end
     end)
 
     ways.it(way)("of a directory is read-only, unless it says so; its top is always", function()

@@ -124,6 +124,18 @@ local function of(title, nobody)
         .. "run 755\nvar/tmp 1777\nhome 755\n", seen.places)
     end)
 
+    it("is had in a root directory without a place for its /var/tmp, too", function()
+      local directory, remove = machine.directory()
+      finally(remove)
+      assert(os.execute(("cd %s && chmod 755 . && mkdir -p usr var && ln -s usr/bin bin && ln -s usr/lib lib && "
+        .. "ln -s usr/lib64 lib64"):format(directory)))
+      local r = machine.host(([[
+        local box = require("ns").sandbox():root(%q):ro_bind("/usr")
+        local r = assert(box:run("sh", "-c", "ls -A /var; echo x >/run/x && ls /"))
+        io.write(r.stdout, r.stderr)]]):format(directory), { nobody = nobody })
+      assert.equal("bin\ndev\nhome\nlib\nlib64\nproc\nrun\ntmp\nusr\nvar\n", r.stdout)
+    end)
+
     it("has the devices that do no harm, and terminals of its own", function()
       local names = "core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero"
       assert.equal(names:gsub(" ", "\n") .. "\n 00 00 00 00\nptmx\n", seen.dev)
@@ -289,6 +301,7 @@ machine.describe("sandbox")("the sandbox of a root #system", function()
       print(ns.sandbox():run("head", "-c", "4", "/etc/passwd").stdout, message)
     ]], { under = { "setpriv", "--bounding-set=-sys_admin" } })
     assert.equal("root\topen_tree /srv: Operation not permitted (EPERM); only a root with CAP_SYS_ADMIN can map ids: "
-      .. "ro = true, or idmap = false\n", r.stdout .. r.stderr)
+      .. "ro = true (to read what everybody may), or idmap = false (to write what everybody, or an id of uid_map, may)\n",
+        r.stdout .. r.stderr)
   end)
 end)

@@ -235,13 +235,13 @@ end
 --- An empty file system in memory: box:tmpfs("/tmp", {size = "64m"}).
 -- @function Box:tmpfs
 -- @tparam string target an absolute path inside
--- @tparam[opt] table options size (bytes, "64m", "50%"), inodes, mode ("0755"; for .../tmp "1777"), dev, suid, exec
+-- @tparam[opt] table options size (bytes, "64m", "50%"), inodes, mode ("0755"; for .../tmp "1777"), dev, suid, exec, try
 -- @treturn Box itself
 
 --- A directory, in a file system of the box's own: box:dir("/work", {mode = "0700"}).
 -- @function Box:dir
 -- @tparam string target an absolute path inside
--- @tparam[opt] table options mode ("0755")
+-- @tparam[opt] table options mode ("0755"), try
 -- @treturn Box itself
 
 --- New attributes for a mount that is there: box:remount("/usr", {ro = true, recursive = true}).

@@ -11,7 +11,9 @@ function sandbox.spec()
     map = "range",
     system = true,
     mounts = { { type = "proc" }, { type = "dev" }, { type = "tmpfs", target = "/tmp" },
-      { type = "tmpfs", target = "/var/tmp" }, { type = "tmpfs", target = "/run" }, { type = "dir", target = "/home" } },
+      -- a root of the user's may not have a place for these, and none is made there
+      { type = "tmpfs", target = "/var/tmp", try = true }, { type = "tmpfs", target = "/run", try = true },
+      { type = "dir", target = "/home", try = true } },
     hostname = "sandbox",
     session = true,
     keyring = "own",

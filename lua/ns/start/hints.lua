@@ -112,9 +112,12 @@ local function map_refused(step)
   end
 end
 
+local WITHOUT_MAPPING = "ro = true (to read what everybody may), or idmap = false (to write what everybody, or an id of "
+  .. "uid_map, may)"
+
 local function not_mappable(step)
-  return ("the file system of %s, this kernel (before 5.12) or the ranges do not allow it: idmap = false, or ro = true")
-    :format(tostring(step.path))
+  return ("the file system of %s (as virtiofs, NFS, 9p), this kernel (before 5.12) or the ranges do not allow it: %s")
+    :format(tostring(step.path), WITHOUT_MAPPING)
 end
 
 local function no_sysctl() return "this /proc does not have it, and no other can be mounted: disable_userns = false" end
@@ -203,7 +206,7 @@ local function open_to_others(step)
 end
 
 local function no_mapping()
-  return "this kernel (before 5.12), or a filter, cannot map ids: ro = true, or idmap = false"
+  return "this kernel (before 5.12), or a filter, cannot map ids: " .. WITHOUT_MAPPING
 end
 
 local function no_launcher()
@@ -218,7 +221,7 @@ local rows = {
   { "idmap", "EINVAL", not_mappable },
   { "idmap", "ENOSYS", no_mapping },
   { "open_tree", "ENOSYS", no_mapping },
-  { "open_tree", "EPERM", function() return "only a root with CAP_SYS_ADMIN can map ids: ro = true, or idmap = false" end },
+  { "open_tree", "EPERM", function() return "only a root with CAP_SYS_ADMIN can map ids: " .. WITHOUT_MAPPING end },
   { "clone", "EPERM", clone_refused },
   { "clone", "EACCES", clone_refused },
   { "clone", "ENOSPC", no_more_namespaces },

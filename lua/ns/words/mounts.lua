@@ -13,7 +13,7 @@ local mounts = {}
 
 local ATTR, HOW, MS = core.constants.mount_attr, core.constants.step, core.constants.mount
 local RDONLY, NOSUID, NODEV, NOEXEC = ATTR.RDONLY, ATTR.NOSUID, ATTR.NODEV, ATTR.NOEXEC
-local ENOENT = core.constants.errno.ENOENT
+local ENOENT, EROFS = core.constants.errno.ENOENT, core.constants.errno.EROFS
 
 --- The attributes of a mount: without devices and set-user-ID programs, unless it says `dev` or `suid`.
 local function attributes(m)
@@ -34,8 +34,15 @@ end
 --- A place for something new: not the root itself, which would be the lowest of the mounts on it.
 local function check_target(value, where)
   value = mounts.check_place(value, where)
-  if value == "/" then check.fail(where, "'/' is what the word root makes") end
+  if value == "/" then check.fail(where, "'/' is what the word root makes: root = DIRECTORY, or \"empty\"") end
   return value
+end
+
+--- A root as a whole is no layer: it is put together from the parts of its directory.
+local function check_overlay_target(value, where)
+  if mounts.check_place(value, where) ~= "/" then return mounts.check_place(value, where) end
+  check.fail(where, "'/' is what the word root makes: root = DIRECTORY, and an overlay for each directory in it that is to "
+    .. "be changed (DIRECTORY/etc on /etc)")
 end
 
 local function source(value, where)
@@ -101,11 +108,17 @@ local function fs(type, m, options, flags, how)
   return { op = "fs", type = type, path = m.target, options = options, flags = flags, how = how, word = "mounts" }
 end
 
+--- What says that a place is missing in a tree of the host's, where nothing is made.
+local function not_made(m) return m.try and EROFS or nil end
+
 local function tmpfs(m, add)
   local options = { "mode=" .. (m.mode and ("%04o"):format(m.mode) or m.target:find("/tmp$") and "1777" or "0755") }
   if m.size then options[#options + 1] = "size=" .. m.size end
   if m.inodes then options[#options + 1] = ("nr_inodes=%.0f"):format(m.inodes) end
-  add(fs("tmpfs", m, options, attributes(m) - (m.ro and RDONLY or 0), HOW.OURS)) -- read-only in the end: see mounts.steps
+  -- read-only in the end: see mounts.steps
+  local step = fs("tmpfs", m, options, attributes(m) - (m.ro and RDONLY or 0), HOW.OURS)
+  step.ignore = not_made(m)
+  add(step)
 end
 
 --- What in /proc belongs to no process, but to the machine, where the program has root's rights to it; and what lists the
@@ -173,7 +186,7 @@ local flags = { suid = check.boolean, dev = check.boolean, exec = check.boolean,
 mounts.kinds = {
   bind = { fields = bind_fields, requires = { "source" }, steps = bind },
   tmpfs = { fields = with(with(place, flags), { size = mounts.check_size, mode = mode,
-    inodes = check.integer(1, 9007199254740992) }), steps = tmpfs },
+    try = check.boolean, inodes = check.integer(1, 9007199254740992) }), steps = tmpfs },
   proc = { target = "/proc", of = "pid", steps = proc, fields = with(place, { ro = check.boolean, protect = check.boolean,
     hidepid = check.choice("off", "noaccess", "invisible", "ptraceable"), subset = check.choice("pid") }) },
   dev = { target = "/dev", fields = place, steps = dev },
@@ -186,8 +199,8 @@ mounts.kinds = {
   overlay = { requires = { "lower" }, together = overlay.check_together, steps = function(m, add, found)
     if not found.has_root then mounts.look_up(m, add, found) end
     add(overlay.step(m, found, attributes(m)))
-  end, fields = with(with(place, flags), { lower = overlay.check_lower, upper = check.absolute, work = check.absolute,
-    idmap = idmap }) },
+  end, fields = with(flags, { target = check_overlay_target, lower = overlay.check_lower, upper = check.absolute,
+    work = check.absolute, idmap = idmap }) },
   file = { requires = { "data" }, fields = with(place, { data = function(value, where)
     if type(value) ~= "string" then check.fail(where, "string expected, got %s", type(value)) end
     return value
@@ -195,8 +208,8 @@ mounts.kinds = {
     add { op = "file", path = m.target, data = m.data, mode = m.mode or FILE_MODE, flags = m.ro == false and 0 or RDONLY,
       word = "mounts" }
   end },
-  dir = { fields = with(place, { mode = mode }), steps = function(m, add)
-    add { op = "mkdir", path = m.target, mode = m.mode or DIRECTORY_MODE, word = "mounts" }
+  dir = { fields = with(place, { mode = mode, try = check.boolean }), steps = function(m, add)
+    add { op = "mkdir", path = m.target, mode = m.mode or DIRECTORY_MODE, ignore = not_made(m), word = "mounts" }
   end },
   symlink = { requires = { "to" }, fields = with(place, { to = check.path }), steps = function(m, add)
     add { op = "symlink", path = m.target, data = m.to, word = "mounts" }
@@ -301,7 +314,7 @@ function mounts.steps(list, add, found)
   for _, m in ipairs(list) do mounts.kinds[m.type].steps(m, add, found) end
   for i, m in ipairs(list) do
     if m.type == "tmpfs" and m.ro and not is_covered(list, i) then
-      add { op = "remount", path = m.target, flags = RDONLY, word = "mounts" }
+      add { op = "remount", path = m.target, flags = RDONLY, ignore = m.try and ENOENT or nil, word = "mounts" }
     end
   end
 end
