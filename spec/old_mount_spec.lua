@@ -11,7 +11,7 @@ for _, name in ipairs(ALL) do SETS[#SETS + 1] = { name } end
 
 -- Mounts below mounts, one covered by another, with flags of their own and with odd names.
 local SETUP = [[
-  cd %s && mkdir -p src/sub src/lower && echo f >src/f && chmod 755 src
+  cd %s && mkdir -p src/sub src/lower src/way/to && echo f >src/f && echo >src/way/to/key && chmod 755 src
   mount -t tmpfs -o mode=777,nosuid,noexec s src/sub && mkdir -p "src/sub/a b\\c/d" src/sub/two &&
   mount -t tmpfs -o mode=777 t "src/sub/a b\\c" && mkdir "src/sub/a b\\c/e" &&
   mount -t tmpfs -o mode=777 u "src/sub/a b\\c/e" &&
@@ -29,6 +29,7 @@ local function mounts(way, directory)
       or { type = "dir", target = "/o" }, { type = "tmpfs", target = "/o/in" },
     { type = "file", target = "/tmp/a/b", data = "hello\n" }, { type = "file", target = "/etc/passwd", data = "mine\n" },
     { type = "mask", target = "/etc/group" }, { type = "mask", target = "/usr/src" },
+    { type = "mask", target = "/rw/way/to/key" },
     { type = "symlink", target = "/l", to = "x" }, { type = "tmpfs", target = "/t/u" },
     { type = "tmpfs", target = "/t/u/v" }, { type = "remount", target = "/t/u", ro = true, recursive = true },
     { type = "propagation", target = "/tmp", mode = "shared" },
@@ -67,6 +68,7 @@ for _, way in ipairs(ways.list) do
 
     it("is what it is with them", function()
       assert.matches("\nto /rw/sub/two/new\n", wanted)
+      assert.matches("\n/rw/way/to rw,nosuid,nodev,", wanted)
       assert.falsy(wanted:find("to /ro", 1, true) or wanted:find("to /file", 1, true))
       assert.matches("\n/ro/sub/a\\040b\\134c/e ro,nosuid,nodev,relatime 0\n", wanted)
       for _, calls in ipairs(SETS) do assert.equal(wanted, said("ENOSYS", calls), table.concat(calls, " ")) end

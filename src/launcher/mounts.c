@@ -80,6 +80,19 @@ long op_tree(struct player *p, const struct step *s) {
     return FAILED(tree) ? not_ignored(tree) : closed(tree, not_ignored(put(p, tree, path)));
 }
 
+/* path: a directory that stays where it is, with all that will be mounted below it: a mount of itself. mode: that of one which is
+ * made, 0 for none. What is missing, or no directory, will be told by the step that wants something below it. */
+long op_anchor(struct player *p, const struct step *s) {
+    const char *path = plan_string(p, s->path);
+    long fd = s->mode ? place(p, path, A_DIRECTORY, (long)s->mode) : open_place(p, path, O_DIRECTORY);
+    if (fd == -ENOENT || fd == -ENOTDIR || fd == -EROFS) return 0;
+    if (FAILED(fd)) return fd;
+    long tree = clone_tree(fd, 0);
+    long r = closed(fd, FAILED(tree) ? tree : move_tree(tree, fd));
+    if (FAILED(tree)) return r;
+    return closed(tree, FAILED(r) ? r : pin(p, path, tree, 0));
+}
+
 /* path: hidden, under an empty directory or file that nobody can write */
 long op_mask(struct player *p, const struct step *s) {
     const char *path = plan_string(p, s->path);

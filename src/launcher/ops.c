@@ -256,6 +256,7 @@ const struct op ns_ops[] = {
     {"file", op_file},
     {"mkdir", op_mkdir},
     {"symlink", op_symlink},
+    {"anchor", op_anchor},
     {"mask", op_mask},
     {"remount", op_remount},
     {"propagation", op_propagation},

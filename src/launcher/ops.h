@@ -18,6 +18,7 @@ long op_newroot(struct player *, const struct step *);
 long op_hold(struct player *, const struct step *);
 long op_fs(struct player *, const struct step *);
 long op_tree(struct player *, const struct step *);
+long op_anchor(struct player *, const struct step *);
 long op_mask(struct player *, const struct step *);
 long op_remount(struct player *, const struct step *);
 long op_propagation(struct player *, const struct step *);

@@ -48,6 +48,7 @@ local READS = {
   fs = function(s) return ("mount %s on %s"):format(s.type, s.path) end,
   tree = function(s) return ("bind %s on %s"):format(s.from or s.source or ("descriptor %d"):format(s.fd), s.path) end,
   overlay = function(s) return ("mount overlay of %s on %s"):format(s.source, s.path) end,
+  anchor = function(s) return ("keep %s in its place"):format(s.path) end,
   lookup = function(s) return ("look up %s"):format(s.path) end,
   hold = function(s) return ("keep %s of the host at hand"):format(s.path) end,
   newroot = function() return "make the new root" end,

@@ -267,7 +267,7 @@ local rows = {
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
 
-for _, op in ipairs { "open_tree", "tree", "fs", "overlay", "mkdir", "file", "symlink", "mask" } do
+for _, op in ipairs { "open_tree", "tree", "fs", "overlay", "mkdir", "file", "symlink", "mask", "anchor" } do
   rows[#rows + 1] = { op, "EMFILE", function()
     return "a mount below another, and each tree that root opens, takes a descriptor: raise the hard limit (ulimit -Hn)"
   end }

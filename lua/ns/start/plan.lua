@@ -1,6 +1,7 @@
 --- Words -> steps, in pure Lua: no system call, no process. `check` finds the caller's mistakes, `lower` makes the steps.
 -- @module ns.start.plan
 require("ns.core").nojit()
+local anchors = require "ns.words.anchors"
 local check = require "ns.words.check"
 local synonyms = require "ns.words.synonyms"
 local ids = require "ns.start.ids"
@@ -152,7 +153,7 @@ function plan.host_steps(spec, found) return steps_of(rows_with_steps.host, spec
 
 --- The steps of the launcher; `found.trees` has what the host's steps have opened.
 function plan.lower(spec, found)
-  found.numbers = lookups.numbers(spec, found)
+  found.numbers, found.anchors = lookups.numbers(spec, found), anchors.new(spec.mounts)
   return steps_of(rows_with_steps.launcher, spec, found)
 end
 

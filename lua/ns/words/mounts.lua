@@ -3,6 +3,7 @@
 -- wants a short form.
 -- @module ns.words.mounts
 require("ns.core").nojit()
+local anchors = require "ns.words.anchors"
 local check = require "ns.words.check"
 local synonyms = require "ns.words.synonyms"
 local core = require "ns.core"
@@ -181,6 +182,12 @@ local function with(fields, more)
   return result
 end
 
+--- What is told a mount alone is told its anchors, too; they come last, as they lie in it.
+local function each_mount(m, found, tell)
+  tell(m.target)
+  for _, path in ipairs(m.recursive and {} or anchors.of(m, found.anchors)) do tell(path) end
+end
+
 local flags = { suid = check.boolean, dev = check.boolean, exec = check.boolean, ro = check.boolean }
 
 mounts.kinds = {
@@ -214,22 +221,26 @@ mounts.kinds = {
   symlink = { requires = { "to" }, fields = with(place, { to = check.path }), steps = function(m, add)
     add { op = "symlink", path = m.target, data = m.to, word = "mounts" }
   end },
-  remount = { fields = with(with(any_place, flags), { recursive = check.boolean }), steps = function(m, add)
+  remount = { fields = with(with(any_place, flags), { recursive = check.boolean }), steps = function(m, add, found)
     local set, clear = 0, 0
     for field, bit in pairs { ro = RDONLY, suid = -NOSUID, dev = -NODEV, exec = -NOEXEC } do
       if m[field] ~= nil and m[field] == (bit > 0) then set = set + math.abs(bit) end
       if m[field] ~= nil and m[field] ~= (bit > 0) then clear = clear + math.abs(bit) end
     end
-    add { op = "remount", path = m.target, flags = set, clear = clear,
-      how = m.recursive and HOW.RECURSIVE or nil, word = "mounts" }
+    each_mount(m, found, function(path)
+      add { op = "remount", path = path, flags = set, clear = clear, how = m.recursive and HOW.RECURSIVE or nil,
+        word = "mounts" }
+    end)
   end },
   mask = { fields = place, steps = function(m, add)
     add { op = "mask", path = m.target, flags = RDONLY + NOSUID + NODEV + NOEXEC, ignore = ENOENT, word = "mounts" }
   end },
   propagation = { requires = { "mode" }, fields = with(any_place, { recursive = check.boolean,
-    mode = check.choice("private", "slave", "shared", "unbindable") }), steps = function(m, add)
-    add { op = "propagation", path = m.target, flags = MS[m.mode:upper()], how = m.recursive and HOW.RECURSIVE or nil,
-      word = "mounts" }
+    mode = check.choice("private", "slave", "shared", "unbindable") }), steps = function(m, add, found)
+    each_mount(m, found, function(path)
+      add { op = "propagation", path = path, flags = MS[m.mode:upper()], how = m.recursive and HOW.RECURSIVE or nil,
+        word = "mounts" }
+    end)
   end },
 }
 
@@ -311,7 +322,12 @@ end
 
 --- The steps of all mounts, in the user's order. A tmpfs becomes read-only when all is in it.
 function mounts.steps(list, add, found)
-  for _, m in ipairs(list) do mounts.kinds[m.type].steps(m, add, found) end
+  local known = found.anchors
+  for _, m in ipairs(list) do
+    anchors.before(m, add, known)
+    mounts.kinds[m.type].steps(m, add, found)
+    anchors.note(m, known)
+  end
   for i, m in ipairs(list) do
     if m.type == "tmpfs" and m.ro and not is_covered(list, i) then
       add { op = "remount", path = m.target, flags = RDONLY, ignore = m.try and ENOENT or nil, word = "mounts" }

@@ -1,6 +1,7 @@
 --- The root directory inside, and the limit of descriptors that it takes to build one.
 -- @module ns.words.root
 require("ns.core").nojit()
+local anchors = require "ns.words.anchors"
 local check = require "ns.words.check"
 local constants = require("ns.core").constants
 local lookups = require "ns.words.lookups"
@@ -31,7 +32,7 @@ end
 --- The limits of descriptors, where the soft one is lifted to build the root: trees of the host and mounts below mounts are
 -- held by descriptors. {soft, hard}; nil where it need not be.
 function root.limits(spec, found)
-  local count = #(found.parts or NONE) + #(spec.mounts or NONE)
+  local count = #(found.parts or NONE) + #(spec.mounts or NONE) + anchors.most(spec.mounts)
   for _, m in ipairs(spec.mounts or NONE) do count = count + lookups.count(m) end
   if count < 32 then return nil end
   local soft, hard = found.nofile()
