@@ -327,7 +327,7 @@
 ---@field stderr? file* where the spec says "pipe"
 ---@field pty? ns.Pty where the spec says so
 ---@field wall? number seconds from the start until the end was seen, once it was
----@field timed_out? boolean the timeout of the spec has ended it
+---@field timed_out boolean the timeout of the spec has stopped it
 ---@field left_out string[] what of "/" could not be reached, and is not in its root
 local Process = {}
 

@@ -126,7 +126,7 @@ describe("the ids of /etc/subuid #system", function()
     local r = machine.host([[
       print((select(2, require("ns").run { "true", flags = { "user" }, map = "auto", timeout = 2 })))]],
       { under = { "unshare", "-m", "sh", "-c", mount:format(directory), "sh" } })
-    assert.equal("timeout in: newuidmap\n", r.stdout .. r.stderr)
+    assert.equal("timeout in: newuidmap (ETIMEDOUT)\n", r.stdout .. r.stderr)
     assert.equal(0, machine.processes(LONG))
   end)
 end)

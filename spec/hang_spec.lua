@@ -13,7 +13,7 @@ describe("a start #system", function()
       local p, message, errno, detail = require("ns").spawn { "true", cwd = "/usr", timeout = 2 }
       print(p, message, errno, detail.step, detail.path)
     ]])
-    assert.equal("nil\ttimeout in: chdir /usr\t110\tchdir\t/usr\n", said)
+    assert.equal("nil\ttimeout in: chdir /usr (ETIMEDOUT)\t110\tchdir\t/usr\n", said)
   end)
 
   it("that is killed says so, with the signal", function()
@@ -32,7 +32,7 @@ describe("a start #system", function()
         print(p, message, io.open("/proc/thread-self/children"):read("*a"))
       end
     ]])
-    assert.equal(("nil\ttimeout in: chdir /usr\t\n"):rep(2), said)
+    assert.equal(("nil\ttimeout in: chdir /usr (ETIMEDOUT)\t\n"):rep(2), said)
   end)
 
   it("that is stopped while it is still in the host's memory ends at the timeout", function()
@@ -41,14 +41,14 @@ describe("a start #system", function()
       for _ = 1, 3 do print(ns.spawn { "true", cwd = "/usr", timeout = 1 }) end
       print(io.open("/proc/thread-self/children"):read("*a"))
     ]])
-    assert.matches("^" .. ("nil\ttimeout before the program ran\t110\ttable: [^\n]+\n"):rep(3) .. "\n$", said)
+    assert.matches("^" .. ("nil\ttimeout before the program ran %(ETIMEDOUT%)\t110\ttable: [^\n]+\n"):rep(3) .. "\n$", said)
   end)
 
   it("that hangs in exec behind an init says exec", function()
     local said = under("execve:delay_enter=3000000", [[
       print(select(2, require("ns").spawn { "/bin/true", flags = "user,pid", init = true, timeout = 1 }))
     ]])
-    assert.equal("timeout in: exec '/bin/true'\t110\ttable: ", said:match("^[^\n]-table: "))
+    assert.equal("timeout in: exec '/bin/true' (ETIMEDOUT)\t110\ttable: ", said:match("^[^\n]-table: "))
   end)
 
   it("may be repeated after that", function()

@@ -32,6 +32,7 @@ describe("a process", function()
 
   it("is stopped by its own timeout when it is waited for", function()
     local p = assert(ns.spawn { "sleep", "5", timeout = 0.1 })
+    assert.is_false(p.timed_out)
     assert.same({ nil, "timeout" }, { p:wait(0.01) })
     assert.same({ nil, "signal", 15 }, { p:wait() })
     assert.is_true(p.timed_out)

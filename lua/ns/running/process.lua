@@ -1,8 +1,8 @@
 --- A running program. Made by `ns.spawn`; dropping or closing it ends the program, unless it is detached.
 --
 -- Its fields: `pid`, as seen outside; `stdin`, `stdout`, `stderr`, Lua files where the spec says "pipe"; `pty`, where it
--- says so (`ns.running.pty`); once its end was seen `wall` (seconds until then) and `timed_out` (true if the timeout has
--- ended it).
+-- says so (`ns.running.pty`); `timed_out`, true once the timeout has stopped it; once its end was seen `wall`, the seconds
+-- until then.
 --
 -- The room of what runs: a process, its streams, its end.
 -- Requires words.
@@ -26,6 +26,7 @@ local LINGER = 0.5
 
 --- Makes a process of its `fields`: the core's handle, pid, stdin, stdout, stderr, deadline, terminal, started.
 function process.new(fields)
+  fields.timed_out = false
   return setmetatable(fields, Process)
 end
 
@@ -231,7 +232,7 @@ end
 local function exchange(self, capture, ahead)
   collect(self, capture)
   local ok, how, code = self:wait()
-  local fields = { timed_out = self.timed_out or false, wall = self.wall, usage = self:usage(), left_out = self.left_out }
+  local fields = { timed_out = self.timed_out, wall = self.wall, usage = self:usage(), left_out = self.left_out }
   gather(self, capture, ahead, fields)
   return fields, ok, how, code
 end

@@ -116,9 +116,8 @@ end
 --- nil, "timeout ...", errno, detail for a start that took too long; `step` may be unknown.
 function errors.timeout(step)
   local errno = core.constants.errno.ETIMEDOUT
-  local message = "timeout before the program ran"
-  if step then message = ("timeout in: %s"):format(errors.describe(step)) end
-  return nil, message, errno, detail(step or { op = "launch" }, errno, "ETIMEDOUT")
+  local message = step and ("timeout in: %s"):format(errors.describe(step)) or "timeout before the program ran"
+  return nil, ("%s (%s)"):format(message, errors.code(errno)), errno, detail(step or { op = "launch" }, errno, "ETIMEDOUT")
 end
 
 return errors
