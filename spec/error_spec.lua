@@ -207,10 +207,10 @@ describe("a refused clone says", function()
 
   it("that a seccomp filter is in the way", function()
     local under = machine.refuse("EPERM", "clone", "clone3")
-    assert.matches("^EPERM\ta seccomp filter of this container may forbid user namespaces",
+    assert.matches("^EPERM\ta seccomp filter may forbid user namespaces: .-docker: .-systemd: RestrictNamespaces=",
       hint_of('{ "true", flags = "user" }', { under = under }))
     if machine.root then
-      assert.matches("^EPERM\ta seccomp filter of this container may forbid it",
+      assert.matches("^EPERM\ta seccomp filter may forbid it: ",
         hint_of('{ "true", flags = "net" }', { under = under }))
     end
     assert.equal("EINVAL\tthis kernel lacks one of these kinds of namespace",
@@ -230,7 +230,7 @@ describe("a refused clone says", function()
   end)
 
   root_it("that a limit of processes is reached", function()
-    assert.matches("^EAGAIN\tRLIMIT_NPROC or a pids limit",
+    assert.matches("^EAGAIN\tRLIMIT_NPROC is reached, or a pids limit .-TasksMax=",
       hint_of('{ "true" }', { nobody = true, under = { "prlimit", "--nproc=1" } }))
   end)
 end)

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -75,14 +76,23 @@ static int bag_pipe(lua_State *L) {
     return 2;
 }
 
-/* bag:open(path, flags) -> fd | nil, message, errno. Never blocks and never takes a terminal. */
+/* Never blocks and never takes a terminal; the program gets an ordinary, blocking descriptor. */
+static int open_file(struct bag *bag, const char *path, int flags) {
+    int fd = put(bag, ns_above_stdio(open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666)));
+    return fd >= 0 && fcntl(fd, F_SETFL, flags & O_APPEND) < 0 ? -1 : fd;
+}
+
+/* bag:open(path, flags) -> fd | nil, message, errno */
 static int bag_open(lua_State *L) {
-    struct bag *bag = check_bag(L);
-    int flags = (int)luaL_checkinteger(L, 3);
-    int fd = open(luaL_checkstring(L, 2), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
-    fd = put(bag, ns_above_stdio(fd));
-    /* the program gets an ordinary, blocking descriptor */
-    return nsL_number(L, fd >= 0 && fcntl(fd, F_SETFL, flags & O_APPEND) < 0 ? -1 : fd);
+    return nsL_number(L, open_file(check_bag(L), luaL_checkstring(L, 2), (int)luaL_checkinteger(L, 3)));
+}
+
+/* bag:null() -> fd of /dev/null | nil, message, errno. A file that only has its name would keep what is written. */
+static int bag_null(lua_State *L) {
+    struct stat s;
+    int fd = open_file(check_bag(L), "/dev/null", O_RDWR);
+    if (fd < 0 || fstat(fd, &s) < 0) return nsL_failed(L, errno);
+    return S_ISCHR(s.st_mode) && s.st_rdev == makedev(1, 3) ? nsL_number(L, fd) : nsL_failed(L, ENODEV);
 }
 
 /* bag:file(fd, "r"|"w"|"t", [what lives as long as the file]) -> file | nil, message, errno. The descriptor is the file's from
@@ -223,8 +233,9 @@ static int bag_open_tree(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"pipe", bag_pipe}, {"open", bag_open},   {"file", bag_file},  {"open_tree", bag_open_tree}, {"pty", bag_pty},
-    {"dup", bag_dup},   {"close", bag_close}, {"__gc", bag_close}, {"blocking", bag_blocking},   {NULL, NULL}};
+    {"pipe", bag_pipe},           {"open", bag_open},         {"null", bag_null}, {"file", bag_file},
+    {"open_tree", bag_open_tree}, {"pty", bag_pty},           {"dup", bag_dup},   {"close", bag_close},
+    {"__gc", bag_close},          {"blocking", bag_blocking}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"bag", new_bag}, {NULL, NULL}};
 

@@ -14,6 +14,9 @@
 #include "sys.h"
 #include "trees.h"
 
+#define FORMAT 0170000
+#define CHARACTER_DEVICE 0020000
+
 static long closed(long fd, long r) {
     sys(__NR_close, fd);
     return r;
@@ -64,8 +67,17 @@ static long open_source(struct player *p, const struct step *s) {
     return resolve(p->source_dir, source, 0, RESOLVE_NO_SYMLINKS);
 }
 
+/* Is it the device with this number? As it stands on a host's /dev, it may be a file that only has the name. */
+static long check_device(long fd, int64_t number) {
+    struct statx s;
+    long r = look(fd, &s);
+    if (FAILED(r)) return r;
+    int same = s.stx_rdev_major == number >> 8 && s.stx_rdev_minor == (number & 0xff);
+    return same && (s.stx_mode & FORMAT) == CHARACTER_DEVICE ? 0 : -ENODEV;
+}
+
 /* A part of the host's tree on path: that of `fd`, detached, or of source. flags: MOUNT_ATTR_* for all mounts in it; how:
- * BENEATH_ROOT, NO_LINK, LOOKED_UP, SAME_FILE, ROOT_PART */
+ * BENEATH_ROOT, NO_LINK, LOOKED_UP, SAME_FILE, ROOT_PART; value: the device that it must be, 256 * major + minor */
 long op_tree(struct player *p, const struct step *s) {
     const char *path = plan_string(p, s->path);
     long (*put)(struct player *, long, const char *) = s->how & STEP_ROOT_PART ? attach_part : attach;
@@ -76,6 +88,8 @@ long op_tree(struct player *p, const struct step *s) {
     long from = open_source(p, s);
     if (FAILED(from)) return from;
     if (s->how & STEP_SAME_FILE && !is_same(from, s->fd)) return closed(from, -ESTALE);
+    long is_wrong = s->value ? check_device(from, s->value) : 0;
+    if (FAILED(is_wrong)) return closed(from, is_wrong);
     long tree = closed(from, clone_tree(from, s->flags));
     return FAILED(tree) ? not_ignored(tree) : closed(tree, not_ignored(put(p, tree, path)));
 }

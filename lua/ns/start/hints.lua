@@ -1,11 +1,10 @@
 --- Why the system may have refused a step, and what helps. A hint is given only when its cause is seen on this machine.
 -- @module ns.start.hints
 require("ns.core").nojit()
-local limit_hints = require "ns.start.limit_hints"
 local core = require "ns.core"
 local ids = require "ns.start.ids"
-local host_path = require "ns.start.host_path"
-local mountinfo = require "ns.start.mountinfo"
+local limit_hints = require "ns.start.limit_hints"
+local mount_hints = require "ns.start.mount_hints"
 local exec_hints = require "ns.start.exec_hints"
 local subids = require "ns.start.subids"
 local errno = core.constants.errno
@@ -26,6 +25,9 @@ local function filtered()
   return (hints.read("/proc/self/status") or ""):match("Seccomp:%s*2") ~= nil
 end
 
+local A_FILTER = "a seccomp filter may forbid %s: of a container (docker: --security-opt seccomp=unconfined), or of a "
+  .. "service (systemd: RestrictNamespaces=no, no SystemCallFilter=)"
+
 --- Do we have CAP_SYS_ADMIN, number 21?
 local function is_admin()
   local low = (hints.read("/proc/self/status") or ""):match("CapEff:%s*%x*(%x%x%x%x%x%x%x%x)%s")
@@ -39,9 +41,7 @@ local function user_namespaces_refused()
     return "AppArmor restricts user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, "
       .. "or a profile with 'userns' for this program"
   end
-  if filtered() then
-    return "a seccomp filter of this container may forbid user namespaces (docker: --security-opt seccomp=unconfined)"
-  end
+  if filtered() then return A_FILTER:format "user namespaces" end
   return "a process in a chroot may not make a user namespace; nor may one whose own ids are not mapped"
 end
 
@@ -52,7 +52,7 @@ local function clone_refused(step)
   elseif next(step.namespaces) and not is_admin() then
     return "this root lacks CAP_SYS_ADMIN: add 'user' to the flags, or give the container the capability"
   elseif filtered() then
-    return "a seccomp filter of this container may forbid it (docker: --security-opt seccomp=unconfined)"
+    return A_FILTER:format "it"
   end
 end
 
@@ -63,24 +63,6 @@ local function no_more_namespaces(step)
     if limit == 0 then return ("user.max_%s_namespaces is 0: sysctl user.max_%s_namespaces=10000"):format(file, file) end
   end
   return "a limit of user.max_*_namespaces is reached, here or outside (a disable_userns around us), or 32 levels of nesting"
-end
-
-local OF_A_NAMESPACE = { proc = "pid", sysfs = "net", mqueue = "ipc" }
-
-local function fs_refused(step, steps)
-  local flag, flags = OF_A_NAMESPACE[step.type], steps and steps.flags
-  if flag and flags and not flags[flag] then
-    return ("a new %s in a user namespace needs '%s' among the flags"):format(step.path, flag)
-  end
-  if step.type ~= "proc" then return nil end
-  return "the /proc of this machine is partly covered, as containers do it; the kernel then refuses a new one in a user "
-    .. "namespace (docker: --security-opt systempaths=unconfined; podman: --security-opt unmask=ALL; Kubernetes: procMount: "
-    .. "Unmasked; a box of ns: protect = false)"
-end
-
-local function not_private(step)
-  if step.type or step.source or step.path ~= "/" then return nil end
-  return "/ is no mount point, as in a chroot: enter it by pivot_root, or mount --bind the directory onto itself before"
 end
 
 --- Has this host itself all the ids of a range? They must lie in one range of its own.
@@ -112,101 +94,32 @@ local function map_refused(step)
   end
 end
 
-local WITHOUT_MAPPING = "ro = true (to read what everybody may), or idmap = false (to write what everybody, or an id of "
-  .. "uid_map, may)"
-
-local function not_mappable(step)
-  return ("the file system of %s (as virtiofs, NFS, 9p), this kernel (before 5.12) or the ranges do not allow it: %s")
-    :format(tostring(step.path), WITHOUT_MAPPING)
-end
-
 local function no_sysctl() return "this /proc does not have it, and no other can be mounted: disable_userns = false" end
 
 local function install_uidmap() return "install it: apt-get install uidmap" end
 
---- The directories of an overlay, by the kind of layer; nil, and a text, if one is none.
-local function layers(step)
-  local found = { lower = {}, upper = {}, work = {} }
-  for _, option in ipairs(step.options) do
-    local layer, path = option:match("^(%l+)dir=(.*)$")
-    if path and not core.access(path .. "/.", 0) then return nil, ("its %s %s is no directory"):format(layer, path) end
-    if path then table.insert(found[layer], path) end
-  end
-  return found
+local function no_name()
+  return filtered() and "a seccomp filter may forbid it, as that of a service (systemd: ProtectHostname=no): share('uts')"
 end
 
---- The kernel says EINVAL for whatever it is of an overlay's directories.
-local function no_layer(step)
-  if step.source and host_path.access(step.source, 0) and not host_path.access(step.source .. "/.", 0) then
-    return ("its lower %s is no directory"):format(step.source)
-  end
-  local found, why = layers(step)
-  if not found then return why end
-  for _, layer in ipairs { "lower", "upper" } do
-    local place = mountinfo.mount_below(found[layer])
-    if place then
-      return ("%s is mounted below its %s, and what that covers would be seen"):format(place, layer)
-    end
-  end
-  if #found.lower > 200 then return "this kernel takes no more than some 200 lowers: Linux 6.7 takes 500" end
+--- What the host and the launcher read and write is the host's own /proc.
+local function no_proc(step)
+  local path = step.path or step.data
+  if not (path and path:find("^/proc/")) or core.readlink("/proc/self") then return nil end
+  return not core.access("/proc/version", 0) and "this host has no /proc: mount -t proc proc /proc" or nil
 end
 
-local function no_attributes(step)
-  local found = layers(step)
-  local upper = found and found.upper[1]
-  local where = upper and "the file system of " .. upper or "a tmpfs of this kernel (before 6.6)"
-  return where .. " keeps no user.* attributes, and without them no directory of the lower can be removed: give it 'upper' "
-    .. "and 'work' on a disk"
+local function read_only_proc(step)
+  return step.path:find("^/proc/") and "the /proc of this host is read-only: mount -o remount,rw /proc"
 end
 
-local MOUNTS_A_SOURCE = { tree = true, open_tree = true }
-local NO_SOURCE = { ENOENT = "is not there", EACCES = "is closed to this user", ENOTDIR = "is below what is no directory" }
-
---- What on the way to a source is not there, is closed, or is a link that leads to nothing.
-local function no_source(step)
-  local at = ""
-  if step.how == core.constants.step.BENEATH_ROOT then return nil end
-  for name in (step.from or step.source or step.path or ""):gmatch("[^/]+") do
-    at = at .. "/" .. name
-    local _, _, number = core.access(at, 0)
-    local to = number == errno.ENOENT and core.readlink(at)
-    if to then return ("%s is a link to %s, which is not there"):format(at, to) end
-    for code, says in pairs(number and MOUNTS_A_SOURCE[step.op] and NO_SOURCE or {}) do
-      if errno[code] == number then return ("its source %s %s"):format(at, says) end
-    end
-    if number then return nil end
-  end
+local function no_terminal(step)
+  return step.path == "/dev/ptmx" and "without it there are no new terminals: mount -t devpts -o ptmxmode=666 x /dev/pts; "
+    .. "ln -s pts/ptmx /dev/ptmx"
 end
 
-local function other_kind(step)
-  return step.op == "tree" and no_source(step) or "a directory goes onto a directory, a file onto a file"
-end
-
---- The steps before this one.
-local function before(steps, step)
-  local list = {}
-  for i, one in ipairs(steps or {}) do
-    if one == step then break end
-    list[i] = one
-  end
-  return list
-end
-
-local function not_ours(step, steps)
-  if step.op == "symlink" and host_path.access(host_path.find(before(steps, step), step.path), 0) then
-    return step.path .. " is there, and a link cannot lie over it"
-  end
-  return ("%s is not there, and is not made: only in what this spec mounts itself (a tmpfs, a root's top) are places made")
-    :format(step.path)
-end
-
-local function open_to_others(step)
-  return ("others on this host can reach into it, and what the program makes there is root's, or of the group root: "
-    .. "chmod 700 %s, chown it to an ordinary user and group, or leave it read-only"):format(step.path)
-end
-
-local function no_mapping()
-  return "this kernel (before 5.12), or a filter, cannot map ids: " .. WITHOUT_MAPPING
+local function no_null(step)
+  return step.path == "/dev/null" and "what lies there is no device (1:3): mknod -m 666 /dev/null c 1 3"
 end
 
 local function no_launcher()
@@ -214,32 +127,27 @@ local function no_launcher()
     .. "no directory for temporary files allows it: name one in TMPDIR that does, or sysctl vm.memfd_noexec=1"
 end
 
+local NO_PROCESSES = "RLIMIT_NPROC is reached, or a pids limit of the cgroup (systemd: TasksMax=)"
+
 --- op, errno, what to look at.
 local rows = {
   { "execveat", "EACCES", no_launcher },
-  { "idmap", "EPERM", function(step) return step.word == "root" and open_to_others(step) end },
-  { "idmap", "EINVAL", not_mappable },
-  { "idmap", "ENOSYS", no_mapping },
-  { "open_tree", "ENOSYS", no_mapping },
-  { "open_tree", "EPERM", function() return "only a root with CAP_SYS_ADMIN can map ids: " .. WITHOUT_MAPPING end },
+  { "sethostname", "EPERM", no_name },
+  { "setdomainname", "EPERM", no_name },
+  { "any", "ENOENT", no_proc },
+  { "write", "EROFS", read_only_proc },
+  { "pty", "ENOENT", no_terminal },
+  { "pty", "EACCES", no_terminal },
+  { "open", "ENODEV", no_null },
   { "clone", "EPERM", clone_refused },
   { "clone", "EACCES", clone_refused },
   { "clone", "ENOSPC", no_more_namespaces },
   { "clone", "EUSERS", no_more_namespaces },
   { "clone", "ENOMEM", function() return "out of memory, or the init of this pid namespace has died" end },
-  { "clone", "EAGAIN", function() return "RLIMIT_NPROC or a pids limit of the cgroup is reached" end },
+  { "clone", "EAGAIN", function() return NO_PROCESSES end },
   { "clone", "EINVAL", function() return "this kernel lacks one of these kinds of namespace" end },
-  { "overlay", "EINVAL", no_layer },
-  { "overlay", "ENOENT", no_layer },
-  { "overlay", "ENOTDIR", no_layer },
-  { "overlay", "ELOOP", function() return "one of its directories lies in another, or links lead in a circle" end },
-  { "overlay", "EOPNOTSUPP", no_attributes },
-  { "overlay", "EMFILE", function() return "RLIMIT_NOFILE is lower than the number of its directories" end },
   { "unshare", "ENOSPC", function() return no_more_namespaces { namespaces = { time = true } } end },
   { "unshare", "EPERM", function() return "needs CAP_SYS_ADMIN: add 'user' to the flags" end },
-  { "mount", "EPERM", fs_refused },
-  { "fs", "EPERM", fs_refused },
-  { "mount", "EINVAL", not_private },
   { "sysctl", "ENOENT", no_sysctl },
   { "sysctl", "EROFS", no_sysctl },
   { "write", "EPERM", map_refused },
@@ -251,30 +159,14 @@ local rows = {
   end },
   { "newgidmap", "ENOENT", install_uidmap },
   { "newuidmap", "ENOENT", install_uidmap },
-  { "init", "EAGAIN", function() return "RLIMIT_NPROC is reached: the init counts, too" end },
+  { "init", "EAGAIN", function() return NO_PROCESSES .. ": the init counts, too" end },
   { "bound", "EPERM", function() return "needs CAP_SETPCAP: add 'user' to the flags" end },
-  { "tree", "ENOENT", no_source },
-  { "open_tree", "ENOENT", no_source },
-  { "open_tree", "ENOTDIR", no_source },
-  { "open_tree", "EACCES", no_source },
   { "open", "EXDEV", function() return "it leads into another root: give its place in this one" end },
   { "open", "E2BIG", function() return "a root directory may have 10000 entries, and 4 MiB of names and links" end },
-  { "tree", "EACCES", no_source },
-  { "tree", "EINVAL", other_kind },
-  { "remount", "EINVAL", function(step) return step.path .. " is no mount point: only a whole mount has attributes" end },
-  { "tree", "ENOTDIR", other_kind },
-  { "file", "EINVAL", other_kind },
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
 
-for _, op in ipairs { "open_tree", "tree", "fs", "overlay", "mkdir", "file", "symlink", "mask", "anchor" } do
-  rows[#rows + 1] = { op, "EMFILE", function()
-    return "a mount below another, and each tree that root opens, takes a descriptor: raise the hard limit (ulimit -Hn)"
-  end }
-  rows[#rows + 1] = { op, "EROFS", not_ours }
-end
-
-for _, more in ipairs { limit_hints, exec_hints } do
+for _, more in ipairs { mount_hints, limit_hints, exec_hints } do
   for _, row in ipairs(more) do rows[#rows + 1] = row end
 end
 

@@ -42,6 +42,11 @@ end
 
 local function no_more_processes() return "RLIMIT_NPROC is reached for the user that it is to be" end
 
+local function too_large()
+  local limit = (head "/proc/self/limits" or ""):match("Max file size%s+(%d+)")
+  return limit and ("RLIMIT_FSIZE of this host is %s bytes, too few for the launcher: ulimit -f"):format(limit)
+end
+
 -- ---- priorities ----
 
 local function only_nice() return "only CAP_SYS_NICE can raise a priority, and not from a user namespace" end
@@ -61,6 +66,13 @@ local function value_refused(step)
 end
 
 -- ---- ids and capabilities ----
+
+--- Ids that this host does not know: it is in a user namespace itself.
+local function not_mapped(step, steps)
+  local kind = step.op == "setuid" and "uid" or "gid"
+  if in_user(steps) or not head(("/proc/self/%s_map"):format(kind)) then return nil end
+  return ("this host itself is in a user namespace, which does not have all ids: /proc/self/%s_map"):format(kind)
+end
 
 local function lacks(name)
   return function(_, steps)
@@ -102,6 +114,10 @@ return {
   { "affinity", "EINVAL", no_processor },
   { "write", "EACCES", value_refused },
   { "write", "ERANGE", value_refused },
+  { "execveat", "EFBIG", too_large },
+  { "setgroups", "EINVAL", not_mapped },
+  { "setgid", "EINVAL", not_mapped },
+  { "setuid", "EINVAL", not_mapped },
   { "setgroups", "EPERM", lacks "SETGID" },
   { "setgid", "EPERM", lacks "SETGID" },
   { "setuid", "EPERM", lacks "SETUID" },

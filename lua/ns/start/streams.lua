@@ -21,7 +21,12 @@ local function try_file(bag, path)
   local ok
   ok, message, errno = core.access(path:match("^.*/") or ".", 3) -- W_OK and X_OK
   if not ok then return nil, message, errno end
-  return bag:open("/dev/null", open.RDWR)
+  return bag:null()
+end
+
+--- Is it /dev/null that stands for what the word wants?
+local function is_null(name, want)
+  return want.kind == "null" or want.kind == "inherit" and not core.isopen(NUMBER[name])
 end
 
 --- Opens one word in the `bag`. Returns the program's end and, for a pipe, ours.
@@ -35,8 +40,8 @@ local function open_one(bag, name, want, trial)
     if name == "stdin" then return r, w end
     return w, r
   end
-  if want.kind == "inherit" and core.isopen(NUMBER[name]) then return NUMBER[name] end
-  return bag:open("/dev/null", open.RDWR)
+  if is_null(name, want) then return bag:null() end
+  return NUMBER[name]
 end
 
 --- A descriptor of the host's as a program expects it: one that blocks. Its O_NONBLOCK is shared with whoever else has it,
@@ -70,7 +75,8 @@ function streams.open(bag, spec, trial)
     else
       local theirs, ours, errno = open_one(bag, name, want, trial)
       if not theirs then
-        return nil, { op = want.path and "open" or "pipe", path = want.path, word = name }, errno
+        local path = want.path or is_null(name, want) and "/dev/null" or nil
+        return nil, { op = path and "open" or "pipe", path = path, word = name }, errno
       end
       opened.ends[NUMBER[name]] = ours and theirs or blocking(bag, NUMBER[name], theirs, trial)
       opened.ours[name] = ours

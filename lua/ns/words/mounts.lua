@@ -150,7 +150,9 @@ local function proc(m, add, found)
   hide(m, HIDDEN, add)
 end
 
-local DEVICES = { "null", "zero", "full", "random", "urandom", "tty" }
+--- {name, the numbers that it has on each Linux}
+local DEVICES = { { "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 }, { "urandom", 1, 9 },
+  { "tty", 5, 0 } }
 local LINKS = { fd = "/proc/self/fd", stdin = "/proc/self/fd/0", stdout = "/proc/self/fd/1", stderr = "/proc/self/fd/2",
   core = "/proc/kcore", ptmx = "pts/ptmx" }
 
@@ -158,8 +160,10 @@ local function dev(m, add, found)
   local at = m.target .. "/"
   add { op = "hold", path = "/dev", word = "mounts" } -- it may be just what is going to be covered
   add(fs("tmpfs", m, { "mode=0755" }, NOSUID + NOEXEC, HOW.OURS))
-  for _, name in ipairs(DEVICES) do
-    add { op = "tree", source = name, from = "/dev/" .. name, path = at .. name, flags = NOSUID + NOEXEC, word = "mounts" }
+  for _, device in ipairs(DEVICES) do
+    local name, major, minor = device[1], device[2], device[3]
+    add { op = "tree", source = name, from = "/dev/" .. name, path = at .. name, flags = NOSUID + NOEXEC,
+      value = major * 256 + minor, word = "mounts" }
   end
   for _, name in ipairs { "core", "fd", "ptmx", "stderr", "stdin", "stdout" } do
     add { op = "symlink", path = at .. name, data = LINKS[name], word = "mounts" }

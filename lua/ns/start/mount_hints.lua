@@ -1,0 +1,168 @@
+--- Hints where the system refuses a mount, its source or its place, and what helps.
+-- @module ns.start.mount_hints
+require("ns.core").nojit()
+local core = require "ns.core"
+local host_path = require "ns.start.host_path"
+local mountinfo = require "ns.start.mountinfo"
+
+local errno = core.constants.errno
+
+local OF_A_NAMESPACE = { proc = "pid", sysfs = "net", mqueue = "ipc" }
+
+local function fs_refused(step, steps)
+  local flag, flags = OF_A_NAMESPACE[step.type], steps and steps.flags
+  if flag and flags and not flags[flag] then
+    return ("a new %s in a user namespace needs '%s' among the flags"):format(step.path, flag)
+  end
+  if step.type ~= "proc" then return nil end
+  return "the /proc of this machine is partly covered, as containers do it; the kernel then refuses a new one in a user "
+    .. "namespace (docker: --security-opt systempaths=unconfined; podman: --security-opt unmask=ALL; Kubernetes: procMount: "
+    .. "Unmasked; a box of ns: protect = false)"
+end
+
+local function not_private(step)
+  if step.type or step.source or step.path ~= "/" then return nil end
+  return "/ is no mount point, as in a chroot: enter it by pivot_root, or mount --bind the directory onto itself before"
+end
+
+local WITHOUT_MAPPING = "ro = true (to read what everybody may), or idmap = false (to write what everybody, or an id of "
+  .. "uid_map, may)"
+
+local function not_mappable(step)
+  return ("the file system of %s (as virtiofs, NFS, 9p), this kernel (before 5.12) or the ranges do not allow it: %s")
+    :format(tostring(step.path), WITHOUT_MAPPING)
+end
+
+--- The directories of an overlay, by the kind of layer; nil, and a text, if one is none.
+local function layers(step)
+  local found = { lower = {}, upper = {}, work = {} }
+  for _, option in ipairs(step.options) do
+    local layer, path = option:match("^(%l+)dir=(.*)$")
+    if path and not core.access(path .. "/.", 0) then return nil, ("its %s %s is no directory"):format(layer, path) end
+    if path then table.insert(found[layer], path) end
+  end
+  return found
+end
+
+--- The kernel says EINVAL for whatever it is of an overlay's directories.
+local function no_layer(step)
+  if step.source and host_path.access(step.source, 0) and not host_path.access(step.source .. "/.", 0) then
+    return ("its lower %s is no directory"):format(step.source)
+  end
+  local found, why = layers(step)
+  if not found then return why end
+  for _, layer in ipairs { "lower", "upper" } do
+    local place = mountinfo.mount_below(found[layer])
+    if place then
+      return ("%s is mounted below its %s, and what that covers would be seen"):format(place, layer)
+    end
+  end
+  if #found.lower > 200 then return "this kernel takes no more than some 200 lowers: Linux 6.7 takes 500" end
+end
+
+local function no_attributes(step)
+  local found = layers(step)
+  local upper = found and found.upper[1]
+  local where = upper and "the file system of " .. upper or "a tmpfs of this kernel (before 6.6)"
+  return where .. " keeps no user.* attributes, and without them no directory of the lower can be removed: give it 'upper' "
+    .. "and 'work' on a disk"
+end
+
+local MOUNTS_A_SOURCE = { tree = true, open_tree = true }
+local NO_SOURCE = { ENOENT = "is not there", EACCES = "is closed to this user", ENOTDIR = "is below what is no directory" }
+
+--- What on the way to a source is not there, is closed, or is a link that leads to nothing.
+local function no_source(step)
+  local at = ""
+  if step.how == core.constants.step.BENEATH_ROOT then return nil end
+  for name in (step.from or step.source or step.path or ""):gmatch("[^/]+") do
+    at = at .. "/" .. name
+    local _, _, number = core.access(at, 0)
+    local to = number == errno.ENOENT and core.readlink(at)
+    if to then return ("%s is a link to %s, which is not there"):format(at, to) end
+    for code, says in pairs(number and MOUNTS_A_SOURCE[step.op] and NO_SOURCE or {}) do
+      if errno[code] == number then return ("its source %s %s"):format(at, says) end
+    end
+    if number then return nil end
+  end
+end
+
+--- What stands on the host's /dev under the name of a device.
+local function no_device(step)
+  return ("%s is no device (%d:%d)"):format(step.from, math.floor(step.value / 256), step.value % 256)
+end
+
+local function other_kind(step)
+  return step.op == "tree" and no_source(step) or "a directory goes onto a directory, a file onto a file"
+end
+
+--- The steps before this one.
+local function before(steps, step)
+  local list = {}
+  for i, one in ipairs(steps or {}) do
+    if one == step then break end
+    list[i] = one
+  end
+  return list
+end
+
+local function not_ours(step, steps)
+  if step.op == "symlink" and host_path.access(host_path.find(before(steps, step), step.path), 0) then
+    return step.path .. " is there, and a link cannot lie over it"
+  end
+  return ("%s is not there, and is not made: only in what this spec mounts itself (a tmpfs, a root's top) are places made")
+    :format(step.path)
+end
+
+local function open_to_others(step)
+  return ("others on this host can reach into it, and what the program makes there is root's, or of the group root: "
+    .. "chmod 700 %s, chown it to an ordinary user and group, or leave it read-only"):format(step.path)
+end
+
+--- The ids of a file system are mapped only by who may do all in the user namespace that it was mounted in.
+local function no_right_to_map(step)
+  if step.word == "root" then return open_to_others(step) end
+  return "its file system is of another user namespace, as in a rootless container, where nobody can map its ids: map = "
+    .. "'root', with which the program has your own id, or " .. WITHOUT_MAPPING
+end
+
+local function no_mapping()
+  return "this kernel (before 5.12), or a filter, cannot map ids: " .. WITHOUT_MAPPING
+end
+
+--- op, errno, what to look at: for `ns.start.hints`.
+local rows = {
+  { "idmap", "EINVAL", not_mappable },
+  { "idmap", "EPERM", no_right_to_map },
+  { "idmap", "ENOSYS", no_mapping },
+  { "open_tree", "ENOSYS", no_mapping },
+  { "open_tree", "EPERM", function() return "only a root with CAP_SYS_ADMIN can map ids: " .. WITHOUT_MAPPING end },
+  { "overlay", "EINVAL", no_layer },
+  { "overlay", "ENOENT", no_layer },
+  { "overlay", "ENOTDIR", no_layer },
+  { "overlay", "ELOOP", function() return "one of its directories lies in another, or links lead in a circle" end },
+  { "overlay", "EOPNOTSUPP", no_attributes },
+  { "overlay", "EMFILE", function() return "RLIMIT_NOFILE is lower than the number of its directories" end },
+  { "mount", "EPERM", fs_refused },
+  { "fs", "EPERM", fs_refused },
+  { "mount", "EINVAL", not_private },
+  { "tree", "ENODEV", function(step) return step.value and no_device(step) end },
+  { "tree", "ENOENT", no_source },
+  { "open_tree", "ENOENT", no_source },
+  { "open_tree", "ENOTDIR", no_source },
+  { "open_tree", "EACCES", no_source },
+  { "tree", "EACCES", no_source },
+  { "tree", "EINVAL", other_kind },
+  { "remount", "EINVAL", function(step) return step.path .. " is no mount point: only a whole mount has attributes" end },
+  { "tree", "ENOTDIR", other_kind },
+  { "file", "EINVAL", other_kind },
+}
+
+for _, op in ipairs { "open_tree", "tree", "fs", "overlay", "mkdir", "file", "symlink", "mask", "anchor" } do
+  rows[#rows + 1] = { op, "EMFILE", function()
+    return "a mount below another, and each tree that root opens, takes a descriptor: raise the hard limit (ulimit -Hn)"
+  end }
+  rows[#rows + 1] = { op, "EROFS", not_ours }
+end
+
+return rows
