@@ -281,6 +281,26 @@ machine.describe("cqueues")("a cqueues loop", function()
   end)
 end)
 
+machine.describe("luv")("a luv loop", function()
+  it("kills what another callback has terminated, by its descriptor alone", function()
+    local r = machine.host([[
+      local ns, uv = require "ns", require "luv"
+      local p = assert(ns.spawn { "sh", "-c", "trap '' TERM; echo; while :; do sleep 0.02; done", stdout = "pipe" })
+      local ender, timer = uv.new_poll(p:getfd()), uv.new_timer()
+      ender:start("r", function()
+        local _, how, code = p:wait(0)
+        if how == "timeout" then return end
+        ender:close()
+        p:close()
+        print(how, code)
+      end)
+      p.stdout:read()
+      timer:start(100, 0, function() timer:close() p:terminate(0.1) end)
+      uv.run()]], { timeout = 20 })
+    assert.equal("signal\t9\n", r.stdout .. r.stderr)
+  end)
+end)
+
 describe("forward_signals", function()
   --- What a host prints that runs the shell line with the words; the line's parent is the host.
   local function host(line, words, more)
