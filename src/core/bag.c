@@ -211,16 +211,27 @@ static int make_room(int fd) {
     return above;
 }
 
-/* bag:open_tree(path or fd, propagation, nofollow) -> fd of a detached tree | nil, message, errno. nofollow: there is no link in the
- * path. */
+/* Opens a path in which there is no link: from `top` on, where it is relative to that; NULL: all of it. */
+static long open_unlinked(const char *top, const char *path) {
+    if (!top) return resolve(AT_FDCWD, path, 0, RESOLVE_NO_SYMLINKS);
+    long at = sys(__NR_openat, AT_FDCWD, top, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (FAILED(at)) return at;
+    long fd = resolve(at, path, 0, RESOLVE_NO_SYMLINKS);
+    sys(__NR_close, at);
+    return fd;
+}
+
+/* bag:open_tree(path or fd, propagation, nofollow, [top]) -> fd of a detached tree | nil, message, errno. nofollow: there is no
+ * link in the path; top: the directory that the path begins in, and there is no link in it from there on. */
 static int bag_open_tree(lua_State *L) {
     struct bag *bag = check_bag(L);
     uint64_t kind = (uint64_t)luaL_checkinteger(L, 3);
+    const char *top = luaL_optstring(L, 5, NULL);
     long tree;
     if (lua_type(L, 2) == LUA_TNUMBER) {
         tree = clone_tree((long)lua_tointeger(L, 2), "");
-    } else if (lua_toboolean(L, 4)) {
-        long from = resolve(AT_FDCWD, luaL_checkstring(L, 2), 0, RESOLVE_NO_SYMLINKS);
+    } else if (top || lua_toboolean(L, 4)) {
+        long from = open_unlinked(top, luaL_checkstring(L, 2));
         tree = FAILED(from) ? from : clone_tree(from, "");
         if (!FAILED(from)) sys(__NR_close, from);
     } else {

@@ -6,6 +6,7 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <linux/prctl.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
@@ -18,6 +19,7 @@
 #include "old.h"
 #include "ops.h"
 #include "player.h"
+#include "resolve.h"
 #include "sys.h"
 #include "trees.h"
 
@@ -158,10 +160,22 @@ static long dup_to(struct player *p, int fd, int to, uint64_t flags) {
 /* fd becomes to. flags: O_CLOEXEC for a stop on the way */
 static long op_dup(struct player *p, const struct step *s) { return dup_to(p, s->fd, s->to, s->flags); }
 
-/* path: found now, and the descriptor `to` for a later step, which has another root by then. how: ONE_MOUNT. Where it may be
+/* What lies at path. source: a directory that it lies in, from which on no link is followed. */
+static long find(const char *path, const char *source) {
+    if (!source) return sys(__NR_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC);
+    long top = sys(__NR_openat, AT_FDCWD, source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (FAILED(top)) return top;
+    for (; *source; source++) path++;
+    while (*path == '/') path++;
+    long fd = resolve(top, *path ? path : ".", 0, RESOLVE_NO_SYMLINKS);
+    sys(__NR_close, top);
+    return fd;
+}
+
+/* path, source: found now, and the descriptor `to` for a later step, which has another root by then. how: ONE_MOUNT. Where it may be
  * missing, and is, our socket has that number: free, it would be something else's soon. */
 static long op_lookup(struct player *p, const struct step *s) {
-    long fd = sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_PATH | O_CLOEXEC);
+    long fd = find(plan_string(p, s->path), plan_string(p, s->source));
     if (FAILED(fd) && s->ignore && fd == -(long)s->ignore) return dup_to(p, p->socket, s->to, O_CLOEXEC);
     if (FAILED(fd)) return fd;
     long r = s->how & STEP_ONE_MOUNT ? mount_below(fd) : 0;

@@ -48,14 +48,14 @@ local function inputs(spec, found)
   local limits = root.limits(spec, found)
   return { found = found, ends = found.ends, trees = found.trees, argv = spec.argv, ids = ids, maps = of_maps(found),
     environ = core.environ_stamp(), soft = limits and limits[1], hard = limits and limits[2],
-    nested = not found.maps and has_overlay(spec) and found.nested() }
+    below = found.below_text, nested = not found.maps and has_overlay(spec) and found.nested() }
 end
 
 local function is_same(a, b)
   for _, name in ipairs(PLAIN) do
     if a.found[name] ~= b.found[name] then return false end
   end
-  for _, name in ipairs { "maps", "environ", "soft", "hard", "nested" } do
+  for _, name in ipairs { "maps", "environ", "soft", "hard", "nested", "below" } do
     if a[name] ~= b[name] then return false end
   end
   for _, name in ipairs { "ends", "trees", "argv", "ids" } do

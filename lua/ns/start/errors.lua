@@ -49,7 +49,9 @@ local READS = {
   tree = function(s) return ("bind %s on %s"):format(s.from or s.source or ("descriptor %d"):format(s.fd), s.path) end,
   overlay = function(s) return ("mount overlay of %s on %s"):format(s.source, s.path) end,
   anchor = function(s) return ("keep %s in its place"):format(s.path) end,
-  lookup = function(s) return ("look up %s"):format(s.path) end,
+  lookup = function(s)
+    return s.source and ("look up %s, no link below %s"):format(s.path, s.source) or ("look up %s"):format(s.path)
+  end,
   hold = function(s) return ("keep %s of the host at hand"):format(s.path) end,
   newroot = function() return "make the new root" end,
   pivot = function() return "pivot_root" end,

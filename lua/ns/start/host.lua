@@ -31,7 +31,8 @@ end
 -- descriptor) for one that the launcher takes by its path.
 local function open_tree(step, start)
   local m, found = step.mount, start.found
-  local fd, _, errno = start.bag:open_tree(step.path, step.propagation, step.nofollow)
+  local below = step.below or {}
+  local fd, _, errno = start.bag:open_tree(below.rest or step.path, step.propagation, step.nofollow, below.top)
   if fd then
     local refused, why = nil, nil
     if m.type == "overlay" then refused, why = uncovers(m, found) end
@@ -42,7 +43,7 @@ local function open_tree(step, start)
   elseif step.may_fail and (errno == errno_of.EPERM or errno == errno_of.ENOSYS) then
     found.trees[m] = type(step.path) == "number" and step.path or nil
   else
-    return nil, { op = "open_tree", path = path_of(step.path), word = step.word }, errno
+    return nil, { op = "open_tree", path = path_of(step.path), below = step.below, word = step.word }, errno
   end
   return true
 end

@@ -126,6 +126,13 @@ local function no_right_to_map(step)
     .. "'root', with which the program has your own id, or " .. WITHOUT_MAPPING
 end
 
+--- A link in what an earlier start could write.
+local function left_behind(step)
+  if not step.below then return nil end
+  return "a link lies on the way, in a tree that the program may write, where none is followed: name the place that it "
+    .. "leads " .. ((step.op == "tree" or step.op == "open_tree") and "to, or nofollow = false if it is meant" or "to")
+end
+
 local function no_mapping()
   return "this kernel (before 5.12), or a filter, cannot map ids: " .. WITHOUT_MAPPING
 end
@@ -140,6 +147,7 @@ local rows = {
   { "overlay", "EINVAL", no_layer },
   { "overlay", "ENOENT", no_layer },
   { "overlay", "ENOTDIR", no_layer },
+  { "any", "ELOOP", left_behind },
   { "overlay", "ELOOP", function() return "one of its directories lies in another, or links lead in a circle" end },
   { "overlay", "EOPNOTSUPP", no_attributes },
   { "overlay", "EMFILE", function() return "RLIMIT_NOFILE is lower than the number of its directories" end },

@@ -8,10 +8,13 @@ local maps = require "ns.words.maps"
 local namespaces = require "ns.words.namespaces"
 local owners = require "ns.start.owners"
 local parts = require "ns.start.parts"
+local sources = require "ns.start.sources"
 
 local survey = {}
 
-local QUESTIONS = { "environ", "arg_max", "entries", "realpath", "nofile", "access", "stamp", "owner" }
+local ELOOP = core.constants.errno.ELOOP
+
+local QUESTIONS = { "environ", "arg_max", "entries", "realpath", "nofile", "access", "stamp", "owner", "readlink" }
 
 --- Who asks: ids and capabilities, and functions for what is seldom asked.
 function survey.host()
@@ -55,10 +58,15 @@ function survey.find(spec, host, opened, box)
     has_root = spec.root ~= nil, left_out = {}, trees = {} }
   find_ids(spec, host, found)
   if spec.flags.mount then found.privileged = ids.privileged(spec, host, found.maps and found.maps.uid) end
+  local root_name
+  found.below, found.below_text, root_name = sources.find(spec, host)
   if not spec.root then return found end
   local list, path, errno = parts.still(box and box.parts, host), nil, nil
   if not list then list, path, errno = parts.find(spec, host) end
   if not list then return nil, { op = "open", path = path, word = "root" }, errno end
+  if root_name and root_name ~= list.directory then
+    return nil, { op = "open", path = spec.root, below = true, word = "root" }, ELOOP
+  end
   if box then box.parts = list end
   found.parts, found.left_out = list, list.left_out
   return find_owner(spec, host, found)

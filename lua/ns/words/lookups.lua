@@ -19,7 +19,7 @@ local function numbers_of(found)
 end
 
 --- What a mount is made of, as far as the launcher goes there by a path.
-local function sources_of(m)
+function lookups.sources_of(m)
   if m.type == "overlay" then
     local list = { m.upper, m.work }
     for _, lower in ipairs(m.lower) do list[#list + 1] = lower end
@@ -29,12 +29,16 @@ local function sources_of(m)
 end
 
 --- How many descriptors that takes.
-function lookups.count(m) return #sources_of(m) end
+function lookups.count(m) return #lookups.sources_of(m) end
 
---- Is a mount's source looked up? Not what the host has opened; and without a root of its own, only an overlay's.
+--- What `ns.start.sources` says of a source: nil for most.
+local function below(m, path, found) return found.below and found.below[m] and found.below[m][path] end
+
+--- Is a mount's source looked up? Not what the host has opened; and without a root of its own, only an overlay's, and what
+-- lies in a tree that the program may write.
 local function is_looked_up(m, spec, found)
   local is_opened = found.trees and found.trees[m] ~= nil
-  return not is_opened and (spec.root or m.type == "overlay")
+  return not is_opened and (spec.root or m.type == "overlay" or found.below and found.below[m])
 end
 
 --- The descriptors of all sources that are looked up: {[mount] = {[path] = number}}.
@@ -44,7 +48,7 @@ function lookups.numbers(spec, found)
     if is_looked_up(m, spec, found) then
       used = used or numbers_of(found)
       numbers[m] = {}
-      for _, path in ipairs(sources_of(m)) do numbers[m][path] = stdio.free_number(used) end
+      for _, path in ipairs(lookups.sources_of(m)) do numbers[m][path] = stdio.free_number(used) end
     end
   end
   return numbers
@@ -55,9 +59,10 @@ end
 -- from another user namespace.)
 function lookups.steps(m, add, found, as_told)
   local numbers = found.numbers[m]
-  for _, path in ipairs(numbers and sources_of(m) or NONE) do
+  for _, path in ipairs(numbers and lookups.sources_of(m) or NONE) do
     local one_mount = m.type == "overlay" and path ~= m.work and not found.maps
-    add { op = "lookup", path = path, to = numbers[path], how = one_mount and HOW.ONE_MOUNT or nil,
+    local lies = below(m, path, found) or { path = path }
+    add { op = "lookup", path = lies.path, source = lies.top, to = numbers[path], how = one_mount and HOW.ONE_MOUNT or nil,
       ignore = m.try and ENOENT or nil, of = as_told, word = "mounts" }
   end
 end

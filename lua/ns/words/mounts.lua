@@ -98,6 +98,7 @@ local function bind(m, add, found)
     step.fd, step.from = tree, type(m.source) == "string" and m.source or nil
   else
     local number = lookups.number(m, m.source, found)
+    if number and not found.has_root then mounts.look_up(m, add, found) end
     step.ignore = m.try and ENOENT or nil
     step.source, step.from, step.fd = not number and m.source or nil, number and m.source, number
     step.how = step.how + (number and HOW.LOOKED_UP or m.nofollow and HOW.NO_LINK or 0)
@@ -300,7 +301,7 @@ local PLAN_ROOM = 48 * 2 ^ 20 -- a plan is bounded (src/core/encode.c), and argv
 --- The steps that look up what a mount is made of.
 function mounts.look_up(m, add, found)
   lookups.steps(m, add, found, m.type == "overlay" and overlay.step(m, found, 0).of
-    or { op = "tree", source = m.source, path = m.target, word = "mounts" })
+    or { op = "tree", source = m.source, path = m.target, below = found.below and found.below[m], word = "mounts" })
 end
 
 --- Where a mount of a spec goes, one that was checked by itself.

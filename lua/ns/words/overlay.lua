@@ -58,6 +58,7 @@ function overlay.step(m, found, flags)
   end
   local one = step(looked_up)
   one.of = step(itself)
+  one.of.below = found.below and found.below[m]
   return one
 end
 

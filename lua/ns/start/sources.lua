@@ -1,0 +1,80 @@
+--- The sources that lie in a tree which the same box gives to be written. An earlier start may have left links there, and
+-- they would lead to what the program was never given: so from the top of that tree on, no link is followed.
+-- @module ns.start.sources
+require("ns.core").nojit()
+local lookups = require "ns.words.lookups"
+
+local sources, NONE = {}, {}
+
+local LINKS = 40 -- as path_resolution(7) has it
+
+local function real(path, host)
+  if type(path) == "number" then path = ("/proc/self/fd/%d"):format(path) end
+  return host.realpath(path)
+end
+
+--- The directories of the host that the program may write, as far as the spec gives them: {[real path] = true}; nil if there
+-- are none. "/" is none of them: most of its links are the system's.
+local function written(spec, host)
+  local found = {}
+  local function add(path)
+    local directory = path and real(path, host)
+    if directory and directory ~= "/" then found[directory] = true end
+  end
+  for _, m in ipairs(spec.mounts or NONE) do
+    if not m.ro then add(m.type == "bind" and m.source or m.type == "overlay" and m.upper) end
+  end
+  if spec.root and spec.root ~= "empty" and spec.read_only == false then add(spec.root) end
+  return next(found) and found
+end
+
+--- What of a path lies in one of the directories: the directory, and the rest of the path; nil if it does not.
+local function enter(path, directories, host)
+  local here, rest, links = "", path, 0
+  while rest:find("[^/]") do
+    if directories[here] then return here, rest:match("^/*(.*)$") end
+    local name
+    name, rest = rest:match("^/*([^/]+)(.*)$")
+    local link = name ~= "." and name ~= ".." and host.readlink(here .. "/" .. name)
+    if name == ".." then
+      here = here:match("^(.*)/") or ""
+    elseif link then
+      links = links + 1
+      if links > LINKS then return nil end
+      rest = link .. "/" .. rest
+      if link:sub(1, 1) == "/" then here = "" end
+    elseif name ~= "." then
+      here = here .. "/" .. name
+    end
+  end
+end
+
+local function shortest(path) return "/" .. path:gsub("^[/.]*/+", ""):gsub("/%.?/+", "/"):gsub("/%.?$", "") end
+
+--- How a root directory has to be called where it lies in one of the other trees: its own name, without a link.
+local function root_in(spec, directories, host)
+  local top, rest = nil, nil
+  if spec.root and spec.root ~= "empty" then top, rest = enter(spec.root, directories, host) end
+  return top and shortest(top .. "/" .. rest)
+end
+
+--- What is to be known of the sources of a checked spec: {[mount] = {top=, [path] = {top=, path=, rest=}}}, where the path
+-- is the real one as far as the top, and the rest follows; all of it as a text; and how the root has to be called, if that
+-- lies in such a tree.
+function sources.find(spec, host)
+  local directories, found, text = written(spec, host), {}, {}
+  if not directories then return found, "" end
+  for i, m in ipairs(spec.mounts or NONE) do
+    for _, path in ipairs(m.nofollow == nil and lookups.sources_of(m) or NONE) do
+      local top, rest = enter(path, directories, host)
+      if top then
+        found[m] = found[m] or { top = top }
+        found[m][path] = { top = top, path = top .. "/" .. rest, rest = rest == "" and "." or rest }
+        text[#text + 1] = ("%d %s %s %s"):format(i, path, top, rest)
+      end
+    end
+  end
+  return found, table.concat(text, "\n"), root_in(spec, directories, host)
+end
+
+return sources
