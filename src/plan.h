@@ -92,4 +92,24 @@ struct record {
 /* The pid of one that it may not kill. */
 #define INIT_LEFT 0xfffffffcu
 
+/* What the host asks of the init of a living box, as a record: a new job, error is a sum of JOB_*, and with it come the two
+ * sockets of the job; or a signal for all that is inside, error is its number. Over the first socket come the job's descriptors,
+ * with one byte, and then its plan; the answers are those of a launcher. Over the second one the init tells of the job. */
+#define REQUEST_JOB 1u
+#define REQUEST_SIGNAL 2u
+
+enum {
+    JOB_ENDS_BOX = 1 << 0,    /* the box ends with it */
+    JOB_TELLS_STOPS = 1 << 1, /* the init tells when it is stopped */
+};
+
+/* The init's first record about a job, with its pidfd; or error is why there is none. */
+#define INIT_JOB 0xfffffffbu
+/* error bytes follow, the usage of wait4(2), as INIT_USAGE_LONGS long numbers. The record before INIT_STATUS, for a job. */
+#define INIT_USAGE 0xfffffffau
+#define INIT_USAGE_LONGS 18
+
+/* As many descriptors go with one message (SCM_MAX_FD). */
+#define DESCRIPTORS_MAX 253
+
 #endif

@@ -411,7 +411,17 @@ function Box:run(...)
   return box.run(for_start(self, "run", ...))
 end
 
-local KEEPS = { spec = true, clone = true, explain = true, check = true, spawn = true, run = true }
+--- Starts the box itself, without a program of its own or with the one given here: a Container, in which programs run one after
+-- the other, or at once, each in milliseconds less. It ends with that program, or, without one, when it is closed.
+-- @tparam[opt] string ... a program and its arguments
+-- @treturn Container the box that lives; or nil, message, errno, detail
+-- @raise a mistake in the spec, with the name of the field
+-- @see ns.container
+function Box:start(...)
+  return box.start(self:spec(), ...)
+end
+
+local KEEPS = { start = true, spec = true, clone = true, explain = true, check = true, spawn = true, run = true }
 
 -- All other methods change a word: what is known from earlier starts does not hold any more.
 for name, method in next, Box do

@@ -9,6 +9,7 @@
 -- @module ns
 require("ns.core").nojit()
 local box = require "ns.box"
+local container = require "ns.container"
 local core = require "ns.core"
 local explain = require "ns.start.explain"
 local features = require "ns.features"
@@ -40,34 +41,15 @@ end
 --- A plain spec, of a box or of the caller's.
 local function plain(spec) return box.is(spec) and spec:spec() or spec end
 
---- The words with which outputs are collected, and a string as stdin is fed.
-local function run_words(spec)
-  if type(spec) ~= "table" then raise("bad argument #1 to 'run' (spec: table expected, got %s)", type(spec)) end
-  local words = {}
-  for key, value in next, spec do words[key] = value end
-  stdio.feed(words)
-  if words.pty then return words end
-  words.stdin = words.stdin or words.input and "pipe" or "null"
-  words.stdout = words.stdout or "pipe"
-  words.stderr = words.stderr or "pipe"
-  return words
-end
-
 local function spawn_words(words, cache)
   local checked, host = check(words, "spawn", cache)
   return spawn.start(checked, host, cache)
 end
 
 local function run(words, cache)
-  local checked, host = check(run_words(words), "run", cache)
-  local p, message, errno, detail = spawn.start(checked, host, cache)
-  if not p then return nil, message, errno, detail end
-  local ok, r, why, code = pcall(p.communicate, p)
-  if not ok then
-    p:close()
-    error(r, 0)
-  end
-  return r, why, code
+  if type(words) ~= "table" then raise("bad argument #1 to 'run' (spec: table expected, got %s)", type(words)) end
+  local checked, host = check(stdio.collected(words), "run", cache)
+  return process.collect(spawn.start(checked, host, cache))
 end
 
 --- Starts a program.
@@ -156,7 +138,7 @@ end
 -- @treturn table by name, each with `ok`, and with `reason` where it is false; the names stand in doc/errors.md
 ns.features = features.all
 
-box.spawn, box.run, box.check, box.explain = spawn_words, run, ns.check, ns.explain
+box.spawn, box.run, box.check, box.explain, box.start = spawn_words, run, ns.check, ns.explain, container.start
 features.check = ns.check
 functions("ns", ns)
 

@@ -47,6 +47,10 @@ static const struct constant step_bits[] = {
     STEP(ROOT_PART), STEP(ONE_MOUNT), STEP(THROW_AWAY),   STEP(USERXATTR), STEP(CAPS_ONLY), STEP(CAPS_ALL),
     STEP(HOSTS),     STEP(OUTLIVES),  STEP(TELLS_STOPS),  STEP(ENDS_ALL),  STEP(TRIAL),     {NULL, 0}};
 
+#define JOB(name) \
+    { #name, JOB_##name }
+static const struct constant job_bits[] = {JOB(ENDS_BOX), JOB(TELLS_STOPS), {NULL, 0}};
+
 #define OPEN(name) \
     { #name, O_##name }
 static const struct constant open_flags[] = {OPEN(RDONLY), OPEN(WRONLY), OPEN(RDWR),    OPEN(CREAT),
@@ -144,6 +148,7 @@ void nsL_open_constants(lua_State *L) {
     push_family(L, "mount_attr", mount_attributes);
     push_family(L, "prctl", prctls);
     push_family(L, "step", step_bits);
+    push_family(L, "job", job_bits);
     push_family(L, "open", open_flags);
     push_family(L, "signal", signals);
     push_family(L, "errno", errors);

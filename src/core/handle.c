@@ -3,12 +3,16 @@
 #include "handle.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include "../launcher/message.h"
 #include "../launcher/sys.h"
+#include "io.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -16,13 +20,13 @@
 
 struct process *nsL_checkprocess(lua_State *L) {
     struct process *p = luaL_checkudata(L, 1, PROCESS);
-    if (p->s.pidfd < 0) luaL_error(L, "attempt to use a closed process");
+    if (!p->open) luaL_error(L, "attempt to use a closed process");
     return p;
 }
 
 long ns_signal(pid_t pid, int pidfd, int signal) {
     long r = pidfd < 0 ? -ENOSYS : sys(__NR_pidfd_send_signal, pidfd, signal, NULL, 0);
-    return r == -ENOSYS || r == -EPERM ? sys(__NR_kill, pid, signal) : r;
+    return (r == -ENOSYS || r == -EPERM) && pid > 0 ? sys(__NR_kill, pid, signal) : r;
 }
 
 /* Where somebody else has reaped (or the host ignores SIGCHLD), newer kernels still know the status. */
@@ -75,10 +79,66 @@ static void end_group(const struct process *p) {
         sys(__NR_kill, -p->s.pid, SIGKILL);
 }
 
+/* ---- a job of a living box ---- */
+
+int ns_end_fd(const struct process *p) { return p->job && p->told >= 0 ? p->told : p->s.pidfd; }
+
+static void read_usage(struct process *p) {
+    long n[INIT_USAGE_LONGS];
+    if (recv(p->told, n, sizeof n, MSG_DONTWAIT) != (ssize_t)sizeof n) return;
+    p->usage.ru_utime = (struct timeval){n[0], n[1]}, p->usage.ru_stime = (struct timeval){n[2], n[3]};
+    p->usage.ru_maxrss = n[4], p->usage.ru_minflt = n[8], p->usage.ru_majflt = n[9];
+    p->usage.ru_inblock = n[11], p->usage.ru_oublock = n[12], p->usage.ru_nvcsw = n[16], p->usage.ru_nivcsw = n[17];
+}
+
+static void take_told(struct process *p, const struct record *r, int fd) {
+    if (r->step == INIT_JOB) {
+        p->refused = r->error;
+        p->s.pidfd = ns_above_stdio(fd);
+        return;
+    }
+    if (fd >= 0) close(fd);
+    if (r->step == INIT_USAGE) read_usage(p);
+    if (r->step == INIT_STOPPED) p->stop = WSTOPSIG(r->error);
+    if (r->step == INIT_STATUS) note_status(p, r->error);
+}
+
+/* What the init has told so far. */
+static void hear_init(struct process *p) {
+    for (int i = 0; i < TOLD_MAX && p->state == RUNNING && p->told >= 0; i++) {
+        struct record r;
+        int fd = -1, count;
+        long n = receive_message(p->told, &r, sizeof r, &fd, 1, &count, MSG_DONTWAIT);
+        if (n == -EAGAIN || n == -EINTR) return;
+        if (n == (long)sizeof r) {
+            take_told(p, &r, fd);
+            continue;
+        }
+        close(p->told);
+        p->told = -1;
+    }
+}
+
+/* Its box has ended, and it with that: a moment later, and by SIGKILL if the kernel does not know better. */
+static void note_end_with_box(struct process *p) {
+    struct pollfd poll_end = {p->s.pidfd, POLLIN, 0};
+    if (p->s.pidfd >= 0 && poll(&poll_end, 1, 0) <= 0) return;
+    if (p->s.pidfd >= 0) note_foreign_reap(p);
+    if (p->state != LOST && p->state != RUNNING) return;
+    p->unseen = true;
+    note_status(p, SIGKILL);
+}
+
+static void reap_job(struct process *p) {
+    hear_init(p);
+    if (p->state == RUNNING && p->told < 0) note_end_with_box(p);
+}
+
 /* waitid's fifth argument, the usage, has no wrapper in the C library. */
 void ns_reap(struct process *p) {
     siginfo_t info = {0};
     if (p->state != RUNNING) return;
+    if (p->job) return reap_job(p);
     end_group(p);
     long r = sys(__NR_waitid, P_PIDFD, p->s.pidfd, &info, WEXITED | WNOHANG, &p->usage);
     if (r == -ECHILD)

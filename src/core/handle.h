@@ -10,11 +10,16 @@
 #define PROCESS "ns.Handle"
 
 struct process {
-    struct spawned s; /* pidfd -1: closed */
+    bool open;
+    struct spawned s; /* of a job: pidfd -1 until its init has told */
     struct image *image;
     struct record last; /* what the launcher has said last, once it was heard at all */
     bool heard;
     uint32_t init; /* the number of the step that leaves an init behind; 0 without one */
+    bool job;      /* of a living box: a child of its init, which tells of it */
+    int told;      /* where the init does that; -1 when the box has ended */
+    int refused;   /* why the init could not make it: an errno */
+    int stop;      /* the signal that has stopped it, as the init has told */
     bool detached;
     bool alone;  /* no pid namespace ends the rest of its tree */
     bool ending; /* it was told to end, and its group with it */
@@ -30,6 +35,9 @@ struct process *nsL_checkprocess(lua_State *L);
 
 /* Notes the status if the process has ended. */
 void ns_reap(struct process *p);
+
+/* What is readable when it has ended; for a job, when its init has told something. */
+int ns_end_fd(const struct process *p);
 
 /* Has an init said that the program was stopped, and by which signal? What it says of the end is left for ns_reap(). */
 int ns_told_stop(const struct process *p);

@@ -14,6 +14,7 @@
 #include "encode.h"
 #include "handle.h"
 #include "io.h"
+#include "job.h"
 #include "open.h"
 #include "orphans.h"
 #include "result.h"
@@ -71,11 +72,12 @@ static int launch(lua_State *L) {
     nsL_reap_orphans(L);
     struct process *p = lua_newuserdata(L, sizeof *p);
     memset(p, 0, sizeof *p);
-    p->s.pidfd = p->s.socket = -1;
+    p->s.pidfd = p->s.socket = p->told = -1;
     p->image = image;
     p->alone = !(flags & CLONE_NEWPID);
     nsL_setclass(L, PROCESS);
     if (ns_spawn(&p->s, image, flags, inherited, count, copy, drop) < 0) return nsL_refused(L, p->s.step, p->s.error);
+    p->open = true;
     lua_pushinteger(L, p->s.pid);
     return 2;
 }
@@ -85,7 +87,7 @@ static int launch(lua_State *L) {
 static int read_records(struct process *p) {
     for (int i = 0; i < 256; i++) {
         struct record r;
-        ssize_t n = recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT);
+        ssize_t n = p->job ? ns_hear_launcher(p, &r) : recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
         if (n != (ssize_t)sizeof r) return 1;
         p->last = r;
@@ -111,7 +113,7 @@ static int push_exec_error(lua_State *L, struct process *p) {
 }
 
 static int push_death(lua_State *L, struct process *p) {
-    struct pollfd poll = {p->s.pidfd, POLLIN, 0};
+    struct pollfd poll = {ns_end_fd(p), POLLIN, 0};
     struct timespec soon = {1, 0};
     ppoll(&poll, 1, &soon, NULL);
     ns_reap(p);
@@ -123,7 +125,7 @@ static int push_death(lua_State *L, struct process *p) {
 /* What the launcher's last words mean. */
 static int push_answer(lua_State *L, struct process *p) {
     if (!p->heard) return push_death(L, p);
-    if (p->last.step == 0) return push_exec_error(L, p);
+    if (p->last.step == 0) return p->job ? nsL_refused(L, "job", p->last.error) : push_exec_error(L, p);
     if (p->last.error != 0) {
         nsL_refused(L, "step", p->last.error);
         lua_pushinteger(L, p->last.step);
@@ -131,7 +133,7 @@ static int push_answer(lua_State *L, struct process *p) {
     }
     if (p->init && p->last.step != p->init) return push_death(L, p); /* the program runs, but the init is dead */
     ns_child_gone(&p->s, p->image);
-    if (!p->init) {
+    if (!p->init && p->s.socket >= 0) {
         close(p->s.socket);
         p->s.socket = -1;
     }
@@ -139,23 +141,38 @@ static int push_answer(lua_State *L, struct process *p) {
     return 1;
 }
 
+/* Of a job both must have been heard, its launcher and its init, which tells who it is. */
+static int push_job_answer(lua_State *L, struct process *p, bool answered) {
+    if (answered) {
+        close(p->s.socket);
+        p->s.socket = -1;
+    }
+    ns_reap(p);
+    if (p->refused) return nsL_refused(L, "clone", p->refused);
+    if (p->told < 0 && p->s.pidfd < 0) return nsL_refused(L, "job", EPIPE);
+    if (p->s.socket >= 0 || p->s.pidfd < 0) return nsL_refused(L, "again", 0);
+    return push_answer(L, p);
+}
+
 int nsL_play(lua_State *L) {
     struct process *p = nsL_checkprocess(L);
     struct plan *plan = nsL_checkplan(L, 2);
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 3, -1), &t);
-    p->init = (uint32_t)luaL_optinteger(L, 4, 0);
+    p->init = p->job ? 0 : (uint32_t)luaL_optinteger(L, 4, 0);
     int sent = ns_send_plan(&p->s, plan);
     if (sent < 0 && errno != EPIPE && errno != ECONNRESET) return nsL_refused(L, "plan", errno);
-    if (sent < 0) return read_records(p), push_answer(L, p);
+    if (sent < 0 && !p->job) return read_records(p), push_answer(L, p);
     struct pollfd polls[] = {{p->s.socket, (short)((sent ? 0 : POLLOUT) | (p->init ? POLLIN : 0)), 0},
-                             {p->s.pidfd, POLLIN, 0}};
+                             {ns_end_fd(p), POLLIN, 0}};
     int r = ppoll(polls, 2, timeout, NULL);
     if (r == 0) {
         nsL_refused(L, "timeout", 0);
         lua_pushinteger(L, current_step(p));
         return 4;
     }
-    if (r > 0 && polls[0].revents & (POLLIN | POLLHUP | POLLERR) && read_records(p)) return push_answer(L, p);
+    bool answered = r > 0 && polls[0].revents & (POLLIN | POLLHUP | POLLERR) && read_records(p);
+    if (p->job) return push_job_answer(L, p, answered);
+    if (answered) return push_answer(L, p);
     if (r > 0 && polls[1].revents) return read_records(p), push_answer(L, p);
     return nsL_refused(L, "again", 0);
 }

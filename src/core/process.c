@@ -15,6 +15,7 @@
 #include "descendants.h"
 #include "handle.h"
 #include "io.h"
+#include "job.h"
 #include "launch.h"
 #include "open.h"
 #include "orphans.h"
@@ -44,10 +45,10 @@ static int process_wait(lua_State *L) {
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 2, -1), &t);
     ns_reap(p);
     if (p->state == RUNNING) {
-        struct pollfd polls[] = {{p->s.pidfd, POLLIN, 0}, {(int)luaL_optinteger(L, 3, -1), POLLIN, 0}};
+        struct pollfd polls[] = {{ns_end_fd(p), POLLIN, 0}, {(int)luaL_optinteger(L, 3, -1), POLLIN, 0}};
         int r = ppoll(polls, 2, timeout, NULL);
         if (r > 0) ns_reap(p);
-        if (r > 0 && p->state == RUNNING) /* dead, and not ours to reap as long as somebody traces it */
+        if (r > 0 && p->state == RUNNING && !p->job) /* dead, and not ours to reap as long as somebody traces it */
             r = ppoll(NULL, 0, &(struct timespec){0, 10000000}, NULL);
         if (p->state == RUNNING) return nsL_refused(L, r == 0 ? "timeout" : "again", errno);
     }
@@ -56,10 +57,12 @@ static int process_wait(lua_State *L) {
 
 /* h:stopped() -> the signal that has stopped the program since this was asked last | nothing */
 static int process_stopped(lua_State *L) {
-    const struct process *p = nsL_checkprocess(L);
+    struct process *p = nsL_checkprocess(L);
     siginfo_t info = {0};
-    int signal = p->init ? ns_told_stop(p) : 0;
-    if (!p->init && sys(__NR_waitid, P_PIDFD, p->s.pidfd, &info, WSTOPPED | WNOHANG, NULL) == 0)
+    if (p->job) ns_reap(p);
+    int signal = p->job ? p->stop : p->init ? ns_told_stop(p) : 0;
+    p->stop = 0;
+    if (!p->init && !p->job && sys(__NR_waitid, P_PIDFD, p->s.pidfd, &info, WSTOPPED | WNOHANG, NULL) == 0)
         signal = info.si_status;
     if (signal == 0) return 0;
     lua_pushinteger(L, signal);
@@ -68,7 +71,7 @@ static int process_stopped(lua_State *L) {
 
 /* Does it perhaps have descendants that do not end with it? Without a plan the launcher has started nothing; nor may it be stopped
  * before it has asked for a signal at the host's end: if the host were killed just then, it would stay stopped for ever. */
-static bool has_descendants(const struct process *p) { return p->alone && p->s.sent > 0; }
+static bool has_descendants(const struct process *p) { return p->alone && p->s.sent > 0 && p->s.pid > 0; }
 
 /* h:kill(signal) -> true | nil, "kill", errno */
 static int process_kill(lua_State *L) {
@@ -123,7 +126,7 @@ static int process_kill_all(lua_State *L) {
 /* Waits for the end, for `left` hundredths of a second at the most. A killed process is gone at once, unless the kernel cannot
  * interrupt it, or somebody traces it. */
 static void await_end(struct process *p, int left) {
-    struct pollfd poll = {p->s.pidfd, POLLIN, 0};
+    struct pollfd poll = {ns_end_fd(p), POLLIN, 0};
     const struct timespec round = {0, 10000000};
     for (; left > 0 && p->state == RUNNING; left--) {
         if (ppoll(&poll, 1, &round, NULL) != 0) clock_nanosleep(CLOCK_MONOTONIC, 0, &round, NULL);
@@ -131,18 +134,41 @@ static void await_end(struct process *p, int left) {
     }
 }
 
+static void close_all(struct process *p) {
+    int *const fds[] = {&p->s.socket, &p->told, &p->s.pidfd};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        if (*fds[i] >= 0) close(*fds[i]);
+        *fds[i] = -1;
+    }
+    p->open = false;
+}
+
+/* A launcher that has not said yet that it executes the program leaves when its socket is closed. Of the other end we hear soon:
+ * the init says who it is before anything else. */
+static void finish_job(struct process *p) {
+    struct pollfd poll_told = {p->told, POLLIN, 0};
+    if (p->s.socket >= 0) close(p->s.socket);
+    p->s.socket = -1;
+    ns_reap(p);
+    if (p->state == RUNNING && p->s.pidfd < 0 && poll(&poll_told, 1, 400) > 0) ns_reap(p);
+    if (p->state == RUNNING && p->s.pidfd >= 0) {
+        kill_all(p);
+        await_end(p, 60);
+    }
+    close_all(p);
+}
+
 static void finish(lua_State *L, struct process *p) {
-    if (p->s.pidfd < 0) return;
+    if (!p->open) return;
+    if (p->job) return finish_job(p);
     ns_reap(p);
     if (p->state == RUNNING && !p->detached && p->alone && order_end(p)) await_end(p, 40);
     if (p->state == RUNNING && !p->detached && kill_all(p) != p->s.pid) await_end(p, 60);
-    if (p->s.socket >= 0) close(p->s.socket);
-    p->s.socket = -1;
-    if (p->state == RUNNING)
+    if (p->state == RUNNING) {
         nsL_orphan(L, p->s.pidfd);
-    else
-        close(p->s.pidfd);
-    p->s.pidfd = -1;
+        p->s.pidfd = -1;
+    }
+    close_all(p);
 }
 
 static int process_close(lua_State *L) {
@@ -157,13 +183,18 @@ static int process_detach(lua_State *L) {
     return 0;
 }
 
+static int process_pid(lua_State *L) {
+    lua_pushinteger(L, nsL_checkprocess(L)->s.pid);
+    return 1;
+}
+
 static int process_getfd(lua_State *L) {
     lua_pushinteger(L, nsL_checkprocess(L)->s.pidfd);
     return 1;
 }
 
 static int process_isclosed(lua_State *L) {
-    lua_pushboolean(L, check(L)->s.pidfd < 0);
+    lua_pushboolean(L, !check(L)->open);
     return 1;
 }
 
@@ -195,12 +226,15 @@ static int process_usage(lua_State *L) {
 
 static const luaL_Reg methods[] = {
     {"play", nsL_play},
+    {"start_job", nsL_start_job},
+    {"signal_all", nsL_signal_all},
     {"wait", process_wait},
     {"kill", process_kill},
     {"kill_all", process_kill_all},
     {"order_end", process_order_end},
     {"left", process_left},
     {"close", process_close},
+    {"pid", process_pid},
     {"getfd", process_getfd},
     {"proc_pid", nsL_proc_pid},
     {"usage", process_usage},

@@ -40,6 +40,13 @@ long close_fds(unsigned first, unsigned last) {
     return FAILED(end) ? end : 0;
 }
 
+void close_all_but(int a, int b) {
+    unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+    if (low > 0) close_fds(0, low - 1);
+    if (low < high) close_fds(low + 1, high - 1);
+    close_fds(high + 1, ~0u);
+}
+
 /* fd, to: the first and the last (-1: all above) of those to be closed. The socket stays open until exec, which closes
  * it. The player forgets its own descriptors: they are closed with the others, or a descriptor of the program's has the number. */
 long op_close(struct player *p, const struct step *s) {

@@ -4,4 +4,7 @@
 /* Closes all from the first to the last; 0 or -errno. */
 long close_fds(unsigned first, unsigned last);
 
+/* Closes all but these two. */
+void close_all_but(int a, int b);
+
 #endif

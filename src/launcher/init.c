@@ -20,26 +20,13 @@
 
 #include "children.h"
 #include "fds.h"
+#include "init.h"
 #include "numbers.h"
 #include "ops.h"
 #include "sys.h"
 
-enum { TURN = 32 }; /* signals or ended children that are dealt with at once: more may come all the time */
-
-/* getrusage(2)'s struct rusage; its header in the kernel does not go together with that of the C library. */
-struct usage {
-    long times[4], maxrss, rest[13];
-};
-
-_Noreturn static void leave(int code) {
+_Noreturn void exit_init(int code) {
     for (;;) sys(__NR_exit_group, code);
-}
-
-static void close_all_but(int a, int b) {
-    unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
-    if (low > 0) close_fds(0, low - 1);
-    close_fds(low + 1, high - 1);
-    close_fds(high + 1, ~0u);
 }
 
 /* ---- what is left of the steps that were played ---- */
@@ -79,7 +66,7 @@ static void tell(const struct player *p, uint32_t what, int status) {
     sys(__NR_sendto, p->socket, &r, sizeof r, MSG_NOSIGNAL);
 }
 
-static int exit_code(int status) { return status & 0x7f ? 128 + (status & 0x7f) : status >> 8; }
+int exit_code(int status) { return status & 0x7f ? 128 + (status & 0x7f) : status >> 8; }
 
 /* Ends what is left of the program's, and us; where the host does not hear, our own end says as much as it can. */
 _Noreturn static void end(const struct player *p, uint32_t how, int status) {
@@ -87,7 +74,7 @@ _Noreturn static void end(const struct player *p, uint32_t how, int status) {
         uint32_t left = end_children(p->signals);
         if (left) tell(p, INIT_LEFT, (int)left);
     }
-    leave(exit_code(status));
+    exit_init(exit_code(status));
 }
 
 /* Reaps what has ended; tells, and ends, if the program is among them, which is the first of our children. Is there perhaps more
@@ -127,7 +114,7 @@ static void hand_on(int signals, long program, uint32_t how) {
 /* The host is gone, or wants the end. A program that is not ours to kill is left, or dies with us where we are process 1. */
 static void end_program(const struct player *p, long program, uint32_t how, bool gone) {
     long r = sys(__NR_kill, program, SIGKILL);
-    if (gone && !(how & STEP_ENDS_ALL)) leave(0);
+    if (gone && !(how & STEP_ENDS_ALL)) exit_init(0);
     if (!FAILED(r)) return;
     if (!(how & STEP_ENDS_ALL)) tell(p, INIT_STATUS, SIGKILL);
     end(p, how, SIGKILL);
@@ -159,15 +146,19 @@ long op_signalfd(struct player *p, const struct step *s) {
     return 0;
 }
 
-/* The child goes on with the plan, whose next steps are its last; its parent never comes back. CLONE_VFORK: it wakes when the
- * child has executed the program, or is dead. Until then it holds what the program is given, and that alone. how: OUTLIVES, TELLS_STOPS, ENDS_ALL */
-long op_init(struct player *p, const struct step *s) {
-    uint32_t step = p->plan->current, how = s->how;
+void become_init(struct player *p, const struct step *s) {
     wipe_plan(p->plan, (struct step *)s + 1);
     wipe_stack();
     sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
     /* What it holds is not for the program, which may have the same id. Before there is one: that gets its flag by exec. */
     sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+/* The child goes on with the plan, whose next steps are its last; its parent never comes back. CLONE_VFORK: it wakes when the
+ * child has executed the program, or is dead. Until then it holds what the program is given, and that alone. how: OUTLIVES, TELLS_STOPS, ENDS_ALL */
+long op_init(struct player *p, const struct step *s) {
+    uint32_t step = p->plan->current, how = s->how;
+    become_init(p, s);
     if (how & STEP_ENDS_ALL) {
         sys(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
         sys(__NR_prctl, PR_SET_PDEATHSIG, SIGCONT, 0, 0,

@@ -6,9 +6,13 @@
 #include "launcher.h"
 
 #include <linux/errno.h>
+#include <linux/fcntl.h>
 #include <linux/mman.h>
 #include <stddef.h>
 
+#include "fds.h"
+#include "message.h"
+#include "numbers.h"
 #include "ops.h"
 #include "player.h"
 #include "sys.h"
@@ -80,10 +84,9 @@ static void reset_signals(void) {
     for (int signal = 1; signal <= 64; signal++) sys(__NR_rt_sigaction, signal, &standard, 0, 8);
 }
 
-_Noreturn void ns_launcher(int socket) {
+_Noreturn static void play(int socket) {
     struct player p;
     start_player(&p, socket, read_plan(socket));
-    reset_signals();
     const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
     for (uint32_t i = 0; i < p.plan->count; i++) {
         const struct step *s = &steps[i];
@@ -95,4 +98,22 @@ _Noreturn void ns_launcher(int socket) {
         }
     }
     leave();
+}
+
+_Noreturn void ns_launcher(int socket) {
+    reset_signals();
+    play(socket);
+}
+
+/* The socket becomes 0, so that the descriptors are 1 and those that follow. */
+_Noreturn void ns_job_launcher(int socket) {
+    char byte;
+    int fds[DESCRIPTORS_MAX], count;
+    if (socket != 0) sys(__NR_dup3, socket, 0, O_CLOEXEC);
+    close_all_but(0, 0);
+    long r = receive_message(0, &byte, 1, fds, DESCRIPTORS_MAX, &count, 0);
+    struct record refused = {0, (int32_t)-r};
+    if (FAILED(r)) sys(__NR_sendto, 0, &refused, sizeof refused, MSG_NOSIGNAL);
+    if (r != 1) leave();
+    play(0);
 }

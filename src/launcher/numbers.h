@@ -9,9 +9,13 @@
 /* socket(2), recv(2), send(2) */
 #define AF_INET 2
 #define SOCK_DGRAM 2
+#define SOL_SOCKET 1
+#define SCM_RIGHTS 1
 #define MSG_PEEK 0x2
+#define MSG_CTRUNC 0x8
 #define MSG_DONTWAIT 0x40
 #define MSG_NOSIGNAL 0x4000
+#define MSG_CMSG_CLOEXEC 0x40000000
 
 #define IFF_UP 0x1
 

@@ -292,5 +292,6 @@ const struct op ns_ops[] = {
     {"init", op_init},
     {"exec", op_exec},
     {"lookup", op_lookup},
+    {"serve", op_serve},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

@@ -54,4 +54,7 @@ long op_keyring(struct player *, const struct step *);
 long op_signalfd(struct player *, const struct step *);
 long op_init(struct player *, const struct step *);
 
+/* serve.c */
+long op_serve(struct player *, const struct step *);
+
 #endif

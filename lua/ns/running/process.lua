@@ -263,6 +263,18 @@ function Process:communicate(input)
   return result.new(ok, how, code, fields)
 end
 
+--- The result of a process that was just started, which ends with it whatever goes wrong; what else has come in its place is
+-- handed on.
+function process.collect(p, ...)
+  if not p then return p, ... end
+  local ok, r, why, code = pcall(p.communicate, p)
+  if not ok then
+    p:close()
+    error(r, 0)
+  end
+  return r, why, code
+end
+
 local function poll(self)
   if not self.status and not self.handle:isclosed() then lifecycle.poll(self) end
 end

@@ -19,7 +19,7 @@ for _, row in ipairs(options) do
   if row.word then plan.words[row.word] = row end
   if row.needs then with_needs[#with_needs + 1] = row end
   for side, steps in pairs { host = row.host or false, launcher = row.steps or false } do
-    local one = steps and { word = row.word or row.with, flag = row.flag, steps = steps }
+    local one = steps and { word = row.word or row.with, flag = row.flag, steps = steps, scope = row.scope }
     if one then table.insert(rows_with_steps[side], one) end
   end
 end
@@ -65,8 +65,8 @@ local function check_needs(spec)
 end
 
 --- In a root of its own the program is not where its caller is.
-local function check_places(spec)
-  local name = spec.argv[1]
+function plan.check_places(spec)
+  local name = spec.argv and spec.argv[1] or "/"
   if spec.cwd and spec.cwd:sub(1, 1) ~= "/" then
     check.fail("cwd", "absolute path expected where there is a 'root', got '%s'", spec.cwd)
   elseif not spec.cwd and name:find("/", 1, true) and name:sub(1, 1) ~= "/" then
@@ -75,11 +75,11 @@ local function check_places(spec)
 end
 
 --- What only some users may ask for, or only together.
-local function check_together(spec, host)
+function plan.check_together(spec, host)
   ids.check_mapped(spec, host)
   privileges.check_bits(spec)
   if spec.system and not spec.root then spec.root = "empty" end
-  if spec.root then check_places(spec) end
+  if spec.root then plan.check_places(spec) end
   if spec.read_only ~= nil and not spec.root then check.fail("read_only", "needs 'root' or 'system'") end
   if spec.pty and (spec.tty or spec.session == false) then check.fail("pty", "has a session of its own: not with tty") end
   if spec.tty and spec.session then check.fail("tty", "a new session has no terminal: session = false, or 'pty'") end
@@ -90,7 +90,7 @@ local function check_together(spec, host)
   end
   if spec.input and spec.stdin and spec.stdin.kind ~= "pipe" then check.fail("input", "needs 'pipe' as stdin") end
   local size = 0
-  for i = 1, #spec.argv do size = size + #spec.argv[i] + 9 end
+  for i = 1, #(spec.argv or NONE) do size = size + #spec.argv[i] + 9 end
   for name, value in next, spec.env or NONE do size = size + #name + #(value or "") + 10 end
   if size > 131072 and size > host.arg_max() then
     check.fail("argv", "%d bytes with env, the system takes %d", size, host.arg_max())
@@ -98,7 +98,7 @@ local function check_together(spec, host)
 end
 
 --- The words in their normal form. What `cache` knows of an earlier start is not checked again.
-local function normal(words, cache)
+function plan.normal(words, cache)
   local known, checked = cache and cache.checked, { flags = {} }
   for word, value in next, words do
     local row = plan.words[word]
@@ -113,10 +113,10 @@ end
 
 local function check_words(spec, host, cache)
   local words = plan.read(spec)
-  if words.argv == nil then check.fail("argv", "missing") end
-  local checked = normal(words, cache)
+  if words.argv == nil and not host.serves then check.fail("argv", "missing") end
+  local checked = plan.normal(words, cache)
   check_needs(checked)
-  check_together(checked, host)
+  plan.check_together(checked, host)
   return checked
 end
 
@@ -133,8 +133,15 @@ function plan.check(spec, host, cache)
   return nil, mistake
 end
 
+--- Is a row played for this scope in a living box, the box or one program in it?
+local function is_of(row, found)
+  if row.scope == "both" then return true end
+  local of_job = row.scope == "job" or row.scope == "rights" and found.keeps_rights or false
+  return of_job == (found.scope == "job")
+end
+
 local function steps_of(rows, spec, found, by)
-  local steps, flags, count = {}, spec.flags, 0
+  local steps, flags, count, scope = {}, spec.flags, 0, found.scope
   local function add(step)
     step.by = by
     count = count + 1
@@ -143,7 +150,9 @@ local function steps_of(rows, spec, found, by)
   for i = 1, #rows do
     local row = rows[i]
     local word, flag = row.word, row.flag
-    if (not word or spec[word] ~= nil) and (not flag or flags[flag]) then row.steps(spec[word], spec, add, found) end
+    if (not scope or is_of(row, found)) and (not word or spec[word] ~= nil) and (not flag or flags[flag]) then
+      row.steps(spec[word], spec, add, found)
+    end
   end
   return steps
 end

@@ -42,7 +42,7 @@ local function number_of(steps, op)
 end
 
 --- Sends the plan and awaits the answer: true; or nil, message, errno, detail.
-local function play(handle, bytes, steps, deadline, init)
+function spawn.play(handle, bytes, steps, deadline, init)
   while true do
     local ok, what, errno, more = handle:play(bytes, deadline and math.max(0, deadline - core.clock()) or -1, init)
     if ok then return true end
@@ -50,6 +50,7 @@ local function play(handle, bytes, steps, deadline, init)
     if what == "retry" then return nil, "retry" end
     if what == "exec" then return errors.refused({ op = "execveat" }, errno) end
     if what == "plan" then return errors.refused({ op = "launch" }, errno) end
+    if what == "job" or what == "clone" then return errors.refused({ op = what, namespaces = {} }, errno) end
     if what == "died" then return errors.died(more, errno, steps) end
     if what == "timeout" then return errors.timeout(steps[more]) end
   end
@@ -73,8 +74,8 @@ local function launch(start, steps)
   if not ok then return nil, message, errno, detail end
   local plan_steps, bytes = cache.encoded(start.cache, spec, start.found)
   plan_steps.flags = spec.flags -- for hints
-  local init = spec.init and number_of(plan_steps, "init") or nil
-  return play(start.handle, bytes, plan_steps, start.deadline, init)
+  local init = number_of(plan_steps, start.serves and "serve" or "init")
+  return spawn.play(start.handle, bytes, plan_steps, start.deadline, init)
 end
 
 --- The paths of what is left out of a root, as the caller is told.
@@ -84,14 +85,13 @@ local function left_out(found)
   return list
 end
 
---- The process that runs, with our ends of the pipes as files.
-local function adopt(start, host, opened)
+--- The process that runs, with our ends of the pipes as files; `more`: fields that only some have.
+function spawn.adopt(start, opened, more)
   local spec, bag = start.spec, start.bag
-  local fields = { handle = start.handle, pid = start.pid, started = start.began, detached = spec.detach,
-    alone = not (spec.flags.pid or spec.init), init = spec.init,
-    terminal = start.terminal, max_output = spec.max_output, input = spec.input,
-    grace = spec.grace, forward_signals = spec.forward_signals,
-    left_out = left_out(start.found), known_ids = ids.on_host(spec, host), deadline = start.deadline }
+  local fields = { handle = start.handle, started = start.began, terminal = start.terminal,
+    max_output = spec.max_output, input = spec.input, grace = spec.grace, forward_signals = spec.forward_signals,
+    deadline = start.deadline }
+  for name, value in next, more do fields[name] = value end
   for name, fd in next, opened.ours do
     local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r", start.handle)
     if not file then return errors.refused({ op = "fdopen", word = name }, errno) end
@@ -102,14 +102,27 @@ local function adopt(start, host, opened)
     if not terminal then return errors.refused({ op = "fdopen", word = "pty" }, errno) end
     fields.pty = terminal
   end
-  local p = process.new(fields)
-  if spec.detach then start.handle:detach() end
-  return p
+  return process.new(fields)
+end
+
+--- The process of a start of its own; or what a living box is made of, which has no program yet.
+local function adopt(start, host, opened)
+  local spec = start.spec
+  local known = { pid = start.pid, left_out = left_out(start.found), known_ids = ids.on_host(spec, host) }
+  if start.serves then
+    known.handle, known.found, known.spec = start.handle, start.found, spec
+    return known
+  end
+  known.detached, known.alone, known.init = spec.detach, not (spec.flags.pid or spec.init), spec.init
+  local p, message, errno, detail = spawn.adopt(start, opened, known)
+  if p and spec.detach then start.handle:detach() end
+  return p, message, errno, detail
 end
 
 --- The host's steps up to the clone: what the launcher is to have is open then.
 local function prepare(start, host)
-  local opened, step, errno = streams.open(start.bag, start.spec, host.trial)
+  local opened, step, errno = { ends = {}, ours = {}, made = {} }, nil, nil
+  if not start.serves then opened, step, errno = streams.open(start.bag, start.spec, host.trial) end
   if not opened then return errors.refused(step, errno) end
   start.found, step, errno = survey.find(start.spec, host, opened, start.cache)
   if not start.found then return errors.refused(step, errno) end
@@ -121,16 +134,24 @@ local function prepare(start, host)
   return opened, steps
 end
 
+--- Notes the host's terminal, which the program is lent, and who has it; returns `opened`.
+function spawn.keep_terminal(start, opened)
+  local terminal, foreground, errno = core.terminal(opened.ends[0])
+  if errno then return errors.refused({ op = "terminal", word = "tty" }, errno) end
+  start.terminal, start.found.background = terminal, terminal and not foreground
+  return opened
+end
+
 local function begin(start, host)
-  local spec = start.spec
+  local spec, message = start.spec, nil
   local opened, steps, errno, detail = prepare(start, host)
   if not opened then return nil, steps, errno, detail end
-  if spec.tty then
-    local terminal, foreground, why = core.terminal(opened.ends[0])
-    if why then return errors.refused({ op = "terminal", word = "tty" }, why) end
-    start.terminal, start.found.background = terminal, terminal and not foreground
+  if spec.tty and not start.serves then
+    opened, message, errno, detail = spawn.keep_terminal(start, opened)
+    if not opened then return nil, message, errno, detail end
   end
-  local ok, message, code, more = launch(start, steps)
+  local ok, code, more
+  ok, message, code, more = launch(start, steps)
   while message == "retry" do -- this machine does not execute the launcher in that way: the core knows another one
     start.handle:close()
     start.handle = nil
@@ -140,17 +161,11 @@ local function begin(start, host)
   return adopt(start, host, opened)
 end
 
---- Starts a spec that was checked for `host`; nil stands for one whose check was refused, with the step. A process; or nil,
--- message, errno, detail. Errors of any kind, a Ctrl-C among them, leave neither process nor descriptor. `kept`: what a
--- box keeps of its starts.
-function spawn.start(spec, host, kept)
-  if not spec then return errors.caught(host) end
-  local began = core.clock()
-  -- Where the launcher cannot be executed, the host is copied: not where an init stays, which would be that copy; nor where
-  -- a link in a hostile root could lead exec to the program that the host is.
-  local start = { spec = spec, began = began, bag = core.bag(), run = run, cache = kept,
-    may_copy = not (spec.init or spec.root), deadline = spec.timeout and began + spec.timeout }
-  local ok, p, message, errno, detail = pcall(begin, start, host)
+--- Calls begin(start, host), whose errors of any kind, a Ctrl-C among them, leave neither process nor descriptor. Returns what it
+-- does.
+function spawn.guarded(begin_, start, host)
+  start.bag = core.bag()
+  local ok, p, message, errno, detail = pcall(begin_, start, host)
   start.bag:close()
   if start.holder then start.holder:close() end
   if not (ok and p) and start.handle then
@@ -160,6 +175,18 @@ function spawn.start(spec, host, kept)
   end
   if not ok then return errors.caught(p) end
   return p, message, errno, detail
+end
+
+--- Starts a spec that was checked for `host`; nil stands for one whose check was refused, with the step. A process; or nil,
+-- message, errno, detail. `kept`: what a box keeps of its starts.
+function spawn.start(spec, host, kept)
+  if not spec then return errors.caught(host) end
+  local began = core.clock()
+  -- Where the launcher cannot be executed, the host is copied: not where an init stays, which would be that copy; nor where
+  -- a link in a hostile root could lead exec to the program that the host is.
+  local start = { spec = spec, began = began, run = run, cache = kept, serves = host.serves,
+    may_copy = not (spec.init or spec.root), deadline = spec.timeout and began + spec.timeout }
+  return spawn.guarded(begin, start, host)
 end
 
 return spawn

@@ -57,6 +57,9 @@ function survey.find(spec, host, opened, box)
     ends = opened.ends, slave = opened.slave, console = opened.console, made = opened.made,
     has_root = spec.root ~= nil, left_out = {}, trees = {} }
   find_ids(spec, host, found)
+  if host.serves then
+    found.scope, found.keeps_rights = "box", spec.flags.user and found.writer == "host" and spec.user and spec.user.id ~= 0
+  end
   if spec.flags.mount then found.privileged = ids.privileged(spec, host, found.maps and found.maps.uid) end
   local root_name
   found.below, found.below_text, root_name = sources.find(spec, host)

@@ -3,7 +3,8 @@
 -- A row: `word`; `check(value, where)`, which returns the value in its normal form or raises a mistake; `needs`, the
 -- namespaces without which the word means nothing; `steps(value, spec, add, found)`, which adds what the launcher shall do;
 -- `host`, likewise, what the host does before. `found`: what the machine has said (`ns.start.survey`). `anew`: what the
--- check says depends on the moment, too, so a box asks for each start.
+-- check says depends on the moment, too, so a box asks for each start. `scope`, in a living box: "job" is said and done for
+-- each program, "rights" too where the init keeps its own, "both" for the init and for each program; all else is the box's.
 -- A row without a word is played always, or with the word `with`; one with a `flag` only in such a namespace. To add a
 -- word: its row, at the place where it is to be played. To move a step: move its row. Builder methods and the list of known
 -- words come from here.
@@ -173,7 +174,9 @@ local function execute(argv, spec, add, found)
     env = list, data = argv[1], word = "argv" }
 end
 
-local function leave_init(value, spec, add)
+--- The init of one program, or that of a living box, which gets its programs later.
+local function leave_init(value, spec, add, found)
+  if found.scope == "box" then return add { op = "serve", word = "init" } end
   local how = (spec.detach and HOW.OUTLIVES or 0) + (spec.tty and HOW.TELLS_STOPS or 0)
     + (spec.flags.pid and 0 or HOW.ENDS_ALL)
   if value then add { op = "init", how = how, word = "init" } end
@@ -200,10 +203,10 @@ return {
   { host = clone },
   { word = "flags", check = namespaces.check },
   { word = "detach", check = check.boolean },
-  { word = "timeout", check = check.seconds(1e-6, 1e9) },
-  { word = "grace", check = check.seconds(0, 1e9) },
-  { word = "forward_signals", check = signals.check_forwarded },
-  { word = "max_output", check = check.integer(0, 9007199254740992) },
+  { scope = "job", word = "timeout", check = check.seconds(1e-6, 1e9) },
+  { scope = "job", word = "grace", check = check.seconds(0, 1e9) },
+  { scope = "job", word = "forward_signals", check = signals.check_forwarded },
+  { scope = "job", word = "max_output", check = check.integer(0, 9007199254740992) },
   { steps = die_with_host },
   -- Before the ids: it is counted against the quota of the host's user, not against that of ids which all sandboxes share.
   { word = "keyring", check = check.choice("own", "inherit") },
@@ -213,10 +216,10 @@ return {
   { word = "gid_map", check = maps.check, needs = { "user" } },
   { word = "setgroups", check = check.choice("allow", "deny"), needs = { "user" } },
   { flag = "user", steps = enter_user },
-  { word = "session", check = check.boolean, steps = function(value, spec, add)
+  { scope = "job", word = "session", check = check.boolean, steps = function(value, spec, add)
     if value and not spec.pty then add { op = "setsid", word = "session" } end
   end },
-  { word = "pty", check = check_pty, steps = function(value, spec, add, found)
+  { scope = "job", word = "pty", check = check_pty, steps = function(value, spec, add, found)
     if not value then return end
     add { op = "setsid", word = "pty" }
     if not (spec.init and terminal_of(found)) then add { op = "controlling", fd = found.slave, word = "pty" } end
@@ -226,7 +229,7 @@ return {
   { flag = "mount", steps = leave_propagation },
   { word = "time", check = check.record { monotonic = offset, boottime = offset }, needs = { "time" } },
   { flag = "time", steps = enter_time },
-  { word = "oom_score_adj", check = check.integer(-1000, 1000), steps = function(value, _, add)
+  { scope = "job", word = "oom_score_adj", check = check.integer(-1000, 1000), steps = function(value, _, add)
     add { op = "write", path = "/proc/self/oom_score_adj", data = ("%d"):format(value), word = "oom_score_adj" }
   end },
   { word = "disable_userns", check = check.boolean, needs = { "user" }, steps = function(value, _, add)
@@ -255,55 +258,56 @@ return {
   { word = "domainname", check = check.sized(1, 64), needs = { "uts" }, steps = function(name, _, add)
     add { op = "setdomainname", data = name, word = "domainname" }
   end },
-  { word = "input", check = stdio.check_input },
-  { word = "stdin", check = stdio.check, anew = true },
-  { word = "stdout", check = stdio.check, anew = true },
-  { word = "stderr", check = stdio.check, anew = true },
-  { word = "fds", check = stdio.check_fds, anew = true },
-  { steps = function(_, _, add, found) stdio.steps(found.ends, add) end },
+  { scope = "job", word = "input", check = stdio.check_input },
+  { scope = "job", word = "stdin", check = stdio.check, anew = true },
+  { scope = "job", word = "stdout", check = stdio.check, anew = true },
+  { scope = "job", word = "stderr", check = stdio.check, anew = true },
+  { scope = "job", word = "fds", check = stdio.check_fds, anew = true },
+  { scope = "both", steps = function(_, _, add, found) stdio.steps(found.ends, add) end },
   -- Before any limit is lowered: what lies above a limit would not be found, and what is yet to be opened might not be.
-  { steps = function(_, spec, add, found)
+  { scope = "both", steps = function(_, spec, add, found)
     stdio.close_steps(found.ends, add)
     if spec.init then add { op = "signalfd", word = "init" } end
   end },
-  { word = "tty", check = check.boolean, steps = function(value, _, add, found)
+  { scope = "job", word = "tty", check = check.boolean, steps = function(value, _, add, found)
     if not value then return end
     add { op = "setpgid", word = "tty" }
     if not found.background then add { op = "foreground", fd = 0, word = "tty" } end
   end },
   { flag = "mount", steps = root.restore_limit },
-  { word = "rlimits", check = privileges.check_rlimits, steps = privileges.rlimits },
-  { word = "nice", check = check.integer(-20, 19), steps = function(value, _, add)
+  { scope = "job", steps = root.lower_limit },
+  { scope = "job", word = "rlimits", check = privileges.check_rlimits, steps = privileges.rlimits },
+  { scope = "job", word = "nice", check = check.integer(-20, 19), steps = function(value, _, add)
     add { op = "nice", value = value, word = "nice" }
   end },
-  { word = "ioprio", check = privileges.check_ioprio, steps = privileges.ioprio },
-  { word = "scheduler", check = privileges.check_scheduler, steps = privileges.scheduler },
-  { word = "affinity", check = privileges.check_affinity, steps = privileges.affinity },
-  { word = "personality", check = privileges.check_personality, steps = function(sum, _, add)
+  { scope = "job", word = "ioprio", check = privileges.check_ioprio, steps = privileges.ioprio },
+  { scope = "job", word = "scheduler", check = privileges.check_scheduler, steps = privileges.scheduler },
+  { scope = "job", word = "affinity", check = privileges.check_affinity, steps = privileges.affinity },
+  { scope = "job", word = "personality", check = privileges.check_personality, steps = function(sum, _, add)
     add { op = "personality", flags = sum, word = "personality" }
   end },
   -- Before the ids: it needs CAP_SETPCAP, which a change of ids may take.
-  { word = "caps", check = privileges.check_caps, steps = privileges.bound },
-  { word = "securebits", check = privileges.check_securebits, steps = privileges.securebits },
-  { word = "umask", check = check.mode "777" },
-  { steps = set_umask },
-  { word = "user", check = privileges.check_user, anew = true },
-  { word = "group", check = privileges.check_group, anew = true },
-  { word = "groups", check = check.list(privileges.check_group), anew = true },
-  { steps = privileges.set_ids },
-  { steps = privileges.set_caps },
+  { scope = "rights", word = "caps", check = privileges.check_caps, steps = privileges.bound },
+  { scope = "rights", word = "securebits", check = privileges.check_securebits, steps = privileges.securebits },
+  { scope = "both", word = "umask", check = check.mode "777" },
+  { scope = "both", steps = set_umask },
+  { scope = "rights", word = "user", check = privileges.check_user, anew = true },
+  { scope = "rights", word = "group", check = privileges.check_group, anew = true },
+  { scope = "rights", word = "groups", check = check.list(privileges.check_group), anew = true },
+  { scope = "rights", steps = privileges.set_ids },
+  { scope = "rights", steps = privileges.set_caps },
   -- Once more: a change of ids has cleared it.
   { steps = function(_, spec, add)
     if spec.flags.user or spec.user or spec.group then die_with_host(nil, spec, add) end
   end },
-  { word = "cwd", check = check.path, steps = function(path, _, add)
+  { scope = "job", word = "cwd", check = check.path, steps = function(path, _, add)
     add { op = "chdir", path = path, word = "cwd" }
   end },
-  { word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
+  { scope = "rights", word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
   { word = "init", check = check.boolean, steps = leave_init },
-  { with = "pty", steps = lead_terminal },
-  { word = "env", check = check_env },
-  { word = "clear_env", check = check.boolean },
-  { word = "argv0", check = argument },
-  { word = "argv", check = check_argv, anew = true, steps = execute },
+  { scope = "job", with = "pty", steps = lead_terminal },
+  { scope = "job", word = "env", check = check_env },
+  { scope = "job", word = "clear_env", check = check.boolean },
+  { scope = "job", word = "argv0", check = argument },
+  { scope = "job", word = "argv", check = check_argv, anew = true, steps = execute },
 }

@@ -55,4 +55,9 @@ function root.restore_limit(_, spec, add, found)
   if limits then add(nofile(limits[1], limits[2])) end
 end
 
+--- For a program of a living box, whose init has the hard limit.
+function root.lower_limit(_, _, add, found)
+  if found.limits then add(nofile(found.limits[1], found.limits[2])) end
+end
+
 return root

@@ -111,6 +111,18 @@ function stdio.check(value, where)
   check.fail(where, "'inherit', 'null', 'pipe', a file, a descriptor or {path=...} expected, got %s", type(value))
 end
 
+--- The words with which outputs are collected, and a string as stdin is fed: a copy.
+function stdio.collected(spec)
+  local words = {}
+  for key, value in next, spec do words[key] = value end
+  stdio.feed(words)
+  if words.pty then return words end
+  words.stdin = words.stdin or words.input and "pipe" or "null"
+  words.stdout = words.stdout or "pipe"
+  words.stderr = words.stderr or "pipe"
+  return words
+end
+
 --- {[number inside] = file or descriptor} -> {[number] = {fd=...}}.
 function stdio.check_fds(value, where)
   if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end

@@ -1,0 +1,172 @@
+--- A living box: its namespaces, its mounts and its init stand, and programs are run in it. Made by `box:start()`.
+--
+-- Each program is confined as the box is, and is a Process like any other. What one leaves behind, in /tmp or as a process in
+-- the background, the next one finds: all programs of one box trust each other. The box ends when it is closed or collected,
+-- when its host ends, or with the program that it was started with; and everything in it ends with it.
+-- @module ns.container
+require("ns.core").nojit()
+local check = require "ns.words.check"
+local core = require "ns.core"
+local inside = require "ns.running.inside"
+local living = require "ns.start.living"
+local plan = require "ns.start.plan"
+local process = require "ns.running.process"
+local signals = require "ns.words.signals"
+local stdio = require "ns.words.stdio"
+local survey = require "ns.start.survey"
+
+local container = {}
+local Container = { __name = "ns.Container" }
+Container.__index = Container
+
+-- Seconds between SIGTERM and the end of all that is inside.
+local GRACE = 2
+
+--- Is it a container?
+function container.is(value)
+  return getmetatable(value) == Container
+end
+
+--- The words of one program: a list of strings, or one table with words and the program in its array part.
+local function read(...)
+  local first = ...
+  if type(first) == "table" then return first end
+  return { ... }
+end
+
+local function start_job(self, name, words, ends_box)
+  local host = survey.host()
+  local checked, mistake = living.check(words, host, self.box)
+  if not checked then check.raise("bad argument #1 to '%s' (%s)", name, mistake) end
+  if self.box.handle:isclosed() then return nil, "the container is closed", core.constants.errno.ESRCH, { code = "ESRCH" } end
+  local p, message, errno, detail = living.spawn(checked, host, self.box, ends_box)
+  if p then self.jobs[p.pid] = p end
+  return p, message, errno, detail
+end
+
+--- Launches a box, with a program or without one: a Container; or nil, message, errno, detail.
+function container.start(spec, ...)
+  local host = survey.host()
+  host.serves, spec.init, spec.argv = true, true, nil
+  local checked, mistake = plan.check(spec, host)
+  if checked and not checked.flags.pid then mistake = "flags: needs 'pid', as a living box is one pid namespace" end
+  if mistake then check.raise("bad argument #1 to 'start' (%s)", mistake) end
+  local box, message, errno, detail = living.start(checked, host, spec)
+  if not box then return nil, message, errno, detail end
+  local self = setmetatable({ box = box, pid = box.pid, jobs = setmetatable({}, { __mode = "v" }) }, Container)
+  if select("#", ...) == 0 then return self end
+  self.main, message, errno, detail = start_job(self, "start", read(...), true)
+  if self.main then return self end
+  self:close()
+  return nil, message, errno, detail
+end
+
+--- Starts a program in the container: as `ns.spawn`, with the words that a program of it may differ in. What is not said is as
+-- the box has it.
+-- @tparam string|table ... a program and its arguments; or one table of words, whose array part is that
+-- @treturn Process the running program; or nil, message, errno, detail
+-- @raise a mistake in the words, or one that is the box's
+function Container:spawn(...)
+  return start_job(self, "spawn", read(...))
+end
+
+--- Runs a program in the container to its end, and collects what it writes: as `ns.run`.
+-- @tparam string|table ... a program and its arguments; or one table of words, whose array part is that
+-- @treturn Result what it has come to; or nil, message, errno, detail
+-- @raise a mistake in the words, or one that is the box's
+function Container:run(...)
+  return process.collect(start_job(self, "run", stdio.collected(read(...))))
+end
+
+--- A shell at your terminal, until it ends: `p:interact()` on a program with a pty.
+-- @tparam[opt="sh"] string ... the shell and its arguments
+-- @return as `Process:wait`; or nil, message, errno, detail
+function Container:shell(...)
+  local words = { ... }
+  if #words == 0 then words[1] = "sh" end
+  words.pty = true
+  local p, message, errno, detail = start_job(self, "shell", words)
+  if not p then return nil, message, errno, detail end
+  local ok, how, code = p:interact()
+  p:close()
+  return ok, how, code
+end
+
+--- What lives inside, its init left out: a list of { pid, inside, ppid, argv, process }. `pid` is its number on the host, `inside`
+-- in the container; `process` the Process that it belongs to, nil for what a program has left behind.
+-- @treturn table in the order of the numbers; or nil, message, errno where /proc does not tell
+-- @see pid_namespaces(7)
+function Container:processes()
+  return inside.list(self.box.handle, self.jobs)
+end
+
+--- Waits for the end of the container, `seconds` at the most.
+-- @tparam[opt] number seconds
+-- @return as `Process:wait`, with the status of the program that it was started with
+-- @raise if seconds is no number from 0 up
+function Container:wait(seconds)
+  process.check_seconds(seconds, "wait")
+  if self.main then return self.main:wait(seconds) end
+  local deadline = seconds and core.clock() + seconds
+  while true do
+    local left = deadline and math.max(0, deadline - core.clock()) or -1
+    local ok, how, code = self.box.handle:wait(left)
+    if how ~= "again" and not (how == "timeout" and left ~= 0) then return ok, how, code end
+  end
+end
+
+--- Sends a signal (default TERM) to all that is inside.
+-- @tparam[opt="TERM"] string|number signal "TERM", "SIGTERM" or 15
+-- @return true; or nil, message, errno (ESRCH after its end)
+-- @raise if there is no such signal
+function Container:kill(signal)
+  local number = signals.number(signal or "TERM")
+  if not number then signals.unknown(signal, "kill") end
+  if self.box.handle:isclosed() then return nil, core.strerror(core.constants.errno.ESRCH), core.constants.errno.ESRCH end
+  local ok, _, errno = self.box.handle:signal_all(number)
+  if ok then return true end
+  return nil, core.strerror(errno), errno
+end
+
+--- Ends the container: SIGTERM to all that is inside, then, when nothing is left or `grace` seconds are over, the end.
+-- @tparam[opt=2] number grace seconds
+-- @return true; or nil, message, errno where it cannot be ended
+-- @raise if grace is no number from 0 up
+function Container:stop(grace)
+  process.check_seconds(grace, "stop")
+  local deadline = core.clock() + (grace or GRACE)
+  if self:kill("TERM") then
+    while core.clock() < deadline and #(self:processes() or { 1 }) > 0 and not self.box.handle:wait(0.01) do end
+  end
+  return self:close()
+end
+
+--- Ends everything in the container at once. May be called again.
+-- @return true
+function Container:close()
+  local handle = self.box.handle
+  if not handle:isclosed() then handle:close() end
+  return true
+end
+
+--- The pidfd of its init: readable when the container has ended.
+-- @treturn integer a descriptor, which stays the container's own
+function Container:getfd()
+  return self.box.handle:getfd()
+end
+
+--- Who its programs are on the host: as `Process:ids`.
+-- @treturn table
+function Container:ids()
+  return self.box.known_ids
+end
+
+function Container:__tostring()
+  local state = self.box.handle:isclosed() and "closed" or self.box.handle:wait(0) == nil and "running" or "ended"
+  return ("ns.Container (pid %d, %s)"):format(self.pid, state)
+end
+
+check.methods(container.is, Container)
+Container.__close = Container.close
+
+return container

@@ -1,0 +1,163 @@
+--- A living box: an init that waits, and the programs that it is given one after the other (src/launcher/serve.c).
+-- @module ns.start.living
+require("ns.core").nojit()
+local check = require "ns.words.check"
+local core = require "ns.core"
+local errors = require "ns.start.errors"
+local plan = require "ns.start.plan"
+local spawn = require "ns.start.spawn"
+local streams = require "ns.start.streams"
+local trees = require "ns.words.trees"
+
+local living, NONE = {}, {}
+
+local errno_of, JOB = core.constants.errno, core.constants.job
+
+--- May a program in this box have the word?
+local function is_job_word(row, box)
+  return row.scope == "job" or row.scope == "both" or row.scope == "rights" and box.found.keeps_rights
+end
+
+--- The words that every program of the box has, from those of the box.
+local function words_of(box)
+  local words = {}
+  for word, value in next, box.words do
+    if is_job_word(plan.words[word], box) then words[word] = value end
+  end
+  words.argv = nil
+  return words
+end
+
+--- Launches the init for a spec that was checked with host.serves: what is known of the box; or nil, message, errno, detail.
+-- `words`: the spec before it was checked.
+function living.start(spec, host, words)
+  local box, message, errno, detail = spawn.start(spec, host)
+  if not box then return nil, message, errno, detail end
+  box.words, box.cache = words, {}
+  box.job_words = words_of(box)
+  local soft, hard = core.nofile()
+  box.limits = soft ~= hard and { soft, hard } or nil
+  box.cwd = not spec.root and core.readlink "/proc/self/cwd" or nil
+  return box
+end
+
+-- ---- what a program in it may differ in ----
+
+--- A limit of the box can only be made lower.
+local function check_limits(wanted, box)
+  for name, pair in next, wanted or NONE do
+    local most = box.spec.rlimits and box.spec.rlimits[name]
+    for _, which in ipairs { "soft", "hard" } do
+      local n, limit = pair[which], most and most.hard or -1
+      if limit ~= -1 and (n == -1 or n > limit) then check.fail("rlimits." .. name, "the box has %.0f at the most", limit) end
+    end
+  end
+end
+
+local function merge(box, words)
+  local merged = {}
+  for word, value in next, box.job_words do merged[word] = value end
+  for word, value in next, words do
+    local row = plan.words[word]
+    if not row then plan.unknown(word) end
+    if not is_job_word(row, box) then check.fail(word, "is the box's, and cannot differ in a program of it") end
+    merged[word] = value
+  end
+  for _, word in ipairs { "env", "rlimits" } do
+    local of_box, own = box.job_words[word], words[word]
+    if type(of_box) == "table" and type(own) == "table" then
+      merged[word] = {}
+      for name, value in next, of_box do merged[word][name] = value end
+      for name, value in next, own do merged[word][name] = value end
+    end
+  end
+  return merged
+end
+
+--- Are all words that differ asked for each start anyway? Then those of the box need no second check.
+local function only_anew(words)
+  for word in next, words do
+    if not plan.words[word].anew then return false end
+  end
+  return true
+end
+
+local function check_job(words, host, box)
+  words = plan.read(words)
+  local merged = merge(box, words)
+  local checked = plan.normal(merged, only_anew(words) and box.cache or nil)
+  if not checked.argv then check.fail("argv", "missing") end
+  if words.rlimits then check_limits(checked.rlimits, box) end
+  checked.flags, checked.root, checked.maps, checked.map = box.spec.flags, box.spec.root, box.spec.maps, box.spec.map
+  if box.cwd then checked.cwd = checked.cwd or box.cwd end
+  plan.check_together(checked, host)
+  return checked
+end
+
+--- The words of a program in the box, in their normal form; or nil, the mistake.
+function living.check(words, host, box)
+  local ok, result = pcall(check_job, words, host, box)
+  if ok then return result end
+  local mistake = check.mistake(result)
+  if not mistake then error(result, 0) end
+  return nil, mistake
+end
+
+-- ---- one program ----
+
+--- The descriptors of a job as they arrive, each once, and what becomes of them inside: {[number] = its place in the list}.
+local function numbered(opened)
+  local list, places, ends = {}, {}, {}
+  local function place(fd)
+    if not places[fd] then
+      list[#list + 1] = fd
+      places[fd] = #list
+    end
+    return places[fd]
+  end
+  for number, fd in next, opened.ends do ends[number] = place(fd) end
+  return list, ends, opened.slave and place(opened.slave)
+end
+
+local function ask(start, box, list)
+  local how = (start.ends_box and JOB.ENDS_BOX or 0) + (start.spec.tty and JOB.TELLS_STOPS or 0)
+  while true do
+    local left = start.deadline and math.max(0, start.deadline - core.clock()) or -1
+    local handle, step, errno = box.handle:start_job(list, how, left)
+    if handle or errno ~= errno_of.EINTR then return handle, step, errno end
+  end
+end
+
+local function begin(start, host)
+  local box, spec, opened, step, errno = start.box, start.spec, nil, nil, nil
+  opened, step, errno = streams.open(start.bag, spec)
+  if not opened then return errors.refused(step, errno) end
+  local list, ends, slave = numbered(opened)
+  start.found = { scope = "job", ends = ends, slave = slave, environ = host.environ, nofile = host.nofile,
+    limits = box.limits, keeps_rights = box.found.keeps_rights, may_set_groups = box.found.may_set_groups }
+  if spec.tty then
+    local message, code, detail
+    opened, message, code, detail = spawn.keep_terminal(start, opened)
+    if not opened then return nil, message, code, detail end
+  end
+  trees.give_streams(nil, spec, function(one)
+    for _, fd in ipairs(one.fds) do core.give(fd, one.uid, one.gid) end
+  end, { program = box.found.program, made = opened.made, euid_is_root = box.found.euid_is_root })
+  start.handle, step, errno = ask(start, box, list)
+  if not start.handle then return errors.refused({ op = step }, errno) end
+  local steps = plan.lower(spec, start.found)
+  steps.flags = box.spec.flags
+  local ok, message, code, detail = spawn.play(start.handle, core.encode(steps), steps, start.deadline)
+  if not ok then return nil, message, code, detail end
+  return spawn.adopt(start, opened, { pid = start.handle:pid(), alone = true, left_out = {}, known_ids = box.known_ids })
+end
+
+--- Starts a program that `living.check` has seen: a process; or nil, message, errno, detail. `ends_box`: the box ends with it.
+function living.spawn(spec, host, box, ends_box)
+  local began = core.clock()
+  local start = { spec = spec, box = box, began = began, ends_box = ends_box,
+    deadline = spec.timeout and began + spec.timeout }
+  return spawn.guarded(begin, start, host)
+end
+
+return living

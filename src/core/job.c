@@ -1,0 +1,104 @@
+/* A further program in a living box: its init is asked for it over the box's socket, gets the two sockets of the job, and makes a
+ * child, which plays the job's plan (plan.h). */
+#include "job.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../launcher/message.h"
+#include "../launcher/sys.h"
+#include "io.h"
+#include "result.h"
+
+ssize_t ns_hear_launcher(struct process *p, struct record *r) {
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(struct ucred))];
+    } control;
+    struct iovec vector = {r, sizeof *r};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    ssize_t n = recvmsg(p->s.socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *head = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    struct ucred who = {0};
+    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_CREDENTIALS)
+        memcpy(&who, CMSG_DATA(head), sizeof who);
+    if (who.pid > 0) p->s.pid = who.pid;
+    return n;
+}
+
+/* Descriptors from the list at the index; how many, or an error. */
+static int check_list(lua_State *L, int arg, int fds[DESCRIPTORS_MAX]) {
+    luaL_checktype(L, arg, LUA_TTABLE);
+    size_t count = nsL_rawlen(L, arg);
+    if (count > DESCRIPTORS_MAX) return -1;
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, arg, (int)i + 1);
+        fds[i] = (int)luaL_checkinteger(L, -1);
+        lua_pop(L, 1);
+    }
+    return (int)count;
+}
+
+/* Two pairs, ours first; the launcher's words come with its pid. */
+static int make_sockets(struct process *p, int theirs[2]) {
+    int pairs[2][2] = {{-1, -1}, {-1, -1}}, on = 1;
+    for (int i = 0; i < 2; i++)
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs[i]) < 0) break;
+    int error = errno;
+    theirs[0] = ns_above_stdio(pairs[0][1]), theirs[1] = ns_above_stdio(pairs[1][1]);
+    p->s.socket = ns_above_stdio(pairs[0][0]), p->told = ns_above_stdio(pairs[1][0]);
+    if (p->told < 0 || theirs[1] < 0 || p->s.socket < 0 || theirs[0] < 0) return -error;
+    return setsockopt(p->s.socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ? -errno : 0;
+}
+
+/* The init reads what it is asked at once, unless somebody has stopped it. */
+static long ask(int box, const struct record *request, const int *fds, int count, double seconds) {
+    struct timespec t, *timeout = ns_timeout(seconds, &t);
+    struct pollfd room = {box, POLLOUT, 0};
+    long n = send_message(box, request, sizeof *request, fds, count);
+    if (n != -EAGAIN) return n;
+    int ready = ppoll(&room, 1, timeout, NULL);
+    return ready > 0 ? send_message(box, request, sizeof *request, fds, count) : ready == 0 ? -ETIMEDOUT : -EINTR;
+}
+
+static long start(struct process *p, int box, const int *fds, int count, int how, double seconds) {
+    int theirs[2];
+    struct record request = {REQUEST_JOB, how};
+    long r = make_sockets(p, theirs);
+    if (!FAILED(r)) r = send_message(p->s.socket, "", 1, fds, count);
+    if (!FAILED(r)) r = ask(box, &request, theirs, 2, seconds);
+    for (int i = 0; i < 2; i++)
+        if (theirs[i] >= 0) close(theirs[i]);
+    return r;
+}
+
+int nsL_start_job(lua_State *L) {
+    struct process *box = nsL_checkprocess(L);
+    int fds[DESCRIPTORS_MAX], count = check_list(L, 2, fds), how = (int)luaL_checkinteger(L, 3);
+    double seconds = luaL_optnumber(L, 4, -1);
+    if (count < 0) return nsL_refused(L, "job", EMFILE);
+    if (box->s.socket < 0) return nsL_refused(L, "job", EPIPE);
+    struct process *p = lua_newuserdata(L, sizeof *p);
+    memset(p, 0, sizeof *p);
+    p->s.pidfd = p->s.socket = p->told = -1;
+    p->image = box->image;
+    p->job = p->alone = true;
+    nsL_setclass(L, PROCESS);
+    p->open = true;
+    long r = start(p, box->s.socket, fds, count, how, seconds);
+    if (FAILED(r)) return nsL_refused(L, "job", (int)-r);
+    return 1;
+}
+
+int nsL_signal_all(lua_State *L) {
+    const struct process *box = nsL_checkprocess(L);
+    struct record request = {REQUEST_SIGNAL, (int32_t)luaL_checkinteger(L, 2)};
+    long r = box->s.socket < 0 ? -ESRCH : ask(box->s.socket, &request, NULL, 0, 0);
+    if (FAILED(r)) return nsL_refused(L, "kill", (int)-r);
+    lua_pushboolean(L, 1);
+    return 1;
+}

@@ -1,0 +1,15 @@
+#ifndef NS_JOB_H
+#define NS_JOB_H
+
+#include "handle.h"
+
+/* box:start_job({descriptor, ...}, how, [seconds]) -> handle | nil, step, errno. The descriptors are 1, 2, ... in the job's plan. */
+int nsL_start_job(lua_State *L);
+
+/* box:signal_all(signal) -> true | nil, "kill", errno */
+int nsL_signal_all(lua_State *L);
+
+/* The next record of a job's launcher, as recv(2); with it comes who that is. */
+ssize_t ns_hear_launcher(struct process *p, struct record *r);
+
+#endif

@@ -1,0 +1,22 @@
+/* What an init of one program and one of a living box have in common. */
+#ifndef NS_INIT_H
+#define NS_INIT_H
+
+#include "player.h"
+
+enum { TURN = 32 }; /* signals or ended children that are dealt with at once: more may come all the time */
+
+/* getrusage(2)'s struct rusage; its header in the kernel does not go together with that of the C library. */
+struct usage {
+    long times[4], maxrss, rest[INIT_USAGE_LONGS - 5];
+};
+
+_Noreturn void exit_init(int code);
+
+/* The code with which an init ends after a program with this status of wait4(2). */
+int exit_code(int status);
+
+/* Forgets all of the plan before the steps that follow, and is closed to programs of the same id. */
+void become_init(struct player *, const struct step *);
+
+#endif

@@ -1,0 +1,54 @@
+#include "message.h"
+
+#include <linux/errno.h>
+#include <stdint.h>
+
+#include "../plan.h"
+#include "numbers.h"
+#include "sys.h"
+
+/* sendmsg(2), cmsg(3): what the kernel expects; its headers leave these structures to the C library */
+struct vector {
+    const void *bytes;
+    size_t size;
+};
+
+struct message {
+    void *name;
+    int name_size;
+    struct vector *vectors;
+    size_t count;
+    void *control;
+    size_t control_size;
+    unsigned flags;
+};
+
+struct control {
+    size_t size;
+    int level, type;
+    int fds[DESCRIPTORS_MAX];
+};
+
+static size_t control_size(int count) { return offsetof(struct control, fds) + (size_t)count * sizeof(int); }
+
+long send_message(int socket, const void *bytes, size_t size, const int *fds, int count) {
+    struct vector vector = {bytes, size};
+    struct control control = {control_size(count), SOL_SOCKET, SCM_RIGHTS, {0}};
+    struct message message = {.vectors = &vector, .count = 1};
+    for (int i = 0; i < count; i++) control.fds[i] = fds[i];
+    if (count > 0) message.control = &control, message.control_size = control.size;
+    return sys(__NR_sendmsg, socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+long receive_message(int socket, void *bytes, size_t size, int *fds, int most, int *count, int flags) {
+    struct vector vector = {bytes, size};
+    struct control control = {0, 0, 0, {0}};
+    struct message message = {.vectors = &vector, .count = 1, .control = &control, .control_size = control_size(most)};
+    *count = 0;
+    long n = sys(__NR_recvmsg, socket, &message, flags | MSG_CMSG_CLOEXEC);
+    if (FAILED(n)) return n;
+    if (message.control_size >= control_size(0) && control.type == SCM_RIGHTS)
+        *count = (int)((control.size - control_size(0)) / sizeof(int));
+    for (int i = 0; i < *count; i++) fds[i] = control.fds[i];
+    return message.flags & MSG_CTRUNC ? -EMFILE : n;
+}

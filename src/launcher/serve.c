@@ -1,0 +1,157 @@
+/* Process 1 of a living box. It has no program of its own: the host asks it for one job after the other, and for each it makes a
+ * child, in which the launcher plays the job's plan (plan.h). It tells how each has ended, with its usage, over the job's own
+ * socket, in which there is always room for that. What else it reaps was left behind by a job.
+ *
+ * The box ends with the host's end of the socket, or with the job that it was told to end with. */
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+#include <linux/poll.h>
+#include <linux/resource.h>
+#include <linux/sched.h>
+#include <linux/signalfd.h>
+#include <linux/wait.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fds.h"
+#include "init.h"
+#include "launcher.h"
+#include "message.h"
+#include "numbers.h"
+#include "ops.h"
+#include "sys.h"
+
+/* One that runs, or, with pid 0, a free place. */
+struct job {
+    long pid;
+    int socket;   /* what is told of it */
+    uint32_t how; /* JOB_* */
+};
+
+struct box {
+    int socket, signals;
+    uint32_t room;
+    struct job *jobs;
+};
+
+/* A free place; NULL if there is no memory for more. */
+static struct job *find_place(struct box *b) {
+    for (uint32_t i = 0; i < b->room; i++)
+        if (!b->jobs[i].pid) return &b->jobs[i];
+    uint32_t room = b->room ? 2 * b->room : 64;
+    long size = (long)(room * sizeof *b->jobs);
+    long at = sys(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (FAILED(at)) return 0;
+    struct job *jobs = (struct job *)at, *place = &jobs[b->room];
+    for (uint32_t i = 0; i < b->room; i++) jobs[i] = b->jobs[i];
+    if (b->room) sys(__NR_munmap, b->jobs, b->room * sizeof *b->jobs);
+    b->jobs = jobs, b->room = room;
+    return place;
+}
+
+static struct job *find_job(const struct box *b, long pid) {
+    for (uint32_t i = 0; i < b->room; i++)
+        if (b->jobs[i].pid == pid) return &b->jobs[i];
+    return 0;
+}
+
+/* The sockets are the job's: its launcher has the first one, which we close, as its end says that the program runs. */
+static void start_job(struct box *b, uint32_t how, const int sockets[2]) {
+    int pidfd = -1;
+    struct job *job = find_place(b);
+    long pid = job ? sys(__NR_clone, CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0) : -ENOMEM;
+    if (pid == 0) ns_job_launcher(sockets[0]);
+    sys(__NR_close, sockets[0]);
+    struct record r = {INIT_JOB, FAILED(pid) ? (int32_t)-pid : 0};
+    send_message(sockets[1], &r, sizeof r, &pidfd, FAILED(pid) ? 0 : 1);
+    if (FAILED(pid)) {
+        sys(__NR_close, sockets[1]);
+        return;
+    }
+    sys(__NR_close, pidfd);
+    *job = (struct job){pid, sockets[1], how};
+}
+
+/* Whatever else has come is closed: who has sent it hears that by the end of its sockets. */
+static void take_request(struct box *b) {
+    struct record r = {0, 0};
+    int fds[2], count;
+    long n = receive_message(b->socket, &r, sizeof r, fds, 2, &count, MSG_DONTWAIT);
+    if (n == 0) exit_init(0);
+    if (n == sizeof r && r.step == REQUEST_JOB && count == 2) return start_job(b, (uint32_t)r.error, fds);
+    if (n == sizeof r && r.step == REQUEST_SIGNAL) sys(__NR_kill, -1, r.error);
+    for (int i = 0; i < count; i++) sys(__NR_close, fds[i]);
+}
+
+static void tell_end(const struct job *job, int status, const struct usage *usage) {
+    struct {
+        struct record what;
+        struct usage usage;
+    } used = {{INIT_USAGE, sizeof *usage}, *usage};
+    struct record r = {INIT_STATUS, status};
+    sys(__NR_sendto, job->socket, &used, sizeof used, MSG_NOSIGNAL | MSG_DONTWAIT);
+    sys(__NR_sendto, job->socket, &r, sizeof r, MSG_NOSIGNAL | MSG_DONTWAIT);
+    sys(__NR_close, job->socket);
+}
+
+/* Is there perhaps more to reap? */
+static bool reap(const struct box *b) {
+    for (int i = 0; i < TURN; i++) {
+        int status;
+        struct usage usage;
+        long pid = sys(__NR_wait4, -1, &status, WNOHANG | WUNTRACED | __WALL, &usage);
+        if (pid <= 0 && pid != -EINTR) return false;
+        struct job *job = pid > 0 ? find_job(b, pid) : 0;
+        if (!job) continue;
+        if ((status & 0xff) == 0x7f) {
+            struct record r = {INIT_STOPPED, status};
+            if (job->how & JOB_TELLS_STOPS) sys(__NR_sendto, job->socket, &r, sizeof r, MSG_NOSIGNAL | MSG_DONTWAIT);
+            continue;
+        }
+        tell_end(job, status, &usage);
+        if (job->how & JOB_ENDS_BOX) exit_init(exit_code(status));
+        *job = (struct job){0};
+    }
+    return true;
+}
+
+/* A signal to the box is one to the job that it ends with, if it comes from outside, where the sender has no pid in here. */
+static void hand_on(const struct box *b) {
+    struct signalfd_siginfo infos[TURN];
+    long size = sys(__NR_read, b->signals, infos, sizeof infos);
+    for (long i = 0; i * (long)sizeof infos[0] < size; i++)
+        for (uint32_t j = 0; infos[i].ssi_signo != SIGCHLD && infos[i].ssi_code == SI_USER && j < b->room; j++)
+            if (b->jobs[j].pid && b->jobs[j].how & JOB_ENDS_BOX && infos[i].ssi_pid == 0)
+                sys(__NR_kill, b->jobs[j].pid, infos[i].ssi_signo);
+}
+
+_Noreturn static void serve(struct box *b) {
+    for (;;) {
+        struct pollfd polls[] = {{b->signals, POLLIN, 0}, {b->socket, POLLIN, 0}};
+        long none[2] = {0, 0}, *timeout = reap(b) ? none : 0;
+        if (FAILED(sys(__NR_ppoll, polls, 2, timeout, 0, 8))) continue;
+        if (polls[1].revents) take_request(b);
+        if (polls[0].revents) hand_on(b);
+    }
+}
+
+/* It needs a descriptor for each job that runs: what the limit was is set again by each job's plan. */
+static void lift_limit(void) {
+    struct rlimit64 limit;
+    if (FAILED(sys(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &limit))) return;
+    limit.rlim_cur = limit.rlim_max;
+    sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit, 0);
+}
+
+/* The last step of the plan of a living box: never returns. */
+long op_serve(struct player *p, const struct step *s) {
+    struct box b = {.socket = p->socket, .signals = p->signals};
+    become_init(p, s);
+    close_all_but(b.socket, b.signals);
+    sys(__NR_chdir, "/");
+    lift_limit();
+    ns_report(p, 0);
+    sys(__NR_munmap, p->plan, p->mapped);
+    serve(&b);
+}
