@@ -38,7 +38,9 @@ local function start_job(self, name, words, ends_box)
   local host = survey.host()
   local checked, mistake = living.check(words, host, self.box)
   if not checked then check.raise("bad argument #1 to '%s' (%s)", name, mistake) end
-  if self.box.handle:isclosed() then return nil, "the container is closed", core.constants.errno.ESRCH, { code = "ESRCH" } end
+  if self.box.handle:isclosed() then
+    return nil, "the container is closed", core.constants.errno.ESRCH, { step = "job", code = "ESRCH" }
+  end
   local p, message, errno, detail = living.spawn(checked, host, self.box, ends_box)
   if p then self.jobs[p.pid] = p end
   return p, message, errno, detail
@@ -61,8 +63,8 @@ function container.start(spec, ...)
   return nil, message, errno, detail
 end
 
---- Starts a program in the container: as `ns.spawn`, with the words that a program of it may differ in. What is not said is as
--- the box has it.
+--- Starts a program in the container: as `ns.spawn`, with the words that a program of it may differ in. What is not said is
+-- as the box has it.
 -- @tparam string|table ... a program and its arguments; or one table of words, whose array part is that
 -- @treturn Process the running program; or nil, message, errno, detail
 -- @raise a mistake in the words, or one that is the box's
@@ -92,8 +94,8 @@ function Container:shell(...)
   return ok, how, code
 end
 
---- What lives inside, its init left out: a list of { pid, inside, ppid, argv, process }. `pid` is its number on the host, `inside`
--- in the container; `process` the Process that it belongs to, nil for what a program has left behind.
+--- What lives inside, its init left out: a list of { pid, inside, ppid, argv, process }. `pid` is its number on the host,
+-- `inside` in the container; `process` the Process that it belongs to, nil for what a program has left behind.
 -- @treturn table in the order of the numbers; or nil, message, errno where /proc does not tell
 -- @see pid_namespaces(7)
 function Container:processes()
@@ -146,6 +148,7 @@ end
 function Container:close()
   local handle = self.box.handle
   if not handle:isclosed() then handle:close() end
+  if self.main then self.main:close() end
   return true
 end
 

@@ -84,7 +84,8 @@ static void reset_signals(void) {
     for (int signal = 1; signal <= 64; signal++) sys(__NR_rt_sigaction, signal, &standard, 0, 8);
 }
 
-_Noreturn static void play(int socket) {
+/* Plays the plan that comes from the socket. Returns the socket of the next one, in a process that another one is for. */
+static int play(int socket) {
     struct player p;
     start_player(&p, socket, read_plan(socket));
     const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
@@ -92,6 +93,7 @@ _Noreturn static void play(int socket) {
         const struct step *s = &steps[i];
         p.plan->current = i + 1;
         long r = ns_ops[s->op].run(&p, s);
+        if (p.next >= 0) return p.next; /* this plan is not there any more */
         if (r < 0 && (uint32_t)-r != s->ignore) {
             ns_report(&p, -r);
             break;
@@ -100,13 +102,8 @@ _Noreturn static void play(int socket) {
     leave();
 }
 
-_Noreturn void ns_launcher(int socket) {
-    reset_signals();
-    play(socket);
-}
-
-/* The socket becomes 0, so that the descriptors are 1 and those that follow. */
-_Noreturn void ns_job_launcher(int socket) {
+/* Before a job's plan its descriptors come: the socket becomes 0, so that they are 1 and those that follow. */
+static void receive_descriptors(int socket) {
     char byte;
     int fds[DESCRIPTORS_MAX], count;
     if (socket != 0) sys(__NR_dup3, socket, 0, O_CLOEXEC);
@@ -115,5 +112,9 @@ _Noreturn void ns_job_launcher(int socket) {
     struct record refused = {0, (int32_t)-r};
     if (FAILED(r)) sys(__NR_sendto, 0, &refused, sizeof refused, MSG_NOSIGNAL);
     if (r != 1) leave();
-    play(0);
+}
+
+_Noreturn void ns_launcher(int socket) {
+    reset_signals();
+    for (socket = play(socket);; socket = play(0)) receive_descriptors(socket);
 }

@@ -22,6 +22,7 @@ struct player {
     int root;          /* the root that places are looked up beneath; -1: the one we have */
     int source_dir;    /* the directory that relative sources are looked up from */
     int signals;       /* what an init reads its signals from */
+    int next;          /* the socket that another plan comes from, which is to be played in place of the rest; else -1 */
     long umask;        /* the host's */
     int device_count;  /* file systems that this plan has made: later steps may make what is missing in them */
     uint64_t *devices; /* by the numbers of their devices */

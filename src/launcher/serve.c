@@ -16,7 +16,6 @@
 
 #include "fds.h"
 #include "init.h"
-#include "launcher.h"
 #include "message.h"
 #include "numbers.h"
 #include "ops.h"
@@ -56,25 +55,27 @@ static struct job *find_job(const struct box *b, long pid) {
     return 0;
 }
 
-/* The sockets are the job's: its launcher has the first one, which we close, as its end says that the program runs. */
-static void start_job(struct box *b, uint32_t how, const int sockets[2]) {
+/* The sockets are the job's: its launcher has the first one, which we close, as its end says that the program runs. Returns that
+ * one in the child, and -1 here. */
+static int start_job(struct box *b, uint32_t how, const int sockets[2]) {
     int pidfd = -1;
     struct job *job = find_place(b);
     long pid = job ? sys(__NR_clone, CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0) : -ENOMEM;
-    if (pid == 0) ns_job_launcher(sockets[0]);
+    if (pid == 0) return sockets[0];
     sys(__NR_close, sockets[0]);
     struct record r = {INIT_JOB, FAILED(pid) ? (int32_t)-pid : 0};
     send_message(sockets[1], &r, sizeof r, &pidfd, FAILED(pid) ? 0 : 1);
     if (FAILED(pid)) {
         sys(__NR_close, sockets[1]);
-        return;
+        return -1;
     }
     sys(__NR_close, pidfd);
     *job = (struct job){pid, sockets[1], how};
+    return -1;
 }
 
-/* Whatever else has come is closed: who has sent it hears that by the end of its sockets. */
-static void take_request(struct box *b) {
+/* Whatever else has come is closed: who has sent it hears that by the end of its sockets. As start_job. */
+static int take_request(struct box *b) {
     struct record r = {0, 0};
     int fds[2], count;
     long n = receive_message(b->socket, &r, sizeof r, fds, 2, &count, MSG_DONTWAIT);
@@ -82,6 +83,7 @@ static void take_request(struct box *b) {
     if (n == sizeof r && r.step == REQUEST_JOB && count == 2) return start_job(b, (uint32_t)r.error, fds);
     if (n == sizeof r && r.step == REQUEST_SIGNAL) sys(__NR_kill, -1, r.error);
     for (int i = 0; i < count; i++) sys(__NR_close, fds[i]);
+    return -1;
 }
 
 static void tell_end(const struct job *job, int status, const struct usage *usage) {
@@ -126,12 +128,14 @@ static void hand_on(const struct box *b) {
                 sys(__NR_kill, b->jobs[j].pid, infos[i].ssi_signo);
 }
 
-_Noreturn static void serve(struct box *b) {
+/* Returns in the child that is to play a job: the socket that its plan comes from. */
+static int serve(struct box *b) {
     for (;;) {
         struct pollfd polls[] = {{b->signals, POLLIN, 0}, {b->socket, POLLIN, 0}};
         long none[2] = {0, 0}, *timeout = reap(b) ? none : 0;
         if (FAILED(sys(__NR_ppoll, polls, 2, timeout, 0, 8))) continue;
-        if (polls[1].revents) take_request(b);
+        int socket = polls[1].revents ? take_request(b) : -1;
+        if (socket >= 0) return socket;
         if (polls[0].revents) hand_on(b);
     }
 }
@@ -144,7 +148,7 @@ static void lift_limit(void) {
     sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit, 0);
 }
 
-/* The last step of the plan of a living box: never returns. */
+/* The last step of the plan of a living box: returns in the child that is to play another one. */
 long op_serve(struct player *p, const struct step *s) {
     struct box b = {.socket = p->socket, .signals = p->signals};
     become_init(p, s);
@@ -153,5 +157,6 @@ long op_serve(struct player *p, const struct step *s) {
     lift_limit();
     ns_report(p, 0);
     sys(__NR_munmap, p->plan, p->mapped);
-    serve(&b);
+    p->next = serve(&b);
+    return 0;
 }

@@ -27,11 +27,12 @@ local function describe(pid, parent, owner)
   local status, argv = read(("/proc/%d/status"):format(pid)) or "", {}
   for word in (read(("/proc/%d/cmdline"):format(pid)) or ""):gmatch("(%Z*)%z") do argv[#argv + 1] = word end
   argv[1] = argv[1] or status:match("^Name:%s*([^\n]*)")
-  return { pid = pid, inside = tonumber(status:match("\nNSpid:[%s%d]-(%d+)\n")), ppid = parent, argv = argv, process = owner }
+  local number = tonumber(status:match("\nNSpid:[%s%d]-(%d+)\n"))
+  return { pid = pid, inside = number, ppid = parent, argv = argv, process = owner }
 end
 
---- All below the process with this handle: {pid=, inside=, ppid=, argv=, process=}, in the order of the numbers; or nil, message,
--- errno. `jobs`: by their numbers.
+--- All below the process with this handle: {pid=, inside=, ppid=, argv=, process=}, in the order of the numbers; or nil,
+-- message, errno. `jobs`: by their numbers.
 function inside.list(handle, jobs)
   if handle:isclosed() then return {} end
   local first, message, errno = handle:proc_pid()

@@ -49,7 +49,9 @@ local function check_limits(wanted, box)
     local most = box.spec.rlimits and box.spec.rlimits[name]
     for _, which in ipairs { "soft", "hard" } do
       local n, limit = pair[which], most and most.hard or -1
-      if limit ~= -1 and (n == -1 or n > limit) then check.fail("rlimits." .. name, "the box has %.0f at the most", limit) end
+      if limit ~= -1 and (n == -1 or n > limit) then
+        check.fail("rlimits." .. name, "the box has %.0f at the most", limit)
+      end
     end
   end
 end
@@ -129,8 +131,8 @@ local function ask(start, box, list)
 end
 
 local function begin(start, host)
-  local box, spec, opened, step, errno = start.box, start.spec, nil, nil, nil
-  opened, step, errno = streams.open(start.bag, spec)
+  local box, spec = start.box, start.spec
+  local opened, step, errno = streams.open(start.bag, spec)
   if not opened then return errors.refused(step, errno) end
   local list, ends, slave = numbered(opened)
   start.found = { scope = "job", ends = ends, slave = slave, environ = host.environ, nofile = host.nofile,
@@ -149,10 +151,12 @@ local function begin(start, host)
   steps.flags = box.spec.flags
   local ok, message, code, detail = spawn.play(start.handle, core.encode(steps), steps, start.deadline)
   if not ok then return nil, message, code, detail end
-  return spawn.adopt(start, opened, { pid = start.handle:pid(), alone = true, left_out = {}, known_ids = box.known_ids })
+  return spawn.adopt(start, opened,
+    { pid = start.handle:pid(), alone = true, left_out = {}, known_ids = box.known_ids })
 end
 
---- Starts a program that `living.check` has seen: a process; or nil, message, errno, detail. `ends_box`: the box ends with it.
+--- Starts a program that `living.check` has seen: a process; or nil, message, errno, detail. `ends_box`: the box ends
+-- with it.
 function living.spawn(spec, host, box, ends_box)
   local began = core.clock()
   local start = { spec = spec, box = box, began = began, ends_box = ends_box,

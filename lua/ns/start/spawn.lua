@@ -143,10 +143,10 @@ function spawn.keep_terminal(start, opened)
 end
 
 local function begin(start, host)
-  local spec, message = start.spec, nil
   local opened, steps, errno, detail = prepare(start, host)
   if not opened then return nil, steps, errno, detail end
-  if spec.tty and not start.serves then
+  local message
+  if start.spec.tty and not start.serves then
     opened, message, errno, detail = spawn.keep_terminal(start, opened)
     if not opened then return nil, message, errno, detail end
   end
@@ -161,8 +161,7 @@ local function begin(start, host)
   return adopt(start, host, opened)
 end
 
---- Calls begin(start, host), whose errors of any kind, a Ctrl-C among them, leave neither process nor descriptor. Returns what it
--- does.
+--- Returns what begin(start, host) does. Errors of any kind, a Ctrl-C among them, leave neither process nor descriptor.
 function spawn.guarded(begin_, start, host)
   start.bag = core.bag()
   local ok, p, message, errno, detail = pcall(begin_, start, host)

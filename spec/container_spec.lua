@@ -1,0 +1,231 @@
+--- Living boxes: what a program sees that is run in one, how it ends, and what ends with the box.
+local core = require "ns.core"
+local machine = require "support.machine"
+local ns = require "ns"
+
+local needs = machine.it "sandbox"
+
+local function living(box, ...)
+  local c = assert((box or ns.sandbox()):start(...))
+  finally(function() c:close() end)
+  return c
+end
+
+local function out(c, ...)
+  local r = assert(c:run(...))
+  assert(r.ok, tostring(r) .. r.stderr)
+  return (r.stdout:gsub("\n$", ""))
+end
+
+-- What differs from one start to the next by itself is left out: numbers of processes, addresses, times.
+local LOOK = [[
+  cat /proc/self/mountinfo | cut -d' ' -f4-; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups
+  grep -E '^(Cap|NoNew|Seccomp|Groups|Uid|Gid|Sig[BIC]|Cpus|Mems|Umask)' /proc/self/status | grep -v _filters
+  cat /proc/self/limits /proc/self/cgroup; env | sort; umask; pwd; hostname; cat /proc/sys/user/max_user_namespaces
+  stat -c '%n %F %a %u %g %t %T' /* /dev/* /tmp/* /run/* /var/*; cat /proc/self/oom_score_adj
+  for f in /proc/self/fd/*; do echo $f; done; cut -d' ' -f18,19 /proc/self/stat; ps -o pid=,sid=,pgid= $$ | wc -l ]]
+
+describe("a program in a living box", function()
+  needs("sees what it would see in a box of its own, but for who was there before", function()
+    local c = living()
+    local first = out(ns.sandbox(), "sh", "-c", LOOK)
+    local function same(text) return (text:gsub("%s0 +%d+ +(%d+)", " 0 X %1"):gsub("([ug]id)=%d+", "%1=X")) end
+    assert.equal(same(first), same(out(c, "sh", "-c", LOOK)))
+    assert.equal(same(first), same(out(c, "sh", "-c", LOOK)))
+  end)
+
+  needs("is in the same namespaces as the others, all of which are the box's own", function()
+    local c, line = living(), "cd /proc/self/ns; for n in [a-z]*; do readlink $n; done"
+    local one, host = out(c, "sh", "-c", line), ns.run { "sh", "-c", line }.stdout
+    assert.equal(one, out(c, "sh", "-c", line))
+    for name in one:gmatch("[^\n]+") do assert.is_nil(host:find(name, 1, true)) end
+  end)
+
+  needs("finds what those before it have left in /tmp, and as processes", function()
+    local c = living()
+    out(c, "sh", "-c", "echo left >/tmp/file; sleep 1000 >&- 2>&- &")
+    assert.equal("left\nsleep", out(c, "sh", "-c", "cat /tmp/file; ps -o comm= -C sleep"))
+  end)
+
+  needs("has a standard error, a status, a signal and a usage of its own", function()
+    local c = living()
+    local r = c:run("sh", "-c", "echo text; echo error >&2; exit 7")
+    assert.same({ false, "exit", 7, "text\n", "error\n" }, { r.ok or false, r.how, r.code, r.stdout, r.stderr })
+    r = c:run("sh", "-c", "kill -USR1 $$")
+    assert.same({ "signal", "USR1" }, { r.how, r.signame })
+    r = c:run("sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done")
+    assert.truthy(r.usage.utime + r.usage.stime > 0 and r.usage.maxrss > 100)
+  end)
+
+  needs("may have its own program, arguments, environment, directory, mask, streams, descriptors and limits", function()
+    local c = living(ns.sandbox():env("BOTH", "box"):env("OURS", "box"):rlimits { nofile = 100, core = 1 })
+    local f = assert(io.tmpfile())
+    f:write("descriptor\n")
+    f:seek("set")
+    assert.equal("name\n/usr\n0077\nbox own\ninput\ndescriptor\n50", out(c, { "sh", "-c",
+      "echo $0; pwd; umask; echo $OURS $BOTH; cat; cat <&7; ulimit -n", "name", cwd = "/usr", umask = "077",
+      env = { BOTH = "own" }, stdin = "input\n", fds = { [7] = f }, rlimits = { nofile = 50 } }))
+    f:close()
+    assert.equal("100", out(c, "sh", "-c", "ulimit -n"))
+    local _, message = pcall(c.run, c, { "true", rlimits = { nofile = 200 } })
+    assert.matches("rlimits.nofile: the box has 100 at the most", message)
+  end)
+
+  needs("cannot differ in what is the box's: each such word is a mistake, by name", function()
+    local c = living()
+    for word, value in pairs { mounts = {}, root = "/", flags = {}, hostname = "x", caps = {}, no_new_privs = false,
+      user = 0, map = "root", init = false, keyring = "inherit", detach = true } do
+      local ok, message = pcall(c.spawn, c, { "true", [word] = value })
+      assert.is_false(ok)
+      assert.matches(word .. ": is the box's, and cannot differ in a program of it", message)
+    end
+    assert.has_error(function() c:spawn { "true", hostnam = "x" } end)
+    assert.has_error(function() c:spawn {} end)
+  end)
+
+  needs("is refused by name where it cannot be executed, and the box lives on", function()
+    local c = living()
+    local r, message, errno, detail = c:run("no-such-program")
+    assert.same({ nil, "exec 'no-such-program': No such file or directory (ENOENT)", 2, "exec" },
+      { r, message:match("^[^;]*"), errno, detail.step })
+    r, message = c:run { "true", cwd = "/nowhere" }
+    assert.is_nil(r)
+    assert.matches("^chdir /nowhere: No such file", message)
+    assert.equal("here", out(c, "echo", "here"))
+  end)
+
+  needs("is ended by its timeout, with what it has started, and the box lives on", function()
+    local c = living()
+    local r = c:run { "sh", "-c", "sleep 999 & sleep 999", timeout = 0.2, grace = 0 }
+    assert.is_true(r.timed_out)
+    assert.equal("", c:run("ps", "-o", "comm=", "-C", "sleep").stdout)
+  end)
+
+  needs("can be stopped, killed and waited for as any other", function()
+    local c = living()
+    local p = c:spawn { "sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do :; done", stdout = "pipe" }
+    assert.equal("ready", p.stdout:read("*l"))
+    assert.same({ nil, "timeout" }, { p:wait(0) })
+    assert.same({ nil, "exit", 5 }, { p:stop() })
+    p:close()
+    p = c:spawn("sleep", "100")
+    assert.is_true(p:kill("KILL"))
+    assert.same({ nil, "signal", 9 }, { p:wait() })
+    assert.same({ nil, core.strerror(3), 3 }, { p:kill() })
+    p:close()
+  end)
+
+  needs("may have a terminal of its own", function()
+    local r = living():run { "sh", "-c", "stty size; echo text >/dev/tty", pty = { rows = 7, cols = 9 } }
+    assert.equal("7 9\r\ntext\r\n", r.stdout)
+  end)
+
+  needs("holds no descriptor of the host, of the init or of another program", function()
+    local c = living()
+    local other = c:spawn { "sleep", "100", stdin = "pipe", stdout = "pipe" }
+    assert.equal("/dev/null pipe pipe", out(c, "sh", "-c", [[set --; for n in /proc/self/fd/*; do
+      f=$(readlink $n) && set -- "$@" "${f%%:*}"; done; echo "$1 $2 $3"; [ $# -le 4 ] || echo "$@" ]]))
+    other:close()
+  end)
+
+  needs("ends without a word being lost, whatever number of them run at once", function()
+    local c, list = living(), {}
+    for i = 1, 100 do list[i] = assert(c:spawn("sh", "-c", "exit " .. i)) end
+    for i = 1, 100 do assert.same({ nil, "exit", i }, { list[i]:wait(20) }) end
+    for i = 1, 100 do list[i]:close() end
+  end)
+
+  needs("finds an init that tells it nothing, and that it cannot end", function()
+    local c = living()
+    assert.equal("ns-init|ns|", out(c, "sh", "-c", [[read name </proc/1/comm; cmd=$(tr -d '\0' </proc/1/cmdline)
+      { readlink /proc/1/fd/* /proc/1/exe /proc/1/cwd /proc/1/ns/*; cat /proc/1/environ /proc/1/maps; head -c 1 /proc/1/mem
+      } >/tmp/out 2>/dev/null; kill -9 1; kill -TERM 1; echo "$name|$cmd|$(cat /tmp/out)"]]))
+    assert.equal("alive", out(c, "echo", "alive"))
+  end)
+end)
+
+describe("a living box", function()
+  needs("lists what is inside: numbers, arguments, and the program that it belongs to", function()
+    local c = living()
+    local p = c:spawn("sh", "-c", "sleep 1001 & wait")
+    machine.eventually(function() return #c:processes() == 2 end)
+    local list = c:processes()
+    assert.same({ p.pid, "sh" }, { list[1].pid, list[1].argv[1] })
+    assert.same({ "sleep", "1001" }, list[2].argv)
+    assert.equal(list[1].pid, list[2].ppid)
+    assert.equal(p, list[2].process)
+    assert.truthy(list[1].inside > 1 and list[1].inside < list[2].inside)
+    out(c, "sh", "-c", "sleep 1002 >&- 2>&- &")
+    list = c:processes()
+    assert.same({ "1002" }, { list[3].argv[2], list[3].process })
+    p:close()
+  end)
+
+  needs("ends with all that is inside, by stop, close, and the end of its program", function()
+    local function ended(c, word)
+      machine.eventually(function() return machine.processes(word) == 0 end, 5)
+      assert.equal(0, machine.processes(word))
+      assert.matches("closed", tostring(c))
+    end
+    local c = living()
+    c:run("sh", "-c", "sleep 71234 >&- 2>&- &")
+    assert.is_true(c:close())
+    ended(c, "71234")
+    c = living()
+    c:run("sh", "-c", "setsid sleep 71235 >&- 2>&- &")
+    assert.is_true(c:stop(5))
+    ended(c, "71235")
+    c = living(nil, "sh", "-c", "sleep 71236 & sleep 0.1; exit 3")
+    assert.same({ nil, "exit", 3 }, { c:wait(10) })
+    machine.eventually(function() return machine.processes("71236") == 0 end, 5)
+    assert.equal(0, machine.processes("71236"))
+  end)
+
+  needs("ends with its host", function()
+    local r = machine.host([[
+      local ns = require "ns"
+      local c = assert(ns.sandbox():start())
+      c:run("sh", "-c", "sleep 71237 >&- 2>&- &")
+      local p = c:spawn("sleep", "71237")
+      io.write(c.pid)
+      io.stdout:flush()
+      require("ns.core")
+      os.execute("kill -9 " .. (io.open("/proc/self/stat"):read("*n"))) ]])
+    assert.equal(9, r.signal)
+    machine.eventually(function() return machine.processes("71237") == 0 end, 5)
+    assert.equal(0, machine.processes("71237"))
+  end)
+
+  needs("tells each of its programs' handles that it has ended", function()
+    local c = living()
+    local p, q = c:spawn("sleep", "100"), c:spawn { "cat", stdin = "pipe", stdout = "pipe" }
+    c:close()
+    assert.same({ nil, "signal", 9 }, { p:wait(5) })
+    assert.same({ nil, "signal", 9 }, { q:wait(5) })
+    assert.is_nil(p:usage())
+    local r, message, errno = c:run("true")
+    assert.same({ nil, "the container is closed", 3 }, { r, message, errno })
+    p:close()
+    q:close()
+  end)
+
+  needs("gives its refusals before any program is there", function()
+    assert.has_error(function() ns.box { flags = "mount" }:start() end,
+      nil)
+    local c, message, errno = ns.sandbox():root("/nowhere/at/all"):start()
+    assert.same({ nil, 2 }, { c, errno })
+    assert.matches("No such file", message)
+    c, message = ns.sandbox():start("no-such-program")
+    assert.is_nil(c)
+    assert.matches("^exec 'no%-such%-program'", message)
+  end)
+
+  machine.root_it("whose programs are another user keeps its rights for itself, and they have none", function()
+    local c = living(ns.sandbox():user(1000):group(1000))
+    assert.equal("1000:1000\nCapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1\nrefused\nrefused",
+      out(c, "sh", "-c", [[echo $(id -u):$(id -g); grep -E 'CapEff|CapBnd|NoNew' /proc/self/status
+        prlimit --pid 1 --nofile=64 2>/dev/null || echo refused; kill -9 1 2>/dev/null || echo refused]]))
+    assert.equal("7", out(c, { "id", "-u", user = 7 }))
+    assert.has_error(function() c:run { "true", user = 70000 } end)
+  end)
+end)
