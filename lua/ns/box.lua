@@ -411,8 +411,8 @@ function Box:run(...)
   return box.run(for_start(self, "run", ...))
 end
 
---- Starts the box itself, without a program of its own or with the one given here: a Container, in which programs run one after
--- the other, or at once, each in milliseconds less. It ends with that program, or, without one, when it is closed.
+--- Starts the box itself, without a program of its own or with the one given here: a Container, in which programs run one
+-- after the other, or at once, each in milliseconds less. It ends with that program, or, without one, when it is closed.
 -- @tparam[opt] string ... a program and its arguments
 -- @treturn Container the box that lives; or nil, message, errno, detail
 -- @raise a mistake in the spec, with the name of the field

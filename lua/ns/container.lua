@@ -1,8 +1,8 @@
 --- A living box: its namespaces, its mounts and its init stand, and programs are run in it. Made by `box:start()`.
 --
--- Each program is confined as the box is, and is a Process like any other. What one leaves behind, in /tmp or as a process in
--- the background, the next one finds: all programs of one box trust each other. The box ends when it is closed or collected,
--- when its host ends, or with the program that it was started with; and everything in it ends with it.
+-- Each program is confined as the box is, and is a Process like any other. What one leaves behind, in /tmp or as a process
+-- in the background, the next one finds: all programs of one box trust each other. The box ends when it is closed or
+-- collected, when its host ends, or with the program that it was started with; and everything in it ends with it.
 -- @module ns.container
 require("ns.core").nojit()
 local check = require "ns.words.check"
