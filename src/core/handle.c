@@ -106,7 +106,7 @@ static void take_told(struct process *p, const struct record *r, int fd) {
 /* What the init has told so far. */
 static void hear_init(struct process *p) {
     for (int i = 0; i < TOLD_MAX && p->state == RUNNING && p->told >= 0; i++) {
-        struct record r;
+        struct record r = {0, 0};
         int fd = -1, count;
         long n = receive_message(p->told, &r, sizeof r, &fd, 1, &count, MSG_DONTWAIT);
         if (n == -EAGAIN || n == -EINTR) return;

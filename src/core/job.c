@@ -20,7 +20,8 @@ ssize_t ns_hear_launcher(struct process *p, struct record *r) {
         char room[CMSG_SPACE(sizeof(struct ucred))];
     } control;
     struct iovec vector = {r, sizeof *r};
-    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr message = {
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     ssize_t n = recvmsg(p->s.socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     struct cmsghdr *head = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     struct ucred who = {0};

@@ -86,7 +86,7 @@ static int launch(lua_State *L) {
  * this many: a program has taken its socket. */
 static int read_records(struct process *p) {
     for (int i = 0; i < 256; i++) {
-        struct record r;
+        struct record r = {0, 0};
         ssize_t n = p->job ? ns_hear_launcher(p, &r) : recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
         if (n != (ssize_t)sizeof r) return 1;

@@ -104,7 +104,7 @@ static int play(int socket) {
 
 /* Before a job's plan its descriptors come: the socket becomes 0, so that they are 1 and those that follow. */
 static void receive_descriptors(int socket) {
-    char byte;
+    char byte = 0;
     int fds[DESCRIPTORS_MAX], count;
     if (socket != 0) sys(__NR_dup3, socket, 0, O_CLOEXEC);
     close_all_but(0, 0);

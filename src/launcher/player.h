@@ -18,13 +18,13 @@ struct pin {
 
 struct player {
     struct plan *plan;
-    int socket;        /* to the host: the plan came from it, records go into it */
-    int root;          /* the root that places are looked up beneath; -1: the one we have */
-    int source_dir;    /* the directory that relative sources are looked up from */
-    int signals;       /* what an init reads its signals from */
-    int next;          /* the socket that another plan comes from, which is to be played in place of the rest; else -1 */
-    long umask;        /* the host's */
-    int device_count;  /* file systems that this plan has made: later steps may make what is missing in them */
+    int socket;       /* to the host: the plan came from it, records go into it */
+    int root;         /* the root that places are looked up beneath; -1: the one we have */
+    int source_dir;   /* the directory that relative sources are looked up from */
+    int signals;      /* what an init reads its signals from */
+    int next;         /* the socket that another plan comes from, which is to be played in place of the rest; else -1 */
+    long umask;       /* the host's */
+    int device_count; /* file systems that this plan has made: later steps may make what is missing in them */
     uint64_t *devices; /* by the numbers of their devices */
     int pinned;        /* mounts that later places are looked up beneath: places.c */
     struct pin *pins;
