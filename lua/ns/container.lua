@@ -28,13 +28,14 @@ function container.is(value)
 end
 
 --- The words of one program: a list of strings, or one table with words and the program in its array part.
-local function read(...)
+function container.read(...)
   local first = ...
   if type(first) == "table" then return first end
   return { ... }
 end
 
-local function start_job(self, name, words, ends_box)
+--- Starts a program in the container `self`, for the method `name`. `ends_box`: it ends with that program.
+function container.spawn(self, name, words, ends_box)
   local host = survey.host()
   local checked, mistake = living.check(words, host, self.box)
   if not checked then check.raise("bad argument #1 to '%s' (%s)", name, mistake) end
@@ -46,18 +47,24 @@ local function start_job(self, name, words, ends_box)
   return p, message, errno, detail
 end
 
+--- Launches a box without a program of its own: a Container; or nil, message, errno, detail. `unawaited`: it may still be refused,
+-- when it is awaited (`ns.start.living`).
+function container.launch(spec, name, unawaited)
+  local host = survey.host()
+  host.serves, host.unawaited, spec.init, spec.argv = true, unawaited, true, nil
+  local checked, mistake, refused = plan.check(spec, host)
+  if checked and not checked.flags.pid then mistake = "flags: needs 'pid', as a living box is one pid namespace" end
+  if mistake then check.raise("bad argument #1 to '%s' (%s)", name, mistake) end
+  local box, message, errno, detail = living.start(checked, refused or host, spec)
+  if not box then return nil, message, errno, detail end
+  return setmetatable({ box = box, pid = box.pid, jobs = setmetatable({}, { __mode = "v" }) }, Container)
+end
+
 --- Launches a box, with a program or without one: a Container; or nil, message, errno, detail.
 function container.start(spec, ...)
-  local host = survey.host()
-  host.serves, spec.init, spec.argv = true, true, nil
-  local checked, mistake = plan.check(spec, host)
-  if checked and not checked.flags.pid then mistake = "flags: needs 'pid', as a living box is one pid namespace" end
-  if mistake then check.raise("bad argument #1 to 'start' (%s)", mistake) end
-  local box, message, errno, detail = living.start(checked, host, spec)
-  if not box then return nil, message, errno, detail end
-  local self = setmetatable({ box = box, pid = box.pid, jobs = setmetatable({}, { __mode = "v" }) }, Container)
-  if select("#", ...) == 0 then return self end
-  self.main, message, errno, detail = start_job(self, "start", read(...), true)
+  local self, message, errno, detail = container.launch(spec, "start")
+  if not self or select("#", ...) == 0 then return self, message, errno, detail end
+  self.main, message, errno, detail = container.spawn(self, "start", container.read(...), true)
   if self.main then return self end
   self:close()
   return nil, message, errno, detail
@@ -69,7 +76,7 @@ end
 -- @treturn Process the running program; or nil, message, errno, detail
 -- @raise a mistake in the words, or one that is the box's
 function Container:spawn(...)
-  return start_job(self, "spawn", read(...))
+  return container.spawn(self, "spawn", container.read(...))
 end
 
 --- Runs a program in the container to its end, and collects what it writes: as `ns.run`.
@@ -77,7 +84,7 @@ end
 -- @treturn Result what it has come to; or nil, message, errno, detail
 -- @raise a mistake in the words, or one that is the box's
 function Container:run(...)
-  return process.collect(start_job(self, "run", stdio.collected(read(...))))
+  return process.collect(container.spawn(self, "run", stdio.collected(container.read(...))))
 end
 
 --- A shell at your terminal, until it ends: `p:interact()` on a program with a pty.
@@ -87,7 +94,7 @@ function Container:shell(...)
   local words = { ... }
   if #words == 0 then words[1] = "sh" end
   words.pty = true
-  local p, message, errno, detail = start_job(self, "shell", words)
+  local p, message, errno, detail = container.spawn(self, "shell", words)
   if not p then return nil, message, errno, detail end
   local ok, how, code = p:interact()
   p:close()

@@ -14,6 +14,7 @@ local core = require "ns.core"
 local explain = require "ns.start.explain"
 local features = require "ns.features"
 local plan = require "ns.start.plan"
+local pool = require "ns.pool"
 local process = require "ns.running.process"
 local functions = require("ns.words.check").functions
 local raise = require("ns.words.check").raise
@@ -138,7 +139,8 @@ end
 -- @treturn table by name, each with `ok`, and with `reason` where it is false; the names stand in doc/errors.md
 ns.features = features.all
 
-box.spawn, box.run, box.check, box.explain, box.start = spawn_words, run, ns.check, ns.explain, container.start
+box.spawn, box.run, box.check, box.explain = spawn_words, run, ns.check, ns.explain
+box.start, box.pool = container.start, pool.new
 features.check = ns.check
 functions("ns", ns)
 

@@ -183,6 +183,14 @@ static int process_detach(lua_State *L) {
     return 0;
 }
 
+/* h:socket() -> where its launcher or its init is heard | nothing */
+static int process_socket(lua_State *L) {
+    const struct process *p = nsL_checkprocess(L);
+    if (p->s.socket < 0) return 0;
+    lua_pushinteger(L, p->s.socket);
+    return 1;
+}
+
 static int process_pid(lua_State *L) {
     lua_pushinteger(L, nsL_checkprocess(L)->s.pid);
     return 1;
@@ -235,6 +243,7 @@ static const luaL_Reg methods[] = {
     {"left", process_left},
     {"close", process_close},
     {"pid", process_pid},
+    {"socket", process_socket},
     {"getfd", process_getfd},
     {"proc_pid", nsL_proc_pid},
     {"usage", process_usage},

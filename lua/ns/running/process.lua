@@ -24,7 +24,8 @@ Process.__index = Process
 -- How long run and communicate wait for output after the program's end, where a grandchild keeps a pipe open: seconds.
 local LINGER = 0.5
 
---- Makes a process of its `fields`: the core's handle, pid, stdin, stdout, stderr, deadline, terminal, started.
+--- Makes a process of its `fields`: the core's handle, pid, stdin, stdout, stderr, deadline, terminal, started; container, one
+-- that is its own, and closed with it.
 function process.new(fields)
   fields.timed_out = false
   return setmetatable(fields, Process)
@@ -129,6 +130,7 @@ function Process:close()
   close_file(self.stdout)
   close_file(self.stderr)
   if self.pty then self.pty:close() end
+  if self.container then self.container:close() end
   if why then return nil, why, errno end
   return true
 end

@@ -41,6 +41,19 @@ function living.start(spec, host, words)
   return box
 end
 
+--- Awaits a box that was launched with host.unawaited: true; or nil, message, errno, detail, and it is closed. `seconds`: at
+-- the most; then nil, "timeout", and it is still awaited.
+function living.finish(box, seconds)
+  local pending = box.pending
+  if not pending then return true end
+  local ok, message, errno, detail = spawn.play(box.handle, pending.bytes, pending.steps,
+    seconds and core.clock() + seconds or pending.deadline, pending.init)
+  if not ok and seconds and errno == errno_of.ETIMEDOUT then return nil, "timeout" end
+  box.pending = nil
+  if not ok then box.handle:close() end
+  return ok, message, errno, detail
+end
+
 -- ---- what a program in it may differ in ----
 
 --- A limit of the box can only be made lower.

@@ -75,6 +75,11 @@ local function launch(start, steps)
   local plan_steps, bytes = cache.encoded(start.cache, spec, start.found)
   plan_steps.flags = spec.flags -- for hints
   local init = number_of(plan_steps, start.serves and "serve" or "init")
+  if start.unawaited then
+    start.handle:play(bytes, 0, init) -- what the launcher has not read yet is in its socket
+    start.pending = { bytes = bytes, steps = plan_steps, init = init, deadline = start.deadline }
+    return true
+  end
   return spawn.play(start.handle, bytes, plan_steps, start.deadline, init)
 end
 
@@ -110,7 +115,7 @@ local function adopt(start, host, opened)
   local spec = start.spec
   local known = { pid = start.pid, left_out = left_out(start.found), known_ids = ids.on_host(spec, host) }
   if start.serves then
-    known.handle, known.found, known.spec = start.handle, start.found, spec
+    known.handle, known.found, known.spec, known.pending = start.handle, start.found, spec, start.pending
     return known
   end
   known.detached, known.alone, known.init = spec.detach, not (spec.flags.pid or spec.init), spec.init
@@ -183,7 +188,7 @@ function spawn.start(spec, host, kept)
   local began = core.clock()
   -- Where the launcher cannot be executed, the host is copied: not where an init stays, which would be that copy; nor where
   -- a link in a hostile root could lead exec to the program that the host is.
-  local start = { spec = spec, began = began, run = run, cache = kept, serves = host.serves,
+  local start = { spec = spec, began = began, run = run, cache = kept, serves = host.serves, unawaited = host.unawaited,
     may_copy = not (spec.init or spec.root), deadline = spec.timeout and began + spec.timeout }
   return spawn.guarded(begin, start, host)
 end

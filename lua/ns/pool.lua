@@ -1,0 +1,137 @@
+--- Boxes that are started in advance: each runs one program, ends with it, and another one is launched in its place. Made by
+-- `box:pool(n)`.
+--
+-- No program ever meets another: a pool is for strangers' programs, a Container for those that trust each other. Where no box is
+-- ready, or those in advance were refused, one is started at once, and what is then refused is told.
+-- @module ns.pool
+require("ns.core").nojit()
+local check = require "ns.words.check"
+local container = require "ns.container"
+local living = require "ns.start.living"
+local process = require "ns.running.process"
+local stdio = require "ns.words.stdio"
+
+local pool = {}
+local Pool = { __name = "ns.Pool" }
+Pool.__index = Pool
+
+local function is(value)
+  return getmetatable(value) == Pool
+end
+
+--- Launches one more, which nobody waits for. A refusal is counted: who needs a box then hears of it.
+local function launch(self)
+  local c = container.launch(self.spec(), "pool", true)
+  self.counts.launched = self.counts.launched + 1
+  if c then table.insert(self.boxes, c) else self.counts.failed = self.counts.failed + 1 end
+  return c
+end
+
+--- A pool of `size` boxes of the spec.
+function pool.new(spec, size)
+  local ok, mistake = pcall(check.integer(1, 1000), size, "size")
+  if not ok then check.raise("bad argument #1 to 'pool' (%s)", check.mistake(mistake) or "size") end
+  local words = require("ns.box").new(spec)
+  local self = setmetatable({ size = size, boxes = {}, spec = function() return words:spec() end,
+    counts = { launched = 0, failed = 0, warm = 0, cold = 0 } }, Pool)
+  self:fill()
+  return self
+end
+
+--- One that is ready: the oldest. nil where there is none.
+local function take(self)
+  while #self.boxes > 0 do
+    local c = table.remove(self.boxes, 1)
+    if living.finish(c.box) then
+      self.counts.warm = self.counts.warm + 1
+      return c
+    end
+    self.counts.failed = self.counts.failed + 1
+  end
+end
+
+local function start(self, name, words)
+  if self.closed then check.raise("the pool is closed") end
+  local c, message, errno, detail = take(self), nil, nil, nil
+  if not c then
+    self.counts.cold = self.counts.cold + 1
+    c, message, errno, detail = container.launch(self.spec(), name)
+    if not c then return nil, message, errno, detail end
+  end
+  local done, p
+  done, p, message, errno, detail = pcall(container.spawn, c, name, words, true)
+  if not (done and p) then c:close() end
+  if not done then error(p, 0) end
+  if p then p.container = c end
+  if #self.boxes < self.size then launch(self) end
+  return p, message, errno, detail
+end
+
+--- Starts a program in a box that is ready, which ends with it: as `Container:spawn`.
+-- @tparam string|table ... a program and its arguments; or one table of words, whose array part is that
+-- @treturn Process the running program; or nil, message, errno, detail
+-- @raise a mistake in the words, or one that is the box's
+function Pool:spawn(...)
+  return start(self, "spawn", container.read(...))
+end
+
+--- Runs a program in a box that is ready, which ends with it: as `Container:run`.
+-- @tparam string|table ... a program and its arguments; or one table of words, whose array part is that
+-- @treturn Result what it has come to; or nil, message, errno, detail
+-- @raise a mistake in the words, or one that is the box's
+function Pool:run(...)
+  return process.collect(start(self, "run", stdio.collected(container.read(...))))
+end
+
+--- Launches what is missing, and hears of those that are ready meanwhile, without waiting for any.
+-- @treturn integer how many are ready
+function Pool:fill()
+  while not self.closed and #self.boxes < self.size and launch(self) do end
+  local ready = 0
+  for i = #self.boxes, 1, -1 do
+    local ok, message = living.finish(self.boxes[i].box, 0)
+    if ok then ready = ready + 1 elseif message ~= "timeout" then
+      table.remove(self.boxes, i)
+      self.counts.failed = self.counts.failed + 1
+    end
+  end
+  return ready
+end
+
+--- For an event loop: a descriptor that is readable when one that was launched has something to say; then `fill` hears it. Ask
+-- again after that.
+-- @treturn integer which stays the pool's own; or nil, where all have been heard
+function Pool:getfd()
+  for _, c in ipairs(self.boxes) do
+    if c.box.pending then return c.box.handle:socket() end
+  end
+end
+
+--- How it has worked so far: `size`, `ready` (boxes that were heard of), `launched`, `warm` (programs that found a box), `cold`
+-- (those that had to wait for one), `failed` (boxes that were refused).
+-- @treturn table
+function Pool:stats()
+  local ready = 0
+  for _, c in ipairs(self.boxes) do ready = ready + (c.box.pending and 0 or 1) end
+  local stats = { size = self.size, ready = ready }
+  for name, count in next, self.counts do stats[name] = count end
+  return stats
+end
+
+--- Ends all boxes that wait; programs that run go on. May be called again.
+-- @return true
+function Pool:close()
+  self.closed = true
+  for _, c in ipairs(self.boxes) do c:close() end
+  self.boxes = {}
+  return true
+end
+
+function Pool:__tostring()
+  return ("ns.Pool (%s)"):format(self.closed and "closed" or ("%d of %d ready"):format(self:stats().ready, self.size))
+end
+
+check.methods(is, Pool)
+Pool.__close = Pool.close
+
+return pool
