@@ -125,7 +125,7 @@ describe("exec says", function()
     assert.equal("no shell reads this: { 'sh', '-c', [[echo 'a' | cat]] }", hint { "echo 'a' | cat" })
     assert.equal("no shell reads this: { 'sh', '-c', '~/bin/x' }", hint { "~/bin/x" })
     assert.equal("no shell reads this: '~' stands for no directory", hint { "true", cwd = "~/src" })
-    assert.matches("%(ENOENT%)$", hint { "no-such-program" })
+    assert.matches("%(ENOENT%)$", hint { "no-such-program", env = { PATH = "/usr/bin:/bin" } })
   end)
 
   it("that a link leads to nothing", function()

@@ -112,6 +112,30 @@ for _, way in ipairs(WAYS) do
   end)
 end
 
+describe("a program that is its init's user #system", function()
+  machine.it("sandbox")("is ended in time, though it leaves the init no processor time to end in", function()
+    local p = assert(ns.sandbox():ro_bind(machine.program "starve", "/starve"):stdout("pipe"):spawn("/starve", "100"))
+    assert.equal("alone", p.stdout:read("*l"))
+    p:stop(0) -- on a busy machine the kernel takes longer than that waits
+    machine.eventually(function() return select(2, p:wait(0)) == "signal" end, 30)
+    assert.same({ nil, "signal", 9 }, { p:wait(0) })
+    assert.equal(0, machine.processes("/starve"))
+    p:close()
+  end)
+
+  machine.it("sandbox")("sends no signal that would seem to be the host's, and the host's come through", function()
+    local line = [[trap 'exit 6' TERM; perl -e 'require "syscall.ph"; my $none = pack "q2", 0, 0;
+      syscall(&SYS_prlimit64, 1, 11, $none, 0) == 0 or die; kill $_, 1 for 34, 63, 15, 10' || exit 7; echo; sleep 0.3; exit 5]]
+    local r = ns.sandbox():run("sh", "-c", line)
+    assert.same({ "exit", 5 }, { r.how, r.code })
+    local p = assert(ns.sandbox():stdout("pipe"):spawn("perl", "-e", "$| = 1; print qq(x\\n); sleep 60"))
+    assert.equal("x", p.stdout:read("*l"))
+    assert.is_true(p:kill(40))
+    assert.same({ nil, "signal", 40 }, { p:wait(5) })
+    p:close()
+  end)
+end)
+
 describe("a host that is killed #system", function()
   --- Runs Lua code that starts programs with $mark in a host of its own, kills that once `up` of them are there.
   local function killed(code, up, nobody)

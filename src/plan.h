@@ -92,8 +92,8 @@ struct record {
 /* The pid of one that it may not kill. */
 #define INIT_LEFT 0xfffffffcu
 
-/* What the host asks of the init of a living box, as a record: a new job, error is a sum of JOB_*, and with it come the two
- * sockets of the job; or a signal for all that is inside, error is its number. Over the first socket come the job's descriptors,
+/* What the host asks of an init, as a record: a signal, error is its number, for the program, or in a living box for all that is
+ * inside; and of the init of a living box a new job, error is a sum of JOB_*, and with it come the two sockets of the job. Over the first socket come the job's descriptors,
  * with one byte, and then its plan; the answers are those of a launcher. Over the second one the init tells of the job. */
 #define REQUEST_JOB 1u
 #define REQUEST_SIGNAL 2u

@@ -95,10 +95,13 @@ int nsL_start_job(lua_State *L) {
     return 1;
 }
 
+long ns_ask_signal(const struct process *p, int signal) {
+    struct record request = {REQUEST_SIGNAL, signal};
+    return p->s.socket < 0 ? -ESRCH : ask(p->s.socket, &request, NULL, 0, 0);
+}
+
 int nsL_signal_all(lua_State *L) {
-    const struct process *box = nsL_checkprocess(L);
-    struct record request = {REQUEST_SIGNAL, (int32_t)luaL_checkinteger(L, 2)};
-    long r = box->s.socket < 0 ? -ESRCH : ask(box->s.socket, &request, NULL, 0, 0);
+    long r = ns_ask_signal(nsL_checkprocess(L), (int)luaL_checkinteger(L, 2));
     if (FAILED(r)) return nsL_refused(L, "kill", (int)-r);
     lua_pushboolean(L, 1);
     return 1;

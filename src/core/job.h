@@ -9,6 +9,9 @@ int nsL_start_job(lua_State *L);
 /* box:signal_all(signal) -> true | nil, "kill", errno */
 int nsL_signal_all(lua_State *L);
 
+/* Asks an init to send a signal; 0 or more, or -errno. */
+long ns_ask_signal(const struct process *p, int signal);
+
 /* The next record of a job's launcher, as recv(2); with it comes who that is. */
 ssize_t ns_hear_launcher(struct process *p, struct record *r);
 

@@ -4,7 +4,9 @@
  * No call here retries after a signal: each returns "again", and the loop is in Lua, where a Ctrl-C is noticed. */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -24,6 +26,9 @@
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
+
+/* SIGRTMIN is what the C library leaves of them. */
+enum { FIRST_REAL_TIME = 32 };
 
 static struct process *check(lua_State *L) { return luaL_checkudata(L, 1, PROCESS); }
 
@@ -77,7 +82,9 @@ static bool has_descendants(const struct process *p) { return p->alone && p->s.s
 static int process_kill(lua_State *L) {
     struct process *p = nsL_checkprocess(L);
     ns_reap(p);
-    long r = p->state != RUNNING ? -ESRCH : ns_signal(p->s.pid, p->s.pidfd, (int)luaL_checkinteger(L, 2));
+    int signal = (int)luaL_checkinteger(L, 2);
+    bool by_init = p->init && p->s.socket >= 0 && signal >= FIRST_REAL_TIME; /* it cannot tell from whom that one comes */
+    long r = p->state != RUNNING ? -ESRCH : by_init ? ns_ask_signal(p, signal) : ns_signal(p->s.pid, p->s.pidfd, signal);
     if (FAILED(r)) return nsL_refused(L, "kill", (int)-r);
     lua_pushboolean(L, 1);
     return 1;
@@ -119,6 +126,27 @@ static int process_kill_all(lua_State *L) {
     pid_t immune = p->state == RUNNING ? kill_all(p) : 0;
     if (immune) lua_pushinteger(L, immune);
     return immune ? 1 : 0;
+}
+
+/* All that is in a pid namespace ends with its init; but a program of the same user may leave that no processor time to end in:
+ * so what is inside is killed one by one, and the init is again a process as others, as far as we may do that. */
+static void kill_inside(const struct process *p) {
+    struct sched_param none = {0};
+    cpu_set_t all;
+    if (p->state != RUNNING || p->alone) return;
+    memset(&all, 0xff, sizeof all);
+    ns_kill_descendants(p->s.pid, p->s.pidfd);
+    sched_setaffinity(p->s.pid, sizeof all, &all);
+    sched_setscheduler(p->s.pid, SCHED_OTHER, &none);
+    setpriority(PRIO_PROCESS, (id_t)p->s.pid, 0);
+}
+
+/* h:kill_inside() */
+static int process_kill_inside(lua_State *L) {
+    struct process *p = nsL_checkprocess(L);
+    ns_reap(p);
+    kill_inside(p);
+    return 0;
 }
 
 /* ---- the end ---- */
@@ -163,7 +191,11 @@ static void finish(lua_State *L, struct process *p) {
     if (p->job) return finish_job(p);
     ns_reap(p);
     if (p->state == RUNNING && !p->detached && p->alone && order_end(p)) await_end(p, 40);
-    if (p->state == RUNNING && !p->detached && kill_all(p) != p->s.pid) await_end(p, 60);
+    if (p->state == RUNNING && !p->detached && kill_all(p) != p->s.pid) {
+        await_end(p, 20);
+        kill_inside(p);
+        await_end(p, 40);
+    }
     if (p->state == RUNNING) {
         nsL_orphan(L, p->s.pidfd);
         p->s.pidfd = -1;
@@ -239,6 +271,7 @@ static const luaL_Reg methods[] = {
     {"wait", process_wait},
     {"kill", process_kill},
     {"kill_all", process_kill_all},
+    {"kill_inside", process_kill_inside},
     {"order_end", process_order_end},
     {"left", process_left},
     {"close", process_close},

@@ -97,9 +97,10 @@ static bool reap(struct player *p, long program, uint32_t how) {
 
 /* Was it sent by somebody outside? He has no pid in here. Without a namespace all have one, and the program alone is not heard:
  * it signals its group, in which we may be. The terminal's signals say SI_KERNEL, and the program has had them, too; only kill(2)
- * can say SI_USER. */
+ * can say SI_USER. Of a real-time signal the kernel forgets the sender where it finds no room for it, which a program can bring
+ * about: those the host sends over the socket. */
 static bool is_from_outside(const struct signalfd_siginfo *info, long program, uint32_t how) {
-    return info->ssi_code == SI_USER && (how & STEP_ENDS_ALL ? info->ssi_pid != (uint32_t)program : info->ssi_pid == 0);
+    return info->ssi_signo < SIGRTMIN && info->ssi_code == SI_USER && (how & STEP_ENDS_ALL ? info->ssi_pid != (uint32_t)program : info->ssi_pid == 0);
 }
 
 /* Who sends one after the other from inside must not keep us from reaping: so many at a time. */
@@ -120,14 +121,22 @@ static void end_program(const struct player *p, long program, uint32_t how, bool
     end(p, how, SIGKILL);
 }
 
+/* What the host asks for: a signal for the program. At its end of the socket there is nothing to read. */
+static void take_request(int socket, long program) {
+    struct record r;
+    long n = sys(__NR_recvfrom, socket, &r, sizeof r, MSG_DONTWAIT);
+    if (n == sizeof r && r.step == REQUEST_SIGNAL) sys(__NR_kill, program, r.error);
+}
+
 _Noreturn static void serve(struct player *p, long program, uint32_t how) {
     int socket = p->socket;
     for (;;) {
-        struct pollfd polls[] = {{p->signals, POLLIN, 0}, {socket, POLLRDHUP, 0}};
+        struct pollfd polls[] = {{p->signals, POLLIN, 0}, {socket, POLLIN | POLLRDHUP, 0}};
         long none[2] = {0, 0}, *timeout = reap(p, program, how) ? none : 0;
         long r = sys(__NR_ppoll, polls, 2, timeout, 0, 8);
         if (FAILED(r)) continue;
-        if (polls[1].revents) {
+        if (polls[1].revents & POLLIN) take_request(socket, program);
+        if (polls[1].revents & ~POLLIN) {
             bool gone = polls[1].revents & (POLLHUP | POLLERR);
             socket = -1;
             if (!gone || !(how & STEP_OUTLIVES)) end_program(p, program, how, gone);

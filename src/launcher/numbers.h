@@ -23,6 +23,7 @@
 #define SIGKILL 9
 #define SIGCHLD 17
 #define SIGCONT 18
+#define SIGRTMIN 32
 #define SI_USER 0
 #define SIG_SETMASK 2
 

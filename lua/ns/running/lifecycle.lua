@@ -10,8 +10,9 @@ local stream = require "ns.running.stream"
 
 local lifecycle = {}
 
--- Seconds: for a program after SIGTERM, for an init that was told to end all, for the kernel after SIGKILL.
-local GRACE, INIT_GRACE, KILL_GRACE = 2, 0.4, 0.6
+-- Seconds: for a program after SIGTERM, for an init that was told to end all, for the kernel after SIGKILL; of these, until
+-- what is inside is killed one by one, too.
+local GRACE, INIT_GRACE, KILL_GRACE, INSIDE_AFTER = 2, 0.4, 0.6, 0.2
 
 -- A program that has the host's terminal can be stopped from there: how often that is looked for, in seconds.
 local POLL_INTERVAL = 0.1
@@ -106,9 +107,15 @@ local function has_given_up(self)
   return self.stopping and self.stopping.gave_up
 end
 
+--- The init was killed, and has not ended: those inside may keep all processor time from it.
+local function kill_inside(self)
+  schedule(self, KILL_GRACE - INSIDE_AFTER, give_up)
+  self.handle:kill_inside()
+end
+
 local function kill_now(self)
   local e = self.stopping
-  schedule(self, KILL_GRACE, give_up)
+  if self.alone then schedule(self, KILL_GRACE, give_up) else schedule(self, INSIDE_AFTER, kill_inside) end
   e.refused = self.handle:kill_all()
   kill_tree(self)
   if e.refused == self.pid then give_up(self) end
