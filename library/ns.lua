@@ -689,6 +689,130 @@ function Box:spawn(...) end
 ---@return ns.Detail? detail
 function Box:run(...) end
 
+---Starts the box itself: a container, in which programs run one after the other, or at once.
+---@param ... string|ns.Program
+---@return ns.Container? container
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Box:start(...) end
+
+---Starts boxes in advance, each for one program.
+---@param size integer
+---@return ns.Pool
+function Box:pool(size) end
+
+---The words in which a program of a container may differ from it; the array part is its argv. `user`, `group` and `groups`
+---too, where the box has a `user` that is not 0.
+---@class ns.Program : ns.Spec
+
+---What lives in a container.
+---@class ns.Inside
+---@field pid integer its number on the host
+---@field inside integer? its number in the container
+---@field ppid integer the number of its parent on the host
+---@field argv string[]
+---@field process ns.Process? the program that it belongs to; nil for what one has left behind
+
+---A living box.
+---@class ns.Container
+local Container = {}
+
+---Starts a program in the container.
+---@param ... string|ns.Program
+---@return ns.Process? process
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Container:spawn(...) end
+
+---Runs a program in the container to its end and collects what it writes.
+---@param ... string|ns.Program
+---@return ns.Result? result
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Container:run(...) end
+
+---A shell at your terminal, until it ends.
+---@param ... string
+---@return true|nil ok
+---@return "exit"|"signal"|string how
+---@return integer? code
+function Container:shell(...) end
+
+---What lives inside.
+---@return ns.Inside[]? list
+---@return string? message
+---@return integer? errno
+function Container:processes() end
+
+---Waits for its end.
+---@param seconds? number
+---@return true|nil ok
+---@return "exit"|"signal"|"timeout"|string how
+---@return integer? code
+function Container:wait(seconds) end
+
+---Sends a signal to all that is inside.
+---@param signal? ns.Signal
+---@return true|nil ok
+---@return string? message
+---@return integer? errno
+function Container:kill(signal) end
+
+---Ends it: SIGTERM to all, then, after the grace, the end.
+---@param grace? number
+---@return true ok
+function Container:stop(grace) end
+
+---Ends it at once.
+---@return true ok
+function Container:close() end
+
+---The pidfd of its init.
+---@return integer
+function Container:getfd() end
+
+---Who its programs are on the host.
+---@return table
+function Container:ids() end
+
+---Boxes that wait for one program each.
+---@class ns.Pool
+local Pool = {}
+
+---Starts a program in a box that is ready, which ends with it.
+---@param ... string|ns.Program
+---@return ns.Process? process
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Pool:spawn(...) end
+
+---Runs a program in a box that is ready, which ends with it.
+---@param ... string|ns.Program
+---@return ns.Result? result
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Pool:run(...) end
+
+---Launches what is missing; how many are ready.
+---@return integer
+function Pool:fill() end
+
+---Readable when there is something for `fill` to hear.
+---@return integer?
+function Pool:getfd() end
+
+---@return { size: integer, ready: integer, launched: integer, warm: integer, cold: integer, failed: integer }
+function Pool:stats() end
+
+---Ends all boxes that wait.
+---@return true ok
+function Pool:close() end
+
 ---@class ns
 ---@field _VERSION string
 ---@field CLONE_NEWUSER integer

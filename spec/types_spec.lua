@@ -76,6 +76,14 @@ describe("the types for editors", function()
     compare("ns.Process", keys(process.methods, fields))
   end)
 
+  it("name the methods of a container and of a pool", function()
+    for class, file in pairs { ["ns.Container"] = "container", ["ns.Pool"] = "pool" } do
+      local methods = {}
+      for name in machine.read(("lua/ns/%s.lua"):format(file)):gmatch("\nfunction %u%l+:(%l+)") do methods[name] = true end
+      compare(class, methods)
+    end
+  end)
+
   it("name the methods of a terminal", function()
     local p = assert(ns.spawn { "true", pty = true })
     compare("ns.Pty", keys(getmetatable(p.pty).__index))

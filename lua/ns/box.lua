@@ -413,7 +413,7 @@ end
 
 --- Starts the box itself, without a program of its own or with the one given here: a Container, in which programs run one
 -- after the other, or at once, each in milliseconds less. It ends with that program, or, without one, when it is closed.
--- @tparam[opt] string ... a program and its arguments
+-- @tparam[opt] string|table ... a program and its arguments; or one table of words, whose array part is that
 -- @treturn Container the box that lives; or nil, message, errno, detail
 -- @raise a mistake in the spec, with the name of the field
 -- @see ns.container
@@ -421,7 +421,7 @@ function Box:start(...)
   return box.start(self:spec(), ...)
 end
 
---- Starts `size` boxes in advance, each for one program: with a box at hand a program is started as fast as in a Container.
+--- Starts `size` boxes in advance, each for one program, which then starts as fast as in a Container.
 -- @tparam integer size how many are to be ready, 1 to 1000
 -- @treturn Pool
 -- @raise a mistake in the spec, with the name of the field
@@ -430,7 +430,8 @@ function Box:pool(size)
   return box.pool(self:spec(), size)
 end
 
-local KEEPS = { start = true, pool = true, spec = true, clone = true, explain = true, check = true, spawn = true, run = true }
+local KEEPS = { start = true, pool = true, spec = true, clone = true, explain = true, check = true, spawn = true,
+  run = true }
 
 -- All other methods change a word: what is known from earlier starts does not hold any more.
 for name, method in next, Box do

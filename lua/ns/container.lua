@@ -47,8 +47,8 @@ function container.spawn(self, name, words, ends_box)
   return p, message, errno, detail
 end
 
---- Launches a box without a program of its own: a Container; or nil, message, errno, detail. `unawaited`: it may still be refused,
--- when it is awaited (`ns.start.living`).
+--- Launches a box without a program of its own: a Container; or nil, message, errno, detail. `unawaited`: it may still be
+-- refused, when it is awaited (`ns.start.living`).
 function container.launch(spec, name, unawaited)
   local host = survey.host()
   host.serves, host.unawaited, spec.init, spec.argv = true, unawaited, true, nil

@@ -1,8 +1,8 @@
 --- Boxes that are started in advance: each runs one program, ends with it, and another one is launched in its place. Made by
 -- `box:pool(n)`.
 --
--- No program ever meets another: a pool is for strangers' programs, a Container for those that trust each other. Where no box is
--- ready, or those in advance were refused, one is started at once, and what is then refused is told.
+-- No program ever meets another: a pool is for strangers' programs, a Container for those that trust each other. Where no
+-- box is ready, or those in advance were refused, one is started at once, and what is then refused is told.
 -- @module ns.pool
 require("ns.core").nojit()
 local check = require "ns.words.check"
@@ -52,14 +52,14 @@ end
 
 local function start(self, name, words)
   if self.closed then check.raise("the pool is closed") end
-  local c, message, errno, detail = take(self), nil, nil, nil
+  local c = take(self)
   if not c then
+    local cold, why, code, more = container.launch(self.spec(), name)
     self.counts.cold = self.counts.cold + 1
-    c, message, errno, detail = container.launch(self.spec(), name)
-    if not c then return nil, message, errno, detail end
+    if not cold then return nil, why, code, more end
+    c = cold
   end
-  local done, p
-  done, p, message, errno, detail = pcall(container.spawn, c, name, words, true)
+  local done, p, message, errno, detail = pcall(container.spawn, c, name, words, true)
   if not (done and p) then c:close() end
   if not done then error(p, 0) end
   if p then p.container = c end
@@ -98,8 +98,8 @@ function Pool:fill()
   return ready
 end
 
---- For an event loop: a descriptor that is readable when one that was launched has something to say; then `fill` hears it. Ask
--- again after that.
+--- For an event loop: a descriptor that is readable when one that was launched has something to say; then `fill` hears it.
+-- Ask again after that.
 -- @treturn integer which stays the pool's own; or nil, where all have been heard
 function Pool:getfd()
   for _, c in ipairs(self.boxes) do
@@ -107,8 +107,8 @@ function Pool:getfd()
   end
 end
 
---- How it has worked so far: `size`, `ready` (boxes that were heard of), `launched`, `warm` (programs that found a box), `cold`
--- (those that had to wait for one), `failed` (boxes that were refused).
+--- How it has worked so far: `size`, `ready` (boxes that were heard of), `launched`, `warm` (programs that found a box),
+-- `cold` (those that had to wait for one), `failed` (boxes that were refused).
 -- @treturn table
 function Pool:stats()
   local ready = 0

@@ -205,11 +205,37 @@ static long call_execve(long path, long argv, long env) {
 
 static long call_sendto(long fd, long record, long size) {
     const struct record *r = (const struct record *)record;
-    if (size != sizeof *r) fail("a record of the size", size);
-    if (r->step < INIT_MAXRSS &&
+    if (size != sizeof *r && (r->step != INIT_USAGE || size != sizeof *r + INIT_USAGE_LONGS * sizeof(long)))
+        fail("a record of the size", size);
+    if (r->step < INIT_USAGE &&
         (r->step == 0 || r->step > model.steps || r->error < 0 || r->error > 4095))
         fail("a record of step", r->step);
     return fd < 0 ? -EBADF : failure() ? -EPIPE : size;
+}
+
+/* A message with a record, and none, two or more descriptors; or the end. */
+static long call_recvmsg(long message) {
+    struct msghdr *m = (struct msghdr *)message;
+    uint8_t b = model_answer();
+    take(message, sizeof *m);
+    if (b < 8) return b < 4 ? 0 : -EMFILE;
+    for (size_t i = 0; i < m->msg_iov->iov_len; i++) ((uint8_t *)m->msg_iov->iov_base)[i] = model_answer();
+    if (b & 1) *(uint32_t *)m->msg_iov->iov_base = REQUEST_JOB;
+    size_t fds = b & 2 ? 2 : b & 4 ? 1 : 0, size = CMSG_LEN(fds * sizeof(int));
+    if (size > m->msg_controllen) fds = 0;
+    m->msg_controllen = fds ? size : 0;
+    m->msg_flags = b & 8 && b & 16 ? MSG_CTRUNC : 0;
+    if (fds) *(struct cmsghdr *)m->msg_control = (struct cmsghdr){size, SOL_SOCKET, SCM_RIGHTS};
+    for (size_t i = 0; i < fds; i++) ((int *)CMSG_DATA((struct cmsghdr *)m->msg_control))[i] = 20 + (int)i;
+    return (long)m->msg_iov->iov_len;
+}
+
+static long call_sendmsg(long message) {
+    const struct msghdr *m = (const struct msghdr *)message;
+    take(message, sizeof *m);
+    take((long)m->msg_iov->iov_base, m->msg_iov->iov_len);
+    if (m->msg_control) take((long)m->msg_control, m->msg_controllen);
+    return failure() ? -EPIPE : (long)m->msg_iov->iov_len;
 }
 
 static long call_statx(long out) {
@@ -284,6 +310,8 @@ static long special(long n, long a, long b, long c, long d, long e) {
     if (n == __NR_exit_group) longjmp(model.end, 1);
     if (n == __NR_execve) return call_execve(a, b, c);
     if (n == __NR_sendto) return call_sendto(a, b, c);
+    if (n == __NR_sendmsg) return call_sendmsg(b);
+    if (n == __NR_recvmsg) return call_recvmsg(b);
     if (n == __NR_statx) return call_statx(e);
     if (n == __NR_getcwd) return call_getcwd(a, b);
     if (n == __NR_ioctl) return call_ioctl(b, c);
@@ -317,6 +345,8 @@ static const struct call {
     {__NR_exit_group, "", ZERO, true},
     {__NR_execve, "", ZERO, true},
     {__NR_sendto, "-b", ZERO, true},
+    {__NR_sendmsg, "", ZERO, true},
+    {__NR_recvmsg, "", ZERO, true},
     {__NR_statx, "-s", ZERO, true},
     {__NR_getcwd, "o", ZERO, true},
     {__NR_ioctl, "--", ZERO, true},

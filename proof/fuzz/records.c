@@ -2,11 +2,13 @@
  * C library and to the kernel are answered here. */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -60,6 +62,27 @@ static int told_ioctl(int fd, unsigned long request, void *argument) {
     return 0;
 }
 
+/* For a program of a living box: bytes as those of recv, and perhaps a descriptor, or who has sent them. */
+static ssize_t told_message(struct msghdr *m) {
+    ssize_t n = told_recv(0, m->msg_iov->iov_base, m->msg_iov->iov_len, 0);
+    unsigned b = byte();
+    struct cmsghdr *head = m->msg_control;
+    m->msg_flags = b == 1 ? MSG_CTRUNC : 0;
+    if (n <= 0 || b & 1) return m->msg_controllen = 0, n;
+    if (b & 2) *(uint32_t *)m->msg_iov->iov_base = INIT_JOB + (b >> 2 & 1);
+    size_t size = b & 2 ? sizeof(int) : sizeof(struct ucred);
+    if (m->msg_controllen < CMSG_LEN(size)) return m->msg_controllen = 0, n;
+    *head = (struct cmsghdr){CMSG_LEN(size), SOL_SOCKET, b & 2 ? SCM_RIGHTS : SCM_CREDENTIALS};
+    memset(CMSG_DATA(head), 103, size);
+    m->msg_controllen = CMSG_LEN(size);
+    return n;
+}
+
+static ssize_t told_recvmsg(int fd, struct msghdr *m, int flags) {
+    (void)fd, (void)flags;
+    return told_message(m);
+}
+
 static int told_close(int fd) { return fd >= 0 ? 0 : -1; }
 
 static long told_call(long n, long a, long b, long c, long d, long e, long f);
@@ -68,14 +91,27 @@ static long told_call(long n, long a, long b, long c, long d, long e, long f);
 #define ppoll told_poll
 #define ioctl told_ioctl
 #define close told_close
+#define recvmsg told_recvmsg
+#define poll(polls, count, wait) told_poll(polls, count, NULL, NULL)
+#define sched_setaffinity(pid, size, set) ((void)(set), 0)
+#define sched_setscheduler(pid, policy, parameters) ((void)(parameters), 0)
+#define setpriority(which, who, value) 0
 #define ns_send_plan(s, plan) ((void)(plan), (int)(byte() % 3) - 1)
 #define ns_kill_descendants(pid, pidfd) ((pid_t)(byte() % 2))
+#define send_message told_send_message
+#define receive_message told_receive_message
+#include "../../src/launcher/message.c"
 #include "../../src/core/handle.c"
+#include "../../src/core/job.c"
 #include "../../src/core/launch.c"
 #include "../../src/core/process.c"
 
 static long told_call(long n, long a, long b, long c, long d, long e, long f) {
     (void)a, (void)d, (void)f;
+    if (n == __NR_recvmsg) {
+        ssize_t got = told_message((struct msghdr *)b);
+        return got < 0 ? -errno : got;
+    }
     if (n == __NR_waitid) {
         siginfo_t *info = (siginfo_t *)c;
         unsigned kind = byte() % 4;
@@ -103,7 +139,10 @@ static struct image image = {.fd = -1};
 static struct process *push_process(void) {
     struct process *p = lua_newuserdata(L, sizeof *p);
     unsigned form = byte();
-    *p = (struct process){.s = {.pid = 2, .pidfd = 101, .socket = form & 1 ? 100 : -1}, .image = &image};
+    *p = (struct process){.open = true, .s = {.pid = 2, .pidfd = 101, .socket = form & 1 ? 100 : -1}, .image = &image};
+    p->job = form & 32;
+    p->told = p->job ? 102 : -1;
+    if (p->job) p->s.pidfd = -1, p->s.pid = 0;
     p->detached = form & 2;
     p->alone = form & 4;
     p->init = form & 8 ? 3 : 0;
@@ -120,7 +159,7 @@ static void expect(int truth, const char *what) {
 
 /* true, or nil and one of these words, and numbers after it */
 static void check_result(int from) {
-    static const char *const words = " exit signal lost timeout again step exec retry died kill plan ";
+    static const char *const words = " exit signal lost timeout again step exec retry died kill plan job clone ";
     char word[32];
     int count = lua_gettop(L) - from;
     expect(count >= 1 && (lua_isnil(L, from + 1) || lua_isboolean(L, from + 1)), "the first result");
@@ -182,7 +221,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             call("play", 2, true, 0);
         }
     call("close", 2, false, 0);
-    expect(p->s.pidfd == -1 && p->s.socket == -1, "left open");
+    expect(p->s.pidfd == -1 && p->s.socket == -1 && p->told == -1, "left open");
     lua_settop(L, 1);
     return 0;
 }

@@ -83,8 +83,11 @@ static int process_kill(lua_State *L) {
     struct process *p = nsL_checkprocess(L);
     ns_reap(p);
     int signal = (int)luaL_checkinteger(L, 2);
-    bool by_init = p->init && p->s.socket >= 0 && signal >= FIRST_REAL_TIME; /* it cannot tell from whom that one comes */
-    long r = p->state != RUNNING ? -ESRCH : by_init ? ns_ask_signal(p, signal) : ns_signal(p->s.pid, p->s.pidfd, signal);
+    bool by_init =
+        p->init && p->s.socket >= 0 && signal >= FIRST_REAL_TIME; /* it cannot tell from whom that one comes */
+    long r = p->state != RUNNING ? -ESRCH
+             : by_init           ? ns_ask_signal(p, signal)
+                                 : ns_signal(p->s.pid, p->s.pidfd, signal);
     if (FAILED(r)) return nsL_refused(L, "kill", (int)-r);
     lua_pushboolean(L, 1);
     return 1;

@@ -100,7 +100,8 @@ static bool reap(struct player *p, long program, uint32_t how) {
  * can say SI_USER. Of a real-time signal the kernel forgets the sender where it finds no room for it, which a program can bring
  * about: those the host sends over the socket. */
 static bool is_from_outside(const struct signalfd_siginfo *info, long program, uint32_t how) {
-    return info->ssi_signo < SIGRTMIN && info->ssi_code == SI_USER && (how & STEP_ENDS_ALL ? info->ssi_pid != (uint32_t)program : info->ssi_pid == 0);
+    return info->ssi_signo < SIGRTMIN && info->ssi_code == SI_USER &&
+           (how & STEP_ENDS_ALL ? info->ssi_pid != (uint32_t)program : info->ssi_pid == 0);
 }
 
 /* Who sends one after the other from inside must not keep us from reaping: so many at a time. */

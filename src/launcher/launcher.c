@@ -8,6 +8,7 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "fds.h"
@@ -84,10 +85,12 @@ static void reset_signals(void) {
     for (int signal = 1; signal <= 64; signal++) sys(__NR_rt_sigaction, signal, &standard, 0, 8);
 }
 
-/* Plays the plan that comes from the socket. Returns the socket of the next one, in a process that another one is for. */
-static int play(int socket) {
+/* Plays the plan that comes from the socket, `first` or in a child of an init. Returns the socket of the next one, in a process that
+ * another one is for. */
+static int play(int socket, bool first) {
     struct player p;
     start_player(&p, socket, read_plan(socket));
+    if (first) reset_signals();
     const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
     for (uint32_t i = 0; i < p.plan->count; i++) {
         const struct step *s = &steps[i];
@@ -115,6 +118,5 @@ static void receive_descriptors(int socket) {
 }
 
 _Noreturn void ns_launcher(int socket) {
-    reset_signals();
-    for (socket = play(socket);; socket = play(0)) receive_descriptors(socket);
+    for (socket = play(socket, true);; socket = play(0, false)) receive_descriptors(socket);
 }

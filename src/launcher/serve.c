@@ -123,7 +123,9 @@ static void hand_on(const struct box *b) {
     struct signalfd_siginfo infos[TURN];
     long size = sys(__NR_read, b->signals, infos, sizeof infos);
     for (long i = 0; i * (long)sizeof infos[0] < size; i++)
-        for (uint32_t j = 0; infos[i].ssi_signo != SIGCHLD && infos[i].ssi_signo < SIGRTMIN && infos[i].ssi_code == SI_USER && j < b->room; j++)
+        for (uint32_t j = 0; infos[i].ssi_signo != SIGCHLD && infos[i].ssi_signo < SIGRTMIN &&
+                             infos[i].ssi_code == SI_USER && j < b->room;
+             j++)
             if (b->jobs[j].pid && b->jobs[j].how & JOB_ENDS_BOX && infos[i].ssi_pid == 0)
                 sys(__NR_kill, b->jobs[j].pid, infos[i].ssi_signo);
 }

@@ -24,8 +24,8 @@ Process.__index = Process
 -- How long run and communicate wait for output after the program's end, where a grandchild keeps a pipe open: seconds.
 local LINGER = 0.5
 
---- Makes a process of its `fields`: the core's handle, pid, stdin, stdout, stderr, deadline, terminal, started; container, one
--- that is its own, and closed with it.
+--- Makes a process of its `fields`: the core's handle, pid, stdin, stdout, stderr, deadline, terminal, started; container,
+-- one that is its own, and closed with it.
 function process.new(fields)
   fields.timed_out = false
   return setmetatable(fields, Process)

@@ -71,6 +71,8 @@ local READS = {
   init = function() return "leave an init behind" end,
   terminal = function() return "keep the terminal at hand" end,
   give = function() return "give the program its streams" end,
+  serve = function() return "leave an init behind" end,
+  job = function() return "ask the init for a program" end,
   execveat = function() return "execute the launcher" end,
 }
 
