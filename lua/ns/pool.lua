@@ -19,9 +19,15 @@ local function is(value)
   return getmetatable(value) == Pool
 end
 
+local function copy(words)
+  local result = {}
+  for word, value in next, words do result[word] = value end
+  return result
+end
+
 --- Launches one more, which nobody waits for. A refusal is counted: who needs a box then hears of it.
 local function launch(self)
-  local c = container.launch(self.spec(), "pool", true)
+  local c = container.launch(copy(self.spec), "pool", true)
   self.counts.launched = self.counts.launched + 1
   if c then table.insert(self.boxes, c) else self.counts.failed = self.counts.failed + 1 end
   return c
@@ -31,8 +37,7 @@ end
 function pool.new(spec, size)
   local ok, mistake = pcall(check.integer(1, 1000), size, "size")
   if not ok then check.raise("bad argument #1 to 'pool' (%s)", check.mistake(mistake) or "size") end
-  local words = require("ns.box").new(spec)
-  local self = setmetatable({ size = size, boxes = {}, spec = function() return words:spec() end,
+  local self = setmetatable({ size = size, boxes = {}, spec = spec,
     counts = { launched = 0, failed = 0, warm = 0, cold = 0 } }, Pool)
   self:fill()
   return self
@@ -54,7 +59,7 @@ local function start(self, name, words)
   if self.closed then check.raise("the pool is closed") end
   local c = take(self)
   if not c then
-    local cold, why, code, more = container.launch(self.spec(), name)
+    local cold, why, code, more = container.launch(copy(self.spec), name)
     self.counts.cold = self.counts.cold + 1
     if not cold then return nil, why, code, more end
     c = cold
