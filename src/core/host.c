@@ -81,7 +81,8 @@ static int host_owner(lua_State *L) {
     lua_pushnumber(L, s.st_uid);
     lua_pushnumber(L, s.st_gid);
     lua_pushnumber(L, s.st_mode & 07777);
-    return 3;
+    lua_pushboolean(L, S_ISCHR(s.st_mode) || S_ISBLK(s.st_mode));
+    return 4;
 }
 
 /* stamp({path, ...}) -> a string, another one as soon as one of the files is */

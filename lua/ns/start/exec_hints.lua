@@ -43,6 +43,30 @@ local function absent(steps, path)
   end
 end
 
+local STORES = { "/nix/store/", "/gnu/store/" }
+
+--- A program of NixOS' or Guix': its path is a link into a store.
+local function stored(steps, path)
+  local real = path:sub(1, 1) == "/" and core.realpath(path)
+  for _, store in ipairs(real and has_root(steps) and STORES or {}) do
+    if real:sub(1, #store) == store and not host_path.access(host_path.find(steps, real), 0) then
+      return ("%s leads to %s: ro_bind('%s'), and the directories of links that PATH names"):format(path, real,
+        store:sub(1, -2))
+    end
+  end
+end
+
+--- Where the host itself would find a program that is named without a directory.
+local function elsewhere(step, steps)
+  local name = step.data
+  for directory in (name:find("/", 1, true) and "" or os.getenv("PATH") or ""):gmatch("[^:]+") do
+    local path = directory .. "/" .. name
+    if core.isfile(path) and core.access(path, 1) then
+      return stored(steps, path) or ("the host has it as %s, and no directory of the program's PATH has it"):format(path)
+    end
+  end
+end
+
 --- A line for a shell, given as the name of a program.
 local function for_a_shell(line)
   if not line:find("[%s~$*]") or #line > 200 then return nil end
@@ -56,6 +80,10 @@ end
 --- ENOENT: what the program wants to be run by may not be there, or where its name leads to, or it is no name at all.
 local function not_found(step, steps)
   for _, path in ipairs(step.paths) do
+    local why = stored(steps, path)
+    if why then return why end
+  end
+  for _, path in ipairs(step.paths) do
     local script, name, kind = missing(steps, path, 0)
     if kind == "#!" and name:find("\r$") then
       return script .. " has lines that end as on Windows: its #! interpreter is not found"
@@ -67,7 +95,7 @@ local function not_found(step, steps)
     local why = absent(steps, path)
     if why then return why end
   end
-  return for_a_shell(step.data)
+  return for_a_shell(step.data) or elsewhere(step, steps)
 end
 
 local function no_directory(step, steps)
@@ -105,13 +133,28 @@ local function not_executable(step, steps)
   return closed_directory(step)
 end
 
+local BOM, LINE_MAX = "\239\187\191", 255 -- as execve(2) reads of a first line
+
+--- Why the kernel takes a script for none.
+local function no_program(step, steps)
+  for _, path in ipairs(step.paths) do
+    local place, head = host_path.find(steps, path)
+    head = head or place and core.head(place) or ""
+    if head:sub(1, 5) == BOM .. "#!" then return path .. " has a byte order mark before its '#!': save it without one" end
+    if #(head:match("^#![^\n]*") or "") > LINE_MAX then
+      return ("the first line of %s is longer than the %d bytes that the kernel reads"):format(path, LINE_MAX)
+    end
+  end
+  return "no program: a script needs '#!' and its interpreter in the first line"
+end
+
 --- Rows for `ns.start.hints`.
 return {
   { "exec", "ENOENT", not_found },
   { "chdir", "ENOENT", no_directory },
   { "exec", "EACCES", not_executable },
   { "chdir", "EACCES", function() return "it, or a directory above it, is closed to the ids inside" end },
-  { "exec", "ENOEXEC", function() return "no program: a script needs '#!' and its interpreter in the first line" end },
+  { "exec", "ENOEXEC", no_program },
   { "exec", "E2BIG", function() return "argv and env together are longer than the system takes" end },
   { "chdir", "EXDEV", function() return "it leads out of the program's root" end },
 }

@@ -122,6 +122,14 @@ local function no_null(step)
   return step.path == "/dev/null" and "what lies there is no device (1:3): mknod -m 666 /dev/null c 1 3"
 end
 
+local function too_long(step)
+  local paths = { step.from or step.source or "", step.path or "", step.op == "exec" and step.data or "" }
+  for name in table.concat(paths, "/"):gmatch("[^/]+") do
+    if #name > 255 then return "no name in a path may have more than 255 bytes" end
+  end
+  return "no path may have more than 4095 bytes"
+end
+
 local function no_launcher()
   return (sysctl("vm/memfd_noexec") == 2 and "vm.memfd_noexec is 2, and " or "memfds cannot be executed here, and ")
     .. "no directory for temporary files allows it: name one in TMPDIR that does, or sysctl vm.memfd_noexec=1"
@@ -135,6 +143,7 @@ local rows = {
   { "sethostname", "EPERM", no_name },
   { "setdomainname", "EPERM", no_name },
   { "any", "ENOENT", no_proc },
+  { "any", "ENAMETOOLONG", too_long },
   { "write", "EROFS", read_only_proc },
   { "pty", "ENOENT", no_terminal },
   { "pty", "EACCES", no_terminal },

@@ -81,8 +81,9 @@ local function idmap(step, start)
   local tree = found.trees[m]
   local shown = { op = "idmap", path = path_of(step.path), word = step.word }
   if not tree then return true end
-  local uid, gid, refused = core.owner(tree)
+  local uid, gid, refused, is_device = core.owner(tree)
   if not uid then return nil, shown, refused end
+  if is_device and m.idmap == nil then return true end -- its mode says who may; and a /dev cannot have its ids mapped
   if step.owner then uid, gid = step.owner.uid, step.owner.gid end
   local uids = disk_map(step.idmap, found.maps and found.maps.uid, uid, found.inner.uid)
   local gids = disk_map(step.idmap, found.maps and found.maps.gid, gid, found.inner.gid)

@@ -28,7 +28,17 @@ end
 local WITHOUT_MAPPING = "ro = true (to read what everybody may), or idmap = false (to write what everybody, or an id of "
   .. "uid_map, may)"
 
+local MAPPABLE = {}
+for name in ("bcachefs btrfs ceph erofs exfat ext4 f2fs hugetlbfs ntfs3 squashfs tmpfs vfat xfs"):gmatch("%S+") do
+  MAPPABLE[name] = true
+end
+
 local function not_mappable(step)
+  local place, kind = mountinfo.other_below(tostring(step.path), MAPPABLE)
+  if place then
+    return ("%s, mounted below it, does not allow it (%s): bind what lies beside that, or %s"):format(place, kind,
+      WITHOUT_MAPPING)
+  end
   return ("the file system of %s (as virtiofs, NFS, 9p), this kernel (before 5.12) or the ranges do not allow it: %s")
     :format(tostring(step.path), WITHOUT_MAPPING)
 end
@@ -66,6 +76,21 @@ local function no_attributes(step)
   local where = upper and "the file system of " .. upper or "a tmpfs of this kernel (before 6.6)"
   return where .. " keeps no user.* attributes, and without them no directory of the lower can be removed: give it 'upper' "
     .. "and 'work' on a disk"
+end
+
+--- The ids inside have not the rights that the host has.
+local function closed_layer(step)
+  local found = layers(step)
+  local upper = found and found.upper[1]
+  if not upper then return "its directories, and those above them, must be open to the ids inside" end
+  return ("its directories must be open to the ids inside, and %s and its work must be theirs: chown them; uid_map and "
+    .. "gid_map give the same ids at each start"):format(upper)
+end
+
+local function not_pivoted()
+  if mountinfo.root_type() ~= "rootfs" then return nil end
+  return "the root of this host is its initial ramfs, which pivot_root cannot leave: switch_root before, or 'mount --bind / "
+    .. "DIR; cd DIR; mount --move . /; exec chroot . ...'"
 end
 
 local MOUNTS_A_SOURCE = { tree = true, open_tree = true }
@@ -145,7 +170,9 @@ local rows = {
   { "open_tree", "ENOSYS", no_mapping },
   { "open_tree", "EPERM", function() return "only a root with CAP_SYS_ADMIN can map ids: " .. WITHOUT_MAPPING end },
   { "overlay", "EINVAL", no_layer },
+  { "overlay", "EACCES", closed_layer },
   { "overlay", "ENOENT", no_layer },
+  { "pivot", "EINVAL", not_pivoted },
   { "overlay", "ENOTDIR", no_layer },
   { "any", "ELOOP", left_behind },
   { "overlay", "ELOOP", function() return "one of its directories lies in another, or links lead in a circle" end },

@@ -47,7 +47,8 @@ local function check_overlay_target(value, where)
 end
 
 local function source(value, where)
-  if type(value) ~= "number" then return check.absolute(value, where) end
+  if type(value) == "string" then return check.absolute(value, where) end
+  if type(value) ~= "number" then check.fail(where, "path or descriptor (a number) expected, got %s", type(value)) end
   check.integer(0, 2147483647)(value, where)
   if not core.isopen(value) then check.fail(where, "descriptor %d is not open", value) end
   return value
