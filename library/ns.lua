@@ -224,6 +224,20 @@
 ---| ns.Mount.propagation
 
 ---What to run, and in which surroundings. The array part is the program and its arguments. Read without metamethods.
+---{net = "/run/netns/blue"}, by path, file or descriptor; {from = process, "net", "pid"}, by who has them: all that differ
+---from the host's where no names stand.
+---@class ns.Join
+---@field from? integer|ns.Process|ns.Container
+---@field user? string|ns.Descriptor
+---@field mount? string|ns.Descriptor
+---@field pid? string|ns.Descriptor
+---@field net? string|ns.Descriptor
+---@field ipc? string|ns.Descriptor
+---@field uts? string|ns.Descriptor
+---@field cgroup? string|ns.Descriptor
+---@field time? string|ns.Descriptor
+---@field [integer] ns.Namespace
+
 ---@class ns.Spec
 ---@field [integer] string the program and its arguments, unless argv says them
 ---@field argv? string[] the program and its arguments; a program without a slash is looked up in PATH
@@ -244,6 +258,7 @@
 ---@field caps? ns.Capability[] the capabilities it has; all others are dropped from every set
 ---@field securebits? ns.Securebit|ns.Securebit[]
 ---@field no_new_privs? boolean no program gets more rights by exec
+---@field join? ns.Join namespaces of others that it enters
 ---@field disable_userns? boolean no further user namespaces inside; needs "user"
 ---@field rlimits? ns.Limits
 ---@field nice? integer -20 to 19
@@ -373,6 +388,14 @@ function Process:usage() end
 ---Who it is on the host.
 ---@return ns.Ids
 function Process:ids() end
+
+---Mounts one of its namespaces on a file, which is made if it is missing; umount and rm take it away.
+---@param kind ns.Namespace
+---@param path string
+---@return true|nil ok
+---@return string? message
+---@return integer? errno
+function Process:persist(kind, path) end
 
 ---Feeds `input`, reads both outputs to their ends, waits, closes.
 ---@param input? string
@@ -509,6 +532,7 @@ function Pty:close() end
 ---@field caps fun(self: ns.Box, value: ns.Capability[]): ns.Box
 ---@field securebits fun(self: ns.Box, value: ns.Securebit|ns.Securebit[]): ns.Box
 ---@field no_new_privs fun(self: ns.Box, value?: boolean): ns.Box
+---@field join fun(self: ns.Box, value: ns.Join): ns.Box
 ---@field disable_userns fun(self: ns.Box, value?: boolean): ns.Box
 ---@field rlimits fun(self: ns.Box, value: ns.Limits|table<string, false>): ns.Box adds by name; false takes one away
 ---@field nice fun(self: ns.Box, value: integer): ns.Box
@@ -778,6 +802,14 @@ function Container:getfd() end
 ---@return table
 function Container:ids() end
 
+---Mounts one of its namespaces on a file, which is made if it is missing; umount and rm take it away.
+---@param kind ns.Namespace
+---@param path string
+---@return true|nil ok
+---@return string? message
+---@return integer? errno
+function Container:persist(kind, path) end
+
 ---Boxes that wait for one program each.
 ---@class ns.Pool
 local Pool = {}
@@ -874,6 +906,20 @@ function ns.check(spec) end
 ---@return integer? errno
 ---@return ns.Detail? detail
 function ns.explain(spec) end
+
+---@class ns.NamespaceInfo
+---@field type ns.Namespace
+---@field id integer as in /proc/PID/ns
+---@field owner? integer the uid that has made its user namespace
+---@field pids integer[] the processes in it
+---@field path? string a file on which it is mounted
+
+---Lists the namespaces of this machine, or of a process, as far as this user may see them.
+---@param process? integer|ns.Process|ns.Container
+---@return ns.NamespaceInfo[]? list
+---@return string? message
+---@return integer? errno
+function ns.namespaces(process) end
 
 ---@class ns.Feature
 ---@field ok boolean

@@ -109,6 +109,10 @@ enum {
 #define INIT_USAGE 0xfffffffau
 #define INIT_USAGE_LONGS 18
 
+/* The record of a launcher that has entered the namespaces of others, and made the process that plays the next plan: error is its
+ * pid, and with it comes its pidfd. */
+#define LAUNCHER_CLONED 0xfffffff9u
+
 /* As many descriptors go with one message (SCM_MAX_FD). */
 #define DESCRIPTORS_MAX 253
 

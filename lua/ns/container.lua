@@ -9,6 +9,7 @@ local check = require "ns.words.check"
 local core = require "ns.core"
 local inside = require "ns.running.inside"
 local living = require "ns.start.living"
+local namespaces = require "ns.running.namespaces"
 local plan = require "ns.start.plan"
 local process = require "ns.running.process"
 local signals = require "ns.words.signals"
@@ -157,6 +158,18 @@ function Container:close()
   if not handle:isclosed() then handle:close() end
   if self.main then self.main:close() end
   return true
+end
+
+--- Gives one of its namespaces a name: mounts it on a file, which is made if it is missing, so that it outlives all that is
+-- in it. `join` takes that path, and `ip netns` those in /run/netns. To take it away again: umount and rm, as root.
+-- @tparam string kind "net", "uts", ... as in `flags`
+-- @tparam string path absolute
+-- @return true; or nil, message, errno (EPERM without CAP_SYS_ADMIN, ESRCH after its end)
+-- @raise if there is no such kind, or the path is none
+-- @see namespaces(7)
+-- @see ip-netns(8)
+function Container:persist(kind, path)
+  return namespaces.persist(self.box.handle, kind, path)
 end
 
 --- The pidfd of its init: readable when the container has ended.

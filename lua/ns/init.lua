@@ -13,6 +13,7 @@ local container = require "ns.container"
 local core = require "ns.core"
 local explain = require "ns.start.explain"
 local features = require "ns.features"
+local namespaces = require "ns.running.namespaces"
 local plan = require "ns.start.plan"
 local pool = require "ns.pool"
 local process = require "ns.running.process"
@@ -131,6 +132,20 @@ end
 -- @raise a mistake in the spec, with the name of the field
 function ns.explain(spec)
   return explain.text(check(plain(spec), "explain"))
+end
+
+--- The namespaces of this machine, as lsns(8) lists them, as far as this user may see; or those of one process.
+--
+-- Each is { type, id, owner, pids, path }: the name of its kind, as in `flags`; its number, as in /proc/PID/ns; the uid
+-- that has made its user namespace, where that can be asked; the processes that are in it; a file on which it is mounted, as
+-- by `p:persist` or `ip netns`, or nil.
+-- @tparam[opt] integer|Process|Container process
+-- @treturn table a list; or nil, message, errno (ESRCH, EACCES) where the process cannot be asked
+-- @raise if it is none of these
+-- @see lsns(8)
+-- @see namespaces(7)
+function ns.namespaces(process_)
+  return namespaces.list(process_)
 end
 
 --- Finds out by trying what this machine allows to this user:

@@ -132,6 +132,12 @@ static int bag_blocking(lua_State *L) {
     return 1;
 }
 
+/* bag:pidfd(pid) -> fd | nil, message, errno */
+static int bag_pidfd(lua_State *L) {
+    long fd = sys(__NR_pidfd_open, luaL_checkinteger(L, 2), 0);
+    return FAILED(fd) ? nsL_failed(L, (int)-fd) : nsL_number(L, put(check_bag(L), ns_above_stdio((int)fd)));
+}
+
 /* bag:close([fd]): one, or all that are left */
 static int bag_close(lua_State *L) {
     struct bag *bag = check_bag(L);
@@ -243,10 +249,10 @@ static int bag_open_tree(lua_State *L) {
     return FAILED(r) ? nsL_failed(L, (int)-r) : nsL_number(L, put(bag, make_room(ns_above_stdio((int)tree))));
 }
 
-static const luaL_Reg methods[] = {
-    {"pipe", bag_pipe},           {"open", bag_open},         {"null", bag_null}, {"file", bag_file},
-    {"open_tree", bag_open_tree}, {"pty", bag_pty},           {"dup", bag_dup},   {"close", bag_close},
-    {"__gc", bag_close},          {"blocking", bag_blocking}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"pipe", bag_pipe},         {"open", bag_open},           {"null", bag_null},
+                                   {"file", bag_file},         {"open_tree", bag_open_tree}, {"pty", bag_pty},
+                                   {"dup", bag_dup},           {"close", bag_close},         {"__gc", bag_close},
+                                   {"blocking", bag_blocking}, {"pidfd", bag_pidfd},         {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"bag", new_bag}, {NULL, NULL}};
 

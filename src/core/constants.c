@@ -37,7 +37,8 @@ static const struct constant mount_attributes[] = {
 
 #define PR(name) \
     { #name, PR_##name }
-static const struct constant prctls[] = {PR(SET_KEEPCAPS), PR(SET_SECUREBITS), PR(SET_NO_NEW_PRIVS), {NULL, 0}};
+static const struct constant prctls[] = {
+    PR(SET_KEEPCAPS), PR(SET_SECUREBITS), PR(SET_NO_NEW_PRIVS), PR(SET_DUMPABLE), {NULL, 0}};
 
 /* ours: plan.h */
 #define STEP(name) \

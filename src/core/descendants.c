@@ -94,15 +94,20 @@ static bool is_proc_ours(struct descendants *all) {
     return n.pid == getpid() && n.count == 1;
 }
 
-int nsL_proc_pid(lua_State *L) {
+static int push_proc_pid(lua_State *L, int pidfd) {
     struct descendants all = {.no_pidfds = true};
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", nsL_checkprocess(L)->s.pidfd);
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
     struct numbers n = read_numbers(&all, path);
     if (n.pid <= 0) return nsL_done(L, -n.error);
     lua_pushinteger(L, n.pid);
     return 1;
 }
+
+int nsL_proc_pid(lua_State *L) { return push_proc_pid(L, nsL_checkprocess(L)->s.pidfd); }
+
+/* proc_pid(pidfd) -> the number that /proc has for it | nil, message, errno */
+static int proc_pid(lua_State *L) { return push_proc_pid(L, (int)luaL_checkinteger(L, 1)); }
 
 static DIR *open_threads(struct descendants *all, pid_t pid) {
     char path[64];
@@ -295,7 +300,7 @@ static int descendants_gc(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"kill", descendants_kill}, {"__gc", descendants_gc}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"descendants", new_descendants}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"descendants", new_descendants}, {"proc_pid", proc_pid}, {NULL, NULL}};
 
 void nsL_open_descendants(lua_State *L) {
     nsL_class(L, DESCENDANTS, methods);

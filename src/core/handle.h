@@ -16,6 +16,7 @@ struct process {
     struct record last; /* what the launcher has said last, once it was heard at all */
     bool heard;
     uint32_t init; /* the number of the step that leaves an init behind; 0 without one */
+    bool joins;    /* its launcher enters namespaces of others, and makes the process that the program will be */
     bool job;      /* of a living box: a child of its init, which tells of it */
     int told;      /* where the init does that; -1 when the box has ended */
     int refused;   /* why the init could not make it: an errno */
@@ -35,6 +36,13 @@ struct process *nsL_checkprocess(lua_State *L);
 
 /* Notes the status if the process has ended. */
 void ns_reap(struct process *p);
+
+/* As recv(2), of a launcher that joins. When it says that it has made the process that the program will be, that is ours from then
+ * on in its place. */
+ssize_t ns_hear_joining(struct process *p, struct record *r);
+
+/* A launcher that is given up while it joins has perhaps made that process already: then it is ours to end. */
+void ns_await_joined(struct process *p);
 
 /* What is readable when it has ended; for a job, when its init has told something. */
 int ns_end_fd(const struct process *p);

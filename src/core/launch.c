@@ -61,12 +61,13 @@ static int launcher_way(lua_State *L) {
     return 1;
 }
 
-/* launch(clone flags, inherited descriptors, [copy], [drop]) -> handle, pid | nil, step, errno. copy: the host may be copied; drop:
- * the host's groups are */
+/* launch(clone flags, inherited descriptors, [copy], [drop], [joins]) -> handle, pid | nil, step, errno. copy: the host may be
+ * copied; drop: the host's groups are; joins: clone flags, too, of the process that this one makes when it has entered namespaces */
 static int launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
-    bool copy = lua_toboolean(L, 3), drop = lua_toboolean(L, 4); /* what is pushed now lies there if they are missing */
+    bool copy = lua_toboolean(L, 3), drop = lua_toboolean(L, 4), joins = lua_type(L, 5) == LUA_TNUMBER;
+    uint64_t then = joins ? (uint64_t)lua_tonumber(L, 5) : 0; /* what is pushed now lies there if they are missing */
     int *inherited = check_descriptors(L, 2, &count);
     struct image *image = get_image(L);
     nsL_reap_orphans(L);
@@ -74,7 +75,8 @@ static int launch(lua_State *L) {
     memset(p, 0, sizeof *p);
     p->s.pidfd = p->s.socket = p->told = -1;
     p->image = image;
-    p->alone = !(flags & CLONE_NEWPID);
+    p->alone = !((flags | then) & CLONE_NEWPID);
+    p->joins = joins;
     nsL_setclass(L, PROCESS);
     if (ns_spawn(&p->s, image, flags, inherited, count, copy, drop) < 0) return nsL_refused(L, p->s.step, p->s.error);
     p->open = true;
@@ -82,17 +84,23 @@ static int launch(lua_State *L) {
     return 2;
 }
 
+static ssize_t hear(struct process *p, struct record *r) {
+    if (p->job) return ns_hear_launcher(p, r);
+    return p->joins ? ns_hear_joining(p, r) : recv(p->s.socket, r, sizeof *r, MSG_DONTWAIT);
+}
+
 /* 1 the launcher has nothing more to say, 0 not yet. A record is so short that it comes whole. No launcher sends
  * this many: a program has taken its socket. */
 static int read_records(struct process *p) {
+    bool joins = p->joins;
     for (int i = 0; i < 256; i++) {
         struct record r = {0, 0};
-        ssize_t n = p->job ? ns_hear_launcher(p, &r) : recv(p->s.socket, &r, sizeof r, MSG_DONTWAIT);
+        ssize_t n = hear(p, &r);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
         if (n != (ssize_t)sizeof r) return 1;
         p->last = r;
         p->heard = true;
-        if (r.error != 0 || (p->init && r.step == p->init)) return 1;
+        if (joins != p->joins || r.error != 0 || (p->init && r.step == p->init)) return 1;
     }
     return 1;
 }
@@ -122,9 +130,18 @@ static int push_death(lua_State *L, struct process *p) {
     return 4;
 }
 
+/* The process that the next plan is for is there. */
+static int push_joined(lua_State *L, struct process *p) {
+    p->heard = false;
+    if (p->s.pidfd < 0) return nsL_refused(L, "clone", EMFILE);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* What the launcher's last words mean. */
 static int push_answer(lua_State *L, struct process *p) {
     if (!p->heard) return push_death(L, p);
+    if (p->last.step == LAUNCHER_CLONED && p->s.sent == 0) return push_joined(L, p);
     if (p->last.step == 0) return p->job ? nsL_refused(L, "job", p->last.error) : push_exec_error(L, p);
     if (p->last.error != 0) {
         nsL_refused(L, "step", p->last.error);
@@ -162,7 +179,7 @@ int nsL_play(lua_State *L) {
     int sent = ns_send_plan(&p->s, plan);
     if (sent < 0 && errno != EPIPE && errno != ECONNRESET) return nsL_refused(L, "plan", errno);
     if (sent < 0 && !p->job) return read_records(p), push_answer(L, p);
-    struct pollfd polls[] = {{p->s.socket, (short)((sent ? 0 : POLLOUT) | (p->init ? POLLIN : 0)), 0},
+    struct pollfd polls[] = {{p->s.socket, (short)((sent ? 0 : POLLOUT) | (p->init || p->joins ? POLLIN : 0)), 0},
                              {ns_end_fd(p), POLLIN, 0}};
     int r = ppoll(polls, 2, timeout, NULL);
     if (r == 0) {

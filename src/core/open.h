@@ -10,6 +10,7 @@ void nsL_open_capture(lua_State *L);
 void nsL_open_constants(lua_State *L);
 void nsL_open_host(lua_State *L);
 void nsL_open_launch(lua_State *L);
+void nsL_open_namespace(lua_State *L);
 void nsL_open_orphans(lua_State *L);
 void nsL_open_encode(lua_State *L);
 void nsL_open_probe(lua_State *L);

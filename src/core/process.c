@@ -125,6 +125,7 @@ static pid_t kill_all(struct process *p) {
 /* h:kill_all() -> the pid of one that may not be killed | nothing */
 static int process_kill_all(lua_State *L) {
     struct process *p = nsL_checkprocess(L);
+    ns_await_joined(p);
     ns_reap(p);
     pid_t immune = p->state == RUNNING ? kill_all(p) : 0;
     if (immune) lua_pushinteger(L, immune);
@@ -192,6 +193,7 @@ static void finish_job(struct process *p) {
 static void finish(lua_State *L, struct process *p) {
     if (!p->open) return;
     if (p->job) return finish_job(p);
+    ns_await_joined(p);
     ns_reap(p);
     if (p->state == RUNNING && !p->detached && p->alone && order_end(p)) await_end(p, 40);
     if (p->state == RUNNING && !p->detached && kill_all(p) != p->s.pid) {

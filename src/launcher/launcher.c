@@ -85,6 +85,19 @@ static void reset_signals(void) {
     for (int signal = 1; signal <= 64; signal++) sys(__NR_rt_sigaction, signal, &standard, 0, 8);
 }
 
+/* Before a job's plan its descriptors come: the socket becomes 0, so that they are 1 and those that follow. */
+static int receive_descriptors(int socket) {
+    char byte = 0;
+    int fds[DESCRIPTORS_MAX], count;
+    if (socket != 0) sys(__NR_dup3, socket, 0, O_CLOEXEC);
+    close_all_but(0, 0);
+    long r = receive_message(0, &byte, 1, fds, DESCRIPTORS_MAX, &count, 0);
+    struct record refused = {0, (int32_t)-r};
+    if (FAILED(r)) sys(__NR_sendto, 0, &refused, sizeof refused, MSG_NOSIGNAL);
+    if (r != 1) leave();
+    return 0;
+}
+
 /* Plays the plan that comes from the socket, `first` or in a child of an init. Returns the socket of the next one, in a process that
  * another one is for. */
 static int play(int socket, bool first) {
@@ -96,7 +109,7 @@ static int play(int socket, bool first) {
         const struct step *s = &steps[i];
         p.plan->current = i + 1;
         long r = ns_ops[s->op].run(&p, s);
-        if (p.next >= 0) return p.next; /* this plan is not there any more */
+        if (p.next >= 0) return p.inherits ? p.next : receive_descriptors(p.next); /* this plan is not there any more */
         if (r < 0 && (uint32_t)-r != s->ignore) {
             ns_report(&p, -r);
             break;
@@ -105,18 +118,6 @@ static int play(int socket, bool first) {
     leave();
 }
 
-/* Before a job's plan its descriptors come: the socket becomes 0, so that they are 1 and those that follow. */
-static void receive_descriptors(int socket) {
-    char byte = 0;
-    int fds[DESCRIPTORS_MAX], count;
-    if (socket != 0) sys(__NR_dup3, socket, 0, O_CLOEXEC);
-    close_all_but(0, 0);
-    long r = receive_message(0, &byte, 1, fds, DESCRIPTORS_MAX, &count, 0);
-    struct record refused = {0, (int32_t)-r};
-    if (FAILED(r)) sys(__NR_sendto, 0, &refused, sizeof refused, MSG_NOSIGNAL);
-    if (r != 1) leave();
-}
-
 _Noreturn void ns_launcher(int socket) {
-    for (socket = play(socket, true);; socket = play(0, false)) receive_descriptors(socket);
+    for (bool first = true;; first = false) socket = play(socket, first);
 }

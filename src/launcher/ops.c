@@ -14,6 +14,7 @@
 #include <linux/wait.h>
 #include <stddef.h>
 
+#include "message.h"
 #include "mountinfo.h"
 #include "numbers.h"
 #include "old.h"
@@ -70,13 +71,32 @@ static long op_unshare(struct player *p, const struct step *s) {
     return sys(__NR_unshare, s->flags);
 }
 
-/* path: of a namespace. flags: its CLONE_NEW* */
+/* path: of a namespace; or fd, where there is none, which is closed. flags: its CLONE_NEW* */
 static long op_setns(struct player *p, const struct step *s) {
-    long fd = sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_RDONLY | O_CLOEXEC);
+    long fd = s->path ? sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_RDONLY | O_CLOEXEC) : s->fd;
     if (FAILED(fd)) return fd;
     long r = sys(__NR_setns, fd, s->flags);
     sys(__NR_close, fd);
     return r;
+}
+
+/* flags: CLONE_NEW*. The child, which is the host's as we are, plays the next plan, in the namespaces that we have entered and in
+ * these new ones: a pid namespace that is entered holds for children alone. We tell who it is, and end. */
+static long op_clone(struct player *p, const struct step *s) {
+    int pidfd = -1;
+    long pid = sys(__NR_clone, s->flags | CLONE_PARENT | CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0);
+    if (FAILED(pid)) return pid;
+    if (pid == 0) {
+        sys(__NR_umask, p->umask);
+        sys(__NR_munmap, p->plan, p->mapped);
+        p->next = p->socket, p->inherits = true;
+        return 0;
+    }
+    struct record r = {LAUNCHER_CLONED, (int32_t)pid};
+    long sent = send_message(p->socket, &r, sizeof r, &pidfd, 1);
+    if (FAILED(sent))
+        send_message(p->socket, &r, sizeof r, 0, 0); /* too many descriptors are on their way: the host opens one */
+    for (;;) sys(__NR_exit_group, 0);
 }
 
 static long op_setsid(struct player *p, const struct step *s) {
@@ -293,5 +313,6 @@ const struct op ns_ops[] = {
     {"exec", op_exec},
     {"lookup", op_lookup},
     {"serve", op_serve},
+    {"clone", op_clone},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

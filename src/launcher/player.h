@@ -2,6 +2,7 @@
 #ifndef NS_PLAYER_H
 #define NS_PLAYER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../plan.h"
@@ -23,6 +24,7 @@ struct player {
     int source_dir;   /* the directory that relative sources are looked up from */
     int signals;      /* what an init reads its signals from */
     int next;         /* the socket that another plan comes from, which is to be played in place of the rest; else -1 */
+    bool inherits;    /* that plan comes from our own socket, and the descriptors are those that we have */
     long umask;       /* the host's */
     int device_count; /* file systems that this plan has made: later steps may make what is missing in them */
     uint64_t *devices; /* by the numbers of their devices */

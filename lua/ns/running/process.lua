@@ -12,6 +12,7 @@ local core = require "ns.core"
 local check = require "ns.words.check"
 local lifecycle = require "ns.running.lifecycle"
 local interact = require "ns.running.interact"
+local namespaces = require "ns.running.namespaces"
 local raise = check.raise
 local result = require "ns.running.result"
 local signals = require "ns.words.signals"
@@ -299,6 +300,18 @@ function Process:stream(name)
   if name == "pty" then input, output = file.input, file.output end
   self.streams[name] = stream.new(self, poll, input, output)
   return self.streams[name]
+end
+
+--- Gives one of its namespaces a name: mounts it on a file, which is made if it is missing, so that it outlives all that is
+-- in it. `join` takes that path, and `ip netns` those in /run/netns. To take it away again: umount and rm, as root.
+-- @tparam string kind "net", "uts", ... as in `flags`
+-- @tparam string path absolute
+-- @return true; or nil, message, errno (EPERM without CAP_SYS_ADMIN, ESRCH after its end)
+-- @raise if there is no such kind, or the path is none
+-- @see namespaces(7)
+-- @see ip-netns(8)
+function Process:persist(kind, path)
+  return namespaces.persist(self.handle, kind, path)
 end
 
 --- A descriptor for loops, as LuaSocket's select and luv's new_poll: readable when the program has ended, and when something

@@ -26,7 +26,13 @@ local READS = {
   write = function(s) return ("write %s"):format(s.path) end,
   sysctl = function(s) return ("write %s"):format(s.path) end,
   unshare = function(s) return s.word == "flags" and "unshare the time namespace" or "unshare" end,
-  setns = function(s) return ("enter %s"):format(s.path) end,
+  setns = function(s)
+    return s.path and ("enter %s"):format(s.path) or ("enter the %s namespace %s"):format(s.type, s.from)
+  end,
+  pidfd = function(s) return s.pid and ("hold process %d"):format(s.pid) or "hold the process that has them" end,
+  open_ns = function(s)
+    return ("open the %s namespace %s"):format(s.namespace, s.path or ("of descriptor %s"):format(tostring(s.fd)))
+  end,
   setuid = function(s) return ("setuid %.0f"):format(s.value) end,
   setgid = function(s) return ("setgid %.0f"):format(s.value) end,
   setgroups = function() return "setgroups" end,
@@ -35,7 +41,7 @@ local READS = {
   end,
   exec = function(s) return ("exec '%s'"):format(s.data) end,
   clone = function(s)
-    local names = table.concat(namespaces.names(s.namespaces), ", ")
+    local names = table.concat(namespaces.names((s.of or s).namespaces), ", ")
     return names == "" and "clone" or ("clone (%s)"):format(names)
   end,
   sethostname = function(s) return ("sethostname '%s'"):format(s.data) end,
@@ -60,7 +66,7 @@ local READS = {
   scheduler = function(s) return ("scheduler %s %d"):format(s.data, s.value) end,
   ioprio = function(s) return ("ioprio %s %d"):format(s.data, s.value) end,
   affinity = function() return "affinity" end,
-  prctl = function(s) return s.word end,
+  prctl = function(s) return s.word == "join" and "close the launcher to other programs" or s.word end,
   bound = function() return "drop capabilities from the bounding set" end,
   caps = function(s) return s.how and "set capabilities" or "drop inheritable capabilities" end,
   keyring = function() return "join a new session keyring" end,
@@ -84,7 +90,7 @@ function errors.describe(step)
 end
 
 local function detail(step, errno, code, hint)
-  local path = step.path or step.op == "exec" and step.data or nil
+  local path = step.path or step.op == "exec" and step.data or step.op == "setns" and step.from or nil
   return { step = step.op, path = path, word = step.word, errno = errno, code = code, hint = hint }
 end
 

@@ -3,6 +3,7 @@
 require("ns.core").nojit()
 local core = require "ns.core"
 local errors = require "ns.start.errors"
+local join = require "ns.words.join"
 local plan = require "ns.start.plan"
 local streams = require "ns.start.streams"
 local survey = require "ns.start.survey"
@@ -64,9 +65,14 @@ function explain.text(spec, host)
     if one.op == "open_tree" then found.trees[one.mount] = one.path end
   end
   found.notes = notes_of(by_host)
-  for _, steps in ipairs { by_host, plan.lower(spec, found) } do
-    for _, one in ipairs(steps) do lines[#lines + 1] = errors.describe(one) .. more_of(one) end
+  local function say(steps)
+    for _, one in ipairs(steps) do
+      lines[#lines + 1] = errors.describe(one) .. more_of(one)
+      if one.joins then say(join.steps(spec, found)) end
+    end
   end
+  say(by_host)
+  say(plan.lower(spec, found))
   return table.concat(lines, "\n") .. "\n"
 end
 

@@ -3,6 +3,7 @@
 require("ns.core").nojit()
 local constants = require("ns.core").constants
 local core = require "ns.core"
+local join = require "ns.start.join"
 local maps = require "ns.words.maps"
 local mountinfo = require "ns.start.mountinfo"
 local namespaces = require "ns.words.namespaces"
@@ -106,7 +107,8 @@ end
 
 local function clone(step, start)
   local flags = namespaces.clone_flags(step.namespaces)
-  local handle, what, errno = core.launch(flags, streams.inherited(start.found), start.may_copy, step.drop or false)
+  local handle, what, errno = core.launch(flags, streams.inherited(start.found), start.may_copy, step.drop or false,
+    step.joins and namespaces.clone_flags(step.joins))
   if not handle then return nil, { op = what, namespaces = step.namespaces }, errno end
   start.handle, start.pid = handle, what
   return true
@@ -133,8 +135,8 @@ local function run_helper(step, start)
   return not errno, { op = step.op, word = "map", path = why }, errno
 end
 
-local PLAYERS = { open_tree = open_tree, idmap = idmap, give = give, clone = clone, write = write, newuidmap = run_helper,
-  newgidmap = run_helper }
+local PLAYERS = { pidfd = join.pidfd, open_ns = join.open_ns, open_tree = open_tree, idmap = idmap, give = give,
+  clone = clone, write = write, newuidmap = run_helper, newgidmap = run_helper }
 
 --- Plays a step for `start`, {found=, bag=, may_copy=, deadline=, run=}, which gets handle and pid, and a holder of user
 -- namespaces: true; or nil, the step as it reads, errno.

@@ -36,9 +36,10 @@ local function enter(steps, above, inside, name)
   return place, place and core.readlink(place)
 end
 
---- Where the plan changes directory to, and whether its root is the host's.
+--- Where the plan changes directory to, and whether its root is the host's; `elsewhere`: not even before that.
 local function start(steps)
   local cwd, root = ".", "/"
+  if steps.elsewhere then cwd, root = "/", nil end
   for _, step in ipairs(steps) do
     if step.op == "newroot" then cwd, root = "/", nil end
     if step.op == "chdir" then cwd = step.path end

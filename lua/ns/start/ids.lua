@@ -116,18 +116,21 @@ function ids.drops_groups(spec, host)
     and subids.machine(host).setgroups ~= "deny"
 end
 
---- The user and the group of the host that the program will be.
-function ids.program(spec, host)
+--- The user and the group of the host that the program will be. `joined`: the maps of a user namespace that it joins; empty,
+-- and then nil is returned, where they are not known.
+function ids.program(spec, host, joined)
   local uid, gid = spec.user and spec.user.id, spec.group and spec.group.id or spec.user and spec.user.gid
-  if not spec.flags.user then return uid or host.euid, gid or host.egid end
-  local uids, gids = ids.maps(spec, host)
+  if not (spec.flags.user or joined) then return uid or host.euid, gid or host.egid end
+  local uids, gids
+  if joined then uids, gids = joined.uid, joined.gid else uids, gids = ids.maps(spec, host) end
+  if not uids then return nil end
   return maps.outer(uids, uid or maps.first(uids)), maps.outer(gids, gid or maps.first(gids))
 end
 
 --- What `p:ids()` returns.
-function ids.on_host(spec, host)
-  local uid, gid = ids.program(spec, host)
-  local both = spec.flags.user and spec.maps or {}
+function ids.on_host(spec, host, joined)
+  local uid, gid = ids.program(spec, host, joined)
+  local both = joined or spec.flags.user and spec.maps or {}
   return { uid = uid, gid = gid, uid_map = both.uid, gid_map = both.gid }
 end
 

@@ -5,6 +5,7 @@ local anchors = require "ns.words.anchors"
 local check = require "ns.words.check"
 local synonyms = require "ns.words.synonyms"
 local ids = require "ns.start.ids"
+local join = require "ns.words.join"
 local lookups = require "ns.words.lookups"
 local mounts = require "ns.words.mounts"
 local options = require "ns.words.options"
@@ -58,28 +59,31 @@ local function check_needs(spec)
   for i = 1, #with_needs do
     local row = with_needs[i]
     for j = 1, spec[row.word] and #row.needs or 0 do
-      if not spec.flags[row.needs[j]] then check.fail(row.word, "needs '%s' in flags", row.needs[j]) end
+      local joined = row.needs[j] == "pid" and join.may_have(spec.join, "pid")
+      if not (spec.flags[row.needs[j]] or joined) then check.fail(row.word, "needs '%s' in flags", row.needs[j]) end
     end
   end
   mounts.check_needs(spec)
 end
 
---- In a root of its own the program is not where its caller is.
-function plan.check_places(spec)
+--- In another root the program is not where its caller is.
+function plan.check_places(spec, where)
   local name = spec.argv and spec.argv[1] or "/"
   if spec.cwd and spec.cwd:sub(1, 1) ~= "/" then
-    check.fail("cwd", "absolute path expected where there is a 'root', got '%s'", spec.cwd)
+    check.fail("cwd", "absolute path expected where there %s, got '%s'", where, spec.cwd)
   elseif not spec.cwd and name:find("/", 1, true) and name:sub(1, 1) ~= "/" then
-    check.fail("argv[1]", "relative path '%s' needs 'cwd' where there is a 'root'", name)
+    check.fail("argv[1]", "relative path '%s' needs 'cwd' where there %s", name, where)
   end
 end
 
 --- What only some users may ask for, or only together.
 function plan.check_together(spec, host)
+  join.check_together(spec, ids.is_root(host))
   ids.check_mapped(spec, host)
   privileges.check_bits(spec)
   if spec.system and not spec.root then spec.root = "empty" end
-  if spec.root then plan.check_places(spec) end
+  if spec.root then plan.check_places(spec, "is a 'root'") end
+  if join.may_have(spec.join, "mount") then plan.check_places(spec, "may be another root, of 'join'") end
   if spec.read_only ~= nil and not spec.root then check.fail("read_only", "needs 'root' or 'system'") end
   if spec.pty and (spec.tty or spec.session == false) then check.fail("pty", "has a session of its own: not with tty") end
   if spec.tty and spec.session then check.fail("tty", "a new session has no terminal: session = false, or 'pty'") end

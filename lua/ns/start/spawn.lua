@@ -8,6 +8,7 @@ local core = require "ns.core"
 local errors = require "ns.start.errors"
 local host_steps = require "ns.start.host"
 local ids = require "ns.start.ids"
+local join = require "ns.words.join"
 local cache = require "ns.start.cache"
 local plan = require "ns.start.plan"
 local process = require "ns.running.process"
@@ -56,12 +57,25 @@ function spawn.play(handle, bytes, steps, deadline, init)
   end
 end
 
+--- Plays the plan of a launcher that joins: the handle is that of the process that it has made from then on. true; or nil,
+-- message, errno, detail.
+local function join_others(start)
+  local steps = join.steps(start.spec, start.found)
+  local ok, message, errno, detail = spawn.play(start.handle, core.encode(steps), steps, start.deadline)
+  if ok then start.pid = start.handle:pid() end
+  return ok, message, errno, detail
+end
+
 --- Plays the host's steps from the one with that number on: true; or nil, message, errno, detail.
 local function play_host(steps, from, start)
   for i = from, #steps do
     local ok, step, errno = host_steps.play(steps[i], start)
     if not ok and errno == errno_of.ETIMEDOUT then return errors.timeout(step) end
     if not ok then return errors.refused(step, errno) end
+    if steps[i].joins then
+      local joined, message, code, detail = join_others(start)
+      if not joined then return nil, message, code, detail end
+    end
     if steps[i].op == "clone" and start.spec.flags.user then ids.reserve(start.spec, start.handle) end
   end
   return true
@@ -74,6 +88,7 @@ local function launch(start, steps)
   if not ok then return nil, message, errno, detail end
   local plan_steps, bytes = cache.encoded(start.cache, spec, start.found)
   plan_steps.flags = spec.flags -- for hints
+  plan_steps.elsewhere = start.found.join and start.found.join.kinds.mount ~= nil
   local init = number_of(plan_steps, start.serves and "serve" or "init")
   if start.unawaited then
     start.handle:play(bytes, 0, init) -- what the launcher has not read yet is in its socket
@@ -113,7 +128,8 @@ end
 --- The process of a start of its own; or what a living box is made of, which has no program yet.
 local function adopt(start, host, opened)
   local spec = start.spec
-  local known = { pid = start.pid, left_out = left_out(start.found), known_ids = ids.on_host(spec, host) }
+  local known_ids = ids.on_host(spec, host, start.found.join and start.found.join.ids)
+  local known = { pid = start.pid, left_out = left_out(start.found), known_ids = known_ids }
   if start.serves then
     known.handle, known.found, known.spec, known.pending = start.handle, start.found, spec, start.pending
     return known
@@ -187,9 +203,9 @@ function spawn.start(spec, host, kept)
   if not spec then return errors.caught(host) end
   local began = core.clock()
   -- Where the launcher cannot be executed, the host is copied: not where an init stays, which would be that copy; nor where
-  -- a link in a hostile root could lead exec to the program that the host is.
+  -- a link in a hostile root could lead exec to the program that the host is; nor where others could look into the copy.
   local start = { spec = spec, began = began, run = run, cache = kept, serves = host.serves, unawaited = host.unawaited,
-    may_copy = not (spec.init or spec.root), deadline = spec.timeout and began + spec.timeout }
+    may_copy = not (spec.init or spec.root or spec.join), deadline = spec.timeout and began + spec.timeout }
   return spawn.guarded(begin, start, host)
 end
 

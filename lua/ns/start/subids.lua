@@ -70,9 +70,9 @@ function subids.user(host, uid)
   end
 end
 
-local function machine_map(kind)
+local function read_map(pid, kind)
   local map = {}
-  for line in read("/proc/self/" .. kind .. "_map"):gmatch("[^\n]+") do
+  for line in read(("/proc/%s/%s_map"):format(pid, kind)):gmatch("[^\n]+") do
     local first, outside, count = line:match("(%d+)%s+(%d+)%s+(%d+)")
     map[#map + 1] = { number(first), number(outside), number(count) }
   end
@@ -87,12 +87,15 @@ function subids.machine(host)
   if host.machine then return host.machine end
   local name = core.readlink "/proc/self/ns/user"
   if not name or machine.name ~= name or #machine.gid == 0 or #machine.uid == 0 then
-    machine = { name = name, uid = machine_map "uid", gid = machine_map "gid",
+    machine = { name = name, uid = read_map("self", "uid"), gid = read_map("self", "gid"),
       setgroups = read("/proc/self/setgroups"):match("%a+") }
   end
   host.machine = machine
   return machine
 end
+
+--- The maps of another process' user namespace, as seen from ours: {uid=, gid=}.
+function subids.maps_of(pid) return { uid = read_map(pid, "uid"), gid = read_map(pid, "gid") } end
 
 local function add(list, first, count)
   first, count = number(first), number(count)

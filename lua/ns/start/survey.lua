@@ -4,11 +4,13 @@
 require("ns.core").nojit()
 local core = require "ns.core"
 local ids = require "ns.start.ids"
+local join = require "ns.start.join"
 local maps = require "ns.words.maps"
 local namespaces = require "ns.words.namespaces"
 local owners = require "ns.start.owners"
 local parts = require "ns.start.parts"
 local sources = require "ns.start.sources"
+local subids = require "ns.start.subids"
 
 local survey = {}
 
@@ -20,16 +22,17 @@ local QUESTIONS = { "environ", "arg_max", "entries", "realpath", "nofile", "acce
 function survey.host()
   local host = core.ids()
   for _, name in ipairs(QUESTIONS) do host[name] = core[name] end
-  host.nested = namespaces.is_nested
+  host.nested, host.number_of, host.maps_of = namespaces.is_nested, join.number_of, subids.maps_of
   return host
 end
 
 --- What the ids decide.
 local function find_ids(spec, host, found)
+  local joined = found.join and found.join.ids
   found.root, found.euid_is_root, found.program = ids.is_root(host), host.euid == 0, {}
-  found.program.uid, found.program.gid = ids.program(spec, host)
+  found.program.uid, found.program.gid = ids.program(spec, host, joined)
   if spec.user or spec.group or spec.groups or spec.flags.user then
-    found.may_set_groups = ids.may_set_groups(spec, host)
+    found.may_set_groups = not joined and ids.may_set_groups(spec, host) -- those of the host are dropped already
   end
   if not spec.flags.user then return end
   local uid, gid = ids.maps(spec, host)
@@ -56,6 +59,11 @@ function survey.find(spec, host, opened, box)
   local found = { environ = host.environ, nofile = host.nofile, nested = host.nested, trial = host.trial,
     ends = opened.ends, slave = opened.slave, console = opened.console, made = opened.made,
     has_root = spec.root ~= nil, left_out = {}, trees = {} }
+  if spec.join then
+    local kinds, refused, why = join.find(spec, host)
+    if not kinds then return nil, refused, why end
+    found.join = kinds
+  end
   find_ids(spec, host, found)
   if host.serves then
     found.scope, found.keeps_rights = "box", spec.flags.user and found.writer == "host" and spec.user and spec.user.id ~= 0

@@ -19,21 +19,23 @@ namespaces.list = {
   { name = "time", file = "time", flag = "NEWTIME" },
 }
 
-local by_word, flag_of = { network = "net" }, {}
+local by_word, flag_of, file_of = { network = "net" }, {}, {}
 for _, row in ipairs(namespaces.list) do
-  flag_of[row.name] = clone[row.flag]
+  flag_of[row.name], file_of[row.name] = clone[row.flag], row.file
   by_word[row.name] = row.name
   by_word[row.file] = row.name
   by_word[row.flag:lower()] = row.name
   by_word["clone_" .. row.flag:lower()] = row.name
 end
 
-local function add(set, word, where)
+--- Our name for one under any of its names; it must not be in the `set`, in which it is from then on.
+function namespaces.name(word, where, set)
   local name = by_word[word] or type(word) == "string" and by_word[word:lower()]
   if type(word) ~= "string" then check.fail(where, "name of a namespace expected, got %s", type(word)) end
   if not name then check.fail(where, "unknown namespace '%s'%s", word, check.nearest(word, by_word)) end
   if set[name] then check.fail(where, "'%s' is given twice", name) end
   set[name] = true
+  return name
 end
 
 local function from_number(set, sum, where)
@@ -54,13 +56,19 @@ function namespaces.check(value, where)
   if type(value) == "number" then
     from_number(set, value, where)
   elseif type(value) == "string" then
-    for word in value:gmatch("[^,%s]+") do add(set, word, where) end
+    for word in value:gmatch("[^,%s]+") do namespaces.name(word, where, set) end
   else
     local words = check.items(value, where)
-    for i = 1, #words do add(set, words[i], check.at(where, i)) end
+    for i = 1, #words do namespaces.name(words[i], check.at(where, i), set) end
   end
   return set
 end
+
+--- Its name in /proc/PID/ns, for one of our names.
+function namespaces.file(name) return file_of[name] end
+
+--- The flag of clone(2) for one of our names.
+function namespaces.flag(name) return flag_of[name] end
 
 --- The flags of clone(2) for a set. A time namespace is not among them: the launcher unshares it, as its offsets must be
 -- written before the first process enters it.

@@ -15,6 +15,7 @@
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local constants = require("ns.core").constants
+local join = require "ns.words.join"
 local maps = require "ns.words.maps"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
@@ -33,7 +34,9 @@ end
 
 --- The host makes the process; and writes the maps of its user namespace, where the process may not do that itself.
 local function clone(_, spec, add, found)
-  add { op = "clone", namespaces = spec.flags, drop = found.drops_groups or nil }
+  local joins = found.join and spec.flags or nil -- those are made by a launcher that has entered what is joined
+  local drop = not joins and found.drops_groups or nil
+  add { op = "clone", namespaces = joins and {} or spec.flags, joins = joins, drop = drop }
   if found.writer == "host" or found.writer == "newuidmap" then
     if spec.setgroups then add { op = "write", path = "/proc/PID/setgroups", data = spec.setgroups, word = "setgroups" } end
     for _, kind in ipairs { "gid", "uid" } do
@@ -197,6 +200,7 @@ local function check_argv(value, where)
 end
 
 return {
+  { word = "join", check = join.check, anew = true, host = join.open },
   { with = "root", host = trees.open_parts },
   { with = "mounts", host = trees.open },
   { host = trees.give_streams },
@@ -229,8 +233,8 @@ return {
   { flag = "mount", steps = leave_propagation },
   { word = "time", check = check.record { monotonic = offset, boottime = offset }, needs = { "time" } },
   { flag = "time", steps = enter_time },
-  { scope = "job", word = "oom_score_adj", check = check.integer(-1000, 1000), steps = function(value, _, add)
-    add { op = "write", path = "/proc/self/oom_score_adj", data = ("%d"):format(value), word = "oom_score_adj" }
+  { scope = "job", word = "oom_score_adj", check = check.integer(-1000, 1000), steps = function(value, spec, add)
+    if not spec.join then join.oom_score_adj(value, add) end
   end },
   { word = "disable_userns", check = check.boolean, needs = { "user" }, steps = function(value, _, add)
     if value then

@@ -30,23 +30,23 @@ local function number_of_file(file, where)
 end
 
 --- The name of its class: "ns.Process" for a process.
-local function class_of(value)
+function stdio.class_of(value)
   local class = getmetatable(value)
-  return type(class) == "table" and rawget(class, "__name")
+  return type(class) == "table" and rawget(class, "__name") or nil
 end
 
 --- Ours has getfd, too: a process's tells only of its end, and a stream has one direction.
 local function check_ours(value, where)
   local other = where == "stdin" and "stdout" or OUTPUT[where] and "stdin"
-  if class_of(value) == "ns.Process" then
+  if stdio.class_of(value) == "ns.Process" then
     check.fail(where, "a process; did you mean %s?", other and "its " .. other or "a stream of it")
-  elseif class_of(value) == "ns.Stream" and other and not value[other == "stdin" and "input" or "output"] then
+  elseif stdio.class_of(value) == "ns.Stream" and other and not value[other == "stdin" and "input" or "output"] then
     check.fail(where, "a stream of the other direction; did you mean %s?", other)
   end
 end
 
 --- The descriptor of a number, a Lua file, or an object with getfd or fileno; nil if it is none of these.
-local function number_of(value, where)
+function stdio.number_of(value, where)
   local fd
   if type(value) == "number" then
     fd = descriptor(value, where)
@@ -105,7 +105,7 @@ function stdio.check(value, where)
     end
     return { kind = value }
   end
-  local fd = number_of(value, where)
+  local fd = stdio.number_of(value, where)
   if fd then return { fd = fd, owner = value } end
   if type(value) == "table" then return check_file(value, where, name) end
   check.fail(where, "'inherit', 'null', 'pipe', a file, a descriptor or {path=...} expected, got %s", type(value))
@@ -130,7 +130,7 @@ function stdio.check_fds(value, where)
   for key, v in next, value do
     local at = check.at(where, key)
     check.integer(3, 1048575)(key, at)
-    local fd = number_of(v, at) or check.fail(at, "a file or a descriptor expected, got %s", type(v))
+    local fd = stdio.number_of(v, at) or check.fail(at, "a file or a descriptor expected, got %s", type(v))
     fds[key] = { fd = fd, owner = v }
   end
   return fds

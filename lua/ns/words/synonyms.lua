@@ -12,6 +12,7 @@ local ROWS = {
   { "flags = { ... }, the new namespaces", "unshare namespaces namespace ns share" },
   { "flags: 'net' in it is a network of its own, without it the host's; box:share('net')",
     "net network networking share_net net_host internet ports publish" },
+  { "join = { net = PATH }, or { from = PID }", "setns nsenter netns enter" },
   { "flags: with 'user' in it", "userns user_ns user_namespace usermap rootless" },
   { "flags: with 'pid' in it, and mount_proc", "pidns pid_ns pid" },
   { "flags: with its name in it", "ipc uts mnt mount_ns cgroup cgroups" },

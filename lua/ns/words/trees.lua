@@ -22,9 +22,11 @@ local function idmap_of(m, spec, found)
   if m.type == "bind" or not m.upper and #m.lower == 1 then return "owner" end
 end
 
+local function has_other_ids(spec, found) return spec.flags.user or found.join and found.join.kinds.user end
+
 local function wants(m, idmap, spec, found)
   if m.type == "overlay" then return idmap ~= nil end
-  return m.type == "bind" and (idmap or type(m.source) == "number" or spec.flags.user and found.root)
+  return m.type == "bind" and (idmap or type(m.source) == "number" or has_other_ids(spec, found) and found.root)
 end
 
 --- The host's steps that open a mount's tree. What cannot be opened without mapped ids, the launcher is left to open by its
