@@ -39,6 +39,7 @@ struct fault_page {
     int32_t stopped; /* 1: the process stands at the fault; 2: it is the child of an init */
 
     int32_t launched, begun, left;
+    int32_t made; /* the number of a process that a launcher has made, which plays a plan of its own; 0: none */
     int32_t pids[FAULT_PROCESSES];
     uint32_t count;
     struct fault_event events[FAULT_EVENTS];

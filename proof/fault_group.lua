@@ -7,6 +7,7 @@ package.cpath = CORE .. "?.so;" .. package.cpath
 local fault = assert(package.loadlib(CORE .. "ns/core.so", "luaopen_ns_fault"))()
 
 local core = require "ns.core"
+local join = require "ns.words.join"
 local modes = require "fault_modes"
 local ns = require "ns"
 local plan = require "ns.start.plan"
@@ -41,6 +42,16 @@ end
 function plan.lower(...)
   local steps = lower(...)
   lists[table.remove(waiting)] = steps
+  return steps
+end
+
+--- The plan of a launcher that joins; the next one belongs to the process that it makes.
+local join_steps = join.steps
+function join.steps(...)
+  local steps = join_steps(...)
+  lists[table.remove(waiting)] = steps
+  count = count + 1
+  waiting[#waiting + 1] = count
   return steps
 end
 
@@ -221,8 +232,8 @@ local function count_steps()
 end
 
 local function main()
-  local list = modes.list(directory, group)
   if group:find("nobody") then fault.become(65534) end
+  local list = modes.list(directory, group)
   if group:find("copying") then
     assert(ns.run({ "/bin/true", stdin = "null" }).ok and core.launcher_way() == "copy", "the host is not copied")
   end

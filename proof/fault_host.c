@@ -169,7 +169,7 @@ static int begin(lua_State *L) {
     memset(kinds, 0, sizeof kinds);
     memset(page->pids, 0, sizeof page->pids);
     page->count = 0;
-    page->launched = page->begun = page->left = page->fired = page->killed = page->stopped = 0;
+    page->launched = page->made = page->begun = page->left = page->fired = page->killed = page->stopped = 0;
     page->process = (int32_t)luaL_optinteger(L, 1, -1);
     page->step = (int32_t)luaL_optinteger(L, 2, 0);
     page->nth = (uint32_t)luaL_optinteger(L, 3, 0);
@@ -224,7 +224,7 @@ static int events(lua_State *L) {
 
 static bool is_ours(pid_t pid) {
     for (int i = 0; i < FAULT_PROCESSES; i++)
-        if (fault_page->pids[i] == pid) return true;
+        if (fault_page->pids[i] == pid && i != fault_page->made) return true;
     return false;
 }
 

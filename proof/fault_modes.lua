@@ -1,5 +1,5 @@
 --- The modes that the fault matrix goes through: between them every op of the launcher is played. `group`: the host that
--- they need, see proof/faults.lua; `trial`: ns.check.
+-- they need, see proof/faults.lua; `trial`: ns.check; `closed`: the host may not look into its launcher.
 local core = require "ns.core"
 local ns = require "ns"
 
@@ -58,13 +58,20 @@ local function all_mounts(at, extra)
   return mounts
 end
 
-local function list(at)
+--- What is joined: a sandbox whose program sleeps.
+local function make_target(at, group)
+  if group ~= "root" and group ~= "nobody" then return { pid = 0 } end
+  return assert(ns.spawn(with(sandbox(at), { argv = { "sleep", "1000" }, stdin = "null" })))
+end
+
+local function list(at, group)
   local first, second = assert(io.open(at .. "/file")), assert(io.open(at .. "/file", "a"))
   local a, b = core.fileno(first), core.fileno(second)
   local everything = { "/report", "/tree", "/one", "/kept", "/etc", "/links", "/again", "/deep/down", "/dev" }
   local range = { { 0, 100000, 1000 }, { 1000, 200000, 1000 } }
+  local target = make_target(at, group)
   return {
-    keep = { first, second },
+    keep = { first, second, target },
     { name = "no namespace", spec = { cwd = at .. "/tree", env = { A = "1" }, umask = 7, session = true, stdin = "null",
       stderr = "stdout" } },
     { name = "descriptors", spec = { stdin = { path = at .. "/file" }, stderr = { path = at .. "/file", append = true },
@@ -102,6 +109,10 @@ local function list(at)
       securebits = { "keep_caps", "noroot" }, no_new_privs = true, keyring = "own", oom_score_adj = 10, nice = 5,
       rlimits = { core = 0, nproc = { soft = 100, hard = 200 } }, ioprio = { class = "best-effort", level = 6 },
       scheduler = "batch", affinity = 0, personality = { "addr_no_randomize" } } },
+    { name = "join", spec = { join = { from = target, "user", "uts", "net", "pid", "mount" }, flags = { "ipc" }, cwd = "/",
+      argv = { "/report", "/tmp" }, oom_score_adj = 10 } },
+    { name = "join a path", spec = { join = { uts = ("/proc/%d/ns/uts"):format(target.pid) },
+      flags = { "user", "mount" } } },
     { name = "terminal", group = "terminal", spec = { tty = true, stderr = "null" } },
 
     { name = "copy of no namespace", group = "copying", spec = { cwd = at .. "/tree" } },
@@ -111,6 +122,8 @@ local function list(at)
 
     { name = "rootless", group = "nobody", spec = { flags = ALL, hostname = "box", mount_proc = true,
       time = { monotonic = 7 } } },
+    { name = "rootless join", group = "nobody", closed = true, spec = { join = { from = target },
+      argv = { "/report", "/tmp" } } },
     { name = "rootless self", group = "nobody", spec = { flags = "user", map = "self", nice = 19, no_new_privs = true } },
     { name = "rootless, plain", group = "nobody", spec = { no_new_privs = true, umask = 63 } },
     { name = "rootless init", group = "nobody", spec = { flags = { "user", "pid", "mount" }, mount_proc = true,
@@ -125,7 +138,7 @@ end
 
 --- Those of a group, each with a program that tells what it sees.
 function modes.list(at, group)
-  local all, result = list(at), {}
+  local all, result = list(at, group), {}
   for _, mode in ipairs(all) do
     local spec = mode.spec
     spec.argv = spec.argv or { at .. "/report" }

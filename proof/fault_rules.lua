@@ -32,7 +32,7 @@ local NEVER = { exit_group = true, getpid = true, umask = true, rt_sigaction = t
 
 --- What a call can say, where that is less than everything; and what it cannot.
 local ONLY = { realloc = { ENOMEM = true }, recv = { EINTR = true }, wait4 = { EINTR = true },
-  ppoll = { EINTR = true }, pidfd_send_signal = { EPERM = true, ENOSYS = true } }
+  recvmsg = { EINTR = true }, ppoll = { EINTR = true }, pidfd_send_signal = { EPERM = true, ENOSYS = true } }
 local NOT = { unlinkat = { ENOENT = true }, readlinkat = { EINVAL = true }, statx = { EROFS = true },
   mount_setattr = { EROFS = true } }
 
@@ -140,6 +140,7 @@ local function hung(point, o, mode)
   if same(o, mode) then return nil, "same effect" end -- nobody waits for a process that only holds ids
   if o.p then return not (o.r and o.r.timed_out) and "no timeout" or nil, "stopped later" end
   local step = point.step > 0 and step_of(point, o)
+  if mode.closed then step = nil end
   if starts_with(o.message, step and "timeout in: " .. errors.describe(step) or "timeout") then return nil, "named" end
   if o.detail.step:find(HELPER) then return nil, "named" end
   local is_clone = point["function"] == "op_init" and rules.call(point) == "clone" -- by then it is the child's step
@@ -156,8 +157,11 @@ end
 
 local verdicts = { failed, hung, died }
 
---- May the case leave an ended process to the init of this machine? The one of a trial is traced by the launcher.
+--- May the case leave an ended process to the init of this machine? The one of a trial is traced by the launcher. And a
+-- launcher that joins, and is killed just when it has made the process, cannot tell of it any more: that one ends.
 function rules.may_orphan(case)
+  local call = rules.call(case.point)
+  if case.point["function"] == "op_clone" and case.action ~= rules.FAIL and call ~= "clone" then return true end
   return case.mode.trial and (case.action ~= rules.FAIL or rules.call(case.point) == "kill")
 end
 

@@ -122,6 +122,15 @@ local WORDS = {
   caps = function() return reader.list(4, cap) end,
   argv = function() return reader.list(4, text) end,
 }
+local KINDS_OF_NS = { "net", "uts", "user", "mount", "pid", "CLONE_NEWIPC", "cgroup", "time" }
+
+WORDS.join = function()
+  local t = { from = boolean() and pick { 1, 7, 0, "x" } or nil }
+  for _ = 1, byte() % 3 do t[#t + 1] = chance(8) and text() or pick(KINDS_OF_NS) end
+  for _ = 1, byte() % 3 do t[pick(KINDS_OF_NS)] = chance(3) and pick { 1, 77, io.stdin } or path() end
+  return t
+end
+
 local NAMES = sorted(plan.words)
 
 local function flags()

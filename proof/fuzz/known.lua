@@ -86,6 +86,12 @@ local words = {
   { setgroups = "allow" }, { memory = 5 }, { share = "net" }, { volumes = {} }, { [true] = 1 }, { argv = { "a" } },
   { timeout = 5, grace = 1 },
   { max_output = 5, argv0 = "x" },
+  { flags = {}, join = { net = "/a", uts = 1, mount = io.stdin } }, { flags = {}, join = { from = 7 }, cwd = "/" },
+  { flags = { "mount" }, join = { from = 7, "user", "pid" }, mount_proc = true, user = 5, oom_score_adj = 5 },
+  { flags = { "user", "time" }, join = { from = 8, "net", uts = "/a" } }, { join = { from = 7, "net" } }, { join = {} },
+  { flags = {}, join = { "net" } }, { flags = {}, join = { net = "a" } }, { flags = {}, join = { net = 77 } },
+  { flags = {}, join = { from = 0 } }, { flags = {}, join = { from = 9 } }, { flags = {}, join = { nett = "/a" } },
+  { flags = { "time" }, time = { monotonic = 7 }, join = { user = "/a" } },
 }
 
 local known = {}

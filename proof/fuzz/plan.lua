@@ -4,6 +4,7 @@ local machine = require "fuzz.host"
 local core = require "ns.core"
 local errors = require "ns.start.errors"
 local known = require "fuzz.known"
+local join = require "ns.words.join"
 local make_spec = require "fuzz.builder"
 local model = require "fuzz.model"
 local plan = require "ns.start.plan"
@@ -36,6 +37,17 @@ local function make_host()
     return { { name = "usr" }, { name = "bin", link = "usr/bin" }, { name = "home" }, { name = "etc" } }
   end
   host.realpath = function(path) if path == "/a/b" then return nil, "Permission denied", 13 end return path end
+  host.readlink = function(place)
+    if place:find("/8/ns/time", 1, true) then return nil end
+    return place:find("/ipc", 1, true) and "ipc:[1]" or place
+  end
+  host.number_of = function(from)
+    if from.pid == 9 then return nil, "No such process", 3 end
+    return from.pid
+  end
+  host.maps_of = function(pid)
+    return pid == 7 and { uid = { { 0, 5, 9 } }, gid = { { 3, 5, 9 } } } or { uid = {}, gid = {} }
+  end
   host.trial = form % 4 == 3 or nil
   return host
 end
@@ -113,7 +125,7 @@ end
 -- ---- the two ways ----
 
 local OPS = { "mount", "write", "sethostname", "setgroups", "caps", "fs", "tree", "overlay", "symlink", "exec", "init",
-  "nope" }
+  "setns", "clone", "prctl", "nope" }
 local KEYS = { "op", "path", "source", "type", "data", "paths", "argv", "env", "options", "mode", "which", "limit", "ignore",
   "fd", "to", "how", "flags", "clear", "value", "word", "size", "nope" }
 
@@ -152,9 +164,10 @@ local function lower(spec, host)
   streams.inherited(found)
   streams.names(spec)
   for _, one in ipairs(plan.host_steps(spec, found)) do assert(errors.describe(one) ~= "") end
+  for name, one in pairs(found.join and found.join.kinds or {}) do found.join.fds[name] = one.fd or 30 + #name end
   local steps = plan.lower(spec, found)
   for i = 1, #steps do assert(errors.describe(steps[i]) ~= "") end
-  return steps
+  return steps, found.join and join.steps(spec, found)
 end
 
 return function(bytes)
@@ -165,6 +178,10 @@ return function(bytes)
   local host = make_host()
   local spec, mistake, refused = plan.check(is_known and known(byte(), byte()) or make_spec(), host)
   if not spec then return assert(refused and refused.refused or mistake:find(": ", 1, true)) end
-  local steps = machine.try(lower, spec, host)
+  local steps, first = machine.try(lower, spec, host)
+  if type(first) == "table" then
+    for i = 1, #first do assert(errors.describe(first[i]) ~= "") end
+    encode_and_play(first, is_known or form % 4 == 0)
+  end
   if type(steps) == "table" then encode_and_play(steps, is_known or form % 4 == 0) end
 end
