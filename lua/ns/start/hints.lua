@@ -176,7 +176,7 @@ local rows = {
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
 
-for _, more in ipairs { mount_hints, limit_hints, exec_hints, join_hints } do
+for _, more in ipairs { mount_hints, join_hints, limit_hints, exec_hints } do
   for _, row in ipairs(more) do rows[#rows + 1] = row end
 end
 
