@@ -124,7 +124,7 @@
 ---@field type "tmpfs"
 ---@field target string
 ---@field size? ns.Size half of the memory where nothing is said
----@field inodes? integer
+---@field inodes? integer one for each KiB of size where nothing is said
 ---@field mode? ns.Mode "0755" where nothing is said, "1777" for .../tmp
 ---@field ro? boolean
 ---@field dev? boolean
@@ -144,6 +144,8 @@
 ---@class ns.Mount.dev
 ---@field type "dev"
 ---@field target? string "/dev" where nothing is said
+---@field size? ns.Size of /dev/shm, half of the memory where nothing is said
+---@field inodes? integer of /dev/shm
 
 ---Needs "net".
 ---@class ns.Mount.sys

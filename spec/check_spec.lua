@@ -170,7 +170,7 @@ exec 'sh' ("-c", "exit 3")
   it("tells the attributes of mounts, and what the host does first", function()
     local text = ns.sandbox():bind("/srv"):tmpfs("/var", { size = "1m" }):rlimits { nofile = 9 }:explain("true")
     for _, line in ipairs { "bind /usr on /usr (read-only, nosuid, nodev)", "mount proc on /proc (nosuid, nodev, noexec)",
-      "mount tmpfs on /var (nosuid, nodev, mode=0755, size=1m)", "pivot_root (read-only, nosuid, nodev)",
+      "mount tmpfs on /var (nosuid, nodev, mode=0755, size=1m, nr_inodes=1024)", "pivot_root (read-only, nosuid, nodev)",
       "rlimit nofile 9:9", "leave an init behind", "exec 'true'" } do
       assert.truthy(text:find("\n" .. line .. "\n", 1, true), line .. "\n" .. text)
     end

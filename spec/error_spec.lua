@@ -379,3 +379,38 @@ describe("a refusal says", function()
     assert.equal("it leads out of the program's root", detail.hint)
   end)
 end)
+
+describe("what an enemy has written #system", function()
+  local T, remove
+
+  before_each(function() T, remove = machine.directory() end)
+  after_each(function() remove() end)
+
+  local TITLE = "\27]0;owned\7\n\194\155x"
+
+  local function check(message, detail)
+    for _, text in ipairs { message, detail.hint or "" } do
+      assert.falsy(text:find("[%z\1-\31\127]") or text:find("\194\155", 1, true), ("%q"):format(text))
+      assert.truthy(#text < 2200, #text)
+    end
+    assert.matches("\\x1b%]0;owned\\x07\\x0a\\xc2\\x9bx", message)
+  end
+
+  machine.it("sandbox")("is no control sequence in a message, and has an end", function()
+    local script = machine.file(T .. "/script", ("#!/no%s%s\n"):format(TITLE:gsub("\n", ""), ("y"):rep(90)), "755")
+    local _, message, _, detail = ns.sandbox():ro_bind(script, "/tmp/script"):spawn("/tmp/script")
+    check(message:gsub("\\x07", "\\x07\\x0a"), detail)
+    assert.truthy(require("lfs").link("/no" .. TITLE .. ("/z"):rep(1500), T .. "/link", true))
+    local box = ns.sandbox():ro_bind(T, "/tmp/t")
+    _, message, _, detail = box:spawn("/tmp/t/link")
+    check(message, detail)
+    _, message, _, detail = box:ro_bind(T .. "/link", "/l"):spawn("true")
+    check(message, detail)
+    assert.equal(T .. "/link", detail.path)
+    assert.falsy(box:explain("true"):find("\27", 1, true))
+    local path = T .. "/" .. TITLE
+    _, message, _, detail = ns.spawn { path }
+    check(message, detail)
+    assert.equal(path, detail.path) -- for programs
+  end)
+end)

@@ -21,6 +21,23 @@ for _, way in ipairs(ways.list) do
       assert.matches("/a/3.*No space left.*\n2$", run(way, spec, "exec 2>&1; touch /a/1 /a/2 /a/3; ls /a | wc -l"))
     end)
 
+    -- an empty file takes no byte of a tmpfs, but of the kernel's memory
+    it("of a tmpfs with a size holds no more files than fit, unless it says how many", function()
+      local line = "cd /a; perl -e 'for (1..3000) { open F, q(>), $_ or last; $n++ } print $n'"
+      for _, row in ipairs { { 63, "1k" }, { 1023, "1m" }, { 3000, "1%" }, { 1999, "1m", 2000 } } do
+        local m = { type = "tmpfs", target = "/a", size = row[2], inodes = row[3] }
+        assert.equal(tostring(row[1]), run(way, with { { type = "dev" }, m }, line))
+      end
+    end)
+
+    it("of a dev holds little, and in /dev/shm what is said", function()
+      local line = "for d in /dev /dev/shm; do head -c 9999999 /dev/zero 2>/dev/null >$d/f; stat -c %s $d/f; done"
+      assert.equal("1048576\n9999999", run(way, with { { type = "dev" } }, line))
+      assert.equal("1048576\n65536", run(way, with { { type = "dev", size = "64k" } }, line))
+      line = "cd /dev/shm; perl -e 'for (1..3000) { open F, q(>), $_ or last; $n++ } print $n'; stat -c ' %a' ."
+      assert.equal("8 1777", run(way, with { { type = "dev", inodes = 9 } }, line))
+    end)
+
     it("of a tmpfs that is read-only holds what later mounts put there, and takes nothing more", function()
       local spec = with { { type = "tmpfs", target = "/a", ro = true }, { type = "file", target = "/a/d/f", data = "x\n" } }
       local said = run(way, spec, "cat /a/d/f; touch /a/n /a/d/n")

@@ -82,11 +82,21 @@ local READS = {
   execveat = function() return "execute the launcher" end,
 }
 
+local MOST = 1000 -- bytes of a step, and of a hint
+
+local function escape(byte) return ("\\x%02x"):format(byte:byte()) end
+
+--- A text for a terminal or a log: an enemy may have chosen the names in it, what a link says, and what a file begins with.
+-- Control bytes are escaped, those of Unicode, too, and it has an end.
+local function readable(text)
+  text = text:gsub("[%z\1-\31\127]", escape):gsub("\194([\128-\159])", function(byte) return "\\xc2" .. escape(byte) end)
+  return #text <= MOST and text or text:sub(1, MOST) .. "..."
+end
+
 --- A step in words: "mount proc on /proc".
 function errors.describe(step)
   local read = READS[step.op]
-  if read then return read(step) end
-  return step.path and ("%s %s"):format(step.op, step.path) or step.op
+  return readable(read and read(step) or step.path and ("%s %s"):format(step.op, step.path) or step.op)
 end
 
 local function detail(step, errno, code, hint)
@@ -98,6 +108,7 @@ end
 function errors.refused(step, errno, steps)
   step = step.of or step
   local code, hint = errors.code(errno), hints.find(step, errno, steps)
+  hint = hint and readable(hint)
   local message = ("%s: %s (%s)"):format(errors.describe(step), core.strerror(errno), code)
   if hint then message = message .. "; " .. hint end
   return nil, message, errno, detail(step, errno, code, hint)

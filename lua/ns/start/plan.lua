@@ -86,7 +86,9 @@ function plan.check_together(spec, host)
   if join.may_have(spec.join, "mount") then plan.check_places(spec, "may be another root, of 'join'") end
   if spec.read_only ~= nil and not spec.root then check.fail("read_only", "needs 'root' or 'system'") end
   if spec.pty and (spec.tty or spec.session == false) then check.fail("pty", "has a session of its own: not with tty") end
-  if spec.tty and spec.session then check.fail("tty", "a new session has no terminal: session = false, or 'pty'") end
+  if spec.tty and spec.session then
+    check.fail("tty", "a new session has no terminal: 'pty', or session = false for a program that you trust")
+  end
   if spec.map and (spec.uid_map or spec.gid_map) then check.fail("map", "given beside uid_map or gid_map") end
   if spec.flags.user and not (spec.uid_map or spec.gid_map) then spec.map = spec.map or "range" end
   if spec.setgroups == "allow" and not ids.is_root(host) then

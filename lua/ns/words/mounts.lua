@@ -69,7 +69,7 @@ function mounts.check_size(value, where)
 end
 
 local mode = check.mode "7777"
-local FILE_MODE, DIRECTORY_MODE = tonumber("644", 8), tonumber("755", 8)
+local FILE_MODE, DIRECTORY_MODE, STICKY_MODE = tonumber("644", 8), tonumber("755", 8), tonumber("1777", 8)
 local any = function(value) return value end
 
 local function idmap(value, where)
@@ -114,10 +114,20 @@ end
 --- What says that a place is missing in a tree of the host's, where nothing is made.
 local function not_made(m) return m.try and EROFS or nil end
 
+local BYTES = { [""] = 1, k = 2 ^ 10, m = 2 ^ 20, g = 2 ^ 30 }
+local INODES_LEAST = 64
+
+--- How many files a tmpfs of a size has room for: even an empty one takes about a KiB of the kernel's memory, which the size
+-- does not count. nil: the kernel's own limit, by the memory of the machine.
+local function inodes_of(m)
+  local digits, unit = (m.size or ""):match("^(%d+)(%a?)$")
+  return m.inodes or digits and math.max(INODES_LEAST, math.floor(digits * BYTES[unit:lower()] / 2 ^ 10))
+end
+
 local function tmpfs(m, add)
   local options = { "mode=" .. (m.mode and ("%04o"):format(m.mode) or m.target:find("/tmp$") and "1777" or "0755") }
   if m.size then options[#options + 1] = "size=" .. m.size end
-  if m.inodes then options[#options + 1] = ("nr_inodes=%.0f"):format(m.inodes) end
+  if inodes_of(m) then options[#options + 1] = ("nr_inodes=%.0f"):format(inodes_of(m)) end
   -- read-only in the end: see mounts.steps
   local step = fs("tmpfs", m, options, attributes(m) - (m.ro and RDONLY or 0), HOW.OURS)
   step.ignore = not_made(m)
@@ -161,7 +171,7 @@ local LINKS = { fd = "/proc/self/fd", stdin = "/proc/self/fd/0", stdout = "/proc
 local function dev(m, add, found)
   local at = m.target .. "/"
   add { op = "hold", path = "/dev", word = "mounts" } -- it may be just what is going to be covered
-  add(fs("tmpfs", m, { "mode=0755" }, NOSUID + NOEXEC, HOW.OURS))
+  add(fs("tmpfs", m, { "mode=0755", "size=1m", "nr_inodes=1024" }, NOSUID + NOEXEC, HOW.OURS))
   for _, device in ipairs(DEVICES) do
     local name, major, minor = device[1], device[2], device[3]
     add { op = "tree", source = name, from = "/dev/" .. name, path = at .. name, flags = NOSUID + NOEXEC,
@@ -170,7 +180,7 @@ local function dev(m, add, found)
   for _, name in ipairs { "core", "fd", "ptmx", "stderr", "stdin", "stdout" } do
     add { op = "symlink", path = at .. name, data = LINKS[name], word = "mounts" }
   end
-  add(fs("tmpfs", { target = at .. "shm" }, { "mode=1777" }, NOSUID + NODEV, HOW.OURS))
+  tmpfs({ target = at .. "shm", mode = STICKY_MODE, size = m.size, inodes = m.inodes }, add)
   add(fs("devpts", { target = at .. "pts" }, { "mode=0620", "ptmxmode=0666" }, NOSUID + NOEXEC))
   if found.console then
     add { op = "tree", source = found.console:match("^/dev/(.+)") or found.console, path = at .. "console",
@@ -194,15 +204,15 @@ local function each_mount(m, found, tell)
   for _, path in ipairs(m.recursive and {} or anchors.of(m, found.anchors)) do tell(path) end
 end
 
+local room = { size = mounts.check_size, inodes = check.integer(1, 9007199254740992) }
 local flags = { suid = check.boolean, dev = check.boolean, exec = check.boolean, ro = check.boolean }
 
 mounts.kinds = {
   bind = { fields = bind_fields, requires = { "source" }, steps = bind },
-  tmpfs = { fields = with(with(place, flags), { size = mounts.check_size, mode = mode,
-    try = check.boolean, inodes = check.integer(1, 9007199254740992) }), steps = tmpfs },
+  tmpfs = { fields = with(with(with(place, flags), room), { mode = mode, try = check.boolean }), steps = tmpfs },
   proc = { target = "/proc", of = "pid", steps = proc, fields = with(place, { ro = check.boolean, protect = check.boolean,
     hidepid = check.choice("off", "noaccess", "invisible", "ptraceable"), subset = check.choice("pid") }) },
-  dev = { target = "/dev", fields = place, steps = dev },
+  dev = { target = "/dev", fields = with(place, room), steps = dev },
   sys = { target = "/sys", of = "net", fields = with(place, { ro = check.boolean }), steps = function(m, add)
     add(fs("sysfs", m, nil, (m.ro == false and 0 or RDONLY) + NOSUID + NODEV + NOEXEC))
   end },

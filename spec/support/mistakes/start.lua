@@ -104,7 +104,7 @@ return {
     { "grace -1", with("grace", -1), "grace: %-1 is out of range" },
     { "max_output with a fraction", with("max_output", 0.5), "max_output: integer expected, got 0.5" },
     { "a session beside a terminal", with("tty", true, { session = true }),
-      "tty: a new session has no terminal: session = false" },
+      "tty: a new session has no terminal: 'pty', or session = false for a program that you trust" },
     { "a terminal beside a pty", with("tty", true, { pty = true }), "pty: has a session of its own: not with tty" },
     { "a window without rows", with("pty", { rows = 0 }), "pty%.rows: 0 is out of range" },
   },
