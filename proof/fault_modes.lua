@@ -107,7 +107,7 @@ local function list(at, group)
       { type = "mask", target = at .. "/tree" }, { type = "remount", target = at .. "/place", exec = false } } } },
     { name = "privileges", spec = { user = 1000, group = 1001, groups = { 1002, 1003 }, caps = { "kill", "chown" },
       securebits = { "keep_caps", "noroot" }, no_new_privs = true, keyring = "own", oom_score_adj = 10, nice = 5,
-      rlimits = { core = 0, nproc = { soft = 100, hard = 200 } }, ioprio = { class = "best-effort", level = 6 },
+      rlimits = { memlock = 0, nproc = { soft = 100, hard = 200 } }, ioprio = { class = "best-effort", level = 6 },
       scheduler = "batch", affinity = 0, personality = { "addr_no_randomize" } } },
     { name = "join", spec = { join = { from = target, "user", "uts", "net", "pid", "mount" }, flags = { "ipc" }, cwd = "/",
       argv = { "/report", "/tmp" }, oom_score_adj = 10 } },

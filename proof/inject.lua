@@ -24,7 +24,7 @@ local MODES = {
   { name = "init", spec = { flags = { "pid", "mount" }, mount_proc = true, init = true } },
   { name = "sandbox", spec = ns.sandbox():overlay("/etc", { idmap = true }):spec() },
   { name = "pty", spec = { pty = true } },
-  { name = "privileges", spec = { user = 1000, group = 1000, caps = { "kill" }, nice = 19, rlimits = { core = 0 } } },
+  { name = "privileges", spec = { user = 1000, group = 1000, caps = { "kill" }, nice = 19, rlimits = { memlock = 0 } } },
 }
 
 -- ---- a start under strace ----

@@ -57,7 +57,7 @@ local WORDS = {
 }
 
 -- The least that lets the program run.
-local LIMITS = { { "cpu", 100 }, { "fsize", 1 << 20 }, { "data", 1 << 22 }, { "core", 0 }, { "memlock", 0 },
+local LIMITS = { { "cpu", 100 }, { "fsize", 1 << 20 }, { "data", 1 << 22 }, { "core", 1 }, { "memlock", 0 },
   { "sigpending", 0 }, { "msgqueue", 0 }, { "nofile", 64 } }
 
 --- Limits at or below those of the host, which anybody may set.
@@ -65,9 +65,9 @@ local function rlimits(base)
   local result = {}
   for _, limit in ipairs(LIMITS) do
     local name, least = limit[1], limit[2]
-    if maybe(0.2) then
-      local most = tonumber(base["hard." .. name])
-      most = (most < 0 or most > 10 ^ 9) and 10 ^ 9 or most
+    local most = tonumber(base["hard." .. name])
+    most = (most < 0 or most > 10 ^ 9) and 10 ^ 9 or most
+    if maybe(0.2) and most >= least then
       local hard = random(least, math.tointeger(most))
       result[name] = one_of(hard, { soft = random(least, hard), hard = hard })
     end
