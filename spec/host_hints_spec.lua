@@ -43,6 +43,21 @@ describe("a host #system", function()
   end)
 end)
 
+machine.root_it("the root of a rootless container is told why no ids are mapped, and what does without #system", function()
+  local directory, remove = machine.directory()
+  finally(remove)
+  assert(ns.run { "chown", "4711:4711", directory }.ok)
+  local code = [[
+    local ns = require "ns"
+    print(ns.sandbox():bind(%q, "/w"):run("true"))
+    print(ns.sandbox():map("root"):bind(%q, "/w"):run("touch", "/w/new"))]]
+  local map = { { 0, 4711, 1 }, { 1, 100000, 65536 } } -- an ordinary user's, with his subordinate ids
+  local container = { flags = "user,mount", uid_map = map, gid_map = map }
+  local r = machine.host(code:format(directory, directory), { spec = container })
+  assert.matches("^nil\tidmap %S+: Operation not permitted %(EPERM%); its file system is of another user namespace, .- "
+    .. "map = 'root'.*\nns.Result %(exit 0%)", r.stdout, 1, r.stderr)
+end)
+
 describe("a program that cannot be executed", function()
   it("says so where the kernel does not see its '#!'", function()
     local directory, remove = machine.directory()
