@@ -244,6 +244,8 @@
 ---@field [integer] string the program and its arguments, unless argv says them
 ---@field argv? string[] the program and its arguments; a program without a slash is looked up in PATH
 ---@field argv0? string what the program sees as its own name
+---@field fn? fun(...: any) a function in the place of a program: it runs in a copy of this Lua state
+---@field args? any[] what fn is called with; n is how many
 ---@field flags? ns.Namespace[]|string|integer new namespaces: a list of names, "uts,ipc", or ns.CLONE_NEWUTS + ...
 ---@field detach? boolean the program outlives its handle and the host
 ---@field timeout? number seconds, counted from the start; then the program is stopped
@@ -301,6 +303,16 @@
 ---@field errno? integer
 ---@field code string "EPERM"
 ---@field hint? string the cause and the remedy, where they can be found out
+
+---Why a call has not returned; without `how` it was not started, and the rest is there.
+---@class ns.CallDetail: ns.Detail
+---@field how? "error"|"exit"|"signal"|"timeout"|"truncated"|"lost"
+---@field traceback? string of an "error"
+---@field value? any what was raised, if it is a plain value
+---@field status? integer of an "exit"
+---@field signal? integer of a "signal"
+---@field signame? string
+---@field result? ns.Result times and usage
 
 ---Who a program is on the host.
 ---@class ns.Ids
@@ -518,6 +530,8 @@ function Pty:close() end
 ---A spec that is put together word by word. Each word of ns.Spec is a method, and returns the box.
 ---@class ns.Box
 ---@field argv0 fun(self: ns.Box, value: string): ns.Box
+---@field fn fun(self: ns.Box, value: fun(...: any)): ns.Box
+---@field args fun(self: ns.Box, value: any[]): ns.Box
 ---@field flags fun(self: ns.Box, value: ns.Namespace[]|string|integer): ns.Box
 ---@field detach fun(self: ns.Box, value?: boolean): ns.Box
 ---@field timeout fun(self: ns.Box, value: number): ns.Box
@@ -715,6 +729,13 @@ function Box:spawn(...) end
 ---@return ns.Detail? detail
 function Box:run(...) end
 
+---Calls a function in the box: as ns.call.
+---@param fn fun(...: any): ...
+---@param ... any
+---@return true|nil ok
+---@return any ... its results; or a message, errno and a ns.CallDetail
+function Box:call(fn, ...) end
+
 ---Starts the box itself: a container, in which programs run one after the other, or at once.
 ---@param ... string|ns.Program
 ---@return ns.Container? container
@@ -874,6 +895,14 @@ function ns.spawn(spec) end
 ---@return integer? errno
 ---@return ns.Detail? detail
 function ns.run(spec) end
+
+---Calls a function inside, in a copy of this Lua state.
+---@param spec ns.Spec|ns.Box without a program
+---@param fn fun(...: any): ...
+---@param ... any
+---@return true|nil ok
+---@return any ... its results; or a message, errno and a ns.CallDetail
+function ns.call(spec, fn, ...) end
 
 ---Waits for a process: p:wait(seconds).
 ---@param p ns.Process

@@ -71,11 +71,13 @@ enum {
     STEP_TELLS_STOPS = 1 << 14, /* it tells when the program is stopped */
     STEP_ENDS_ALL = 1 << 15,    /* no pid namespace ends what the program has started: the init does */
 
-    /* exec */
+    STEP_ANEW = 1 << 17, /* it executes the launcher at fd anew: a copy of the host does not stay */
+
+    /* exec, call */
     STEP_TRIAL = 1 << 16, /* it is only tried */
 };
 
-/* What comes back over the socket. {step, 0} says "this step is about to leave the launcher for good" (exec);
+/* What comes back over the socket. {step, 0} says "this step is about to leave the launcher for good" (exec, call);
  * {step, error} that it failed. After the first, end-of-file means that the program runs. */
 struct record {
     uint32_t step;

@@ -5,6 +5,7 @@
 -- The words are listed in doc/words.md.
 -- @module ns.box
 require("ns.core").nojit()
+local call = require "ns.call"
 local check = require "ns.words.check"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
@@ -366,10 +367,15 @@ local function program(name, ...)
   return arguments(("bad argument #1 to '%s' (argv[%%d]: missing)"):format(name), ...)
 end
 
+--- The program, if there is one, takes the place of the one that the words have, or of their function.
+local function set_program(words, argv)
+  if argv then words.argv, words.fn, words.args = argv, nil, nil end
+end
+
 --- The spec, with the given program if there is one.
 local function with_argv(self, name, ...)
   local spec = self:spec()
-  spec.argv = program(name, ...) or spec.argv
+  set_program(spec, program(name, ...))
   return spec
 end
 
@@ -378,8 +384,8 @@ local function for_start(self, name, ...)
   local words = {}
   for word, value in next, self.words do words[word] = value end
   stdio.feed(words)
-  words.argv = program(name, ...) or words.argv
-  self.cache = self.cache or { spawn = {}, run = {} }
+  set_program(words, program(name, ...))
+  self.cache = self.cache or { spawn = {}, run = {}, call = {} }
   return words, self.cache[name]
 end
 
@@ -411,6 +417,16 @@ function Box:run(...)
   return box.run(for_start(self, "run", ...))
 end
 
+--- Calls a function in the box, in the place of its program, and waits for the results: as `ns.call`.
+-- @tparam function fn
+-- @param ... its arguments
+-- @return true, and what it returns; or nil, message, errno, detail
+function Box:call(fn, ...)
+  local words, cache = for_start(self, "call")
+  words.argv, words.argv0, words.fn, words.args = nil, nil, nil, nil
+  return box.call(call.words(words, fn, ...), cache)
+end
+
 --- Starts the box itself, without a program of its own or with the one given here: a Container, in which programs run one
 -- after the other, or at once, each in milliseconds less. It ends with that program, or, without one, when it is closed.
 -- @tparam[opt] string|table ... a program and its arguments; or one table of words, whose array part is that
@@ -431,7 +447,7 @@ function Box:pool(size)
 end
 
 local KEEPS = { start = true, pool = true, spec = true, clone = true, explain = true, check = true, spawn = true,
-  run = true }
+  run = true, call = true }
 
 -- All other methods change a word: what is known from earlier starts does not hold any more.
 for name, method in next, Box do

@@ -53,6 +53,7 @@ end
 function container.launch(spec, name, unawaited)
   local host = survey.host()
   host.serves, host.unawaited, spec.init, spec.argv = true, unawaited, true, nil
+  if spec.fn then check.raise("bad argument #1 to '%s' (fn: %s)", name, plan.words.fn.outside) end
   local checked, mistake, refused = plan.check(spec, host)
   if checked and not checked.flags.pid then mistake = "flags: needs 'pid', as a living box is one pid namespace" end
   if mistake then check.raise("bad argument #1 to '%s' (%s)", name, mistake) end

@@ -9,6 +9,7 @@
 -- @module ns
 require("ns.core").nojit()
 local box = require "ns.box"
+local call = require "ns.call"
 local container = require "ns.container"
 local core = require "ns.core"
 local explain = require "ns.start.explain"
@@ -54,6 +55,12 @@ local function run(words, cache)
   return process.collect(spawn.start(checked, host, cache))
 end
 
+local function call_words(words, cache)
+  local checked, host = check(words, "call", cache)
+  if checked then host.calls = true end
+  return call.collect(spawn.start(checked, host, cache))
+end
+
 --- Starts a program.
 -- @tparam table|Box spec its words; the array part is argv
 -- @treturn Process the running program; or nil, message, errno, detail
@@ -78,6 +85,22 @@ end
 function ns.run(spec)
   if box.is(spec) then return spec:run() end
   return run(spec)
+end
+
+--- Calls a function inside, in a copy of this Lua state, and waits for its results: plain values, and tables of these.
+--
+-- Its streams are as of `spawn`; what it changes in variables and tables stays in the copy. `detail.how` tells an "error"
+-- (with `traceback` and `value`), an "exit" (by os.exit, with `status`), a "signal" (`signal`, `signame`) and a "timeout"
+-- apart; where the copy was not started, `detail` is as of `spawn`.
+-- @tparam table|Box spec its words, without a program
+-- @tparam function fn
+-- @param ... its arguments
+-- @return true, and what it returns; or nil, message, errno, detail
+-- @raise a mistake in the spec, with the name of the field
+-- @see clone(2)
+function ns.call(spec, fn, ...)
+  if box.is(spec) then return spec:call(fn, ...) end
+  return call_words(call.words(spec, fn, ...))
 end
 
 --- Waits for a process: `p:wait(seconds)`.
@@ -155,7 +178,7 @@ end
 ns.features = features.all
 
 box.spawn, box.run, box.check, box.explain = spawn_words, run, ns.check, ns.explain
-box.start, box.pool = container.start, pool.new
+box.start, box.pool, box.call = container.start, pool.new, call_words
 features.check = ns.check
 functions("ns", ns)
 

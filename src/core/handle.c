@@ -20,7 +20,7 @@
 
 struct process *nsL_checkprocess(lua_State *L) {
     struct process *p = luaL_checkudata(L, 1, PROCESS);
-    if (!p->open) luaL_error(L, "attempt to use a closed process");
+    if (!ns_is_open(p)) luaL_error(L, "attempt to use a closed process");
     return p;
 }
 

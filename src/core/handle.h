@@ -13,10 +13,12 @@ struct process {
     bool open;
     struct spawned s; /* of a job: pidfd -1 until its init has told */
     struct image *image;
+    unsigned age;       /* the image's when it was started: in a copy of us it is not that copy's process */
     struct record last; /* what the launcher has said last, once it was heard at all */
     bool heard;
     uint32_t init; /* the number of the step that leaves an init behind; 0 without one */
     bool joins;    /* its launcher enters namespaces of others, and makes the process that the program will be */
+    bool copy;     /* of us, which goes on in place of a program */
     bool job;      /* of a living box: a child of its init, which tells of it */
     int told;      /* where the init does that; -1 when the box has ended */
     int refused;   /* why the init could not make it: an errno */
@@ -30,6 +32,9 @@ struct process {
     bool unseen; /* somebody else has reaped it: there is no usage */
     struct rusage usage;
 };
+
+/* Not closed, and ours. */
+static inline bool ns_is_open(const struct process *p) { return p->open && p->age == p->image->age; }
 
 /* The handle that is the first argument; an error if it is closed. */
 struct process *nsL_checkprocess(lua_State *L);

@@ -15,6 +15,7 @@ struct image {
     ino_t inode;
     enum { BY_MEMFD, BY_FILE, BY_COPY } way;
     struct child *spare; /* for the next child */
+    unsigned age;        /* how often the process that has this Lua state is a copy of another one that had it */
 };
 
 bool ns_have_image(struct image *, bool copy);

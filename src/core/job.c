@@ -87,6 +87,7 @@ int nsL_start_job(lua_State *L) {
     memset(p, 0, sizeof *p);
     p->s.pidfd = p->s.socket = p->told = -1;
     p->image = box->image;
+    p->age = box->age;
     p->job = p->alone = true;
     nsL_setclass(L, PROCESS);
     p->open = true;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,12 +62,23 @@ static int launcher_way(lua_State *L) {
     return 1;
 }
 
-/* launch(clone flags, inherited descriptors, [copy], [drop], [joins]) -> handle, pid | nil, step, errno. copy: the host may be
- * copied; drop: the host's groups are; joins: clone flags, too, of the process that this one makes when it has entered namespaces */
+/* launcher() -> a descriptor for what is executed, closed by whoever has made it | nil, "execveat", errno */
+static int launcher(lua_State *L) {
+    struct image *image = get_image(L);
+    if (!ns_have_image(image, false)) return nsL_refused(L, "execveat", errno);
+    lua_pushinteger(L, image->fd);
+    return 1;
+}
+
+/* launch(clone flags, inherited descriptors, copy, drop, [joins]) -> handle, pid | nil, step, errno; or, in a copy of the host that has played
+ * its plan, "copy". copy: may the host be copied, where nothing can be executed ("may"), or is it anyway ("go on")? drop: are the
+ * host's groups dropped? joins: clone flags, too, of the process that this one makes when it has entered namespaces */
 static int launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
-    bool copy = lua_toboolean(L, 3), drop = lua_toboolean(L, 4), joins = lua_type(L, 5) == LUA_TNUMBER;
+    const char *copy = luaL_optstring(L, 3, "");
+    int how = (*copy == 'm' ? NS_MAY_COPY : *copy == 'g' ? NS_COPY : 0) | (lua_toboolean(L, 4) ? NS_DROP_GROUPS : 0);
+    bool joins = lua_type(L, 5) == LUA_TNUMBER;
     uint64_t then = joins ? (uint64_t)lua_tonumber(L, 5) : 0; /* what is pushed now lies there if they are missing */
     int *inherited = check_descriptors(L, 2, &count);
     struct image *image = get_image(L);
@@ -75,10 +87,17 @@ static int launch(lua_State *L) {
     memset(p, 0, sizeof *p);
     p->s.pidfd = p->s.socket = p->told = -1;
     p->image = image;
+    p->age = image->age;
+    p->copy = how & NS_COPY;
     p->alone = !((flags | then) & CLONE_NEWPID);
     p->joins = joins;
     nsL_setclass(L, PROCESS);
-    if (ns_spawn(&p->s, image, flags, inherited, count, copy, drop) < 0) return nsL_refused(L, p->s.step, p->s.error);
+    if (ns_spawn(&p->s, image, flags, inherited, count, how) < 0) return nsL_refused(L, p->s.step, p->s.error);
+    if (p->s.pid == 0) {
+        image->age++;
+        lua_pushliteral(L, "copy");
+        return 1;
+    }
     p->open = true;
     lua_pushinteger(L, p->s.pid);
     return 2;
@@ -138,11 +157,21 @@ static int push_joined(lua_State *L, struct process *p) {
     return 1;
 }
 
+/* A copy of us has died before it went on, and its init was there already, and has told so. */
+static int push_told_death(lua_State *L, int status) {
+    nsL_refused(L, "died", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    lua_pushstring(L, WIFSIGNALED(status) ? "signal" : "exit");
+    return 4;
+}
+
 /* What the launcher's last words mean. */
 static int push_answer(lua_State *L, struct process *p) {
     if (!p->heard) return push_death(L, p);
     if (p->last.step == LAUNCHER_CLONED && p->s.sent == 0) return push_joined(L, p);
+    if (p->last.step == INIT_STATUS) return push_told_death(L, p->last.error);
     if (p->last.step == 0) return p->job ? nsL_refused(L, "job", p->last.error) : push_exec_error(L, p);
+    if (p->last.error != 0 && p->copy && p->last.step == p->init && ns_next_way(p->image, p->last.error))
+        return nsL_refused(L, "retry", p->last.error);
     if (p->last.error != 0) {
         nsL_refused(L, "step", p->last.error);
         lua_pushinteger(L, p->last.step);
@@ -194,6 +223,7 @@ int nsL_play(lua_State *L) {
     return nsL_refused(L, "again", 0);
 }
 
-static const luaL_Reg functions[] = {{"launch", launch}, {"launcher_way", launcher_way}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"launch", launch}, {"launcher", launcher}, {"launcher_way", launcher_way}, {NULL, NULL}};
 
 void nsL_open_launch(lua_State *L) { nsL_setfuncs(L, functions); }

@@ -191,7 +191,7 @@ static void finish_job(struct process *p) {
 }
 
 static void finish(lua_State *L, struct process *p) {
-    if (!p->open) return;
+    if (!ns_is_open(p)) return;
     if (p->job) return finish_job(p);
     ns_await_joined(p);
     ns_reap(p);
@@ -239,7 +239,7 @@ static int process_getfd(lua_State *L) {
 }
 
 static int process_isclosed(lua_State *L) {
-    lua_pushboolean(L, !check(L)->open);
+    lua_pushboolean(L, !ns_is_open(check(L)));
     return 1;
 }
 

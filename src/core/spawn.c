@@ -72,7 +72,7 @@ static void close_others(const struct child *c) {
     close_fds((unsigned)first, ~0u);
 }
 
-/* A child with a copy of our memory, which plays the plan itself. */
+/* A child with a copy of our memory, which plays the plan itself; where that ends with `call`, it comes back: 0. */
 static long clone_copy(struct spawned *s, struct child *c) {
     long pid = sys(__NR_clone, c->clone_flags | CLONE_PIDFD | SIGCHLD, 0, &s->pidfd, 0, 0);
     if (pid == 0) {
@@ -87,6 +87,7 @@ struct between {
     struct child *c;
     long (*clone)(struct spawned *, struct child *);
     long result;
+    void *back[5]; /* where a copy goes on: on the stack that we sleep on */
 };
 
 static int between(void *argument) {
@@ -95,6 +96,7 @@ static int between(void *argument) {
     if (!FAILED(w->result)) {
         w->s->step = "clone";
         w->result = w->clone(w->s, w->c);
+        if (w->result == 0) __builtin_longjmp(w->back, 1);
     }
     sys(__NR_exit_group, 0);
     return 0;
@@ -103,7 +105,8 @@ static int between(void *argument) {
 /* Where setgroups(2) is denied in the new user namespace the host's groups can be dropped only before it is made: by a process
  * between us and the child, which is still ours. It shares our memory and our descriptors, and we sleep meanwhile. */
 static long clone_without_groups(struct spawned *s, struct child *c, long (*one)(struct spawned *, struct child *)) {
-    struct between w = {s, c, one, -ECHILD};
+    struct between w = {s, c, one, -ECHILD, {NULL}};
+    if (__builtin_setjmp(w.back)) return 0;
     s->step = "setgroups";
     c->clone_flags |= CLONE_PARENT;
     pid_t pid = clone(between, c->between + sizeof c->between, CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &w);
@@ -124,7 +127,7 @@ static bool inherit(struct child *c, int fd) {
 }
 
 static long clone_any(struct spawned *s, struct image *image, int socket, const int *inherited, size_t count,
-                      uint64_t flags, bool copy, bool drop) {
+                      uint64_t flags, int how) {
     struct child *c = take_child(image);
     if (!c) return -errno;
     s->child = c;
@@ -134,12 +137,12 @@ static long clone_any(struct spawned *s, struct image *image, int socket, const 
     bool room = inherit(c, socket);
     for (size_t i = 0; i < count; i++) room = room && inherit(c, inherited[i]);
     if (!room) return -EMFILE;
-    bool executes = ns_have_image(image, copy);
-    if (!executes && !copy) return s->step = "execveat", -errno;
+    bool executes = !(how & NS_COPY) && ns_have_image(image, how & NS_MAY_COPY);
+    if (!executes && !(how & (NS_COPY | NS_MAY_COPY))) return s->step = "execveat", -errno;
     c->launcher = image->fd;
     long (*one)(struct spawned *, struct child *) = executes ? clone_shared : clone_copy;
-    long pid = drop ? clone_without_groups(s, c, one) : one(s, c);
-    if (executes) ns_image_used(image);
+    long pid = how & NS_DROP_GROUPS ? clone_without_groups(s, c, one) : one(s, c);
+    if (pid != 0 && (executes || how & NS_COPY)) ns_image_used(image);
     return pid;
 }
 
@@ -161,7 +164,7 @@ static long give_up(pid_t pid) {
 }
 
 int ns_spawn(struct spawned *s, struct image *image, uint64_t clone_flags, const int *inherited, size_t count,
-             bool copy, bool drop) {
+             int how) {
     int pair[2];
     uint64_t all = ~0ull, mask;
     *s = (struct spawned){.pidfd = -1, .socket = -1, .step = "socketpair"};
@@ -176,7 +179,8 @@ int ns_spawn(struct spawned *s, struct image *image, uint64_t clone_flags, const
         fflush(stdout);
         fflush(stderr);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof mask);
-        pid = clone_any(s, image, theirs, inherited, count, clone_flags, copy, drop);
+        pid = clone_any(s, image, theirs, inherited, count, clone_flags, how);
+        if (pid == 0) return *s = (struct spawned){.pidfd = -1, .socket = -1}, 0; /* the copy: its plan is played */
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
     }
     if (theirs >= 0) close(theirs);

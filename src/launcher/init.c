@@ -164,16 +164,66 @@ void become_init(struct player *p, const struct step *s) {
     sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
+static void become_subreaper(void) {
+    sys(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    sys(__NR_prctl, PR_SET_PDEATHSIG, SIGCONT, 0, 0, 0); /* it has things to do then, also if somebody has stopped it */
+}
+
+/* ---- the init of a copy of the host ---- */
+
+_Noreturn void ns_init(const int numbers[INIT_NUMBERS]) {
+    struct player p = {.socket = numbers[INIT_SOCKET], .signals = numbers[INIT_SIGNALS]};
+    sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
+    sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+    close_all_but(p.socket, p.signals);
+    sys(__NR_chdir, "/");
+    sys(__NR_kill, numbers[INIT_PROGRAM], SIGCONT);
+    serve(&p, numbers[INIT_PROGRAM], (uint32_t)numbers[INIT_HOW]);
+}
+
+static long execute_anew(const struct player *p, const struct step *s, long program) {
+    const long numbers[INIT_NUMBERS] = {p->socket, p->signals, program, s->how};
+    char digits[INIT_NUMBERS][12], name[] = "ns", *argv[INIT_NUMBERS + 2] = {name}, *env[] = {0};
+    for (int i = 0; i < INIT_NUMBERS; i++) {
+        char *digit = digits[i] + sizeof digits[i] - 1;
+        *digit = 0;
+        for (long n = numbers[i]; n > 0; n /= 10) *--digit = (char)('0' + n % 10);
+        argv[i + 1] = digit;
+    }
+    long r = sys(__NR_fcntl, p->socket, F_SETFD, 0);
+    if (!FAILED(r)) r = sys(__NR_fcntl, p->signals, F_SETFD, 0);
+    return FAILED(r) ? r : sys(__NR_execveat, s->fd, "", argv, env, AT_EMPTY_PATH);
+}
+
+/* The child goes on when its init is there, and says so for it. It ends with it: the parent that it has is still the one that it
+ * had. All signals are held back; SIGCONT is what it waits for. */
+static long await_init(struct player *p, long parent, uint32_t how) {
+    uint64_t go = 1ull << (SIGCONT - 1);
+    if (how & STEP_ENDS_ALL) sys(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (how & STEP_ENDS_ALL && sys(__NR_getppid) != parent) exit_init(127);
+    while (sys(__NR_rt_sigtimedwait, &go, 0, 0, sizeof go) == -EINTR) continue;
+    p->init = p->plan->current;
+    return 0;
+}
+
+static long leave_anew(struct player *p, const struct step *s) {
+    long parent = sys(__NR_getpid);
+    if (s->how & STEP_ENDS_ALL) become_subreaper();
+    long program = sys(__NR_clone, SIGCHLD, 0, 0, 0, 0);
+    if (program == 0) return await_init(p, parent, s->how);
+    return FAILED(program) ? program : execute_anew(p, s, program);
+}
+
+/* ---- the init that was the launcher ---- */
+
 /* The child goes on with the plan, whose next steps are its last; its parent never comes back. CLONE_VFORK: it wakes when the
- * child has executed the program, or is dead. Until then it holds what the program is given, and that alone. how: OUTLIVES, TELLS_STOPS, ENDS_ALL */
+ * child has executed the program, or is dead. Until then it holds what the program is given, and that alone. how: OUTLIVES, TELLS_STOPS,
+ * ENDS_ALL; ANEW, with fd: a launcher */
 long op_init(struct player *p, const struct step *s) {
     uint32_t step = p->plan->current, how = s->how;
+    if (how & STEP_ANEW) return leave_anew(p, s);
     become_init(p, s);
-    if (how & STEP_ENDS_ALL) {
-        sys(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-        sys(__NR_prctl, PR_SET_PDEATHSIG, SIGCONT, 0, 0,
-            0); /* it has things to do then, also if somebody has stopped it */
-    }
+    if (how & STEP_ENDS_ALL) become_subreaper();
     p->plan->current = step + 1; /* if something hangs from here on, it is what the child plays */
     long program = sys(__NR_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
     if (program == 0) return how & STEP_ENDS_ALL ? sys(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) : 0;

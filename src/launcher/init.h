@@ -11,6 +11,11 @@ struct usage {
     long times[4], maxrss, rest[INIT_USAGE_LONGS - 5];
 };
 
+/* In a copy of the host the init is a launcher that is executed anew, so that nothing of the host stays: its arguments, the socket,
+ * the descriptor of its signals, the program's pid, and `how` of the step. The program waits for it. */
+enum { INIT_SOCKET, INIT_SIGNALS, INIT_PROGRAM, INIT_HOW, INIT_NUMBERS };
+_Noreturn void ns_init(const int numbers[INIT_NUMBERS]);
+
 _Noreturn void exit_init(int code);
 
 /* The code with which an init ends after a program with this status of wait4(2). */

@@ -99,7 +99,7 @@ static int receive_descriptors(int socket) {
 }
 
 /* Plays the plan that comes from the socket, `first` or in a child of an init. Returns the socket of the next one, in a process that
- * another one is for. */
+ * another one is for; -1 in a copy of the host that goes on by itself. */
 static int play(int socket, bool first) {
     struct player p;
     start_player(&p, socket, read_plan(socket));
@@ -109,6 +109,7 @@ static int play(int socket, bool first) {
         const struct step *s = &steps[i];
         p.plan->current = i + 1;
         long r = ns_ops[s->op].run(&p, s);
+        if (p.returns) return -1;
         if (p.next >= 0) return p.inherits ? p.next : receive_descriptors(p.next); /* this plan is not there any more */
         if (r < 0 && (uint32_t)-r != s->ignore) {
             ns_report(&p, -r);
@@ -118,6 +119,6 @@ static int play(int socket, bool first) {
     leave();
 }
 
-_Noreturn void ns_launcher(int socket) {
-    for (bool first = true;; first = false) socket = play(socket, first);
+void ns_launcher(int socket) {
+    for (bool first = true; socket >= 0; first = false) socket = play(socket, first);
 }

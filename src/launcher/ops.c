@@ -222,18 +222,13 @@ static long execute(struct player *p, const struct step *s) {
     return denied ? denied : r;
 }
 
-static void unmask(void) {
-    uint64_t none = 0;
-    sys(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none);
-}
-
 enum { UNTRACED = 255 };
 
 /* A child that executes the program, traced: it stops before the first instruction of it. Else it exits with the errno. */
 static long traced(struct player *p, const struct step *s) {
     long child = sys(__NR_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
     if (child != 0) return child;
-    unmask();
+    unmask_signals();
     long r = sys(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL); /* or it would run on when we are killed */
     if (FAILED(r) || FAILED(sys(__NR_ptrace, PTRACE_TRACEME, 0, 0, 0))) sys(__NR_exit_group, UNTRACED);
     r = execute(p, s);
@@ -258,7 +253,7 @@ static long try_exec(struct player *p, const struct step *s) {
 static long op_exec(struct player *p, const struct step *s) {
     long r = s->how & STEP_TRIAL ? try_exec(p, s) : 0;
     if (FAILED(r)) return r;
-    unmask();
+    unmask_signals();
     ns_report(p, 0);
     if (s->how & STEP_TRIAL) sys(__NR_exit_group, 0);
     return execute(p, s);
@@ -314,5 +309,6 @@ const struct op ns_ops[] = {
     {"lookup", op_lookup},
     {"serve", op_serve},
     {"clone", op_clone},
+    {"call", op_call},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

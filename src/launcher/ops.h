@@ -57,4 +57,7 @@ long op_init(struct player *, const struct step *);
 /* serve.c */
 long op_serve(struct player *, const struct step *);
 
+/* call.c */
+long op_call(struct player *, const struct step *);
+
 #endif

@@ -25,6 +25,8 @@ struct player {
     int signals;      /* what an init reads its signals from */
     int next;         /* the socket that another plan comes from, which is to be played in place of the rest; else -1 */
     bool inherits;    /* that plan comes from our own socket, and the descriptors are those that we have */
+    uint32_t init;    /* in a copy of the host, the step that has left an init behind: `call` says that it is there */
+    int returns;      /* the plan is played, and the copy of the host that has played it goes on */
     long umask;       /* the host's */
     int device_count; /* file systems that this plan has made: later steps may make what is missing in them */
     uint64_t *devices; /* by the numbers of their devices */
@@ -41,6 +43,9 @@ void start_player(struct player *, int socket, struct plan *);
 
 /* Sends {step being played, error}. A host that is gone is no reason to stay. */
 void ns_report(struct player *, long error);
+
+/* The end of a plan: who comes after the launcher gets its signals again. */
+void unmask_signals(void);
 
 /* The string, or the list with its offsets turned into pointers, at an offset; NULL for 0. */
 static inline char *plan_string(const struct player *p, uint32_t offset) {

@@ -1,7 +1,10 @@
-/* The launcher's entry. The kernel hands over a stack; its second argument is the number of the socket, in digits. */
+/* The launcher's entry. The kernel hands over a stack; its second argument is the number of the socket, in digits. Where more
+ * follow, it is the init of a copy of the host (init.h). */
 #include <stddef.h>
 
+#include "init.h"
 #include "launcher.h"
+#include "sys.h"
 
 #if defined(__x86_64__)
 __asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall start\n");
@@ -33,11 +36,14 @@ void *memset(void *to, int byte, size_t n) {
 }
 
 __attribute__((used)) void start(long *stack) {
-    char *digits = (char *)stack[2]; /* stack[0] is argc, stack[1] the name */
-    int socket = 0;
-    for (; *digits; digits++) {
-        socket = socket * 10 + (*digits - '0');
-        *digits = 0; /* /proc/PID/cmdline tells nothing of the host */
-    }
-    ns_launcher(socket);
+    int numbers[INIT_NUMBERS] = {0};
+    long count = stack[0] - 1; /* stack[0] is argc, stack[1] the name */
+    for (long i = 0; i < count && i < INIT_NUMBERS; i++)
+        for (char *digit = (char *)stack[i + 2]; *digit; digit++) {
+            numbers[i] = numbers[i] * 10 + (*digit - '0');
+            *digit = 0; /* /proc/PID/cmdline tells nothing of the host */
+        }
+    if (count == INIT_NUMBERS) ns_init(numbers);
+    ns_launcher(numbers[0]);
+    for (;;) sys(__NR_exit_group, 127);
 }

@@ -79,6 +79,8 @@ local READS = {
   give = function() return "give the program its streams" end,
   serve = function() return "leave an init behind" end,
   job = function() return "ask the init for a program" end,
+  copy = function() return "copy this Lua process" end,
+  call = function() return "call the function in the copy" end,
   execveat = function() return "execute the launcher" end,
 }
 

@@ -173,6 +173,9 @@ local rows = {
   { "bound", "EPERM", function() return "needs CAP_SETPCAP: add 'user' to the flags" end },
   { "open", "EXDEV", function() return "it leads into another root: give its place in this one" end },
   { "open", "E2BIG", function() return "a root directory may have 10000 entries, and 4 MiB of names and links" end },
+  { "copy", "EDEADLK", function()
+    return "it has other threads, which a copy has not: what one of them has locked would stay locked there"
+  end },
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
 

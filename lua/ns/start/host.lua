@@ -2,6 +2,7 @@
 -- @module ns.start.host
 require("ns.core").nojit()
 local constants = require("ns.core").constants
+local copy = require "ns.start.copy"
 local core = require "ns.core"
 local join = require "ns.start.join"
 local maps = require "ns.words.maps"
@@ -63,7 +64,7 @@ end
 
 --- A user namespace with these maps, in a process that does nothing: the path of it, for as long as `start.holder` lives.
 local function make_user(start, uid, gid)
-  local holder, what, errno = core.launch(constants.clone.NEWUSER, {}, true)
+  local holder, what, errno = core.launch(constants.clone.NEWUSER, {}, "may")
   if not holder then return nil, { op = what, namespaces = { user = true } }, errno end
   if start.holder then start.holder:close() end
   start.holder = holder
@@ -107,8 +108,9 @@ end
 
 local function clone(step, start)
   local flags = namespaces.clone_flags(step.namespaces)
-  local handle, what, errno = core.launch(flags, streams.inherited(start.found), start.may_copy, step.drop or false,
+  local handle, what, errno = core.launch(flags, streams.inherited(start.found), start.copies, step.drop or false,
     step.joins and namespaces.clone_flags(step.joins))
+  if handle == "copy" then copy.go_on(start) end
   if not handle then return nil, { op = what, namespaces = step.namespaces }, errno end
   start.handle, start.pid = handle, what
   return true
@@ -138,7 +140,7 @@ end
 local PLAYERS = { pidfd = join.pidfd, open_ns = join.open_ns, open_tree = open_tree, idmap = idmap, give = give,
   clone = clone, write = write, newuidmap = run_helper, newgidmap = run_helper }
 
---- Plays a step for `start`, {found=, bag=, may_copy=, deadline=, run=}, which gets handle and pid, and a holder of user
+--- Plays a step for `start`, {found=, bag=, copies=, deadline=, run=}, which gets handle and pid, and a holder of user
 -- namespaces: true; or nil, the step as it reads, errno.
 function host.play(step, start) return PLAYERS[step.op](step, start) end
 

@@ -75,7 +75,9 @@ local function merge(box, words)
   for word, value in next, words do
     local row = plan.words[word]
     if not row then plan.unknown(word) end
-    if not is_job_word(row, box) then check.fail(word, "is the box's, and cannot differ in a program of it") end
+    if not is_job_word(row, box) then
+      check.fail(word, row.outside or "is the box's, and cannot differ in a program of it")
+    end
     merged[word] = value
   end
   for _, word in ipairs { "env", "rlimits" } do

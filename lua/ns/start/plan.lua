@@ -10,6 +10,7 @@ local lookups = require "ns.words.lookups"
 local mounts = require "ns.words.mounts"
 local options = require "ns.words.options"
 local privileges = require "ns.words.privileges"
+local program = require "ns.words.program"
 
 local plan = {}
 
@@ -81,6 +82,7 @@ function plan.check_together(spec, host)
   join.check_together(spec, ids.is_root(host))
   ids.check_mapped(spec, host)
   privileges.check_bits(spec)
+  program.check_together(spec)
   if spec.system and not spec.root then spec.root = "empty" end
   if spec.root then plan.check_places(spec, "is a 'root'") end
   if join.may_have(spec.join, "mount") then plan.check_places(spec, "may be another root, of 'join'") end
@@ -119,7 +121,7 @@ end
 
 local function check_words(spec, host, cache)
   local words = plan.read(spec)
-  if words.argv == nil and not host.serves then check.fail("argv", "missing") end
+  if words.argv == nil and words.fn == nil and not host.serves and not words.args then check.fail("argv", "missing") end
   local checked = plan.normal(words, cache)
   check_needs(checked)
   plan.check_together(checked, host)

@@ -10,6 +10,7 @@ local host_steps = require "ns.start.host"
 local ids = require "ns.start.ids"
 local join = require "ns.words.join"
 local cache = require "ns.start.cache"
+local copy = require "ns.start.copy"
 local plan = require "ns.start.plan"
 local process = require "ns.running.process"
 local pty = require "ns.running.pty"
@@ -84,7 +85,10 @@ end
 --- Launches and plays: true; or nil, message, errno, detail. The plan is made while the launcher starts.
 local function launch(start, steps)
   local spec = start.spec
-  local ok, message, errno, detail = play_host(steps, number_of(steps, "clone"), start)
+  local ok, step, errno = copy.prepare(start)
+  if not ok then return errors.refused(step, errno) end
+  local message, detail
+  ok, message, errno, detail = play_host(steps, number_of(steps, "clone"), start)
   if not ok then return nil, message, errno, detail end
   local plan_steps, bytes = cache.encoded(start.cache, spec, start.found)
   plan_steps.flags = spec.flags -- for hints
@@ -171,6 +175,7 @@ local function begin(start, host)
     opened, message, errno, detail = spawn.keep_terminal(start, opened)
     if not opened then return nil, message, errno, detail end
   end
+  start.opened = opened
   local ok, code, more
   ok, message, code, more = launch(start, steps)
   while message == "retry" do -- this machine does not execute the launcher in that way: the core knows another one
@@ -203,9 +208,11 @@ function spawn.start(spec, host, kept)
   if not spec then return errors.caught(host) end
   local began = core.clock()
   -- Where the launcher cannot be executed, the host is copied: not where an init stays, which would be that copy; nor where
-  -- a link in a hostile root could lead exec to the program that the host is; nor where others could look into the copy.
+  -- a link in a hostile root could lead exec to the program that the host is; nor where others could look into the copy. A
+  -- function runs in a copy that goes on.
+  local copies = spec.fn and "go on" or not (spec.init or spec.root or spec.join) and "may" or nil
   local start = { spec = spec, began = began, run = run, cache = kept, serves = host.serves, unawaited = host.unawaited,
-    may_copy = not (spec.init or spec.root or spec.join), deadline = spec.timeout and began + spec.timeout }
+    copies = copies, calls = host.calls, deadline = spec.timeout and began + spec.timeout }
   return spawn.guarded(begin, start, host)
 end
 

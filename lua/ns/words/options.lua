@@ -4,7 +4,8 @@
 -- namespaces without which the word means nothing; `steps(value, spec, add, found)`, which adds what the launcher shall do;
 -- `host`, likewise, what the host does before. `found`: what the machine has said (`ns.start.survey`). `anew`: what the
 -- check says depends on the moment, too, so a box asks for each start. `scope`, in a living box: "job" is said and done for
--- each program, "rights" too where the init keeps its own, "both" for the init and for each program; all else is the box's.
+-- each program, "rights" too where the init keeps its own, "both" for the init and for each program; all else is the box's,
+-- and a program that says it is told so, or what the row has as `outside`.
 -- A row without a word is played always, or with the word `with`; one with a `flag` only in such a namespace. To add a
 -- word: its row, at the place where it is to be played. To move a step: move its row. Builder methods and the list of known
 -- words come from here.
@@ -20,6 +21,7 @@ local maps = require "ns.words.maps"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
 local privileges = require "ns.words.privileges"
+local program = require "ns.words.program"
 local root = require "ns.words.root"
 local signals = require "ns.words.signals"
 local stdio = require "ns.words.stdio"
@@ -119,70 +121,13 @@ local function proc_path(value, where)
   return mounts.check_place(value, where)
 end
 
---- The kernel takes 128 KiB in one argument or variable, its zero included (execve(2)).
-local argument = check.sized(0, 131071)
-
-local function check_env(value, where)
-  if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
-  local result = {}
-  for name, v in next, value do
-    local at = ("%s.%s"):format(where, check.show(name))
-    if type(name) ~= "string" then check.fail(where, "{NAME=value} expected, got the key %s", check.show(name)) end
-    check.text(name, where)
-    if name == "" or name:find("=", 1, true) then check.fail(at, "'%s' cannot be a name", name) end
-    if v ~= false then argument(name .. "=" .. check.text(v, at), at) end
-    result[name] = v
-  end
-  return result
-end
-
---- The environment of the program: "host" for the host's as it is, or NAME=value strings, first those of the host in their
--- order, then those of the spec.
-local function environment(spec, found)
-  if not spec.env and not spec.clear_env then return "host" end
-  local list, added, change = {}, {}, spec.env or {}
-  for _, entry in ipairs(spec.clear_env and {} or found.environ()) do
-    if change[entry:match("^[^=]*")] == nil then list[#list + 1] = entry end
-  end
-  for name, value in pairs(change) do
-    if value then added[#added + 1] = name .. "=" .. value end
-  end
-  table.sort(added)
-  for _, entry in ipairs(added) do list[#list + 1] = entry end
-  return list
-end
-
-local function search_path(env, found)
-  for _, entry in ipairs(env == "host" and found.environ() or env) do
-    if entry:sub(1, 5) == "PATH=" then return entry:sub(6) end
-  end
-  return "/bin:/usr/bin"
-end
-
---- Where a program may be: execvp(3), with the PATH that the program itself will have.
-local function candidates(name, env, found)
-  if name:find("/", 1, true) then return { name } end
-  local list = {}
-  for dir in (search_path(env, found) .. ":"):gmatch("([^:]*):") do
-    list[#list + 1] = (dir == "" and "." or dir) .. "/" .. name
-  end
-  return list
-end
-
-local function execute(argv, spec, add, found)
-  local list, vector = environment(spec, found), {}
-  for i = 1, #argv do vector[i] = argv[i] end
-  vector[1] = spec.argv0 or argv[1]
-  add { op = "exec", how = found.trial and HOW.TRIAL or nil, paths = candidates(argv[1], list, found), argv = vector,
-    env = list, data = argv[1], word = "argv" }
-end
-
 --- The init of one program, or that of a living box, which gets its programs later.
 local function leave_init(value, spec, add, found)
   if found.scope == "box" then return add { op = "serve", word = "init" } end
   local how = (spec.detach and HOW.OUTLIVES or 0) + (spec.tty and HOW.TELLS_STOPS or 0)
-    + (spec.flags.pid and 0 or HOW.ENDS_ALL)
-  if value then add { op = "init", how = how, word = "init" } end
+    + (spec.flags.pid and 0 or HOW.ENDS_ALL) + (spec.fn and HOW.ANEW or 0)
+  if value then add { op = "init", how = how, fd = found.launcher, word = "init" } end
+  if value and spec.fn then add { op = "close", fd = found.launcher, to = found.launcher } end
 end
 
 --- The session that the init leads has no terminal: the program leads another, and hears when its terminal hangs up.
@@ -191,12 +136,6 @@ local function lead_terminal(_, spec, add, found)
   if not fd then return end
   add { op = "setsid", word = "pty" }
   add { op = "controlling", fd = fd, word = "pty" }
-end
-
-local function check_argv(value, where)
-  local argv = check.list(argument, 1)(value, where)
-  if argv[1] == "" then check.fail(where .. "[1]", "empty string") end
-  return argv
 end
 
 return {
@@ -310,8 +249,10 @@ return {
   { scope = "rights", word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
   { word = "init", check = check.boolean, steps = leave_init },
   { scope = "job", with = "pty", steps = lead_terminal },
-  { scope = "job", word = "env", check = check_env },
+  { scope = "job", word = "env", check = program.check_env },
   { scope = "job", word = "clear_env", check = check.boolean },
-  { scope = "job", word = "argv0", check = argument },
-  { scope = "job", word = "argv", check = check_argv, anew = true, steps = execute },
+  { scope = "job", word = "argv0", check = program.argument },
+  { scope = "job", word = "argv", check = program.check_argv, anew = true, steps = program.execute },
+  { word = "args", check = program.check_args, anew = true, outside = program.OUTSIDE },
+  { word = "fn", check = program.check_fn, anew = true, outside = program.OUTSIDE, steps = program.call },
 }
