@@ -58,6 +58,16 @@ local function all_mounts(at, extra)
   return mounts
 end
 
+--- A function that does what the program does.
+local function report(at, line)
+  return function()
+    local pipe = io.popen(line or at .. "/report")
+    io.write(pipe:read "*a")
+    pipe:close()
+    os.exit(7)
+  end
+end
+
 --- What is joined: a sandbox whose program sleeps.
 local function make_target(at, group)
   if group ~= "root" and group ~= "nobody" then return { pid = 0 } end
@@ -115,6 +125,9 @@ local function list(at, group)
       flags = { "user", "mount" } } },
     { name = "terminal", group = "terminal", spec = { tty = true, stderr = "null" } },
 
+    { name = "function", spec = { cwd = at .. "/tree", fn = report(at) } },
+    { name = "function in a sandbox", spec = sandbox(at, {}, { fn = report(at, "/report /tmp") }) },
+
     { name = "copy of no namespace", group = "copying", spec = { cwd = at .. "/tree" } },
     { name = "copy of seed", group = "copying", spec = { flags = "uts,ipc,pid,mount", hostname = "namespace",
       mount_proc = true } },
@@ -141,7 +154,7 @@ function modes.list(at, group)
   local all, result = list(at, group), {}
   for _, mode in ipairs(all) do
     local spec = mode.spec
-    spec.argv = spec.argv or { at .. "/report" }
+    if spec.fn then spec.argv = nil else spec.argv = spec.argv or { at .. "/report" } end
     if not spec.pty then spec.stdout, spec.stderr = "pipe", spec.stderr or "pipe" end
     if not (spec.pty or spec.tty or spec.stdin) then spec.stdin = "null" end
     if (mode.group or "root") == group then result[#result + 1] = mode end

@@ -435,6 +435,8 @@ describe("a mistake", function()
       ["argv: given beside 'fn', which runs in the place of a program"] = { "true", fn = print },
       ["argv0: given beside 'fn', which runs in the place of a program"] = { argv0 = "x", fn = print },
       ["fn: function expected, got string"] = { fn = "print" },
+      ["join: given beside 'fn': who is in these namespaces could look into a copy of this Lua process"] = { fn = print,
+        join = { net = "/proc/self/ns/net" } },
       ["args: table expected, got number"] = { fn = print, args = 5 },
       ["args: needs 'fn'; the arguments of a program are in argv, or the array part"] = { args = { "ls" } },
       ["fds[5]: with 'fn' a number is needed that is not open in this process, as 100"] = { fn = print, fds = { [5] = 1 } },

@@ -42,7 +42,14 @@ for _, line in ipairs {
 end
 HOSTILE = "^" .. table.concat(HOSTILE):gsub("%p", "%%%0") .. "$"
 
+local CALLS = "^ok 1 %- a file of the system is replaced %(inside%)\nok 2 %- the disk is full %(No space left on device%)\n"
+  .. "ok 3 %- a directory cannot be written %([%w %-]+%)\n"
+  .. "not ok 4 %- the list is sorted %(error: [^\n]+call.lua:%d+: the first is 1%)\n"
+  .. "not ok 5 %- it does not crash %(signal: killed by signal 11 %(SEGV%)%)\n"
+  .. "not ok 6 %- it ends %(timeout: timeout after 0%.%d+ s%)\n$"
+
 local EXPECTED = {
+  ["call.lua"] = CALLS,
   ["hostile.lua"] = HOSTILE,
   ["judge.lua"] = VERDICTS,
   ["newns.lua"] = SEED,

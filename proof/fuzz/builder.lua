@@ -120,7 +120,8 @@ local WORDS = {
   personality = function() return boolean() and pick(PERSONAS) or reader.list(3, function() return pick(PERSONAS) end) end,
   securebits = function() return reader.list(3, function() return pick(SECUREBITS) end) end,
   caps = function() return reader.list(4, cap) end,
-  argv = function() return reader.list(4, text) end,
+  argv = function() return reader.list(4, text) end, args = function() return reader.list(4, text) end,
+  fn = function() return print end,
 }
 local KINDS_OF_NS = { "net", "uts", "user", "mount", "pid", "CLONE_NEWIPC", "cgroup", "time" }
 
@@ -150,7 +151,7 @@ return function()
     local word = pick(NAMES)
     if word ~= "flags" and (word ~= "argv" or chance(4)) then
       spec[word] = chance(32) and junk() or (WORDS[word] or boolean)()
-      if word == "argv" then spec[1] = nil end
+      if word == "argv" or word == "fn" then spec[1] = nil end
     end
   end
   if chance(32) then spec[reader.key()] = junk() end

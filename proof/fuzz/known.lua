@@ -92,6 +92,9 @@ local words = {
   { flags = {}, join = { "net" } }, { flags = {}, join = { net = "a" } }, { flags = {}, join = { net = 77 } },
   { flags = {}, join = { from = 0 } }, { flags = {}, join = { from = 9 } }, { flags = {}, join = { nett = "/a" } },
   { flags = { "time" }, time = { monotonic = 7 }, join = { user = "/a" } },
+  { argv = false, fn = print }, { argv = false, fn = print, args = { 1, n = 3 }, init = true }, { args = {} },
+  { fn = print },
+  { argv = false, fn = "x" }, { argv = false, fn = print, fds = { [0x7ff] = 1 }, pty = true },
 }
 
 local known = {}
@@ -105,5 +108,6 @@ return function(n, less)
     if less // 2 ^ (i - 1) % 2 == 0 then table.insert(spec.flags, name) end
   end
   for word, value in pairs(known[n % #known + 1]) do spec[word] = value end
+  if spec.argv == false then spec.argv, spec[1] = nil, nil end -- a function is in its place
   return spec
 end

@@ -309,6 +309,7 @@ static long special(long n, long a, long b, long c, long d, long e) {
     if (n == __NR_munmap) return call_munmap(a, b);
     if (n == __NR_exit_group) longjmp(model.end, 1);
     if (n == __NR_execve) return call_execve(a, b, c);
+    if (n == __NR_execveat) return call_execve(b, c, d);
     if (n == __NR_sendto) return call_sendto(a, b, c);
     if (n == __NR_sendmsg) return call_sendmsg(b);
     if (n == __NR_recvmsg) return call_recvmsg(b);
@@ -370,6 +371,10 @@ static const struct call {
     {__NR_setsid, "", ID, false},
     {__NR_setpgid, "", ZERO, false},
     {__NR_getpid, "", ID, false},
+    {__NR_getppid, "", ID, false},
+    {__NR_geteuid, "", ID, false},
+    {__NR_rt_sigtimedwait, "1", ZERO, false},
+    {__NR_execveat, "", ZERO, true},
     {__NR_kill, "", ZERO, false},
     {__NR_ptrace, "", ZERO, false},
     {__NR_chdir, "s", ZERO, false},

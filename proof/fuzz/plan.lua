@@ -125,7 +125,7 @@ end
 -- ---- the two ways ----
 
 local OPS = { "mount", "write", "sethostname", "setgroups", "caps", "fs", "tree", "overlay", "symlink", "exec", "init",
-  "setns", "clone", "prctl", "nope" }
+  "setns", "clone", "prctl", "call", "nope" }
 local KEYS = { "op", "path", "source", "type", "data", "paths", "argv", "env", "options", "mode", "which", "limit", "ignore",
   "fd", "to", "how", "flags", "clear", "value", "word", "size", "nope" }
 
@@ -161,6 +161,7 @@ local function lower(spec, host)
       if type(m.source) == "number" or chance(4) then found.trees[m] = chance(8) ~= true and 20 end
     end
   end
+  if spec.fn and spec.init then found.launcher = 12 end -- ns.start.copy has it opened
   streams.inherited(found)
   streams.names(spec)
   for _, one in ipairs(plan.host_steps(spec, found)) do assert(errors.describe(one) ~= "") end
