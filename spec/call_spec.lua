@@ -191,14 +191,14 @@ describe("a function inside", function()
     assert.equal(caps_as_program(box), own, title)
   end
 
-  it("is confined as a program is", function()
+  it("is confined as a program is #system", function()
     for title, box in pairs(boxes) do compare(title, box) end
     for title, box in pairs(machine.root and of_root or {}) do compare(title, box) end
   end)
-  needs_user("is confined as a program is, in a user namespace", function()
+  needs_user("is confined as a program is, in a user namespace #system", function()
     for title, box in pairs(in_user) do compare(title, box) end
   end)
-  needs_sandbox("is confined as a program is, in a sandbox", function() compare("sandbox", ns.sandbox()) end)
+  needs_sandbox("is confined as a program is, in a sandbox #system", function() compare("sandbox", ns.sandbox()) end)
 
   needs_sandbox("has an init that is no copy of the host, reaps, and ends all", function()
     local init, left, pid = results(ns.sandbox():call(function()
@@ -372,7 +372,7 @@ describe("what is the host's", function()
     assert.is_nil(snapshot.changed(before))
   end)
 
-  it("may be large", function()
+  it("may be large #system", function()
     local r = machine.host([[
       local ns, list = require "ns", {}
       for i = 1, 200 do list[i] = ("x"):rep(2 ^ 20 - i) end
@@ -380,7 +380,7 @@ describe("what is the host's", function()
     assert.equal("true\t200\t1048567\n", r.stdout .. r.stderr)
   end)
 
-  it("must be one thread", function()
+  it("must be one thread #system", function()
     local directory, remove = machine.directory()
     finally(remove)
     local built = ns.run { "gcc", "-shared", "-fPIC", "-pthread", "-I" .. machine.include, "-o", directory .. "/thread.so",
@@ -481,7 +481,7 @@ describe("where nothing of ours can be executed", function()
     print(ns.call({}, function() return 5 end))
     print(select(2, ns.call({ init = true }, print)))]]
 
-  it("a function is called, but an init is refused", function()
+  it("a function is called, but an init is refused #system", function()
     local r = machine.host(call_there, { under = machine.refuse("EACCES", "execveat", "fchmod") })
     assert.matches("^true\t5\nexecute the launcher: Permission denied %(EACCES%)", r.stdout .. r.stderr)
   end)
