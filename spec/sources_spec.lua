@@ -97,3 +97,26 @@ describe("a source in what the program may write, without a root #system", funct
     assert.equal("SECRET\n", run(false))
   end)
 end)
+
+describe("a file for a stream in what the program may write #system", function()
+  machine.it("sandbox", "tree")("is not what a link that was left there leads to", function()
+    local top, remove = machine.directory()
+    finally(remove)
+    sh(("cd %s && mkdir -p w/sub && echo MINE >mine && ln -s ../mine w/log && ln -s .. w/up && ln -s w alias"):format(top))
+    local box = ns.sandbox():bind(top .. "/w", "/w")
+    for _, path in ipairs { "/w/log", "/alias/log", "/w/up/mine", "/w/sub/../log" } do
+      for _, word in ipairs { "stdin", "stdout", "stderr" } do
+        local spec = box:clone():argv("sh", "-c", "cat; echo x; echo x >&2"):spec()
+        spec[word] = { path = top .. path }
+        local r, message = ns.run(spec)
+        assert.is_nil(r)
+        assert.matches("^open %S+: .*%(ELOOP%); a link lies on the way", message)
+      end
+    end
+    assert.equal("MINE\n", machine.read(top .. "/mine"))
+    assert.truthy(box:clone():stdout({ path = top .. "/alias/sub/out" }):run("sh", "-c", "echo x").ok)
+    assert.equal("x\n", machine.read(top .. "/w/sub/out"))
+    assert.truthy(ns.sandbox():stdout({ path = top .. "/w/log" }):run("sh", "-c", "echo y").ok)
+    assert.equal("y\n", machine.read(top .. "/mine"))
+  end)
+end)

@@ -2,11 +2,13 @@
  * goes wrong in between; the collector closes a bag that an error has left behind. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -76,21 +78,40 @@ static int bag_pipe(lua_State *L) {
     return 2;
 }
 
-/* Never blocks and never takes a terminal; the program gets an ordinary, blocking descriptor. */
-static int open_file(struct bag *bag, const char *path, int flags) {
-    int fd = put(bag, ns_above_stdio(open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666)));
+/* Opens a file by a path in which there is no link from the directory `top` on, where it begins. -1 and errno */
+static int open_below(const char *top, const char *path, int flags) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    char above[PATH_MAX] = ".";
+    if (name - path >= (long)sizeof above) return errno = ENAMETOOLONG, -1;
+    if (slash) memcpy(above, path, (size_t)(name - path)), above[name - path] = 0;
+    long at = sys(__NR_openat, AT_FDCWD, top, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    long directory = FAILED(at) ? at : resolve(at, above, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+    if (!FAILED(at)) sys(__NR_close, at);
+    if (FAILED(directory)) return errno = (int)-directory, -1;
+    long fd = sys(__NR_openat, directory, name, flags | O_NOFOLLOW, 0666);
+    sys(__NR_close, directory);
+    return FAILED(fd) ? (errno = (int)-fd, -1) : (int)fd;
+}
+
+/* Never blocks and never takes a terminal; the program gets an ordinary, blocking descriptor. top: as for open_below; NULL: links
+ * are followed */
+static int open_file(struct bag *bag, const char *top, const char *path, int flags) {
+    int how = flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = put(bag, ns_above_stdio(top ? open_below(top, path, how) : open(path, how, 0666)));
     return fd >= 0 && fcntl(fd, F_SETFL, flags & O_APPEND) < 0 ? -1 : fd;
 }
 
-/* bag:open(path, flags) -> fd | nil, message, errno */
+/* bag:open(path, flags, [top]) -> fd | nil, message, errno. top: the directory that the path begins in, and there is no link in it
+ * from there on. */
 static int bag_open(lua_State *L) {
-    return nsL_number(L, open_file(check_bag(L), luaL_checkstring(L, 2), (int)luaL_checkinteger(L, 3)));
+    const char *top = luaL_optstring(L, 4, NULL);
+    return nsL_number(L, open_file(check_bag(L), top, luaL_checkstring(L, 2), (int)luaL_checkinteger(L, 3)));
 }
 
 /* bag:null() -> fd of /dev/null | nil, message, errno. A file that only has its name would keep what is written. */
 static int bag_null(lua_State *L) {
     struct stat s;
-    int fd = open_file(check_bag(L), "/dev/null", O_RDWR);
+    int fd = open_file(check_bag(L), NULL, "/dev/null", O_RDWR);
     if (fd < 0 || fstat(fd, &s) < 0) return nsL_failed(L, errno);
     return S_ISCHR(s.st_mode) && s.st_rdev == makedev(1, 3) ? nsL_number(L, fd) : nsL_failed(L, ENODEV);
 }

@@ -147,7 +147,7 @@ end
 
 local function begin(start, host)
   local box, spec = start.box, start.spec
-  local opened, step, errno = streams.open(start.bag, spec)
+  local opened, step, errno = streams.open(start.bag, spec, nil, box.spec)
   if not opened then return errors.refused(step, errno) end
   local list, ends, slave = numbered(opened)
   start.found = { scope = "job", ends = ends, slave = slave, environ = host.environ, nofile = host.nofile,

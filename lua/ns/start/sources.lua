@@ -13,6 +13,15 @@ local function real(path, host)
   return host.realpath(path)
 end
 
+--- Is there more than one tree of the host? A single one lies in no other: most boxes are not asked further.
+local function has_several(spec)
+  local count = spec.root and spec.root ~= "/" and spec.root ~= "empty" and 1 or 0
+  for _, m in ipairs(spec.mounts or NONE) do
+    if m.type == "bind" or m.type == "overlay" then count = count + 1 end
+  end
+  return count > 1
+end
+
 --- The directories of the host that the program may write, as far as the spec gives them: {[real path] = true}; nil if there
 -- are none. "/" is none of them: most of its links are the system's.
 local function written(spec, host)
@@ -49,6 +58,15 @@ local function enter(path, directories, host)
   end
 end
 
+--- The same of a file for a stream: where the path begins, if that is in such a tree, and the path from there on.
+function sources.file(path, spec, host)
+  local directories = written(spec, host)
+  if not directories then return nil, path end
+  local absolute = path:sub(1, 1) == "/" and path or (host.realpath(".") or "") .. "/" .. path
+  local top, rest = enter(absolute, directories, host)
+  return top, top and rest or path
+end
+
 local function shortest(path) return "/" .. path:gsub("^[/.]*/+", ""):gsub("/%.?/+", "/"):gsub("/%.?$", "") end
 
 --- How a root directory has to be called where it lies in one of the other trees: its own name, without a link.
@@ -62,7 +80,7 @@ end
 -- is the real one as far as the top, and the rest follows; all of it as a text; and how the root has to be called, if that
 -- lies in such a tree.
 function sources.find(spec, host)
-  local directories, found, text = written(spec, host), {}, {}
+  local directories, found, text = has_several(spec) and written(spec, host), {}, {}
   if not directories then return found, "" end
   for i, m in ipairs(spec.mounts or NONE) do
     for _, path in ipairs(m.nofollow == nil and lookups.sources_of(m) or NONE) do

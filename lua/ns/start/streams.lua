@@ -3,6 +3,7 @@
 -- @module ns.start.streams
 require("ns.core").nojit()
 local core = require "ns.core"
+local sources = require "ns.start.sources"
 local open, ENOENT = core.constants.open, core.constants.errno.ENOENT
 
 local streams, NONE = {}, {}
@@ -15,8 +16,8 @@ local function open_flags(name, file)
 end
 
 --- A file for output as it is, where it is only tried: nothing is made, and nothing is cut off.
-local function try_file(bag, path)
-  local fd, message, errno = bag:open(path, open.WRONLY)
+local function try_file(bag, path, rest, top)
+  local fd, message, errno = bag:open(rest, open.WRONLY, top)
   if fd or errno ~= ENOENT then return fd, message, errno end
   local ok
   ok, message, errno = core.access(path:match("^.*/") or ".", 3) -- W_OK and X_OK
@@ -30,10 +31,13 @@ local function is_null(name, want)
 end
 
 --- Opens one word in the `bag`. Returns the program's end and, for a pipe, ours.
-local function open_one(bag, name, want, trial)
+local function open_one(bag, name, want, trial, spec)
   if want.fd then return want.fd end
-  if want.path and trial and name ~= "stdin" then return try_file(bag, want.path) end
-  if want.path then return bag:open(want.path, open_flags(name, want)) end
+  if want.path then
+    local top, rest = sources.file(want.path, spec, core)
+    if trial and name ~= "stdin" then return try_file(bag, want.path, rest, top) end
+    return bag:open(rest, open_flags(name, want), top)
+  end
   if want.kind == "pipe" then
     local r, w, errno = bag:pipe()
     if not r then return nil, w, errno end
@@ -58,8 +62,9 @@ local STANDARD = { "stdin", "stdout", "stderr" }
 local INHERIT = { kind = "inherit" }
 
 --- Opens what the checked spec asks for. Returns {ends = {[0..] = descriptor}, ours = {stdin=, ...}, made = {the program's
--- ends of what is made for it}}, or nil, the step that was refused, errno. `trial`: no file is made.
-function streams.open(bag, spec, trial)
+-- ends of what is made for it}}, or nil, the step that was refused, errno. `trial`: no file is made. `around`: the spec of
+-- the living box that the program runs in.
+function streams.open(bag, spec, trial, around)
   local opened, default = { ends = {}, ours = {}, made = {} }, INHERIT
   if spec.pty then
     local master, slave, path = bag:pty(spec.pty.rows, spec.pty.cols)
@@ -73,10 +78,11 @@ function streams.open(bag, spec, trial)
     if want.kind == "stdout" then
       opened.ends[2] = opened.ends[1]
     else
-      local theirs, ours, errno = open_one(bag, name, want, trial)
+      local theirs, ours, errno = open_one(bag, name, want, trial, around or spec)
       if not theirs then
         local path = want.path or is_null(name, want) and "/dev/null" or nil
-        return nil, { op = path and "open" or "pipe", path = path, word = name }, errno
+        local below = want.path and sources.file(want.path, around or spec, core)
+        return nil, { op = path and "open" or "pipe", path = path, below = below, word = name }, errno
       end
       opened.ends[NUMBER[name]] = ours and theirs or blocking(bag, NUMBER[name], theirs, trial)
       opened.ours[name] = ours
