@@ -31,11 +31,16 @@ struct control {
 
 static size_t control_size(int count) { return offsetof(struct control, fds) + (size_t)count * sizeof(int); }
 
+/* volatile: else the compiler makes it a call of memcpy(3), which may not be there */
+static void copy(volatile int *to, const int *from, int count) {
+    for (int i = 0; i < count; i++) to[i] = from[i];
+}
+
 long send_message(int socket, const void *bytes, size_t size, const int *fds, int count) {
     struct vector vector = {bytes, size};
     struct control control = {control_size(count), SOL_SOCKET, SCM_RIGHTS, {0}};
     struct message message = {.vectors = &vector, .count = 1};
-    for (int i = 0; i < count; i++) control.fds[i] = fds[i];
+    copy(control.fds, fds, count);
     if (count > 0) message.control = &control, message.control_size = control.size;
     return sys(__NR_sendmsg, socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -49,6 +54,6 @@ long receive_message(int socket, void *bytes, size_t size, int *fds, int most, i
     if (FAILED(n)) return n;
     if (message.control_size >= control_size(0) && control.type == SCM_RIGHTS)
         *count = (int)((control.size - control_size(0)) / sizeof(int));
-    for (int i = 0; i < *count; i++) fds[i] = control.fds[i];
+    copy(fds, control.fds, *count);
     return message.flags & MSG_CTRUNC ? -EMFILE : n;
 }
