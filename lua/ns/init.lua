@@ -162,13 +162,13 @@ end
 -- Each is { type, id, owner, pids, path }: the name of its kind, as in `flags`; its number, as in /proc/PID/ns; the uid
 -- that has made its user namespace, where that can be asked; the processes that are in it; a file on which it is mounted, as
 -- by `p:persist` or `ip netns`, or nil.
--- @tparam[opt] integer|Process|Container process
+-- @tparam[opt] integer|Process|Container of whose they are
 -- @treturn table a list; or nil, message, errno (ESRCH, EACCES) where the process cannot be asked
 -- @raise if it is none of these
 -- @see lsns(8)
 -- @see namespaces(7)
-function ns.namespaces(process_)
-  return namespaces.list(process_)
+function ns.namespaces(of)
+  return namespaces.list(of)
 end
 
 --- Finds out by trying what this machine allows to this user:
