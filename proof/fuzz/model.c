@@ -172,7 +172,7 @@ static long call_mmap(long at, long size) {
     if (!at) {
         model.room = mmap(NULL, (size_t)size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         model.room_size = (size_t)size;
-        mprotect(model.room + (size_t)size / PAGE * PAGE + PAGE, PAGE, PROT_NONE);
+        mprotect(model.room + ((size_t)size + PAGE - 1) / PAGE * PAGE, PAGE, PROT_NONE);
         return (long)model.room;
     }
     if (size > 1 << 20) return -ENOMEM;

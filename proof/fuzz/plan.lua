@@ -37,6 +37,10 @@ local function make_host()
     return { { name = "usr" }, { name = "bin", link = "usr/bin" }, { name = "home" }, { name = "etc" } }
   end
   host.realpath = function(path) if path == "/a/b" then return nil, "Permission denied", 13 end return path end
+  host.owner = function(path)
+    if path == "/a" then return nil, "Permission denied", 13 end
+    return form % 5 == 0 and 0 or 1000, 0, 493
+  end
   host.readlink = function(place)
     if place:find("/8/ns/time", 1, true) then return nil end
     return place:find("/ipc", 1, true) and "ipc:[1]" or place
@@ -68,7 +72,7 @@ local function make_bag()
       return a, open() or last, third
     end
   end
-  return { open = open, pipe = two(), pty = two("/dev/pts/7") }
+  return { open = open, null = open, pipe = two(), pty = two("/dev/pts/7") }
 end
 
 -- ---- what must hold ----
