@@ -23,6 +23,8 @@ cases.list = {
   { name = "all eight, rootless", namespaces = ALL, nobody = true },
   { name = "full sandbox", sandbox = true },
   { name = "full sandbox, rootless", sandbox = true, nobody = true },
+  { name = "in a living sandbox", living = true },
+  { name = "in a living sandbox, rootless", living = true, nobody = true },
 }
 
 --- One spawn to its end: of a table, or of a box, which keeps its plan.
@@ -148,8 +150,46 @@ local function sandbox_contestants(case)
   return list
 end
 
+--- One program to its end in a box that lives.
+local function inside(container)
+  return function()
+    local p = assert(container:spawn("/empty"))
+    local ok = p:wait()
+    p:close()
+    return ok
+  end
+end
+
+--- One program to its end in a box that a pool has ready: what is done while nobody waits takes no part.
+local function from_pool(pool)
+  local p
+  local time = measure.timed(function()
+    p = assert(pool:spawn("/empty"))
+    return p:wait()
+  end)
+  return function()
+    while pool:fill() < pool:stats().size do os.execute("sleep 0.001") end
+    local microseconds = time()
+    p:close()
+    return microseconds
+  end
+end
+
+-- The floor is a program without any namespace: nothing is made for this one, either.
+local function living_contestants(case)
+  local box = ns.sandbox():ro_bind(PROGRAM, "/empty")
+  local list = { { name = "floor", run = measure.remote { HOME .. "/floor", PROGRAM } } }
+  add(list, "container:spawn", inside(assert(box:start())))
+  if not case.nobody then add(list, "container with a user", inside(assert(box:clone():user(1):start()))) end
+  list[#list + 1] = { name = "pool:spawn", run = from_pool(box:pool(2)) }
+  add(list, "box:spawn", cases.spawn(ns.box(sandbox_spec())))
+  add(list, "os.execute bwrap", execute(sandbox_command()))
+  return list
+end
+
 --- Who plays the case.
 function cases.contestants(case)
+  if case.living then return living_contestants(case) end
   if case.sandbox then return sandbox_contestants(case) end
   local list = { { name = "floor", run = measure.remote { HOME .. "/floor", PROGRAM, table.unpack(case.namespaces) } } }
   if case.nobody or case.namespaces[1] ~= "user" then

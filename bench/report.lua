@@ -41,7 +41,7 @@ end
 
 -- What is compared: the median of `a` over that of `b`, which shall be at most, or at least, the limit.
 local SEED, HEAP, CAPTURE = "seed's set", "seed's set, by the host's heap", "capture of 256 MiB"
-local SANDBOX = "full sandbox, rootless"
+local SANDBOX, LIVING = "full sandbox, rootless", "in a living sandbox"
 local TARGETS = {
   { case = "no namespace", a = "box:spawn", b = "floor", most = 1.9 },
   { case = SEED, a = "box:spawn", b = "floor", most = 1.6 },
@@ -51,6 +51,9 @@ local TARGETS = {
   { case = SANDBOX, a = "box:spawn", b = "floor", most = 1.5 },
   { case = SANDBOX, a = "box:spawn", b = "ns.spawn", most = 0.85 },
   { case = SANDBOX, a = "os.execute bwrap", b = "box:spawn", least = 3 },
+  { case = LIVING, a = "container:spawn", b = "floor", most = 1.5 },
+  { case = LIVING, a = "os.execute bwrap", b = "container:spawn", least = 25 },
+  { case = LIVING, a = "pool:spawn", b = "floor", most = 2 },
   { case = CAPTURE, a = "ns.run", b = "io.popen", least = 1.0 },
 }
 

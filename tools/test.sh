@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the specs on each Lua, and beside them the short form of the proof, and closes with one line for all of it. Each leaves
-# the host as it was (state.sh), or has failed.
+# Runs the specs on Lua 5.4, beside them those on the other Luas, one after the other, and the short form of the proof, and closes
+# with one line for all of it. Each leaves the host as it was (state.sh), or has failed.
 # usage: sh tools/test.sh "lua5.1 ... luajit" [busted's arguments]     with arguments, the specs alone
 set -u
 luas=$1
@@ -63,13 +63,26 @@ esac
 # (spec/every_lua_spec.lua): so what a program sees inside, what this machine or another allows or refuses, what a
 # terminal or a signal does, and what the examples and the manual show, runs on Lua 5.4 alone. These have #system in the
 # title of their describe, or in their own.
+tags_for() { case $1 in lua5.4) ;; *) echo --exclude-tags=system ;; esac; }
+
+# Those that run beside others are in a layer of their own: a spec that looks for a process finds none of another Lua's.
+layer="unshare --mount --pid --propagation private --fork --kill-child --mount-proc"
+$layer true 2>/dev/null || layer=
+beside=
+[ $# -gt 0 ] || [ -z "$layer" ] || beside=$(echo " $luas " | sed 's/ lua5.4 / /')
+[ "$beside" != " $luas " ] || beside= # nothing to be beside of
+
 sh tools/state.sh >"$before"
 [ $# -gt 0 ] || sh proof/run.sh short >"$proof" 2>&1 </dev/null &
+for lua in $beside; do
+  $layer "$lua" /usr/bin/busted "$(tags_for "$lua")" >"$bin/$lua.log" 2>&1 </dev/null
+done &
 for lua in $luas; do
-  case $lua in lua5.4) tags= ;; *) tags=--exclude-tags=system ;; esac
-  run "$lua" "$lua" /usr/bin/busted $tags "$@"
+  # shellcheck disable=SC2046
+  case " $beside " in *" $lua "*) ;; *) run "$lua" "$lua" /usr/bin/busted $(tags_for "$lua") "$@" ;; esac
 done
 wait
+for lua in $beside; do run "$lua" cat "$bin/$lua.log"; done
 [ $# -gt 0 ] || run "the proof" cat "$proof"
 cat "$complaints"
 echo "$passed passed, $failed failed, $skipped skipped"
