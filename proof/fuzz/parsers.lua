@@ -1,6 +1,7 @@
 --- Bytes -> one of the readers of what users write: maps, /etc/subuid, sizes, limits, names, places. What a reader takes
 -- must be what the kernel takes; what it does not take must be a mistake with the name of the field.
 local host = require "fuzz.host"
+local anchors = require "ns.words.anchors"
 local check = require "ns.words.check"
 local core = require "ns.core"
 local ids = require "ns.start.ids"
@@ -181,7 +182,7 @@ local function lowers()
   mounts.steps({ m }, function(step)
     assert(#step.options == #lower)
     for i = 1, #lower do assert(step.options[i] == "lowerdir=" .. lower[i], "another path") end
-  end, { numbers = {} })
+  end, { numbers = {}, anchors = anchors.new() })
 end
 
 local function streams()

@@ -183,9 +183,9 @@ static long op_dup(struct player *p, const struct step *s) { return dup_to(p, s-
 /* What lies at path. source: a directory that it lies in, from which on no link is followed. */
 static long find(const char *path, const char *source) {
     if (!source) return sys(__NR_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC);
-    long top = sys(__NR_openat, AT_FDCWD, source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    long top = path ? sys(__NR_openat, AT_FDCWD, source, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EINVAL;
     if (FAILED(top)) return top;
-    for (; *source; source++) path++;
+    for (; *source && *path == *source; source++) path++;
     while (*path == '/') path++;
     long fd = resolve(top, *path ? path : ".", 0, RESOLVE_NO_SYMLINKS);
     sys(__NR_close, top);
