@@ -77,7 +77,8 @@ static uint32_t list(void) {
 
 static void make_step(struct step *s) {
     uint32_t has = byte() | (uint32_t)byte() << 8;
-    *s = (struct step){.op = byte() % ns_op_count};
+    uint32_t op = byte() % 64; /* not by the number of ops: a new one shall leave the others of the corpus as they are */
+    *s = (struct step){.op = op < ns_op_count ? op : op % ns_op_count};
     if (has & 1) s->path = string();
     if (has & 2) s->source = string();
     if (has & 4) s->type = string();
