@@ -7,6 +7,8 @@
 #include <linux/if.h>
 #include <linux/mount.h>
 #include <linux/poll.h>
+#include <asm/statfs.h>
+#include <linux/magic.h>
 #include <linux/signalfd.h>
 #include <linux/sockios.h>
 #include <linux/stat.h>
@@ -245,6 +247,12 @@ static long call_statx(long out) {
     return 0;
 }
 
+static long call_fstatfs(long out) {
+    struct statfs64 s = {.f_type = model_answer() & 1 ? PROC_SUPER_MAGIC : 0};
+    memcpy((void *)out, &s, sizeof s);
+    return failure();
+}
+
 static long call_getcwd(long to, long size) {
     long r = failure();
     if (r) return r;
@@ -314,6 +322,7 @@ static long special(long n, long a, long b, long c, long d, long e) {
     if (n == __NR_sendmsg) return call_sendmsg(b);
     if (n == __NR_recvmsg) return call_recvmsg(b);
     if (n == __NR_statx) return call_statx(e);
+    if (n == __NR_fstatfs) return call_fstatfs(b);
     if (n == __NR_getcwd) return call_getcwd(a, b);
     if (n == __NR_ioctl) return call_ioctl(b, c);
     if (n == __NR_wait4) return call_wait4(b);
@@ -349,6 +358,7 @@ static const struct call {
     {__NR_sendmsg, "", ZERO, true},
     {__NR_recvmsg, "", ZERO, true},
     {__NR_statx, "-s", ZERO, true},
+    {__NR_fstatfs, "", ZERO, true},
     {__NR_getcwd, "o", ZERO, true},
     {__NR_ioctl, "--", ZERO, true},
     {__NR_wait4, "", ZERO, true},
