@@ -1,6 +1,8 @@
 --- What covers a place in a tree that the program may write: the program does not get it out of the way, neither for the
 -- next start nor for the host.
+local anchors = require "ns.words.anchors"
 local machine = require "support.machine"
+local kinds = require("ns.words.mounts").kinds
 local ns = require "ns"
 local plans = require "support.plans"
 local ways = require "support.ways"
@@ -116,6 +118,16 @@ describe("the plan of what is covered", function()
     assert.equal("", shown(ns.sandbox():ro_bind("/p", "/w"):mask("/w/a/b"):tmpfs("/t"):mask("/t/a/b"):argv("true"):spec()))
     assert.equal("anchor /w/a, remount /w", shown(ns.sandbox():ro_bind("/p", "/w"):mask("/w/a/b")
       :remount("/w", { ro = false }):argv("true"):spec()):gsub(", remount /w/a$", ""))
+  end)
+
+  it("has one for what any kind covers, but for those that cover nothing", function()
+    local covers_nothing = { dir = true, symlink = true, remount = true, propagation = true }
+    for kind in pairs(kinds) do
+      local known, count = anchors.new(), 0
+      anchors.note({ type = "bind", source = "/p", target = "/w" }, known)
+      anchors.before({ type = kind, target = "/w/a/b" }, function() count = count + 1 end, known)
+      assert.equal(covers_nothing[kind] and 0 or 1, count, kind)
+    end
   end)
 
   it("goes by the links of the root", function()

@@ -240,9 +240,26 @@ describe("a refused mount says", function()
     local under = after("mount --bind /dev/null /proc/version; set -- " .. NOBODY)
     for _, spec in ipairs { '{ "true", flags = "user,pid,mount", mount_proc = true }',
       '{ "true", flags = "user,pid,mount", root = "empty", mounts = { { type = "proc" } } }' } do
-      assert.matches("^EPERM\tthe /proc of this machine is partly covered.*docker: [^;]*systempaths=unconfined; "
-        .. "podman: [^;]*unmask=ALL; Kubernetes: procMount: Unmasked", hint_of(spec, { under = under }))
+      assert.matches("^EPERM\tthe /proc of this host is partly covered, at /proc/version; .*docker: [^;]*systempaths="
+        .. "unconfined; podman: [^;]*unmask=ALL; Kubernetes: procMount: Unmasked", hint_of(spec, { under = under }))
     end
+  end)
+
+  it("that a filter may forbid it, and not that /proc is covered, which it is not", function()
+    local spec = '{ "true", flags = "user,pid,ipc,mount", root = "empty", mounts = { { type = "%s" } } }'
+    local options = { nobody = true, under = machine.refuse("EPERM", "fsopen") }
+    for _, kind in ipairs { "proc", "mqueue" } do
+      assert.matches("^EPERM\ta seccomp filter may forbid it", hint_of(spec:format(kind), options))
+    end
+  end)
+
+  root_it("what covers the /proc by which user namespaces were to be forbidden", function()
+    local spec = '{ "true", flags = "user%s", disable_userns = true }'
+    local under = after("mount -t proc -o subset=pid proc /proc; mount -t tmpfs none /proc/1; set -- " .. NOBODY)
+    assert.matches("^ENOENT\t.- no other can be mounted %(it needs 'pid' among the flags%): disable_userns = false$",
+      hint_of(spec:format "", { under = under }))
+    assert.matches("^ENOENT\t.- no other can be mounted %(the /proc of this host is partly covered, at /proc/1; ",
+      hint_of(spec:format ",pid", { under = under }))
   end)
 
   user_it("that a file does not go onto a directory", function()
@@ -303,6 +320,12 @@ describe("a refusal says", function()
     } do
       assert.equal(hint, hint_of(('{ "true", %s }'):format(spec), { nobody = true }):sub(1, #hint))
     end
+  end)
+
+  it("no right that is not needed", function()
+    local under = machine.refuse("EPERM", "prctl=38")
+    assert.matches("^EPERM\ta seccomp filter may forbid it",
+      hint_of('{ "true", no_new_privs = true }', { nobody = true, under = under }))
   end)
 
   root_it("which capabilities the host has not itself", function()

@@ -2,15 +2,16 @@
 local core = require "ns.core"
 local errno = core.constants.errno
 local hints = require "ns.start.hints"
+local proc = require "ns.start.proc"
 local host_path = require "ns.start.host_path"
 
 describe("the hints for a machine that is made up", function()
-  local real = hints.read
-  after_each(function() hints.read = real end)
+  local real = proc.read
+  after_each(function() proc.read = real end)
 
   --- The hint where the files of /proc/sys have these values.
   local function hint(files, step, code)
-    function hints.read(path) return files[path:gsub("^/proc/sys/", "")] end
+    function proc.read(path) return files[path:gsub("^/proc/sys/", "")] end
     return hints.find(step, errno[code]) or "none"
   end
 

@@ -4,6 +4,7 @@ local errno = core.constants.errno
 local hints = require "ns.start.hints"
 local machine = require "support.machine"
 local mountinfo = require "ns.start.mountinfo"
+local proc = require "ns.start.proc"
 local ns = require "ns"
 local ways = require "support.ways"
 
@@ -100,7 +101,9 @@ end)
 
 describe("on a machine that is made up", function()
   local real = mountinfo.read
-  after_each(function() mountinfo.read = real end)
+  local real_file = proc.read
+  before_each(function() function proc.read() end end)
+  after_each(function() mountinfo.read, proc.read = real, real_file end)
 
   local function hint(text, step, code)
     function mountinfo.read() return text end
@@ -112,6 +115,21 @@ describe("on a machine that is made up", function()
     local step = { op = "idmap", path = "/srv" }
     assert.matches("^/srv/a b, mounted below it, does not allow it %(autofs%): ", hint(text, step, "EINVAL"))
     assert.matches("^the file system of /srv ", hint(text:gsub("autofs", "tmpfs"), step, "EINVAL"))
+  end)
+
+  it("what covers the /proc of which most is seen is named, the first three of all", function()
+    local ROOT = "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 20 0:4 / /proc rw,nosuid shared:3 - proc proc rw\n"
+    local step = { op = "fs", type = "proc", path = "/proc", flags = 14 }
+    local function said(more) return hint(ROOT .. more, step, "EPERM") end
+    local function cover(id, name) return ("%d 30 0:9 / /proc/%s ro - tmpfs x rw\n"):format(id, name) end
+    local apart = "50 20 0:7 / /x/proc %s - proc proc rw\n"
+    assert.equal("none", said(cover(31, "sys/fs/binfmt_misc")))
+    assert.matches("covered, at /proc/acpi; ", said(cover(31, "acpi")))
+    assert.matches("covered, at /proc/a, /proc/b, /proc/c c and 1 more places; ",
+      said(cover(31, "a") .. cover(32, "b") .. cover(33, "c\\040c") .. cover(34, "d")))
+    assert.equal("none", said(cover(31, "acpi") .. apart:format "rw"))
+    assert.matches("^the /proc of this host is read%-only", said(cover(31, "acpi") .. apart:format "ro,nosuid"))
+    assert.matches("^this host has no whole /proc", hint("20 1 8:1 / / rw - ext4 /dev/sda1 rw\n", step, "EPERM"))
   end)
 
   it("an initial ramfs is named where it cannot be left", function()

@@ -91,8 +91,8 @@ describe("/proc #system", function()
   it("that is partly covered on the host is refused in a user namespace, with the reason", function()
     local spec = { system = true, mounts = { { type = "proc" } } }
     local said = run(ways.user, spec, "ls /proc", "mount -t tmpfs none /proc/sys")
-    assert.matches("^refused: mount proc on /proc: Operation not permitted %(EPERM%); the /proc of this machine is partly "
-      .. "covered", said)
+    assert.matches("^refused: mount proc on /proc: Operation not permitted %(EPERM%); the /proc of this host is partly "
+      .. "covered, at /proc/sys; ", said)
   end)
 
   -- row 21: what has to be written by way of /proc is written by way of the host's, whatever the root has there

@@ -31,7 +31,7 @@ ssize_t ns_hear_launcher(struct process *p, struct record *r) {
     return n;
 }
 
-/* Descriptors from the list at the index; how many, or an error. */
+/* The numbers in the list at index `arg`: returns how many there are; -1 if they are more than one message can carry. */
 static int check_list(lua_State *L, int arg, int fds[DESCRIPTORS_MAX]) {
     luaL_checktype(L, arg, LUA_TTABLE);
     size_t count = nsL_rawlen(L, arg);
@@ -44,15 +44,23 @@ static int check_list(lua_State *L, int arg, int fds[DESCRIPTORS_MAX]) {
     return (int)count;
 }
 
-/* Two pairs, ours first; the launcher's words come with its pid. */
-static int make_sockets(struct process *p, int theirs[2]) {
-    int pairs[2][2] = {{-1, -1}, {-1, -1}}, on = 1;
-    for (int i = 0; i < 2; i++)
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs[i]) < 0) break;
+/* A socket for us and one for the other side; -1 for what there is not. */
+static int make_pair(int *ours, int *theirs) {
+    int pair[2];
+    *ours = *theirs = -1;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return -errno;
+    *ours = ns_above_stdio(pair[0]);
     int error = errno;
-    theirs[0] = ns_above_stdio(pairs[0][1]), theirs[1] = ns_above_stdio(pairs[1][1]);
-    p->s.socket = ns_above_stdio(pairs[0][0]), p->told = ns_above_stdio(pairs[1][0]);
-    if (p->told < 0 || theirs[1] < 0 || p->s.socket < 0 || theirs[0] < 0) return -error;
+    *theirs = ns_above_stdio(pair[1]);
+    if (*ours < 0) return -error;
+    return *theirs < 0 ? -errno : 0;
+}
+
+/* The pair that the plan goes through, and the one that the init tells of the job by. SO_PASSCRED: with the launcher's first
+ * message comes its pid. */
+static int make_sockets(struct process *p, int theirs[2]) {
+    int on = 1, plan = make_pair(&p->s.socket, &theirs[0]), told = make_pair(&p->told, &theirs[1]);
+    if (plan < 0 || told < 0) return plan < 0 ? plan : told;
     return setsockopt(p->s.socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ? -errno : 0;
 }
 

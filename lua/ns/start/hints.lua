@@ -7,31 +7,17 @@ local join_hints = require "ns.start.join_hints"
 local limit_hints = require "ns.start.limit_hints"
 local mount_hints = require "ns.start.mount_hints"
 local exec_hints = require "ns.start.exec_hints"
+local proc = require "ns.start.proc"
 local subids = require "ns.start.subids"
 local errno = core.constants.errno
 
 local hints = {}
 
-
---- The beginning of a file, or nil; a FIFO or a device is not waited for. Specs put others in its place.
-hints.read = core.head
-
-local function sysctl(name)
-  local text = hints.read("/proc/sys/" .. name)
-  return text and tonumber((text:match("^%s*(-?%d+)")))
-end
-
---- Is there a seccomp filter on us? Then it may be what refuses.
-local function filtered()
-  return (hints.read("/proc/self/status") or ""):match("Seccomp:%s*2") ~= nil
-end
-
-local A_FILTER = "a seccomp filter may forbid %s: of a container (docker: --security-opt seccomp=unconfined), or of a "
-  .. "service (systemd: RestrictNamespaces=no, no SystemCallFilter=)"
+local sysctl = proc.sysctl
 
 --- Do we have CAP_SYS_ADMIN, number 21?
 local function is_admin()
-  local low = (hints.read("/proc/self/status") or ""):match("CapEff:%s*%x*(%x%x%x%x%x%x%x%x)%s")
+  local low = proc.status "CapEff:%s*%x*(%x%x%x%x%x%x%x%x)%s"
   return low and math.floor(tonumber(low, 16) / 2 ^ 21) % 2 == 1
 end
 
@@ -42,8 +28,8 @@ local function user_namespaces_refused()
     return "AppArmor restricts user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, "
       .. "or a profile with 'userns' for this program"
   end
-  if filtered() then return A_FILTER:format "user namespaces" end
-  return "a process in a chroot may not make a user namespace; nor may one whose own ids are not mapped"
+  return proc.filter "user namespaces"
+    or "a process in a chroot may not make a user namespace; nor may one whose own ids are not mapped"
 end
 
 local function clone_refused(step)
@@ -52,9 +38,8 @@ local function clone_refused(step)
     return "an ordinary user needs 'user' among the flags"
   elseif next(step.namespaces) and not is_admin() then
     return "this root lacks CAP_SYS_ADMIN: add 'user' to the flags, or give the container the capability"
-  elseif filtered() then
-    return A_FILTER:format "it"
   end
+  return proc.filter "it"
 end
 
 local function no_more_namespaces(step)
@@ -95,12 +80,11 @@ local function map_refused(step)
   end
 end
 
-local function no_sysctl() return "this /proc does not have it, and no other can be mounted: disable_userns = false" end
-
 local function install_uidmap() return "install it: apt-get install uidmap" end
 
 local function no_name()
-  return filtered() and "a seccomp filter may forbid it, as that of a service (systemd: ProtectHostname=no): share('uts')"
+  return proc.filter "it"
+    and "a seccomp filter may forbid it, as that of a service (systemd: ProtectHostname=no): share('uts')"
 end
 
 --- What the host and the launcher read and write is the host's own /proc.
@@ -158,8 +142,6 @@ local rows = {
   { "clone", "EINVAL", function() return "this kernel lacks one of these kinds of namespace" end },
   { "unshare", "ENOSPC", function() return no_more_namespaces { namespaces = { time = true } } end },
   { "unshare", "EPERM", function() return "needs CAP_SYS_ADMIN: add 'user' to the flags" end },
-  { "sysctl", "ENOENT", no_sysctl },
-  { "sysctl", "EROFS", no_sysctl },
   { "write", "EPERM", map_refused },
   { "write", "EACCES", ids_differ },
   { "write", "EACCES", map_refused },

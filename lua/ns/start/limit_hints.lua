@@ -3,14 +3,11 @@
 require("ns.core").nojit()
 local core = require "ns.core"
 local ids = require "ns.start.ids"
+local proc = require "ns.start.proc"
 
-local head = core.head
+local function limit_of(name) return (proc.read "/proc/self/limits" or ""):match(name .. "%s+(%d+)") end
 
-local function status(pattern) return (head "/proc/self/status" or ""):match(pattern) end
-
-local function sysctl(name) return tonumber((head("/proc/sys/" .. name) or ""):match("%d+")) end
-
-local function nofile() return tonumber((head "/proc/self/limits" or ""):match("Max open files%s+(%d+)")) end
+local function nofile() return tonumber(limit_of "Max open files") end
 
 --- Do these steps make a user namespace?
 local function in_user(steps)
@@ -22,7 +19,7 @@ end
 -- ---- limits ----
 
 local function above_hard(step)
-  local most = sysctl "fs/nr_open"
+  local most = proc.sysctl "fs/nr_open"
   if step.data == "nofile" and most and (step.limit < 0 or step.limit > most) then
     return ("the kernel takes no more than %.0f: sysctl fs.nr_open"):format(most)
   end
@@ -43,7 +40,7 @@ end
 local function no_more_processes() return "RLIMIT_NPROC is reached for the user that it is to be" end
 
 local function too_large()
-  local limit = (head "/proc/self/limits" or ""):match("Max file size%s+(%d+)")
+  local limit = limit_of "Max file size"
   return limit and ("RLIMIT_FSIZE of this host is %s bytes, too few for the launcher: ulimit -f"):format(limit)
 end
 
@@ -52,7 +49,7 @@ end
 local function only_nice() return "only CAP_SYS_NICE can raise a priority, and not from a user namespace" end
 
 local function no_processor()
-  local list = status "Cpus_allowed_list:%s*(%S+)"
+  local list = proc.status "Cpus_allowed_list:%s*(%S+)"
   return list and "this host may use the processors " .. list
 end
 
@@ -70,7 +67,7 @@ end
 --- Ids that this host does not know: it is in a user namespace itself.
 local function not_mapped(step, steps)
   local kind = step.op == "setuid" and "uid" or "gid"
-  if in_user(steps) or not head(("/proc/self/%s_map"):format(kind)) then return nil end
+  if in_user(steps) or not proc.read(("/proc/self/%s_map"):format(kind)) then return nil end
   return ("this host itself is in a user namespace, which does not have all ids: /proc/self/%s_map"):format(kind)
 end
 
@@ -81,10 +78,12 @@ local function lacks(name)
   end
 end
 
-local function no_securebits(_, steps)
-  if not in_user(steps) and not ids.has(core.ids(), "SETPCAP") then
+--- Of all prctls only this one needs a capability.
+local function prctl_refused(step, steps)
+  if step.word == "securebits" and not in_user(steps) and not ids.has(core.ids(), "SETPCAP") then
     return "needs CAP_SETPCAP: add 'user' to the flags"
   end
+  return proc.filter "it"
 end
 
 local function no_caps(step, steps)
@@ -121,6 +120,6 @@ return {
   { "setgroups", "EPERM", lacks "SETGID" },
   { "setgid", "EPERM", lacks "SETGID" },
   { "setuid", "EPERM", lacks "SETUID" },
-  { "prctl", "EPERM", no_securebits },
+  { "prctl", "EPERM", prctl_refused },
   { "caps", "EPERM", no_caps },
 }

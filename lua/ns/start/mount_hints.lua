@@ -4,20 +4,44 @@ require("ns.core").nojit()
 local core = require "ns.core"
 local host_path = require "ns.start.host_path"
 local mountinfo = require "ns.start.mountinfo"
+local proc = require "ns.start.proc"
 
 local errno = core.constants.errno
 
 local OF_A_NAMESPACE = { proc = "pid", sysfs = "net", mqueue = "ipc" }
+
+local UNCOVER = "umount what covers it; docker: --security-opt systempaths=unconfined; podman: --security-opt unmask=ALL; "
+  .. "Kubernetes: procMount: Unmasked; a box of ns: protect = false"
+
+--- In a user namespace the kernel mounts a new /proc only for who sees a whole one already, and may write to it; see
+-- mount_too_revealing() of its fs/namespace.c. `flags`: of the mount that was tried. nil: that is not the cause.
+local function no_new_proc(flags)
+  local covers, is_read_only = mountinfo.proc()
+  if not covers then return "this host has no whole /proc mounted: mount -t proc proc /proc" end
+  if #covers > 0 then
+    local more = #covers > 3 and (" and %d more places"):format(#covers - 3) or ""
+    return ("the /proc of this host is partly covered, at %s%s; the kernel then refuses a new one in a user namespace (%s)")
+      :format(table.concat(covers, ", ", 1, math.min(#covers, 3)), more, UNCOVER)
+  elseif is_read_only and not (flags and flags % 2 == core.constants.mount_attr.RDONLY) then
+    return "the /proc of this host is read-only, and in a user namespace a new one must be, too: mount -o remount,bind,rw "
+      .. "/proc, or ro = true"
+  end
+end
 
 local function fs_refused(step, steps)
   local flag, flags = OF_A_NAMESPACE[step.type], steps and steps.flags
   if flag and flags and not flags[flag] then
     return ("a new %s in a user namespace needs '%s' among the flags"):format(step.path, flag)
   end
-  if step.type ~= "proc" then return nil end
-  return "the /proc of this machine is partly covered, as containers do it; the kernel then refuses a new one in a user "
-    .. "namespace (docker: --security-opt systempaths=unconfined; podman: --security-opt unmask=ALL; Kubernetes: procMount: "
-    .. "Unmasked; a box of ns: protect = false)"
+  return step.type == "proc" and no_new_proc(step.flags) or proc.filter "it"
+end
+
+--- A file of /proc/sys that the program's own /proc does not have, or has read-only: then a new /proc was to be mounted.
+local function no_sysctl(_, steps)
+  local why = steps and steps.flags and not steps.flags.pid and "it needs 'pid' among the flags" or no_new_proc()
+    or proc.filter "it"
+  return ("this /proc does not have it, or is read-only, and no other can be mounted%s: disable_userns = false")
+    :format(why and " (" .. why .. ")" or "")
 end
 
 local function not_private(step)
@@ -180,6 +204,8 @@ local rows = {
   { "overlay", "EMFILE", function() return "RLIMIT_NOFILE is lower than the number of its directories" end },
   { "mount", "EPERM", fs_refused },
   { "fs", "EPERM", fs_refused },
+  { "sysctl", "ENOENT", no_sysctl },
+  { "sysctl", "EROFS", no_sysctl },
   { "mount", "EINVAL", not_private },
   { "tree", "ENODEV", function(step) return step.value and no_device(step) end },
   { "tree", "ENOENT", no_source },

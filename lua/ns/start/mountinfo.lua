@@ -13,11 +13,15 @@ function mountinfo.read()
   return text, errno or core.constants.errno.EIO
 end
 
+local function unescape(text)
+  return (text:gsub("\\(%d%d%d)", function(octal) return string.char(tonumber(octal, 8)) end))
+end
+
 --- The first mount in a text that lies below a directory and is taken: its place and its type.
 local function below(path, text, take)
   local top = (core.realpath(path) or path):gsub("/$", "") .. "/"
   for escaped, kind in text:gmatch("%S+ %S+ %S+ %S+ (%S+)[^\n]- %- (%S+)[^\n]*\n") do
-    local place = escaped:gsub("\\(%d%d%d)", function(octal) return string.char(tonumber(octal, 8)) end)
+    local place = unescape(escaped)
     if #place > #top and place:sub(1, #top) == top and take(place, kind) then return place, kind end
   end
 end
@@ -42,6 +46,38 @@ end
 --- The type of what is mounted on "/"; nil where it cannot be told.
 function mountinfo.root_type()
   return (mountinfo.read() or ""):match("%S+ %S+ %S+ %S+ / [^\n]- %- (%S+)")
+end
+
+-- The directories of a /proc that are for mounts: what lies there covers nothing.
+local FOR_MOUNTS = { ["/sys/fs/binfmt_misc"] = true, ["/fs/nfsd"] = true, ["/openprom"] = true }
+
+--- All whole /procs in a text: {[id] = {id=, place=, is_read_only=, covers = places of what lies on it}}.
+local function whole_procs(text)
+  local list = {}
+  for id, place, options in text:gmatch("(%d+) %d+ %S+ / (%S+) (%S+)[^\n]- %- proc [^\n]*\n") do
+    local is_read_only = (options .. ","):find "^ro," ~= nil
+    list[id] = { id = tonumber(id), place = unescape(place), is_read_only = is_read_only, covers = {} }
+  end
+  for above, escaped in text:gmatch("%d+ (%d+) %S+ %S+ (%S+)[^\n]*\n") do
+    local one, place = list[above], unescape(escaped)
+    if one and not FOR_MOUNTS[place:sub(#one.place + 1)] then table.insert(one.covers, place) end
+  end
+  return list
+end
+
+local function is_better(a, b)
+  if #a.covers ~= #b.covers then return #a.covers < #b.covers end
+  if a.is_read_only ~= b.is_read_only then return b.is_read_only end
+  return a.id > b.id
+end
+
+--- The /proc of which the host sees most: where it is covered, and whether it is read-only; nil if there is none.
+function mountinfo.proc()
+  local best
+  for _, one in pairs(whole_procs(mountinfo.read() or "")) do
+    if not best or is_better(one, best) then best = one end
+  end
+  if best then return best.covers, best.is_read_only end
 end
 
 return mountinfo

@@ -12,8 +12,8 @@ require("ns.core").nojit()
 
 local anchors = {}
 
-local COVERS = { bind = true, tmpfs = true, overlay = true, proc = true, dev = true, sys = true, mqueue = true, file = true,
-  mask = true }
+-- The kinds that put no mount over a place: what any other kind covers is anchored. And those whose mount has nothing in it.
+local COVERS_NOTHING = { dir = true, symlink = true, remount = true, propagation = true }
 local HOLDS_NOTHING = { file = true, mask = true }
 local LINKS = 40 -- as path_resolution(7) has it
 local DIRECTORY_MODE = tonumber("755", 8)
@@ -63,7 +63,7 @@ end
 
 --- Before a mount: the anchors that it needs.
 function anchors.before(m, add, known)
-  if not COVERS[m.type] or not known.written then return end
+  if COVERS_NOTHING[m.type] or not known.written then return end
   local place = resolve(known, m.target)
   local top = top_of(known, place)
   if not (top and top.written) then return end
@@ -76,7 +76,8 @@ function anchors.before(m, add, known)
   end
 end
 
---- The anchors of the mount on a place: what is told one mount alone, they are to be told, too.
+--- The anchors of the mount on a place: each is a mount by itself, so a remount or a propagation that is not recursive is
+-- needed for each of them, too.
 function anchors.of(m, known)
   local place = resolve(known, m.target)
   for i = #known.tops, 1, -1 do
@@ -88,7 +89,7 @@ end
 --- After a mount.
 function anchors.note(m, known)
   if m.type == "symlink" then known.links[m.target] = m.to end
-  if not COVERS[m.type] or HOLDS_NOTHING[m.type] then return end
+  if COVERS_NOTHING[m.type] or HOLDS_NOTHING[m.type] then return end
   local of_the_host = m.type == "bind" or m.type == "overlay"
   local top = { target = resolve(known, m.target), written = of_the_host and (not m.ro or known.opened), try = m.try,
     made = m.type == "overlay" and not m.upper and not m.ro, anchors = {}, anchored = {} }
