@@ -150,7 +150,7 @@ describe("the launcher #system", function()
       io.write(r.stdout, r.stderr)
     ]], { under = { "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsopen", "-e", "inject=fsopen:error=ENOSYS" } })
     local last = (r.stdout .. r.stderr):match("([^\n]*)\n$") -- the host may have a mount there, too
-    assert.matches("^tmpfs /tmp tmpfs rw,nosuid,nodev,relatime,size=64k,mode=700[, ]", last)
+    assert.matches("^tmpfs /tmp tmpfs rw,nosuid,nodev,relatime,size=64k,nr_inodes=64,mode=700[, ]", last)
   end)
 end)
 

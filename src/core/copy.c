@@ -42,15 +42,16 @@ static int copy_cloexec(lua_State *L) {
     return 0;
 }
 
-/* set_environ({"NAME=value", ...}) */
+/* set_environ({"NAME=value", ...}). What has no name cannot be asked for, and is left out. */
 static int copy_set_environ(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     clearenv();
     for (int i = 1; i <= (int)nsL_rawlen(L, 1); i++) {
         lua_rawgeti(L, 1, i);
-        char *entry = strdup(luaL_checkstring(L, -1));
-        if (!entry || putenv(entry) != 0) return luaL_error(L, "not enough memory");
-        lua_pop(L, 1);
+        const char *entry = luaL_checkstring(L, -1), *value = strchr(entry, '=');
+        lua_pushlstring(L, entry, value ? (size_t)(value - entry) : 0);
+        if (value > entry && setenv(lua_tostring(L, -1), value + 1, 1) != 0) return luaL_error(L, "not enough memory");
+        lua_pop(L, 2);
     }
     return 0;
 }
