@@ -41,9 +41,7 @@ static long write_file(long directory, const char *name, const char *data, uint3
 }
 
 /* A file of ours over path: made in `directory`, taken from there as a mount, and removed. */
-static long cover(struct player *p, long directory, const char *path, const struct step *s, long mode) {
-    long from = write_file(directory, ".ns", plan_string(p, s->data), s->size, mode);
-    if (FAILED(from)) return from;
+static long cover(struct player *p, long directory, long from, const char *path, const struct step *s) {
     long tree = clone_tree(from, s->flags);
     sys(__NR_close, from);
     long r = FAILED(tree) ? tree : attach_file(p, tree, path);
@@ -52,11 +50,15 @@ static long cover(struct player *p, long directory, const char *path, const stru
     return FAILED(r) ? r : removed;
 }
 
-/* The new root has room for it, and is bindable for that moment. */
-static long cover_from_root(struct player *p, const char *path, const struct step *s, long mode) {
+static long write_cover(const struct player *p, long directory, const struct step *s, long mode) {
+    return write_file(directory, ".ns", plan_string(p, s->data), s->size, mode);
+}
+
+/* The new root is bindable for that moment. */
+static long cover_from_root(struct player *p, long from, const char *path, const struct step *s) {
     long r = set_propagation(p->root, MS_PRIVATE, 0);
     if (FAILED(r)) return r;
-    r = cover(p, p->root, path, s, mode);
+    r = cover(p, p->root, from, path, s);
     long back = set_propagation(p->root, MS_UNBINDABLE, 0);
     return FAILED(r) ? r : back;
 }
@@ -65,7 +67,8 @@ static long cover_from_root(struct player *p, const char *path, const struct ste
 static long cover_from_tmpfs(struct player *p, const char *path, const struct step *s, long mode) {
     long directory = old_fs("tmpfs", 0, MS_NOSUID | MS_NODEV);
     if (FAILED(directory)) return directory;
-    long r = cover(p, directory, path, s, mode);
+    long from = write_cover(p, directory, s, mode);
+    long r = FAILED(from) ? from : cover(p, directory, from, path, s);
     sys(__NR_close, directory);
     return FAILED(r) ? r : old_close();
 }
@@ -73,8 +76,9 @@ static long cover_from_tmpfs(struct player *p, const char *path, const struct st
 /* Any name may be taken in the new root: by an entry of a hostile root directory, too. A file without one cannot be mounted. */
 long cover_file(struct player *p, const char *path, const struct step *s, long mode) {
     long r = check_ours(p, root_of(p));
-    if (!FAILED(r)) r = cover_from_root(p, path, s, mode);
-    return r == -EROFS || r == -EEXIST ? cover_from_tmpfs(p, path, s, mode) : r;
+    long from = FAILED(r) ? r : write_cover(p, p->root, s, mode);
+    if (from == -EROFS || from == -EEXIST) return cover_from_tmpfs(p, path, s, mode);
+    return FAILED(from) ? from : cover_from_root(p, from, path, s);
 }
 
 /* A file of ours on the way, which has room for a path. */

@@ -92,6 +92,7 @@ long attach(struct player *p, long tree, const char *path) {
 
 long attach_part(struct player *p, long tree, const char *path) {
     struct statx s;
-    int file = !FAILED(look(tree, &s)) && !is_directory(&s);
-    return attach_as(p, tree, path, file ? A_FILE : A_DIRECTORY);
+    long looked = look(tree, &s);
+    long r = attach_as(p, tree, path, FAILED(looked) || is_directory(&s) ? A_DIRECTORY : A_FILE);
+    return FAILED(r) && FAILED(looked) ? looked : r;
 }
