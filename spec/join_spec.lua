@@ -260,6 +260,12 @@ describe("the system's refusal", function()
       (refused { join = { net = "/nowhere" } }))
   end)
 
+  machine.it("user", "time")("says nothing of whose it is where the clocks of a new one cannot be entered", function()
+    local r = machine.host([[print(require("ns").run { "true", flags = { "user", "time" } })]],
+      { under = machine.refuse("EPERM", "setns") })
+    assert.matches("^nil\tenter /proc/self/ns/time_for_children: Operation not permitted %(EPERM%)\t", r.stdout .. r.stderr)
+  end)
+
   it("says that the host is in a user namespace already", function()
     assert.equal("enter the user namespace /proc/self/ns/user: Invalid argument (EINVAL); this host is in that user "
       .. "namespace already", (refused { join = { user = "/proc/self/ns/user" } }))
