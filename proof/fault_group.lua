@@ -78,9 +78,13 @@ local function start(mode, point, action, errno)
   return o
 end
 
---- The core notes for good that the launcher may not be executed: it is to forget that.
+--- The core notes for good that the launcher may not be executed: it is to forget that. What is joined was started from the
+-- first one, which its handle refers to.
+local first_launcher
 local function renew_launcher()
-  debug.getregistry()["ns.launcher"] = nil
+  local registry = debug.getregistry()
+  first_launcher = first_launcher or registry["ns.launcher"]
+  registry["ns.launcher"] = nil
 end
 
 --- Does one case; true if the fault was met.
