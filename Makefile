@@ -100,7 +100,7 @@ bench: ## figures beside a C floor, unshare and bwrap
 
 STRICT = -fsyntax-only -Wconversion -Wformat=2 -Werror
 
-lint: $(LAUNCHER) ## looks at all C and Lua; silent if all is well
+lint: $(LAUNCHER) ## looks at all C and Lua; prints its commands, and nothing else if all is well
 	@$(NEED) lint
 	luacheck -q .
 	$(CC) $(STRICT) $(CORE_CFLAGS) -I/usr/include/lua5.4 $(CORE_C)
