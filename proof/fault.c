@@ -90,18 +90,26 @@ static int fault_of_child(struct place *p, long n, int32_t step, const char *fun
     return page->error;
 }
 
-/* A launcher that joins makes the process of the next plan: that one is counted as those that the host makes. */
-static int makes_another(long n, long a) { return n == __NR_clone && a & 0x8000 /* CLONE_PARENT */; }
+static int is_job(const char *function) { return same(function, "start_job"); }
 
-static void follow_other(struct place *p, long r) {
-    if (r == 0) *p = (struct place){.process = fault_page->made};
-    if (r > 0 && fault_page->made < FAULT_PROCESSES) fault_page->pids[fault_page->made] = (int32_t)r;
+/* A launcher that joins makes the process of the next plan, and so does the init of a living box: that one is counted as those
+ * that the host makes. */
+static int makes_another(const char *function, long n, long a) {
+    return n == __NR_clone && (a & 0x8000 /* CLONE_PARENT */ || is_job(function));
+}
+
+/* A job is told by its init, whose number for it is not the host's. */
+static void follow_other(struct place *p, const char *function, long r) {
+    int32_t made = fault_page->made;
+    if (r > 0 && made < FAULT_PROCESSES)
+        fault_page->pids[made] = is_job(function) ? fault_page->pids[p->process] : (int32_t)r;
+    if (r == 0) *p = (struct place){.process = made, .inner = is_job(function)};
 }
 
 /* What the call has changed in our picture of the process. */
-static void follow(struct place *p, long n, long a, long r) {
-    if (makes_another(n, a)) {
-        follow_other(p, r);
+static void follow(struct place *p, const char *function, long n, long a, long r) {
+    if (makes_another(function, n, a)) {
+        follow_other(p, function, r);
         return;
     }
     if (n == SYS_mmap && !p->plan && !FAILED(r)) p->plan = (const struct plan *)r;
@@ -141,8 +149,8 @@ long fault_call(const char *file, const char *function, long n, long a, long b, 
     int error = fault_of_child(p, n, step, function);
     if (error && n != __NR_close) return -error; /* close(2) closes, whatever it says */
     if (n == __NR_exit_group) fault_page->left = p->process;
-    if (makes_another(n, a)) fault_page->made = ++fault_page->launched;
+    if (makes_another(function, n, a)) fault_page->made = ++fault_page->launched;
     long r = sys6(n, a, b, c, d, e, f);
-    follow(p, n, a, r);
+    follow(p, function, n, a, r);
     return error ? -error : r;
 }

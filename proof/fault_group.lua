@@ -39,8 +39,12 @@ function core.launch(...)
   return handle, more, errno
 end
 
-function plan.lower(...)
-  local steps = lower(...)
+function plan.lower(spec, found)
+  local steps = lower(spec, found)
+  if found.scope == "job" then -- the init of a living box has made the process
+    count = count + 1
+    waiting[#waiting + 1] = count
+  end
   lists[table.remove(waiting)] = steps
   return steps
 end
@@ -55,6 +59,15 @@ function join.steps(...)
   return steps
 end
 
+--- A living box with one program, which it ends with.
+local function spawn_living(spec)
+  local c, message, errno, detail = ns.box(spec):start { table.unpack(spec.argv) }
+  if not c then return nil, message, errno, detail end
+  local p = c.main
+  p.container, c.main = c, nil
+  return p
+end
+
 local NO_POINT = {}
 
 --- Starts the mode, with a fault if there is one. What has come of it: ok, p, message, errno, detail of the start; r of the
@@ -65,7 +78,7 @@ local function start(mode, point, action, errno)
   for word, value in pairs(mode.spec) do spec[word] = value end
   spec.timeout, spec.grace = action == HANG and 0.3 or 4, 0.1
   fault.begin(point.process, point.step, point.nth, point.call, point.name, action, errno)
-  o.ok, o.p, o.message, o.errno, o.detail = pcall(mode.trial and ns.check or ns.spawn, spec)
+  o.ok, o.p, o.message, o.errno, o.detail = pcall(mode.trial and ns.check or mode.living and spawn_living or ns.spawn, spec)
   fault.spawned()
   if o.ok and o.p and not mode.trial then
     local ok, r = pcall(o.p.communicate, o.p)

@@ -1,5 +1,6 @@
 --- The modes that the fault matrix goes through: between them every op of the launcher is played. `group`: the host that
--- they need, see proof/faults.lua; `trial`: ns.check; `closed`: the host may not look into its launcher.
+-- they need, see proof/faults.lua; `trial`: ns.check; `living`: a living box with this one program; `closed`: the host
+-- may not look into its launcher.
 local core = require "ns.core"
 local ns = require "ns"
 
@@ -9,7 +10,8 @@ local ALL = { "user", "mount", "pid", "net", "ipc", "uts", "cgroup", "time" }
 
 --- Makes what the modes need in the directory `at`.
 function modes.prepare(at)
-  local line = "cd %s && mkdir -m 777 lower lower2 upper work tree place && echo 1 >lower/a && echo 2 >lower2/b && "
+  local line = "cd %s && mkdir -m 777 lower lower2 upper work tree place && mkdir -p deep/inner/place "
+    .. "&& echo 1 >lower/a && echo 2 >lower2/b && "
     .. "echo 3 >tree/c && echo 4 >file && chmod 666 file && chmod 755 ."
   assert(os.execute(line:format(at)))
 end
@@ -110,6 +112,11 @@ local function list(at, group)
       mounts = all_mounts(at, { { type = "sys" } }) } },
     { name = "mounts of a user", spec = { flags = { "user", "mount", "pid", "ipc", "net" }, root = "empty",
       argv = everything, mounts = all_mounts(at) } },
+    { name = "anchors", spec = { flags = { "mount", "pid" }, root = "empty", argv = { "/report", "/deep" }, mounts = {
+      { type = "bind", source = at .. "/report", target = "/report", ro = true }, { type = "proc" },
+      { type = "bind", source = at .. "/deep", target = "/deep" },
+      { type = "tmpfs", target = "/deep/inner/place" } } } },
+    { name = "living", living = true, spec = sandbox(at) },
     { name = "root", spec = { flags = "mount,pid", root = "/", mount_proc = true,
       mounts = { { type = "propagation", target = "/", mode = "slave", recursive = true } } } },
     { name = "on the host's tree", spec = { flags = "mount", propagation = "slave", mounts = {

@@ -148,10 +148,17 @@ local function hung(point, o, mode)
   return "another step"
 end
 
-local function died(_, o, mode)
+--- The init of a living box that had said that it stands: it is asked in vain.
+local function is_gone(point, o)
+  local step = point.step > 0 and step_of(point, o)
+  return step and step.op == "serve" and o.detail.step == "job" and o.errno == errno.EPIPE
+end
+
+local function died(point, o, mode)
   if not o.ok then return "raised" end
   if same(o, mode) then return nil, "same effect" end
   if o.p then return not (o.r and o.r.signal == 9) and "no signal" or nil, "signal told" end
+  if is_gone(point, o) then return nil, "named" end
   return not o.message:find("killed by signal 9", 1, true) and "not named" or nil, "named"
 end
 
