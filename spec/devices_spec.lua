@@ -17,7 +17,7 @@ end
 
 local SANDBOX = { system = true, mounts = { { type = "dev" } } }
 local NO_NULL = "open /dev/null: No such device (ENODEV); what lies there is no device (1:3): mknod -m 666 /dev/null c 1 3"
-local NO_DEVICE = "bind /dev/%s on /dev/%s: No such device (ENODEV); /dev/%s is no device (%s)"
+local NO_DEVICE = "bind /dev/%s on /dev/%s: No such device (ENODEV); /dev/%s of the host is not the device %s"
 
 for _, way in ipairs(ways.list) do
   ways.describe(way)("a host's /dev " .. way.name .. " #system", function()

@@ -201,7 +201,7 @@ describe("a refused clone says", function()
       under[#under + 1] = "unshare"
       under[#under + 1] = "-Ur"
     end
-    assert.matches("^ENOSPC\ta limit of .- is reached, here or outside .-, or 32 levels of nesting$",
+    assert.matches("^ENOSPC\ta limit of .- is reached, of this user namespace or of one around it .-, or 32 levels of nest",
       hint_of('{ "true", flags = "user" }', { nobody = true, under = under }))
   end)
 
@@ -336,13 +336,13 @@ describe("a refusal says", function()
 
   it("which processors there are", function()
     local _, _, _, detail = ns.spawn { "true", affinity = 8191 }
-    assert.matches("^this host may use the processors [%d,-]+$", detail.hint)
+    assert.matches("^this host itself may use only the processors [%d,-]+$", detail.hint)
   end)
 
   machine.it("time")("how far a clock can be shifted", function()
     local _, message, _, detail = ns.spawn { "true", flags = machine.flags("time"), time = { monotonic = -1e9 } }
     assert.equal("ERANGE", detail.code, message)
-    assert.matches("^a clock cannot be shifted to before its beginning", detail.hint)
+    assert.matches("^a clock cannot be set to before the start of the machine", detail.hint)
   end)
 
   it("that a directory of PATH is closed, where no other has the program", function()

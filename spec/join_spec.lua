@@ -229,7 +229,7 @@ describe("the system's refusal", function()
     local pid = p.pid
     p:wait()
     p:close()
-    local said = "hold the process that has them: No such process (ESRCH)"
+    local said = "hold the process whose namespaces are joined: No such process (ESRCH)"
     assert.same({ said, errno_of.ESRCH, "pidfd", "join" }, { refused { join = { from = p } } })
     assert.same({ ("hold process %d: No such process (ESRCH)"):format(pid), errno_of.ESRCH, "pidfd", "join" },
       { refused { join = { from = pid } } })
@@ -302,7 +302,7 @@ describe("the system's refusal", function()
       p:close()]], { nobody = true })
     local uid = machine.root and 65534 or core.ids().euid
     assert.equal(("enter the uts namespace /proc/PID/ns/uts: Operation not permitted (EPERM); it belongs to a user "
-      .. "namespace of user %d: join that one, too ('user'), or be root around it\n"):format(uid), r.stdout)
+      .. "namespace of user %d: join that one, too ('user'), or be root of one around it\n"):format(uid), r.stdout)
   end)
 
   machine.root_it("says whose process it is", function()

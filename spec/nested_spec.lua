@@ -92,7 +92,7 @@ describe("a root #system", function()
   machine.root_it("that has not an id itself is told so", function()
     local said = host(with_ids(1000),
       "say { flags = 'user' } say { flags = 'user', uid_map = { { 0, 5, 1 } }, gid_map = { { 0, 5, 1 } } }")
-    assert.equal("write /proc/PID/gid_map: Operation not permitted (EPERM); this host itself has not all ids from 65534 on, "
-      .. "as in a container: /proc/self/gid_map\n0 0 0 5 1\n", said)
+    assert.equal("write /proc/PID/gid_map: Operation not permitted (EPERM); this host itself does not have all ids from "
+      .. "65534 on, as in a container: see /proc/self/gid_map\n0 0 0 5 1\n", said)
   end)
 end)

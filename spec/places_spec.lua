@@ -63,8 +63,8 @@ describe("a place in the new root", function()
           mounts = { { type = "overlay", target = "/x", lower = "%s" .. lower } } })))
       end
     ]]):format(directory, directory), { under = { "unshare", "-m" } })
-    local says = ("mount overlay of %s/ on /x: Invalid argument (EINVAL); %s/a:b is mounted below its lower, and what "
-      .. "that covers would be seen\n"):format(directory, directory)
+    local says = ("mount overlay of %s/ on /x: Invalid argument (EINVAL); %s/a:b is mounted below its lower, and an "
+      .. "overlay would show what that covers\n"):format(directory, directory)
     assert.equal(says .. says:gsub("/ on", "/. on"), r.stdout .. r.stderr)
   end)
 end)

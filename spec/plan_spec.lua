@@ -128,7 +128,7 @@ bind /usr on /usr
 mount proc on /proc
 mask /proc/keys
 mask /proc/key-users
-keep /dev of the host at hand
+keep /dev of the host open
 mount tmpfs on /dev
 bind /dev/null on /dev/null
 bind /dev/zero on /dev/zero

@@ -301,7 +301,8 @@ machine.describe("sandbox")("the sandbox of a root #system", function()
       print(ns.sandbox():run("head", "-c", "4", "/etc/passwd").stdout, message)
     ]], { under = { "setpriv", "--bounding-set=-sys_admin" } })
     assert.equal("root\topen_tree /srv: Operation not permitted (EPERM); only a root with CAP_SYS_ADMIN can map ids: "
-      .. "ro = true (to read what everybody may), or idmap = false (to write what everybody, or an id of uid_map, may)\n",
+      .. "ro = true (to read what everybody may read), or idmap = false (to write what everybody, or an id of uid_map, may "
+      .. "write)\n",
         r.stdout .. r.stderr)
   end)
 end)

@@ -19,9 +19,9 @@ struct plan {
     uint32_t current; /* the step being played, from 1: written by the launcher, read by a host that timed out */
 };
 
-/* One flat shape for every op; a field's name is its key in Lua, and means the same to every op that has it: which of them an op
- * has stands at the op. Strings and lists are offsets into the plan, 0 when absent; a list is an array of uintptr_t offsets that
- * ends in 0. They lie behind those of all steps before. */
+/* One flat shape for every op. A field's name is its key in Lua, and means the same for every op that uses it; each op's
+ * comment lists the fields that it uses. Strings and lists are offsets into the plan, 0 when absent; a list is an array of
+ * uintptr_t offsets that ends in 0. Each step's strings and lists follow those of earlier steps. */
 struct step {
     uint32_t op;                       /* index into ns_ops[] */
     uint32_t ignore;                   /* an errno that counts as success */
@@ -29,28 +29,28 @@ struct step {
     uint32_t size;                     /* bytes in data */
     uint32_t paths, argv, env;         /* lists */
     uint32_t options;                  /* list: of a file system */
-    int32_t fd, to;        /* descriptors: the one that there is, and the number that it gets, or the last of several */
-    uint32_t mode;         /* the permissions of a new file or directory */
-    int32_t which;         /* the number of a resource, a policy, a prctl(2) */
-    uint32_t how;          /* STEP_* */
-    uint64_t flags, clear; /* the kernel's bits that are set, and those that are taken away */
-    int64_t value, limit;  /* what it is set to; the second number where there are two */
+    int32_t fd, to; /* a descriptor; and the number that it gets, or the last one of a range that begins with fd */
+    uint32_t mode;  /* the permissions of a new file or directory */
+    int32_t which;  /* the number of a resource, a policy, a prctl(2) */
+    uint32_t how;   /* STEP_* */
+    uint64_t flags, clear; /* bits of the kernel's: those to set, and those to take away */
+    int64_t value, limit;  /* the number to set; and the second one, for an op that sets two */
 };
 
 /* The bits of `how`: each belongs to the ops that it is listed with, and no two share one. */
 enum {
     /* remount, propagation */
-    STEP_RECURSIVE = 1 << 0, /* all mounts below it, too */
+    STEP_RECURSIVE = 1 << 0, /* the mount on path, and all mounts below it */
 
     /* fs */
-    STEP_OURS = 1 << 1, /* later steps may make what is missing in it */
+    STEP_OURS = 1 << 1, /* later steps may make directories and files in it, for their mounts to lie on */
 
     /* tree */
     STEP_BENEATH_ROOT = 1 << 2, /* source is a place in the new root, not one of the host */
     STEP_NO_LINK = 1 << 3,      /* there is no symbolic link in source */
     STEP_LOOKED_UP = 1 << 4,    /* fd is what `lookup` has found: it stands for source */
     STEP_SAME_FILE = 1 << 5,    /* source must still be the file that fd is */
-    STEP_ROOT_PART = 1 << 6,    /* it is an entry of the directory that is the root: nobody has looked at it before */
+    STEP_ROOT_PART = 1 << 6,    /* source is an entry of the directory that becomes the root: a file, or a directory */
 
     /* lookup */
     STEP_ONE_MOUNT = 1 << 7, /* EINVAL if a mount lies below it */
@@ -64,17 +64,16 @@ enum {
     STEP_CAPS_ALL = 1 << 11,  /* those of flags are all that are permitted now */
 
     /* umask */
-    STEP_HOSTS = 1 << 12, /* the mask that the host has */
+    STEP_HOSTS = 1 << 12, /* the mask of the host, in place of value */
 
     /* init */
-    STEP_OUTLIVES = 1 << 13,    /* it outlives the host */
-    STEP_TELLS_STOPS = 1 << 14, /* it tells when the program is stopped */
-    STEP_ENDS_ALL = 1 << 15,    /* no pid namespace ends what the program has started: the init does */
-
-    STEP_ANEW = 1 << 17, /* it executes the launcher at fd anew: a copy of the host does not stay */
+    STEP_OUTLIVES = 1 << 13,    /* the init outlives the host */
+    STEP_TELLS_STOPS = 1 << 14, /* the init sends a record when the program is stopped */
+    STEP_ENDS_ALL = 1 << 15,    /* there is no pid namespace: the init itself ends what the program has started */
+    STEP_ANEW = 1 << 17, /* this process is a copy of the host: it executes the launcher, at fd, and is the init then */
 
     /* exec, call */
-    STEP_TRIAL = 1 << 16, /* it is only tried */
+    STEP_TRIAL = 1 << 16, /* only try whether it would work (ns.check) */
 };
 
 /* What comes back over the socket. {step, 0} says "this step is about to leave the launcher for good" (exec, call);
@@ -87,16 +86,20 @@ struct record {
 /* The step of a record in which an init tells how the program has ended; error is the status of wait4(2). */
 #define INIT_STATUS 0xffffffffu
 
-/* The same for a program that was stopped, from an init that was asked to tell it. */
+/* The same for a program that was stopped, from an init that was told to (STEP_TELLS_STOPS, JOB_TELLS_STOPS). */
 #define INIT_STOPPED 0xfffffffeu
-/* Its record after INIT_STATUS: the most memory that the program had, in KiB. */
+/* The init's next record: error is the most memory that the program had, in KiB. */
 #define INIT_MAXRSS 0xfffffffdu
-/* The pid of one that it may not kill. */
+/* error is the pid of a process that the program has left behind, and that the init may not kill. */
 #define INIT_LEFT 0xfffffffcu
 
-/* What the host asks of an init, as a record: a signal, error is its number, for the program, or in a living box for all that is
- * inside; and of the init of a living box a new job, error is a sum of JOB_*, and with it come the two sockets of the job. Over the first socket come the job's descriptors,
- * with one byte, and then its plan; the answers are those of a launcher. Over the second one the init tells of the job. */
+/* What the host asks of an init, as a record.
+ *
+ * REQUEST_SIGNAL: error is the number of a signal, for the program, or in a living box for all that is inside.
+ *
+ * REQUEST_JOB, for the init of a living box: to start a new job. error is a sum of JOB_*, and two sockets come with it. The
+ * first is for the job's launcher: the job's descriptors come through it, with one byte, then its plan, and the launcher
+ * answers with records. Through the second the init tells of the job (INIT_JOB, INIT_STATUS ...). */
 #define REQUEST_JOB 1u
 #define REQUEST_SIGNAL 2u
 
@@ -105,17 +108,18 @@ enum {
     JOB_TELLS_STOPS = 1 << 1, /* the init tells when it is stopped */
 };
 
-/* The init's first record about a job, with its pidfd; or error is why there is none. */
+/* The init's first record about a job, with the job's pidfd; or error says why it could not be started. */
 #define INIT_JOB 0xfffffffbu
-/* error bytes follow, the usage of wait4(2), as INIT_USAGE_LONGS long numbers. The record before INIT_STATUS, for a job. */
+/* The record before a job's INIT_STATUS. error is a number of bytes, which follow: what wait4(2) says of the job's usage, as
+ * INIT_USAGE_LONGS longs. */
 #define INIT_USAGE 0xfffffffau
 #define INIT_USAGE_LONGS 18
 
-/* The record of a launcher that has entered the namespaces of others, and made the process that plays the next plan: error is its
- * pid, and with it comes its pidfd. */
+/* The record of a launcher that has entered the namespaces of others (join), and has made the process that plays the next
+ * plan: error is the pid of that process, and its pidfd comes with the record. */
 #define LAUNCHER_CLONED 0xfffffff9u
 
-/* As many descriptors go with one message (SCM_MAX_FD). */
+/* The most descriptors that the kernel takes with one message (SCM_MAX_FD). */
 #define DESCRIPTORS_MAX 253
 
 #endif

@@ -1,6 +1,7 @@
-/* Feeds a program and collects what it says, all at once, so that neither side waits for the other.
+/* Writes a program's input and reads both its outputs in one poll loop, so that neither side waits for the other for ever.
  *
- * The loop is left at every signal and at the program's end; the state is here, so that Lua calls in again. */
+ * The loop itself is in Lua, which calls `step` again and again: so it can act on signals and time limits. The state is
+ * here. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,34 +16,34 @@
 
 #define CAPTURE "ns.Capture"
 #define STEP (1u << 17)  /* bytes asked of a pipe at once */
-#define AHEAD (1u << 20) /* the size asked for a pipe, and the bytes that are made ready for it */
+#define AHEAD (1u << 20) /* the size that a pipe is to have, and how much memory is populated in advance */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
 
 struct output {
-    int fd;    /* -1: at its end. Borrowed: the caller closes it after us */
-    int flags; /* as they were */
-    char *bytes;
-    size_t size, ready, room;
-    bool truncated;
+    int fd;                   /* -1: at its end. The caller closes it, after us */
+    int flags;                /* the file status flags that it had, for give_back */
+    char *bytes;              /* a mapping of its own */
+    size_t size, ready, room; /* bytes that are read; up to where pages are populated; bytes that are mapped */
+    bool truncated;           /* there was more than the limit */
 };
 
 struct capture {
     struct output out[2];
     size_t limit; /* bytes kept of each output */
     int in;
-    const char *input; /* anchored in the registry */
-    size_t left;
-    int anchor;
+    const char *input; /* what is still to be written, in a Lua string */
+    size_t left;       /* its bytes */
+    int anchor;        /* the reference in the registry that keeps that string */
 };
 
 static struct capture *check(lua_State *L) { return luaL_checkudata(L, 1, CAPTURE); }
 
 static int prepare(lua_State *L, int arg) {
     int fd = lua_isnoneornil(L, arg) ? -1 : (int)luaL_checkinteger(L, arg);
-    if (fd >= 0) fcntl(fd, F_SETPIPE_SZ, AHEAD); /* refused to some users: then it is slower */
+    if (fd >= 0) fcntl(fd, F_SETPIPE_SZ, AHEAD); /* if that is refused, it is only slower */
     return fd;
 }
 
@@ -72,7 +73,7 @@ static int new_capture(lua_State *L) {
     return 1;
 }
 
-/* Not from the heap: that would keep what a large output has touched of it. */
+/* A mapping, not malloc: a heap would keep the memory of a large output for the host. */
 static bool make_room(struct output *o) {
     if (o->room - o->size >= STEP) return true;
     size_t room = o->room ? o->room * 2 : 2 * STEP;
@@ -84,8 +85,8 @@ static bool make_room(struct output *o) {
     return true;
 }
 
-/* A page fault in read(2) would keep the writer out of the pipe for its time. Where the kernel (before Linux 5.14) or memory
- * refuses, that is how it goes. The address is a multiple of any page's size, and still in the buffer. */
+/* Populates pages in advance: during a page fault in read(2) the pipe is locked, and its writer waits. Where madvise(2)
+ * fails (before Linux 5.14), it is only slower. The address is rounded down to 64 KiB, a multiple of every page size. */
 static void make_ready(struct output *o) {
     if (o->size < AHEAD || o->size + STEP <= o->ready) return;
     size_t span = o->room - o->size < AHEAD ? o->room - o->size : AHEAD;
@@ -99,8 +100,8 @@ static void drop_excess(struct output *o, size_t limit) {
     o->truncated = true;
 }
 
-/* Takes what is there, which is not more than a pipe holds: after the program's end nothing of its own is left behind.
- * Piece by piece, as the writer waits while one is copied. false: no memory */
+/* Reads what is there, up to AHEAD bytes, as much as the pipe can hold: so one call after the program's end gets all that it
+ * has written. By pieces of STEP bytes, as the writer waits while a piece is copied. false: no memory */
 static bool drain(struct output *o, size_t limit) {
     ssize_t n = 0;
     for (size_t taken = 0; taken < AHEAD; taken += (size_t)n) {
@@ -115,7 +116,7 @@ static bool drain(struct output *o, size_t limit) {
     return true;
 }
 
-/* A program need not read its input to the end. */
+/* Writes a piece of the input. On an error the rest is dropped: a program need not read its input to the end. */
 static void feed(struct capture *c) {
     ssize_t n = ns_write_nosignal(c->in, c->input, c->left);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -126,9 +127,11 @@ static void feed(struct capture *c) {
     }
 }
 
-/* c:step([seconds], [pidfd], [fd that ends it, too]) -> "done" | "fed" | "exited" | "timeout" | "again"
- * "fed": the input is written (or not wanted), the caller closes it and calls again; "exited": the pidfd is readable.
- * It comes back after each piece: a program that never stops writing must be stopped at the deadline, or by a Ctrl-C. */
+/* c:step([seconds], [pidfd], [fd]) -> "done" | "fed" | "exited" | "timeout" | "again"
+ *
+ * Waits until there is something to do, and does it once. "fed": the input is written, or the program does not want it: the
+ * caller closes it and calls again; "exited": the pidfd is readable; "again": anything else, also that fd is readable, or a
+ * signal. It returns after each piece, so that the caller can stop a program that never stops writing. */
 static int capture_step(lua_State *L) {
     struct capture *c = check(L);
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 2, -1), &t);
@@ -152,7 +155,7 @@ static int capture_step(lua_State *L) {
     return lua_pushstring(L, polls[3].revents ? "exited" : "again"), 1;
 }
 
-/* c:output(1|2) -> string, truncated: was there more than the limit, or is it not at its end? */
+/* c:output(1|2) -> string, truncated: there was more than the limit, or its end was not reached */
 static int capture_output(lua_State *L) {
     struct output *o = &check(L)->out[luaL_checkinteger(L, 2) == 2];
     lua_pushlstring(L, o->bytes ? o->bytes : "", o->size);
@@ -179,7 +182,7 @@ static void give_back(struct output *o) {
     o->fd = -1;
 }
 
-/* c:close(): after an error, a Ctrl-C, the caller goes on with its descriptors, which block as before. */
+/* c:close(): gives up before the end, as after an error. The descriptors stay open, and block as before. */
 static int capture_close(lua_State *L) {
     struct capture *c = check(L);
     c->in = -1;

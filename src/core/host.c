@@ -1,4 +1,5 @@
-/* What the Lua side asks of the host: who it is, what it has, and small things that only C can do. */
+/* Functions by which the Lua side learns of the host: its ids, environment, files, limits; and small calls that only C can
+ * make. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,8 @@ static int host_environ(lua_State *L) {
     return 1;
 }
 
-/* The effective capabilities, as a mask. Where they are not told, root has all: what is missing will be refused by name. */
+/* The effective capabilities, as a mask. Where capget(2) is refused, root is taken to have all: the step that needs one that
+ * is missing will then fail, and be named. */
 static uint64_t capabilities(void) {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct sets[2] = {0};
@@ -47,7 +49,7 @@ static int host_ids(lua_State *L) {
         lua_Integer value;
     } rows[] = {{"uid", getuid()},   {"gid", getgid()}, {"euid", geteuid()},
                 {"egid", getegid()}, {"pid", getpid()}, {"ppid", getppid()}};
-    lua_createtable(L, 0, 16); /* with room for what a spawn notes there */
+    lua_createtable(L, 0, 16); /* with room for the fields that survey.host adds */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         lua_pushinteger(L, rows[i].value);
         lua_setfield(L, -2, rows[i].name);
@@ -85,7 +87,7 @@ static int host_owner(lua_State *L) {
     return 4;
 }
 
-/* stamp({path, ...}) -> a string, another one as soon as one of the files is */
+/* stamp({path, ...}) -> a string that changes when one of the files does: its inode, size or times */
 static int host_stamp(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     int count = (int)nsL_rawlen(L, 1);
@@ -105,7 +107,7 @@ static int host_stamp(lua_State *L) {
     return 1;
 }
 
-/* environ_stamp() -> a number, another one as soon as the environment is another (FNV-1a, but for one in 2^53) */
+/* environ_stamp() -> a number that changes when the environment does: a hash of it (FNV-1a, 53 bits) */
 static int host_environ_stamp(lua_State *L) {
     uint64_t hash = 14695981039346656037u;
     for (char **e = environ; e && *e; e++) {
@@ -118,8 +120,8 @@ static int host_environ_stamp(lua_State *L) {
     return 1;
 }
 
-/* random(n) -> an integer from 0 up to n - 1: the kernel's, which no seed of the host tells. Where a filter keeps them from
- * us, the clock must do. */
+/* random(n) -> an integer from 0 to n - 1, from getrandom(2): unlike math.random it cannot be foretold. Where a filter
+ * refuses that call, it is made of the clock and the pid. */
 static int host_random(lua_State *L) {
     uint64_t bits;
     if (sys(__NR_getrandom, &bits, sizeof bits, 1 /* GRND_NONBLOCK */) != sizeof bits) {
@@ -131,7 +133,8 @@ static int host_random(lua_State *L) {
     return 1;
 }
 
-/* idmap(tree, path of a user namespace) -> true | nil, message, errno: for all mounts of a detached tree */
+/* idmap(fd of a detached tree, path of a user namespace) -> true | nil, message, errno. Maps the ids of all mounts in the
+ * tree as that namespace maps them. */
 static int host_idmap(lua_State *L) {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
     long tree = (long)luaL_checkinteger(L, 1);
@@ -148,8 +151,8 @@ static bool is_same(const char *a, const char *b) {
     return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
 }
 
-/* realpath(path) -> the same without links | nil, message, errno. EXDEV: the text of a link says something else than where it
- * leads to, as that of /proc/PID/root may. */
+/* realpath(path) -> the path without links | nil, message, errno. EXDEV: a magic link is in it, as /proc/PID/root, which
+ * leads to another place than its text says. */
 static int host_realpath(lua_State *L) {
     const char *given = luaL_checkstring(L, 1);
     char path[PATH_MAX];
@@ -159,11 +162,11 @@ static int host_realpath(lua_State *L) {
     return 1;
 }
 
-/* What a directory is read up to: each entry of a root is a mount, and whoever has made it may be an enemy. */
+/* How much is read of a directory. Each entry of a root directory becomes a mount, and an enemy may have filled it. */
 enum { ENTRIES_MAX = 10000, ENTRIES_BYTES_MAX = 4 << 20 };
 
-/* Adds the name, and where it leads if it is a link, to the table on top of the stack: the bytes of both. -1 and errno: it cannot
- * be told */
+/* Adds {name=, link= its target, if it is a link} to the table on top of the stack. Returns the bytes of both; -1 and errno
+ * if the link cannot be read */
 static ssize_t add_entry(lua_State *L, DIR *dir, const struct dirent *d, int number) {
     char link[4096];
     bool may_be_link = d->d_type == DT_LNK || d->d_type == DT_UNKNOWN;
@@ -191,12 +194,12 @@ static int add_entries(lua_State *L, DIR *dir) {
         if (more < 0) return errno;
         bytes += more;
     }
-    return errno; /* of readdir, which says NULL at the end, too */
+    return errno; /* 0 at the end of the directory, or why readdir has failed */
 }
 
-/* entries(directory) -> {{name=, [link=]}, ...} sorted by nothing | nil, message, errno: E2BIG, where there are too many */
+/* entries(directory) -> {{name=, [link=]}, ...}, unsorted | nil, message, errno; E2BIG: there are too many */
 static int host_entries(lua_State *L) {
-    DIR **dir = lua_newuserdata(L, sizeof *dir); /* an error below leaks no descriptor: see the metatable */
+    DIR **dir = lua_newuserdata(L, sizeof *dir); /* its __gc closes the directory if an error is raised below */
     *dir = NULL;
     nsL_setclass(L, "ns.Directory");
     *dir = opendir(luaL_checkstring(L, 1));
@@ -231,7 +234,7 @@ static int host_group(lua_State *L) {
     return 1;
 }
 
-/* write(path, bytes) -> true | nil, message, errno: in one write(2), as /proc wants it */
+/* write(path, bytes) -> true | nil, message, errno. With one write(2): files of /proc take their value whole. */
 static int host_write(lua_State *L) {
     size_t size;
     const char *path = luaL_checkstring(L, 1), *data = luaL_checklstring(L, 2, &size);
@@ -242,7 +245,7 @@ static int host_write(lua_State *L) {
     return nsL_done(L, FAILED(n) || n == (long)size ? n : -EIO);
 }
 
-/* isfile(path): does it lead to a regular file? nil, message, errno where that cannot be told */
+/* isfile(path) -> is it, or does the link lead to, a regular file? | nil, message, errno */
 static int host_isfile(lua_State *L) {
     struct stat s;
     if (stat(luaL_checkstring(L, 1), &s) < 0) return nsL_done(L, -errno);
@@ -250,8 +253,8 @@ static int host_isfile(lua_State *L) {
     return 1;
 }
 
-/* head(path) -> the first 4096 bytes of a regular file | nothing. A FIFO or a device is not even opened for them: that could
- * block, or do something. */
+/* head(path) -> the first 4096 bytes of a regular file | nothing. A FIFO or a device is not opened: that could block, or
+ * have an effect. */
 static int host_head(lua_State *L) {
     char bytes[4096];
     const char *path = luaL_checkstring(L, 1);
@@ -265,13 +268,13 @@ static int host_head(lua_State *L) {
     return 1;
 }
 
-/* isopen(fd) */
+/* isopen(fd) -> boolean */
 static int host_isopen(lua_State *L) {
     lua_pushboolean(L, fcntl((int)luaL_checkinteger(L, 1), F_GETFD) >= 0);
     return 1;
 }
 
-/* blocks(fd) -> true | false, where O_NONBLOCK is set | nothing, where it is not open */
+/* blocks(fd) -> false if O_NONBLOCK is set, else true | nothing, if it is not open */
 static int host_blocks(lua_State *L) {
     int flags = fcntl((int)luaL_checkinteger(L, 1), F_GETFL);
     if (flags < 0) return 0;
@@ -279,7 +282,7 @@ static int host_blocks(lua_State *L) {
     return 1;
 }
 
-/* block(fd): takes O_NONBLOCK away, for all who have it */
+/* block(fd): clears O_NONBLOCK, for all processes that share the open file */
 static int host_block(lua_State *L) {
     int fd = (int)luaL_checkinteger(L, 1);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
@@ -292,7 +295,7 @@ static int host_access(lua_State *L) {
     return nsL_done(L, r < 0 ? -errno : 0);
 }
 
-/* readlink(path) -> what the link says | nothing, if it is no link */
+/* readlink(path) -> the target of the link | nothing, if it is no link */
 static int host_readlink(lua_State *L) {
     char link[4096];
     ssize_t n = readlink(luaL_checkstring(L, 1), link, sizeof link);
@@ -327,7 +330,7 @@ static const luaL_Reg functions[] = {
     {"isopen", host_isopen},     {"access", host_access},
     {"blocks", host_blocks},     {"block", host_block},
     {"arg_max", host_arg_max},   {"nofile", host_nofile},
-    {"stamp", host_stamp},       {"environ_stamp", host_environ_stamp}, /* for ns.start.kept */
+    {"stamp", host_stamp},       {"environ_stamp", host_environ_stamp}, /* for ns.start.cache */
     {"random", host_random},     {NULL, NULL},
 };
 

@@ -1,5 +1,5 @@
-/* A further program in a living box: its init is asked for it over the box's socket, gets the two sockets of the job, and makes a
- * child, which plays the job's plan (plan.h). */
+/* A further program in a living box: its init is asked for it over the box's socket, gets the two sockets of the job, and
+ * makes a child, which plays the job's plan (plan.h). */
 #include "job.h"
 
 #include <errno.h>
@@ -64,7 +64,8 @@ static int make_sockets(struct process *p, int theirs[2]) {
     return setsockopt(p->s.socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ? -errno : 0;
 }
 
-/* The init reads what it is asked at once, unless somebody has stopped it. */
+/* Sends the init a request. It reads requests at once; only where somebody has stopped it may there be no room for one: then
+ * `seconds` is how long that is waited for. */
 static long ask(int box, const struct record *request, const int *fds, int count, double seconds) {
     struct timespec t, *timeout = ns_timeout(seconds, &t);
     struct pollfd room = {box, POLLOUT, 0};

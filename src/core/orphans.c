@@ -1,6 +1,6 @@
-/* Children that outlive their handle: programs that were detached, and those that could not be ended. The kernel keeps each for
- * us until it is reaped: when the next program is launched, and whenever the collector comes. The list belongs to the Lua
- * state, not to the modules, which a host may load anew. */
+/* Children that outlive their handle: programs that were detached, and those that could not be ended. Each stays a zombie
+ * until we reap it: we do when the next program is launched, and in each round of the collector. The list belongs to the Lua
+ * state, not to the module, which a host may load anew. */
 #include "orphans.h"
 
 #include <errno.h>
@@ -27,8 +27,8 @@ struct orphan {
 
 struct orphans {
     struct orphan *first;
-    bool watched; /* the collector will tell */
-    bool closed;  /* with its Lua state */
+    bool watched; /* an object waits for the collector's next round: new_round */
+    bool closed;  /* the Lua state is being closed */
 };
 
 static void drop(struct orphan **at) {
@@ -44,7 +44,7 @@ static void reap(struct orphans *all) {
         siginfo_t info = {0};
         long r = sys(__NR_waitid, P_PIDFD, (*at)->pidfd, &info, WEXITED | WNOHANG, NULL);
         if (FAILED(r) && r != -ECHILD)
-            (*at)->pidfd = -1; /* the host has closed it, and what has the number is the host's */
+            (*at)->pidfd = -1; /* EBADF: the host has closed our descriptor, and may have another under its number */
         if (FAILED(r) || info.si_pid != 0)
             drop(at);
         else
@@ -67,15 +67,17 @@ static struct orphans *get_orphans(lua_State *L) {
     return all;
 }
 
-/* The youngest object is referred to, so that only the end of the Lua state finalizes it, and before all that are older: from then
- * on no new object is made. LuaJIT would call the __gc of such an object after our code was unloaded. */
+/* LAST is in the registry, so it is finalized only when the Lua state is closed. Finalizers run youngest first, and LAST is
+ * made after the object of each round: so it learns of the end before that object does, and no further object is made then,
+ * whose __gc LuaJIT would call after our code was unloaded. */
 static int last_gc(lua_State *L) {
     lua_getfield(L, LUA_REGISTRYINDEX, LAST);
     if (lua_rawequal(L, 1, -1)) get_orphans(L)->closed = true;
     return 0;
 }
 
-/* Makes an object that nothing refers to: the collector's next round calls its __gc, which is how we hear of the round. */
+/* Makes an object that nothing refers to: the collector's next round calls its __gc (round_gc), and so tells us of the
+ * round. */
 static int new_round(lua_State *L) {
     lua_newuserdata(L, 1);
     nsL_setclass(L, ROUND);

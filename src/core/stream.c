@@ -1,4 +1,4 @@
-/* A descriptor as a real Lua file, and what else the Lua side needs to know of descriptors. */
+/* Makes Lua files of descriptors, and has the functions that look into the buffers of such files. */
 #include "stream.h"
 
 #include <errno.h>
@@ -13,17 +13,17 @@
 #include "open.h"
 #include "result.h"
 
-static _Thread_local char *diverted; /* where what is written goes to, while pending() asks for it */
-static _Thread_local bool hurried;   /* what cannot be written at once is given up */
-static bool leaving;                 /* the same, for good: exit(3) writes what is left in all files, after this */
+static _Thread_local char *diverted; /* not NULL: writers copy the bytes to here instead, for pending() */
+static _Thread_local bool hurried;   /* writers drop what cannot be written at once, for hurry() */
+static bool leaving; /* the same from the end of the host on: exit(3) flushes all files after this is set */
 
 __attribute__((destructor)) static void leave(void) { leaving = true; }
 
 static bool await(int fd, short events) { return poll(&(struct pollfd){fd, events, 0}, 1, -1) > 0; }
 
-/* fopencookie(3)'s writer: less than asked for is an error to stdio, which then gives up the rest. So it goes on where a
- * signal has interrupted it, as it would by itself in a host whose handlers have SA_RESTART. The descriptor does not block:
- * where nobody reads, it is waited for only by whoever has written, and never by the collector or at the end of the host. */
+/* fopencookie(3)'s writer. stdio takes a short write for an error, and drops the rest: so this goes on until all is written,
+ * also after a signal. The descriptor does not block: where the pipe is full, a file's own write waits for room, but the
+ * collector and the end of the host do not. */
 static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
     int fd = (int)(intptr_t)cookie;
     size_t done = diverted ? size : 0;
@@ -39,7 +39,7 @@ static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
     return (ssize_t)done;
 }
 
-/* A terminal's EIO would be an error to a Lua file, which costs what was read before it. */
+/* ns_read makes an end-of-file of a terminal's EIO: for an error, a Lua file would drop what it has read before. */
 static ssize_t read_cookie(void *cookie, char *s, size_t size) {
     int fd = (int)(intptr_t)cookie;
     ssize_t n;
@@ -72,7 +72,8 @@ static int push_closed(lua_State *L, int ok) {
 #if LUA_VERSION_NUM == 501
 #define STREAM FILE *
 
-/* Lua 5.1 finds a file's closing function in the environment of its userdata, and crashes without one, if it is open. */
+/* Lua 5.1 calls the field __close in the environment of a file's userdata to close it, and crashes if an open file has
+ * none. */
 static int close_file(lua_State *L) {
     FILE **f = lua_touserdata(L, 1);
     int ok = fclose(*f) == 0;
@@ -80,7 +81,7 @@ static int close_file(lua_State *L) {
     return push_closed(L, ok);
 }
 
-/* LuaJIT knows its own files alone: one is opened and its FILE replaced. */
+/* LuaJIT takes only files that it has made itself: so its io.open makes one, and we put our FILE into it. */
 static FILE **push_jit_file(lua_State *L) {
     lua_getfield(L, LUA_REGISTRYINDEX, "ns.open");
     lua_pushliteral(L, "/dev/null");
@@ -95,7 +96,7 @@ static FILE **push_jit_file(lua_State *L) {
     return f;
 }
 
-/* An empty handle; its FILE is stored when nothing can fail any more. */
+/* Pushes a Lua file without a FILE, which is stored at the end, when nothing can fail any more. */
 static FILE **push_handle(lua_State *L) {
     if (luaJIT_setmode) return push_jit_file(L);
     FILE **f = lua_newuserdata(L, sizeof *f);
@@ -106,15 +107,15 @@ static FILE **push_handle(lua_State *L) {
 
 static void push_uservalue(lua_State *L, int file) { lua_getfenv(L, file); }
 
-/* The table on top of the stack lives as long as the file below it. In Lua 5.1 it says how the file is closed, too. */
+/* Pops a table and makes it the uservalue of the file below it, so that it lives as long. In Lua 5.1 it also has __close. */
 static void set_uservalue(lua_State *L) {
     lua_pushcfunction(L, close_file);
     lua_setfield(L, -2, "__close");
     lua_setfenv(L, -2);
 }
 
-/* io.open, kept while the library is still the original: only LuaJIT needs it. A host that forgets what is loaded to load it
- * anew has it among the globals. */
+/* Keeps io.open for push_jit_file, before the host may replace it. It is taken from the loaded modules; where the host has
+ * emptied that table, from the global `io`. */
 static void note_io_open(lua_State *L) {
     if (!luaJIT_setmode) return;
     int top = lua_gettop(L);
@@ -151,7 +152,7 @@ static FILE **push_handle(lua_State *L) {
 
 static void push_uservalue(lua_State *L, int file) { lua_getuservalue(L, file); }
 
-/* The table on top of the stack lives as long as the file below it. */
+/* Pops a table and makes it the uservalue of the file below it, so that it lives as long. */
 static void set_uservalue(lua_State *L) { lua_setuservalue(L, -2); }
 
 static void note_io_open(lua_State *L) { (void)L; }
@@ -159,9 +160,11 @@ static void note_io_open(lua_State *L) { (void)L; }
 static FILE *handle_file(luaL_Stream *stream) { return stream->closef ? stream->f : NULL; }
 #endif
 
+/* What the uservalue of a file holds: a value that must live as long, the number of the descriptor, the guard
+ * (push_guard). */
 enum uservalue { COMPANION = 1, DESCRIPTOR, GUARDED };
 
-/* The descriptor of a file that stdio knows by its cookie alone; -1: it is none of ours. */
+/* The descriptor of one of our files, from its uservalue, as fileno(3) knows none for a cookie. -1: the file is not ours */
 static int fd_of(lua_State *L, int file) {
     push_uservalue(L, file);
     if (!lua_istable(L, -1)) return -1;
@@ -244,7 +247,7 @@ static int stream_pending(lua_State *L) {
     diverted = bytes;
     if (n > 0) fflush(f);
     n = (size_t)(diverted - bytes);
-    diverted = NULL; /* before there may be no memory for the string */
+    diverted = NULL; /* before lua_pushlstring, which may raise an error */
     lua_pushlstring(L, bytes, n);
     return 1;
 }
@@ -256,7 +259,7 @@ static void hurry(STREAM *stream) {
     hurried = false;
 }
 
-/* hurry(file written to): writes what can be written at once; the rest is given up */
+/* hurry(file for writing): writes what can be written at once, and drops the rest */
 static int stream_hurry(lua_State *L) {
     hurry(luaL_checkudata(L, 1, LUA_FILEHANDLE));
     return 0;
@@ -264,8 +267,8 @@ static int stream_hurry(lua_State *L) {
 
 #define GUARD "ns.Guard"
 
-/* Stands by a file that is written to. It is younger than the file, so the collector comes to it first: then nobody will wait
- * for what is still in the buffer. */
+/* Pushes the guard of a file for writing. It is younger than the file, so its __gc runs first: that flushes the file without
+ * waiting, and so the file's own __gc finds an empty buffer, and does not wait either. */
 static void push_guard(lua_State *L, int file) {
     STREAM **guard = lua_newuserdata(L, sizeof *guard);
     *guard = lua_touserdata(L, file);

@@ -1,4 +1,4 @@
-/* The terminal: its window and owner, and the host's own, which is lent to a program and taken back. */
+/* Terminals: their window size and owner; and the host's own terminal, which is lent to a program (`tty`) and taken back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -33,15 +33,15 @@ struct foreground {
 };
 
 struct terminal {
-    int fd; /* our own: the caller's may be closed before it is wanted again. -1: given back */
-    bool lent;
-    struct foreground host, guest;
+    int fd;                        /* a duplicate of the caller's, which may be closed meanwhile; -1: given back */
+    bool lent;                     /* the program has it */
+    struct foreground host, guest; /* guest: the program's job */
 };
 
 static struct terminal *check(lua_State *L) { return luaL_checkudata(L, 1, TERMINAL); }
 
-/* terminal(fd) -> what the functions below want, [true: the host's job is in the foreground, and the program is to have it]
- * | nothing when it is no terminal of ours | nil, message, errno when there is no descriptor for it */
+/* terminal(fd) -> an object for the functions below, lent | nothing, if fd is not our controlling terminal | nil, message,
+ * errno. lent: the host's job is in the foreground, so the program is to have the terminal */
 static int terminal_keep(lua_State *L) {
     int fd = (int)luaL_checkinteger(L, 1);
     struct terminal *t = lua_newuserdata(L, sizeof *t);
@@ -64,9 +64,9 @@ static int terminal_gc(lua_State *L) {
     return 0;
 }
 
-/* Brings the group into the foreground and the modes back, and lets through what output was held back. At once: to wait until
- * all is written (TCSADRAIN) would be to wait for a program that writes to a stopped terminal. SIGTTOU is held back, as it would
- * stop a host that is in the background by now. */
+/* Brings a group into the foreground and sets its modes, and resumes output that was suspended (Ctrl-S). With TCSANOW:
+ * TCSADRAIN waits until all output is written, which may be never. SIGTTOU is blocked, as it would stop a host in the
+ * background. */
 static void set_foreground(int fd, const struct foreground *wanted) {
     uint64_t mask, ttou = 1ull << (22 - 1);
     sys(__NR_rt_sigprocmask, 0 /* SIG_BLOCK */, &ttou, &mask, sizeof mask);
@@ -76,8 +76,8 @@ static void set_foreground(int fd, const struct foreground *wanted) {
     sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &mask, NULL, sizeof mask);
 }
 
-/* From the program to the host. Not where the shell that we are a job of has it: it has taken it back, and we are in the
- * background. */
+/* Takes the terminal back from the program. If the shell that the host is a job of has it, that has taken it already, as the
+ * host went into the background: then it is left there. */
 static void take_back(struct terminal *t) {
     pid_t now = tcgetpgrp(t->fd);
     if (!t->lent || now < 0) return;
@@ -88,8 +88,7 @@ static void take_back(struct terminal *t) {
     set_foreground(t->fd, &t->host);
 }
 
-/* lend(terminal, pid of the program): a host whose job has come into the foreground hands it on to the program's. One in the
- * background leaves it where it is. */
+/* lend(terminal, pid of the program): gives the foreground to the program's job, if the host's job has it. */
 static int terminal_lend(lua_State *L) {
     struct terminal *t = check(L);
     if (t->fd < 0 || tcgetpgrp(t->fd) != t->host.group) return 0;
@@ -100,14 +99,14 @@ static int terminal_lend(lua_State *L) {
     return 0;
 }
 
-/* restore_terminal(terminal): it is the host's again, as it was. */
+/* restore_terminal(terminal): takes it back for the host, with the host's modes, and closes our descriptor. */
 static int terminal_restore(lua_State *L) {
     struct terminal *t = check(L);
     if (t->fd >= 0) take_back(t);
     return terminal_gc(L);
 }
 
-/* raw(terminal): each key comes at once and as it is */
+/* raw(terminal): raw mode, as cfmakeraw(3) has it: each key can be read at once */
 static int terminal_raw(lua_State *L) {
     const struct terminal *t = check(L);
     struct termios raw = t->host.modes;
@@ -115,7 +114,7 @@ static int terminal_raw(lua_State *L) {
     return nsL_done(L, tcsetattr(t->fd, TCSADRAIN, &raw) < 0 ? -errno : 0);
 }
 
-/* cook(terminal): the modes are as they were */
+/* cook(terminal): ends raw mode */
 static int terminal_cook(lua_State *L) {
     const struct terminal *t = check(L);
     return nsL_done(L, tcsetattr(t->fd, TCSADRAIN, &t->host.modes) < 0 ? -errno : 0);
@@ -130,9 +129,10 @@ static int terminal_window(lua_State *L) {
     return 2;
 }
 
-/* suspend(terminal, pid, signal): the program was stopped by it, from the terminal (Ctrl-Z, or it has read in the background).
- * The host takes the terminal back and stops, too, with its whole job, as if the signal had been meant for it; when it goes on,
- * the program does, and has the terminal if the host has it. A host that is in the foreground by now has nothing to wait for. */
+/* suspend(terminal, pid, signal): for a program that this signal has stopped (Ctrl-Z, or it has read in the background). The
+ * host takes the terminal back and sends the signal to its own job: so it stops, too, and its shell takes over. When the
+ * shell continues it, it continues the program, and lends the terminal if it is in the foreground. A host that is in the
+ * foreground already does not stop. */
 static int terminal_suspend(lua_State *L) {
     struct terminal *t = check(L);
     pid_t pid = (pid_t)luaL_checkinteger(L, 2);

@@ -1,7 +1,9 @@
-/* What a step can be: one function and one row of ns_ops[] per op, close to the system call of the same name.
+/* The ops: one function and one row of ns_ops[] for each, close to the system call of the same name. The comment above a
+ * function lists the fields of the step that it uses.
  *
- * To add an op: write its function, here or in the file of its subject (ops.h), and its row below; the step that uses it is
- * made in lua/ns/words/options.lua, and its words for an error message stand in lua/ns/start/errors.lua. Nothing between needs to know. */
+ * To add an op: write its function, here or in the file of its subject (ops.h), and its row below. The step that uses it is
+ * made in lua/ns/words/options.lua, and how an error message names it stands in lua/ns/start/errors.lua. No other file needs
+ * to know. */
 #include <asm/ioctls.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -38,12 +40,13 @@ static long write_at(struct player *p, const struct step *s, long directory, con
     return FAILED(n) ? n : (uint32_t)n == s->size ? 0 : -EIO;
 }
 
-/* path, data: one write(2), as the files of /proc want it */
+/* path, data. With one write(2): files of /proc take their value whole. */
 static long op_write(struct player *p, const struct step *s) {
     return write_at(p, s, AT_FDCWD, plan_string(p, s->path));
 }
 
-/* path: in /proc/sys; data. A /proc that has it not (subset=pid), or read-only, does without: one is mounted for that moment. */
+/* path: below /proc/sys; data. Where /proc lacks it (subset=pid) or is read-only, it is written through a new /proc, mounted
+ * for this step alone. */
 static long op_sysctl(struct player *p, const struct step *s) {
     long r = op_write(p, s);
     if (r != -ENOENT && r != -EROFS) return r;
@@ -71,7 +74,7 @@ static long op_unshare(struct player *p, const struct step *s) {
     return sys(__NR_unshare, s->flags);
 }
 
-/* path: of a namespace; or fd, where there is none, which is closed. flags: its CLONE_NEW* */
+/* path of a namespace; or, without a path, fd, which is closed then. flags: its CLONE_NEW* */
 static long op_setns(struct player *p, const struct step *s) {
     long fd = s->path ? sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_RDONLY | O_CLOEXEC) : s->fd;
     if (FAILED(fd)) return fd;
@@ -80,8 +83,9 @@ static long op_setns(struct player *p, const struct step *s) {
     return r;
 }
 
-/* flags: CLONE_NEW*. The child, which is the host's as we are, plays the next plan, in the namespaces that we have entered and in
- * these new ones: a pid namespace that is entered holds for children alone. We tell who it is, and end. */
+/* flags: CLONE_NEW*. Makes the process that plays the next plan, in the namespaces that we have entered and in these new
+ * ones: an entered pid namespace takes effect only for children. CLONE_PARENT: it is a child of the host, as we are. We send
+ * its pid and pidfd, and exit. */
 static long op_clone(struct player *p, const struct step *s) {
     int pidfd = -1;
     long pid = sys(__NR_clone, s->flags | CLONE_PARENT | CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0);
@@ -94,8 +98,8 @@ static long op_clone(struct player *p, const struct step *s) {
     }
     struct record r = {LAUNCHER_CLONED, (int32_t)pid};
     long sent = send_message(p->socket, &r, sizeof r, &pidfd, 1);
-    if (FAILED(sent))
-        send_message(p->socket, &r, sizeof r, 0, 0); /* too many descriptors are on their way: the host opens one */
+    /* ETOOMANYREFS: too many descriptors are in flight. Then the host opens a pidfd itself. */
+    if (FAILED(sent)) send_message(p->socket, &r, sizeof r, 0, 0);
     for (;;) sys(__NR_exit_group, 0);
 }
 
@@ -105,8 +109,8 @@ static long op_setsid(struct player *p, const struct step *s) {
     return FAILED(r) ? r : 0;
 }
 
-/* value: the signal that the end of the host sends. The host may have ended before the kernel was told: then its end of
- * the socket is closed. (getppid() does not tell: in a new pid namespace it is 0 from the start.) */
+/* value: the signal that the kernel sends us when the host ends. If it has ended before this call, no signal comes; but then
+ * its end of the socket is closed, and we exit. (getppid(2) is no help: in a new pid namespace it is 0 from the start.) */
 static long op_pdeathsig(struct player *p, const struct step *s) {
     char byte;
     long r = sys(__NR_prctl, PR_SET_PDEATHSIG, s->value);
@@ -114,45 +118,46 @@ static long op_pdeathsig(struct player *p, const struct step *s) {
     return r;
 }
 
-/* value: the mask from now on; how: HOSTS. Until here it is 0, and every mode is said in full. */
+/* value: the mask; how: HOSTS. Before this step the mask is 0, so that files get just the mode that their step says. */
 static long op_umask(struct player *p, const struct step *s) {
     sys(__NR_umask, s->how & STEP_HOSTS ? p->umask : s->value);
     return 0;
 }
 
-/* path. Afterwards the place must lie beneath the root: getcwd says "(unreachable)" for what a descriptor led out to. */
+/* path. The directory must lie beneath the root: for one outside, which a magic link may lead to, getcwd(2) says
+ * "(unreachable)", and EXDEV is returned. */
 static long op_chdir(struct player *p, const struct step *s) {
     char cwd[4096];
     long r = sys(__NR_chdir, plan_string(p, s->path));
     if (FAILED(r)) return r;
     r = sys(__NR_getcwd, cwd, sizeof cwd);
-    if (r == -ENAMETOOLONG || r == -ERANGE) return 0; /* deep, but inside */
+    if (r == -ENAMETOOLONG || r == -ERANGE) return 0; /* too long a path for us, but it is beneath the root */
     return FAILED(r) ? r : cwd[0] == '/' ? 0 : -EXDEV;
 }
 
-/* A process group of its own: a job */
+/* Makes a process group for the program: a job, for job control */
 static long op_setpgid(struct player *p, const struct step *s) {
     (void)p, (void)s;
     return sys(__NR_setpgid, 0, 0);
 }
 
-/* Makes our process group, which we lead, the terminal's foreground one. fd: the terminal */
+/* fd: a terminal. Brings our process group, whose leader we are, into its foreground. */
 static long op_foreground(struct player *p, const struct step *s) {
     (void)p;
     int group = (int)sys(__NR_getpid);
     return sys(__NR_ioctl, s->fd, TIOCSPGRP, &group);
 }
 
-/* fd: the terminal becomes the one of our session */
+/* fd: a terminal, which becomes the controlling terminal of our session */
 static long op_controlling(struct player *p, const struct step *s) {
     (void)p;
     return sys(__NR_ioctl, s->fd, TIOCSCTTY, 0);
 }
 
-/* Brings the loopback up: a new net namespace has it down. */
+/* Brings the loopback interface up: in a new net namespace it is down. */
 static long op_loopback(struct player *p, const struct step *s) {
     (void)p, (void)s;
-    struct { /* struct ifreq: its header wants a C library */
+    struct { /* as struct ifreq, whose header needs a C library */
         char name[16];
         short flags;
         char rest[22];
@@ -166,7 +171,7 @@ static long op_loopback(struct player *p, const struct step *s) {
     return r;
 }
 
-/* A number that the socket has taken is given up by the socket. */
+/* Makes `to` a duplicate of fd. If the launcher's socket has that number, it moves to another one first. */
 static long dup_to(struct player *p, int fd, int to, uint64_t flags) {
     if (to == p->socket) {
         long moved = sys(__NR_fcntl, p->socket, F_DUPFD_CLOEXEC, 3);
@@ -177,10 +182,10 @@ static long dup_to(struct player *p, int fd, int to, uint64_t flags) {
     return FAILED(r) ? r : 0;
 }
 
-/* fd becomes to. flags: O_CLOEXEC for a stop on the way */
+/* fd, to: `to` becomes a duplicate of fd. flags: O_CLOEXEC, if it is only to be used by a later step */
 static long op_dup(struct player *p, const struct step *s) { return dup_to(p, s->fd, s->to, s->flags); }
 
-/* What lies at path. source: a directory that it lies in, from which on no link is followed. */
+/* Opens path (O_PATH). source: NULL, or the directory that path begins with; no link is followed beyond that. */
 static long find(const char *path, const char *source) {
     if (!source) return sys(__NR_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC);
     long top = path ? sys(__NR_openat, AT_FDCWD, source, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EINVAL;
@@ -192,8 +197,8 @@ static long find(const char *path, const char *source) {
     return fd;
 }
 
-/* path, source: found now, and the descriptor `to` for a later step, which has another root by then. how: ONE_MOUNT. Where it may be
- * missing, and is, our socket has that number: free, it would be something else's soon. */
+/* path, source: opened now, as descriptor `to`, for a later step, which is played in another root. how: ONE_MOUNT. If it is
+ * missing and may be (ignore), `to` becomes a duplicate of our socket, so that no other file gets that number. */
 static long op_lookup(struct player *p, const struct step *s) {
     long fd = find(plan_string(p, s->path), plan_string(p, s->source));
     if (FAILED(fd) && s->ignore && fd == -(long)s->ignore) return dup_to(p, p->socket, s->to, O_CLOEXEC);
@@ -204,13 +209,13 @@ static long op_lookup(struct player *p, const struct step *s) {
     return r;
 }
 
-/* An error that lets the search through PATH go on, as execvp(3) does it. It leaves out what is too long for a path. */
+/* Is this an error after which the next directory of PATH is tried? Those of execvp(3), and that a path is too long. */
 static int next_candidate(long error) {
     return error == -ENOENT || error == -ENOTDIR || error == -EACCES || error == -ESTALE || error == -ENODEV ||
            error == -ETIMEDOUT || error == -ENAMETOOLONG;
 }
 
-/* Returns only if none of the candidates can be executed: EACCES is more telling than ENOENT. */
+/* Returns only if none of the candidates can be executed; as execvp(3), with EACCES if one of them gave that. */
 static long execute(struct player *p, const struct step *s) {
     char **paths = plan_list(p, s->paths), **argv = plan_list(p, s->argv), **env = plan_list(p, s->env);
     long r = -ENOENT, denied = 0;
@@ -222,25 +227,26 @@ static long execute(struct player *p, const struct step *s) {
     return denied ? denied : r;
 }
 
-enum { UNTRACED = 255 };
+enum { UNTRACED = 255 }; /* the exit status of a child that cannot be traced */
 
-/* A child that executes the program, traced: it stops before the first instruction of it. Else it exits with the errno. */
+/* Makes a child that executes the program, and is traced: so it stops before the program's first instruction. If the program
+ * cannot be executed, the child exits with the errno. */
 static long traced(struct player *p, const struct step *s) {
     long child = sys(__NR_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
     if (child != 0) return child;
     unmask_signals();
-    long r = sys(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL); /* or it would run on when we are killed */
+    long r = sys(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL); /* so that it does not run on if we are killed */
     if (FAILED(r) || FAILED(sys(__NR_ptrace, PTRACE_TRACEME, 0, 0, 0))) sys(__NR_exit_group, UNTRACED);
     r = execute(p, s);
     for (;;) sys(__NR_exit_group, -r);
 }
 
-/* Would exec work? Where nothing can be traced, it is only looked whether there is a program. */
+/* Tries whether exec would work: 0, or its error. Where ptrace(2) is refused, only whether there is an executable file. */
 static long try_exec(struct player *p, const struct step *s) {
     int status = UNTRACED << 8;
     long child = traced(p, s), r = -ENOENT;
     while (child > 0 && sys(__NR_wait4, child, &status, __WALL, 0) == -EINTR) continue;
-    /* it is reaped here, or it would be left to a host that is the init of its container */
+    /* reaped here: else the host would have to, where it is the init of its container */
     if (child > 0 && !FAILED(sys(__NR_kill, child, SIGKILL)))
         while (sys(__NR_wait4, child, 0, __WALL, 0) == -EINTR) continue;
     if (status != UNTRACED << 8) return status & 0x7f ? 0 : -(status >> 8 & 0xff);
@@ -249,7 +255,7 @@ static long try_exec(struct player *p, const struct step *s) {
     return r;
 }
 
-/* paths: the candidates; argv, env. how: TRIAL, and it leaves in the same way */
+/* paths: the candidates; argv, env. how: TRIAL, then we report success and exit in place of the program */
 static long op_exec(struct player *p, const struct step *s) {
     long r = s->how & STEP_TRIAL ? try_exec(p, s) : 0;
     if (FAILED(r)) return r;

@@ -1,5 +1,5 @@
-/* The op that mounts an overlay. Each of its directories is opened, and named by its descriptor: so no path is too long for
- * the kernel, and none has a letter in it that means something to an overlay. */
+/* The op that mounts an overlay. Each of its directories is opened, and named as /proc/self/fd/N in the options: so no path
+ * is too long, or contains a ":" or "," that the options would need to have escaped. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
@@ -13,7 +13,7 @@
 #include "text.h"
 #include "trees.h"
 
-/* LOWERS_MAX: the kernel takes no more. JOINED_MAX: mount(2) takes a page of options. */
+/* LOWERS_MAX: the kernel's own limit. JOINED_MAX: mount(2) takes one page of options. */
 enum { LOWERS_MAX = 500, OTHERS_MAX = 2, PLAIN_MAX = 4, OPTION_MAX = 40, JOINED_MAX = 3900 };
 
 static const char LOWER[] = "lowerdir+=";
@@ -24,8 +24,8 @@ struct layer {
 };
 
 struct layers {
-    int lowers, others, plain;
-    struct layer lower[LOWERS_MAX], other[OTHERS_MAX];
+    int lowers, others, plain; /* how many of each there are; plain: options that name no directory */
+    struct layer lower[LOWERS_MAX], other[OTHERS_MAX]; /* other: upper and work */
     char *options[LOWERS_MAX + OTHERS_MAX + PLAIN_MAX + 1], joined[JOINED_MAX];
 };
 
@@ -35,7 +35,7 @@ static char *append(char *to, const char *text) {
     return to;
 }
 
-/* What follows the key in an option; NULL if it has another. */
+/* The value of an option that begins with this key, as "upperdir="; NULL if it begins with another. */
 static const char *value_of(const char *option, const char *key) {
     for (; *key; key++, option++)
         if (*option != *key) return 0;
@@ -83,7 +83,7 @@ static long open_layers(struct player *p, const struct step *s, struct layers *l
 
 /* ---- an upper that is thrown away ---- */
 
-/* Puts the tree of the step under "l", and opens it there. */
+/* Mounts the detached tree of the step on the directory "l", and opens it there. */
 static long put_lower(const struct step *s, long scratch) {
     long under = open_directory(scratch, "l");
     long r = FAILED(under) ? under : set_attributes(s->fd, s->flags, 0, 1);
@@ -93,7 +93,8 @@ static long put_lower(const struct step *s, long scratch) {
     return FAILED(r) ? r : open_directory(scratch, "l");
 }
 
-/* In a tmpfs that the overlay will cover: u and w, and l for a tree to lie under. */
+/* Mounts a tmpfs, which the overlay will cover, with three directories: u and w are its upper and work, and on l the tree of
+ * the step is mounted. */
 static long make_scratch(struct player *p, const struct step *s, struct layers *l) {
     static const char *const names[] = {"u", "w", "l"};
     long scratch = new_fs("tmpfs", 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
@@ -109,15 +110,16 @@ static long make_scratch(struct player *p, const struct step *s, struct layers *
 
 /* ---- all of it ---- */
 
-/* Without attributes on its files, an overlay cannot remove a directory of its lower: it is not begun with then. In a user
- * namespace they are those of the user, which a tmpfs has from Linux 6.6 on. */
+/* To remove a directory of its lower, an overlay must set extended attributes on the files of its upper, in a user namespace
+ * user.* ones, which a tmpfs has from Linux 6.6 on. Tries whether that works, as the overlay would fail only later,
+ * inside. */
 static long check_attributes(const struct layers *l) {
     char work[32];
     long r = sys(__NR_setxattr, path_of(l->other[1].fd, work), "user.ns", "", 0, 0);
     return FAILED(r) ? r : sys(__NR_removexattr, work, "user.ns");
 }
 
-/* "lowerdir=A:B:C", if that is not too long. */
+/* "lowerdir=A:B:C"; NULL if that is too long. */
 static char *join_lowers(struct layers *l) {
     char *end = append(l->joined, "lowerdir=");
     for (int i = 0; i < l->lowers; i++) {
@@ -128,7 +130,7 @@ static char *join_lowers(struct layers *l) {
     return l->joined;
 }
 
-/* Many lowers are said one by one, which is possible from Linux 6.7 on. */
+/* Where the lowers are too many for one option, each gets a "lowerdir+=" option: that needs Linux 6.7. */
 static void set_options(struct layers *l) {
     int n = l->plain;
     char *all = join_lowers(l);
@@ -142,15 +144,15 @@ static void close_all(const struct layer *list, int count) {
     for (int i = 0; i < count; i++) sys(__NR_close, list[i].fd);
 }
 
-/* An overlay has copies of the mounts that it is made of. A tree of the host shall not be found below it by a program that may
- * take the overlay away: there it would be writable. */
+/* Unmounts the tree that lies under the overlay, which has its own copy of that mount by now: a program that may unmount the
+ * overlay would find the tree of the host there, and could write to it. */
 static long detach(long tree) {
     char path[32];
     return sys(__NR_umount2, path_of(tree, path), MNT_DETACH);
 }
 
-/* An overlay on path. options: its options, and each directory by itself ("lowerdir=/a", "lowerdir=/b", "upperdir=/u"); fd: a
- * detached tree that is the lower, 0 for none; flags: MOUNT_ATTR_*; how: THROW_AWAY, USERXATTR */
+/* An overlay on path. options: those of the file system, with one option for each directory ("lowerdir=/a", "lowerdir=/b",
+ * "upperdir=/u"); fd: a detached tree that is the lower, 0 for none; flags: MOUNT_ATTR_*; how: THROW_AWAY, USERXATTR */
 long op_overlay(struct player *p, const struct step *s) {
     struct layers l;
     l.lowers = l.others = l.plain = 0;

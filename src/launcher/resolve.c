@@ -1,11 +1,12 @@
-/* openat2(2), and what does the same where a filter refuses it. Of its rules a filter sees nothing, as they lie in memory: so
- * systemd says that there is no such call wherever it has to look at what is opened (RestrictSUIDSGID=, DynamicUser=), and some
- * containers forbid it.
+/* openat2(2), and a walk that does the same where a seccomp filter refuses the call. A filter cannot see the arguments of
+ * openat2, which lie in memory: so systemd answers ENOSYS wherever it must check how files are opened (RestrictSUIDSGID=,
+ * DynamicUser=), and some containers forbid the call.
  *
- * Then each name is opened in the directory before it, and no link is followed by the kernel: what the link says is put before
- * the names that are to come, and means a place beneath the base. An enemy can rename what lies on the way meanwhile. A name
- * still leads down, wherever that directory has come to lie; but its ".." could lead out. So that is never opened: for ".." the
- * walk begins anew, and takes the names that have led here, but for the last. */
+ * The walk opens each name in the directory before it, and lets the kernel follow no link: the target of a link is put
+ * before the names that are still to come, and is taken for a place beneath the base. Meanwhile an enemy may rename the
+ * directories on the way. To open a name is safe even so, as it leads down from the directory that we hold; but ".." of a
+ * directory that was moved could lead out. So ".." is never opened: for it the walk begins again at the base, with all names
+ * so far but the last. */
 #include "resolve.h"
 
 #include <asm/statfs.h>
@@ -33,11 +34,11 @@ long look(long fd, struct statx *s) { return sys(__NR_statx, fd, "", AT_EMPTY_PA
 struct walk {
     long base, fd; /* fd: where it has come to */
     uint64_t flags, scope;
-    const char *start; /* of the base: ".", or "/" for an absolute path that no base holds */
-    int links;
-    size_t length;       /* of the names in `done` that have led here: "/a/b" */
-    char done[PATH_MAX]; /* and behind them the name that is tried */
-    const char *rest;    /* in `path`: what is to come */
+    const char *start;   /* of the base: ".", or "/" for an absolute path that no base holds */
+    int links;           /* followed so far */
+    size_t length;       /* of the names in `done` that have led to fd: "/a/b" */
+    char done[PATH_MAX]; /* these names, and behind them the one that is tried */
+    const char *rest;    /* points into `path`: the names that are still to come */
     char path[PATH_MAX];
 };
 
@@ -47,7 +48,7 @@ static long begin(struct walk *w) {
     return w->fd = sys(__NR_openat, w->base, w->start, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* What this says is to come, and then the rest. */
+/* Puts a text before the names that are still to come. */
 static long put_before_rest(struct walk *w, const char *says) {
     char path[PATH_MAX];
     size_t n = 0, copied = 0;
@@ -58,7 +59,8 @@ static long put_before_rest(struct walk *w, const char *says) {
     return add_text(w->path, sizeof w->path, &copied, path);
 }
 
-/* ".." : above the top of a root there is nothing */
+/* For "..": begins again at the base, with the last name left out. At the base itself, ".." stays there (RESOLVE_IN_ROOT) or
+ * is refused (RESOLVE_BENEATH). */
 static long climb(struct walk *w) {
     if (w->length == 0 && w->scope & RESOLVE_BENEATH) return -EXDEV;
     while (w->length > 0 && w->done[--w->length] != '/') continue;
@@ -67,8 +69,8 @@ static long climb(struct walk *w) {
     return FAILED(r) ? r : begin(w);
 }
 
-/* May what this link says be taken for a path? A magic link leads elsewhere: of the links in a /proc only those at its top are
- * none, as "self". */
+/* 0 if the text of this link is a path. A magic link, as /proc/PID/root, leads elsewhere than its text says: ELOOP. Of the
+ * links in a /proc only those at its top, as "self", are plain ones. */
 static long check_link(const struct walk *w, long link) {
     struct statfs64 fs;
     struct statx above;
@@ -83,7 +85,7 @@ static long check_link(const struct walk *w, long link) {
     return is_magic || fs.f_flags & NOSYMFOLLOW ? -ELOOP : 0;
 }
 
-/* 1; 0: it is no link */
+/* Puts the link's target before the names to come. 1: done; 0: it is no link */
 static long follow_link(struct walk *w, long link) {
     char says[PATH_MAX];
     long size = sys(__NR_readlinkat, link, "", says, sizeof says - 1);
@@ -109,8 +111,8 @@ static long check_mount(const struct walk *w, long fd) {
     return FAILED(id) || id != mount_id(w->fd) ? -EXDEV : 0;
 }
 
-/* To what has the name, or is to come as it is a link. What must be a directory is opened as one, so that what is mounted there
- * on demand is mounted. */
+/* Goes on to the file of this name, or follows it if it is a link. 1, or an error. What must be a directory is opened as
+ * one: that triggers an automount. */
 static long enter(struct walk *w, const char *name) {
     int is_last = !*w->rest, is_directory_wanted = !is_last || w->flags & O_DIRECTORY;
     uint64_t flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
@@ -132,7 +134,7 @@ static long enter(struct walk *w, const char *name) {
 
 static int is(const char *name, const char *other) { return starts_with(name, other) && starts_with(other, name); }
 
-/* By one name: 1; 0 if there is none left. */
+/* Takes the next name. 1: done; 0: there was none left */
 static long step(struct walk *w) {
     size_t n = w->length;
     const char *name = w->done + n + 1;
@@ -161,8 +163,8 @@ static long walk(long base, const char *path, uint64_t flags, uint64_t scope) {
     return FAILED(r) ? r : w.fd;
 }
 
-/* EAGAIN: a ".." in a link, while something was renamed or mounted anywhere on this machine. Who does nothing else all the time
- * lets few lookups through. */
+/* openat2 says EAGAIN if it meets a ".." while something is renamed or mounted anywhere on this machine: it is tried again.
+ * An enemy who renames all the time makes most tries fail, hence so many. */
 long resolve(long base, const char *path, uint64_t flags, uint64_t scope) {
     struct open_how how = {flags | O_PATH | O_CLOEXEC, 0, scope | RESOLVE_NO_MAGICLINKS};
     long fd = -EAGAIN;

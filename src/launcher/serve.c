@@ -1,8 +1,8 @@
-/* Process 1 of a living box. It has no program of its own: the host asks it for one job after the other, and for each it makes a
- * child, in which the launcher plays the job's plan (plan.h). It tells how each has ended, with its usage, over the job's own
- * socket, in which there is always room for that. What else it reaps was left behind by a job.
+/* Process 1 of a living box. It has no program of its own: the host asks it for one job after the other, and for each it
+ * makes a child, which plays the job's plan (plan.h). When a job ends, it writes the usage and the status to that job's
+ * second socket; these few records always fit into the socket's buffer. It also reaps the orphans that jobs leave behind.
  *
- * The box ends with the host's end of the socket, or with the job that it was told to end with. */
+ * The box ends when the host closes its end of the box's socket, or with the job that has JOB_ENDS_BOX. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -21,16 +21,16 @@
 #include "ops.h"
 #include "sys.h"
 
-/* One that runs, or, with pid 0, a free place. */
+/* A job that runs; pid is 0 in a free place of the table. */
 struct job {
     long pid;
-    int socket;   /* what is told of it */
+    int socket;   /* its second one, through which we tell of it */
     uint32_t how; /* JOB_* */
 };
 
 struct box {
-    int socket, signals;
-    uint32_t room;
+    int socket, signals; /* to the host; a signalfd */
+    uint32_t room;       /* places in jobs */
     struct job *jobs;
 };
 
@@ -55,8 +55,8 @@ static struct job *find_job(const struct box *b, long pid) {
     return 0;
 }
 
-/* The sockets are the job's: its launcher has the first one, which we close, as its end says that the program runs. Returns that
- * one in the child, and -1 here. */
+/* sockets: those of the job. The first is its launcher's; we close our copy, so that its end-of-file tells the host that
+ * exec has succeeded. Returns that socket in the child, and -1 in the init. */
 static int start_job(struct box *b, uint32_t how, const int sockets[2]) {
     int pidfd = -1;
     struct job *job = find_place(b);
@@ -74,7 +74,8 @@ static int start_job(struct box *b, uint32_t how, const int sockets[2]) {
     return -1;
 }
 
-/* Whatever else has come is closed: who has sent it hears that by the end of its sockets. As start_job. */
+/* Takes one message of the host's; returns as start_job does. The descriptors of a message that is no request are closed,
+ * and by that end-of-file its sender learns that it was refused. */
 static int take_request(struct box *b) {
     struct record r = {0, 0};
     int fds[2], count;
@@ -97,7 +98,7 @@ static void tell_end(const struct job *job, int status, const struct usage *usag
     sys(__NR_close, job->socket);
 }
 
-/* Is there perhaps more to reap? */
+/* Reaps up to TURN children, and tells of those that are jobs. Returns whether there may be more. */
 static bool reap(const struct box *b) {
     for (int i = 0; i < TURN; i++) {
         int status;
@@ -118,7 +119,8 @@ static bool reap(const struct box *b) {
     return true;
 }
 
-/* A signal to the box is one to the job that it ends with, if it comes from outside, where the sender has no pid in here. */
+/* Signals that a process outside sends to the init are handed on to the job with JOB_ENDS_BOX. Such a sender has no pid in
+ * here, so ssi_pid is 0. */
 static void hand_on(const struct box *b) {
     struct signalfd_siginfo infos[TURN];
     long size = sys(__NR_read, b->signals, infos, sizeof infos);
@@ -142,7 +144,8 @@ static int serve(struct box *b) {
     }
 }
 
-/* It needs a descriptor for each job that runs: what the limit was is set again by each job's plan. */
+/* The init needs a descriptor for each running job, so it raises its soft limit; each job's plan sets that of the
+ * program. */
 static void lift_limit(void) {
     struct rlimit64 limit;
     if (FAILED(sys(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &limit))) return;

@@ -29,7 +29,9 @@ local READS = {
   setns = function(s)
     return s.path and ("enter %s"):format(s.path) or ("enter the %s namespace %s"):format(s.type, s.from)
   end,
-  pidfd = function(s) return s.pid and ("hold process %d"):format(s.pid) or "hold the process that has them" end,
+  pidfd = function(s)
+    return s.pid and ("hold process %d"):format(s.pid) or "hold the process whose namespaces are joined"
+  end,
   open_ns = function(s)
     return ("open the %s namespace %s"):format(s.namespace, s.path or ("of descriptor %s"):format(tostring(s.fd)))
   end,
@@ -54,11 +56,11 @@ local READS = {
   fs = function(s) return ("mount %s on %s"):format(s.type, s.path) end,
   tree = function(s) return ("bind %s on %s"):format(s.from or s.source or ("descriptor %d"):format(s.fd), s.path) end,
   overlay = function(s) return ("mount overlay of %s on %s"):format(s.source, s.path) end,
-  anchor = function(s) return ("keep %s in its place"):format(s.path) end,
+  anchor = function(s) return ("make %s a mount point, so that it stays in its place"):format(s.path) end,
   lookup = function(s)
-    return s.source and ("look up %s, no link below %s"):format(s.path, s.source) or ("look up %s"):format(s.path)
+    return s.source and ("look up %s without links below %s"):format(s.path, s.source) or ("look up %s"):format(s.path)
   end,
-  hold = function(s) return ("keep %s of the host at hand"):format(s.path) end,
+  hold = function(s) return ("keep %s of the host open"):format(s.path) end,
   newroot = function() return "make the new root" end,
   pivot = function() return "pivot_root" end,
   rlimit = function(s) return ("rlimit %s %s:%s"):format(s.data, amount(s.value), amount(s.limit)) end,
@@ -66,7 +68,7 @@ local READS = {
   scheduler = function(s) return ("scheduler %s %d"):format(s.data, s.value) end,
   ioprio = function(s) return ("ioprio %s %d"):format(s.data, s.value) end,
   affinity = function() return "affinity" end,
-  prctl = function(s) return s.word == "join" and "close the launcher to other programs" or s.word end,
+  prctl = function(s) return s.word == "join" and "protect the launcher from other programs" or s.word end,
   bound = function() return "drop capabilities from the bounding set" end,
   caps = function(s) return s.how and "set capabilities" or "drop inheritable capabilities" end,
   keyring = function() return "join a new session keyring" end,
@@ -75,7 +77,7 @@ local READS = {
   symlink = function(s) return ("link %s to %s"):format(s.path, s.data) end,
   umask = function(s) return s.value and ("umask %03o"):format(s.value) or "umask of the host" end,
   init = function() return "leave an init behind" end,
-  terminal = function() return "keep the terminal at hand" end,
+  terminal = function() return "keep the terminal open" end,
   give = function() return "give the program its streams" end,
   serve = function() return "leave an init behind" end,
   job = function() return "ask the init for a program" end,
@@ -88,8 +90,8 @@ local MOST = 1000 -- bytes of a step, and of a hint
 
 local function escape(byte) return ("\\x%02x"):format(byte:byte()) end
 
---- A text for a terminal or a log: an enemy may have chosen the names in it, what a link says, and what a file begins with.
--- Control bytes are escaped, those of Unicode, too, and it has an end.
+--- A text as it may go to a terminal or a log: an enemy may have chosen the names, the targets of links and the contents of
+-- files in it. Control characters are escaped, and it is cut after MOST bytes.
 local function readable(text)
   text = text:gsub("[%z\1-\31\127]", escape):gsub("\194([\128-\159])", function(byte) return "\\xc2" .. escape(byte) end)
   return #text <= MOST and text or text:sub(1, MOST) .. "..."
@@ -116,17 +118,17 @@ function errors.refused(step, errno, steps)
   return nil, message, errno, detail(step, errno, code, hint)
 end
 
---- A step that was raised because the host itself was refused it (`ids`): nil, message, errno, detail. Any other error goes
--- on.
+--- For an error that was caught. If it is a step that was refused ({refused = errno, op=, ...}, which `ids` raises): nil,
+-- message, errno, detail. Any other is raised again.
 function errors.caught(problem)
   if type(problem) == "table" and problem.refused then return errors.refused(problem, problem.refused) end
   error(problem, 0)
 end
 
--- Limits that end whoever goes beyond them.
+-- Limits beyond which a process may be killed, so also a launcher that they are too low for.
 local DEADLY = { as = true, cpu = true, data = true, rttime = true, stack = true }
 
---- nil, message, errno, detail for a launcher that ended without a word; `steps`: the plan that it was to play.
+--- nil, message, errno, detail for a launcher that ended without a record; `steps`: the plan that it was to play.
 function errors.died(how, code, steps)
   local hint = "a resource limit, the out-of-memory killer or a seccomp filter of the host may be the cause"
   for _, step in ipairs(steps) do

@@ -9,7 +9,7 @@ local errno = core.constants.errno
 
 local LEVELS = 5 -- of interpreters that have interpreters: the kernel follows no more
 
---- Is a program there, and the interpreter that it names.
+--- Whether a program is there; and the interpreter that it names, with its kind.
 local function look(steps, path)
   local place, head = host_path.find(steps, path)
   if not head and not host_path.access(place, 0) then return false end
@@ -18,7 +18,8 @@ local function look(steps, path)
   return true
 end
 
---- Of a program, its interpreter, and so on: the first whose interpreter is not there, that interpreter, and its kind.
+--- Follows a program to its interpreter, to the interpreter of that, and so on. Returns the first file whose interpreter is
+-- not there, the path of that interpreter, and its kind; or nothing.
 local function missing(steps, path, level)
   local _, name, kind = look(steps, path)
   if not name then return nil end
@@ -33,7 +34,7 @@ local function has_root(steps)
   end
 end
 
---- A path that is not there: a link to nothing, or what only the host has.
+--- Why a path is not there: it is a link to nothing, or only the host has it.
 local function absent(steps, path)
   local place, bytes, says = host_path.find(steps, path)
   local is_missing = not bytes and not host_path.access(place, 0)
@@ -77,7 +78,7 @@ local function for_a_shell(line)
     or "'" .. line .. "'", apart and " or { " .. table.concat(words, ", ") .. " }" or "")
 end
 
---- ENOENT: what the program wants to be run by may not be there, or where its name leads to, or it is no name at all.
+--- ENOENT: the program or its interpreter is missing, a link on the way leads to nothing, or a line for a shell was given.
 local function not_found(step, steps)
   for _, path in ipairs(step.paths) do
     local why = stored(steps, path)

@@ -48,7 +48,8 @@ local function no_more_namespaces(step)
     local limit = sysctl(("user/max_%s_namespaces"):format(file))
     if limit == 0 then return ("user.max_%s_namespaces is 0: sysctl user.max_%s_namespaces=10000"):format(file, file) end
   end
-  return "a limit of user.max_*_namespaces is reached, here or outside (a disable_userns around us), or 32 levels of nesting"
+  return "a limit of user.max_*_namespaces is reached, of this user namespace or of one around it (as by disable_userns), "
+    .. "or 32 levels of nesting"
 end
 
 --- Has this host itself all the ids of a range? They must lie in one range of its own.
@@ -72,7 +73,8 @@ local function map_refused(step)
   local kind, host = step.path:match("/(.id)_map$"), core.ids()
   for first, count in (kind and step.data or ""):gmatch("%d+ (%d+) (%d+)\n") do
     if not has_ids(kind, tonumber(first), tonumber(count)) then
-      return ("this host itself has not all ids from %s on, as in a container: /proc/self/%s_map"):format(first, kind)
+      return ("this host itself does not have all ids from %s on, as in a container: see /proc/self/%s_map")
+        :format(first, kind)
     elseif kind == "uid" and first == "0" and not ids.has(host, "SETFCAP") then
       return "user 0 can be mapped only with CAP_SETFCAP: start this as another user" .. (ids.is_root(host)
         and ", or with map = 'range'" or ", or give the container the capability (docker: --cap-add SETFCAP)")
@@ -145,7 +147,7 @@ local rows = {
   { "write", "EPERM", map_refused },
   { "write", "EACCES", ids_differ },
   { "write", "EACCES", map_refused },
-  { "write", "ESRCH", function() return "/proc does not know our processes: mount one of this pid namespace" end },
+  { "write", "ESRCH", function() return "/proc shows another pid namespace than ours: mount -t proc proc /proc" end },
   { "keyring", "EDQUOT", function()
     return "this user may have no more keys: sysctl kernel.keys.maxkeys=2000, or keyring = 'inherit'"
   end },
@@ -153,7 +155,7 @@ local rows = {
   { "newuidmap", "ENOENT", install_uidmap },
   { "init", "EAGAIN", function() return NO_PROCESSES .. ": the init counts, too" end },
   { "bound", "EPERM", function() return "needs CAP_SETPCAP: add 'user' to the flags" end },
-  { "open", "EXDEV", function() return "it leads into another root: give its place in this one" end },
+  { "open", "EXDEV", function() return "a link of /proc on the way leads into another root: give its path in this one" end },
   { "open", "E2BIG", function() return "a root directory may have 10000 entries, and 4 MiB of names and links" end },
   { "copy", "EDEADLK", function()
     return "it has other threads, which a copy has not: what one of them has locked would stay locked there"

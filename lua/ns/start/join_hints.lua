@@ -15,20 +15,21 @@ local function closed(step)
     :format(pid, owner)
 end
 
---- The launcher has the descriptor under the number that it has here.
+--- Whose a namespace is that may not be entered; step.fd is ours, and still open.
 local function not_ours(step, steps)
   if step.word ~= "join" then return nil end
   local owner = core.namespace_owner(step.fd)
   if not owner then return "it belongs to a user namespace that is not below that of this host" end
   if step.type == "user" then
-    return ("user %.0f has made it: only that one, or a root around it, may enter"):format(owner)
+    return ("user %.0f has made it: only that user, or root of a user namespace around it, may enter"):format(owner)
   end
   for _, one in ipairs(steps or {}) do
     if one.op == "setns" and one.type == "user" then
       return ("it belongs to another user namespace, of user %.0f, than the one that is joined"):format(owner)
     end
   end
-  return ("it belongs to a user namespace of user %.0f: join that one, too ('user'), or be root around it"):format(owner)
+  return ("it belongs to a user namespace of user %.0f: join that one, too ('user'), or be root of one around it")
+    :format(owner)
 end
 
 local function not_entered(step)

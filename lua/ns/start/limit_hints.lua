@@ -37,7 +37,9 @@ local function no_more_files()
   return limit and ("RLIMIT_NOFILE of this host is %.0f: ulimit -n"):format(limit)
 end
 
-local function no_more_processes() return "RLIMIT_NPROC is reached for the user that it is to be" end
+local function no_more_processes()
+  return "the user that the program is to be has as many processes as RLIMIT_NPROC allows"
+end
 
 local function too_large()
   local limit = limit_of "Max file size"
@@ -50,21 +52,21 @@ local function only_nice() return "only CAP_SYS_NICE can raise a priority, and n
 
 local function no_processor()
   local list = proc.status "Cpus_allowed_list:%s*(%S+)"
-  return list and "this host may use the processors " .. list
+  return list and "this host itself may use only the processors " .. list
 end
 
---- Files of /proc that take a value, and refuse others.
+--- A file of /proc that has refused the value.
 local function value_refused(step)
   if step.word == "oom_score_adj" then
     return "only CAP_SYS_RESOURCE can lower it, and not from a user namespace"
   elseif step.word == "time" then
-    return "a clock cannot be shifted to before its beginning, the start of the machine, nor 146 years on"
+    return "a clock cannot be set to before the start of the machine, nor more than 146 years after it"
   end
 end
 
 -- ---- ids and capabilities ----
 
---- Ids that this host does not know: it is in a user namespace itself.
+--- An id that is not mapped here, as this host is in a user namespace itself.
 local function not_mapped(step, steps)
   local kind = step.op == "setuid" and "uid" or "gid"
   if in_user(steps) or not proc.read(("/proc/self/%s_map"):format(kind)) then return nil end

@@ -56,7 +56,7 @@ end
 
 -- ---- what a program in it may differ in ----
 
---- A limit of the box can only be made lower.
+--- A program may have lower limits than the box, and no higher ones.
 local function check_limits(wanted, box)
   for name, pair in next, wanted or NONE do
     local most = box.spec.rlimits and box.spec.rlimits[name]
@@ -91,7 +91,8 @@ local function merge(box, words)
   return merged
 end
 
---- Are all words that differ asked for each start anyway? Then those of the box need no second check.
+--- Does the program differ from the box only in words that are checked at each start anyway (`anew`)? Then what was checked
+-- of the box holds, and is taken from its cache.
 local function only_anew(words)
   for word in next, words do
     if not plan.words[word].anew then return false end
@@ -122,7 +123,8 @@ end
 
 -- ---- one program ----
 
---- The descriptors of a job as they arrive, each once, and what becomes of them inside: {[number] = its place in the list}.
+--- The descriptors to send to a job, each once, and which number each gets inside: {[number] = its place in that list}. The
+-- third is the place of the slave of its pty.
 local function numbered(opened)
   local list, places, ends = {}, {}, {}
   local function place(fd)
@@ -170,7 +172,7 @@ local function begin(start, host)
     { pid = start.handle:pid(), alone = true, left_out = {}, known_ids = box.known_ids })
 end
 
---- Starts a program that `living.check` has seen: a process; or nil, message, errno, detail. `ends_box`: the box ends
+--- Starts a program for words from `living.check`: a process; or nil, message, errno, detail. `ends_box`: the box ends
 -- with it.
 function living.spawn(spec, host, box, ends_box)
   local began = core.clock()

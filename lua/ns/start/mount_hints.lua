@@ -49,8 +49,8 @@ local function not_private(step)
   return "/ is no mount point, as in a chroot: enter it by pivot_root, or mount --bind the directory onto itself before"
 end
 
-local WITHOUT_MAPPING = "ro = true (to read what everybody may), or idmap = false (to write what everybody, or an id of "
-  .. "uid_map, may)"
+local WITHOUT_MAPPING = "ro = true (to read what everybody may read), or idmap = false (to write what everybody, or an id "
+  .. "of uid_map, may write)"
 
 local MAPPABLE = {}
 for name in ("bcachefs btrfs ceph erofs exfat ext4 f2fs hugetlbfs ntfs3 squashfs tmpfs vfat xfs"):gmatch("%S+") do
@@ -88,7 +88,7 @@ local function no_layer(step)
   for _, layer in ipairs { "lower", "upper" } do
     local place = mountinfo.mount_below(found[layer])
     if place then
-      return ("%s is mounted below its %s, and what that covers would be seen"):format(place, layer)
+      return ("%s is mounted below its %s, and an overlay would show what that covers"):format(place, layer)
     end
   end
   if #found.lower > 200 then return "this kernel takes no more than some 200 lowers: Linux 6.7 takes 500" end
@@ -102,7 +102,7 @@ local function no_attributes(step)
     .. "and 'work' on a disk"
 end
 
---- The ids inside have not the rights that the host has.
+--- EACCES: an overlay is mounted with the ids inside, which have fewer rights than the host's.
 local function closed_layer(step)
   local found = layers(step)
   local upper = found and found.upper[1]
@@ -120,7 +120,7 @@ end
 local MOUNTS_A_SOURCE = { tree = true, open_tree = true }
 local NO_SOURCE = { ENOENT = "is not there", EACCES = "is closed to this user", ENOTDIR = "is below what is no directory" }
 
---- What on the way to a source is not there, is closed, or is a link that leads to nothing.
+--- Names what on the way to a source is missing, is closed, or is a link that leads to nothing.
 local function no_source(step)
   local at = ""
   if step.how == core.constants.step.BENEATH_ROOT then return nil end
@@ -136,9 +136,9 @@ local function no_source(step)
   end
 end
 
---- What stands on the host's /dev under the name of a device.
+--- The host's /dev has another file under the name of a device.
 local function no_device(step)
-  return ("%s is no device (%d:%d)"):format(step.from, math.floor(step.value / 256), step.value % 256)
+  return ("%s of the host is not the device %d:%d"):format(step.from, math.floor(step.value / 256), step.value % 256)
 end
 
 local function other_kind(step)
@@ -175,7 +175,7 @@ local function no_right_to_map(step)
     .. "'root', with which the program has your own id, or " .. WITHOUT_MAPPING
 end
 
---- A link in what an earlier start could write.
+--- A link in a tree that an earlier program may have written to.
 local function left_behind(step)
   if not step.below then return nil end
   return "a link lies on the way, in a tree that the program may write, where none is followed: name the place that it "

@@ -18,7 +18,7 @@ local ELOOP = core.constants.errno.ELOOP
 
 local QUESTIONS = { "environ", "arg_max", "entries", "realpath", "nofile", "access", "stamp", "owner", "readlink" }
 
---- Who asks: ids and capabilities, and functions for what is seldom asked.
+--- The host: its ids and capabilities, and functions for what is seldom needed.
 function survey.host()
   local host = core.ids()
   for _, name in ipairs(QUESTIONS) do host[name] = core[name] end
@@ -42,8 +42,8 @@ local function find_ids(spec, host, found)
     gid = spec.group and spec.group.id or maps.first(gid) }
 end
 
---- Which ids of a root directory that the program may write are mapped, where its own are nobody's: found.parts_idmap and,
--- of one user alone, found.parts_owner.
+--- For a root directory that the program may write, though its ids are nobody's on the host (map = "range"): sets
+-- found.parts_idmap, how the ids of the files there are mapped, and found.parts_owner, whose they are if an ordinary user's.
 local function find_owner(spec, host, found)
   local directory = found.parts.directory
   if not directory or spec.read_only ~= false or spec.map ~= "range" or not found.root then return found end
@@ -53,8 +53,8 @@ local function find_owner(spec, host, found)
   return found
 end
 
---- What is found for a checked spec; or nil, step, errno. `opened`: its streams, as by `streams.open` or `streams.names`;
--- `box`: what a box has kept of an earlier start.
+--- What the machine says of a checked spec; or nil, step, errno. `opened`: its streams, from `streams.open` or
+-- `streams.names`; `box`: what a box has kept of an earlier start.
 function survey.find(spec, host, opened, box)
   local found = { environ = host.environ, nofile = host.nofile, nested = host.nested, trial = host.trial,
     ends = opened.ends, slave = opened.slave, console = opened.console, made = opened.made,

@@ -9,7 +9,7 @@ local lookups, NONE = {}, {}
 local constants = require("ns.core").constants
 local ENOENT, HOW = constants.errno.ENOENT, constants.step
 
---- The numbers that the launcher's descriptors have, on both sides.
+--- The numbers of all descriptors that the launcher gets from the host, and those that the program gets.
 local function numbers_of(found)
   local used = stdio.numbers_of(found.ends)
   for _, fd in next, found.trees or NONE do
@@ -31,7 +31,7 @@ end
 --- How many descriptors that takes.
 function lookups.count(m) return #lookups.sources_of(m) end
 
---- What `ns.start.sources` says of a source: nil for most.
+--- {top=, path=} for a source in a tree that the program may write (ns.start.sources); nil for any other.
 local function below(m, path, found) return found.below and found.below[m] and found.below[m][path] end
 
 --- Is a mount's source looked up? Not what the host has opened; and without a root of its own, only an overlay's, and what
@@ -54,16 +54,16 @@ function lookups.numbers(spec, found)
   return numbers
 end
 
---- Adds the steps that look up what a mount is made of. `as_told`: the mount's own step, as its refusal reads. An overlay
--- shows what the mounts below its layers cover: so there must be none. (The kernel sees to that where these mounts come
--- from another user namespace.)
-function lookups.steps(m, add, found, as_told)
+--- Adds the steps that look up what a mount is made of. `mount_step`: the step of the mount itself, as which a refused
+-- lookup is reported. No mount may lie below the layers of an overlay, as the overlay would show what that covers. (In a
+-- user namespace the kernel sees to that itself.)
+function lookups.steps(m, add, found, mount_step)
   local numbers = found.numbers[m]
   for _, path in ipairs(numbers and lookups.sources_of(m) or NONE) do
     local one_mount = m.type == "overlay" and path ~= m.work and not found.maps
     local lies = below(m, path, found) or { path = path }
     add { op = "lookup", path = lies.path, source = lies.top, to = numbers[path], how = one_mount and HOW.ONE_MOUNT or nil,
-      ignore = m.try and ENOENT or nil, of = as_told, word = "mounts" }
+      ignore = m.try and ENOENT or nil, of = mount_step, word = "mounts" }
   end
 end
 
