@@ -128,6 +128,8 @@ describe("on a machine that is made up", function()
     assert.matches("covered, at /proc/a, /proc/b, /proc/c c and 1 more places; ",
       said(cover(31, "a") .. cover(32, "b") .. cover(33, "c\\040c") .. cover(34, "d")))
     assert.equal("none", said(cover(31, "acpi") .. apart:format "rw"))
+    local newer = "29 30 0:5 / /proc rw - proc proc rw\n40 29 0:9 / /proc/1 ro - tmpfs x rw\n"
+    for _ = 1, 9 do assert.matches("covered, at /proc/1; ", said(newer)) end
     assert.matches("^the /proc of this host is read%-only", said(cover(31, "acpi") .. apart:format "ro,nosuid"))
     assert.matches("^this host has no whole /proc", hint("20 1 8:1 / / rw - ext4 /dev/sda1 rw\n", step, "EPERM"))
   end)

@@ -75,7 +75,7 @@ describe("refused, with step and object, is", function()
       assert.same({ step, errno[code], errno[code] }, { detail.step, detail.errno, number })
       assert.equal(filled(path), detail.path)
       assert.truthy(message:find(("%s (%s)"):format(core.strerror(number), code), 1, true), message)
-      if path then assert.truthy(message:find(filled(path), 1, true), message) end
+      if path then assert.truthy(message:find(filled(path):sub(1, 900), 1, true), message) end -- a message has an end
       local words = { exec = "argv", chdir = "cwd" }
       assert.equal(word or words[step] or "mounts", detail.word)
     end)

@@ -51,24 +51,26 @@ end
 -- The directories of a /proc that are for mounts: what lies there covers nothing.
 local FOR_MOUNTS = { ["/sys/fs/binfmt_misc"] = true, ["/fs/nfsd"] = true, ["/openprom"] = true }
 
---- All whole /procs in a text: {[id] = {id=, place=, is_read_only=, covers = places of what lies on it}}.
+--- All whole /procs in a text: {[id] = {place=, is_read_only=, is_hidden=, covers = places of what lies on it}}.
 local function whole_procs(text)
   local list = {}
   for id, place, options in text:gmatch("(%d+) %d+ %S+ / (%S+) (%S+)[^\n]- %- proc [^\n]*\n") do
     local is_read_only = (options .. ","):find "^ro," ~= nil
-    list[id] = { id = tonumber(id), place = unescape(place), is_read_only = is_read_only, covers = {} }
+    list[id] = { place = unescape(place), is_read_only = is_read_only, is_hidden = false, covers = {} }
   end
   for above, escaped in text:gmatch("%d+ (%d+) %S+ %S+ (%S+)[^\n]*\n") do
     local one, place = list[above], unescape(escaped)
     if one and not FOR_MOUNTS[place:sub(#one.place + 1)] then table.insert(one.covers, place) end
+    if one and place == one.place then one.is_hidden = true end
   end
   return list
 end
 
+--- Does the host see more of a than of b?
 local function is_better(a, b)
+  if a.is_hidden ~= b.is_hidden then return b.is_hidden end
   if #a.covers ~= #b.covers then return #a.covers < #b.covers end
-  if a.is_read_only ~= b.is_read_only then return b.is_read_only end
-  return a.id > b.id
+  return b.is_read_only and not a.is_read_only
 end
 
 --- The /proc of which the host sees most: where it is covered, and whether it is read-only; nil if there is none.
