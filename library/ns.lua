@@ -336,7 +336,10 @@
 ---What a run has come to.
 ---@class ns.Result
 ---@field ok? true nil unless the program ended with exit status 0
----@field how "exit"|"signal"
+---@field how "exit"|"signal"|"refused" refused: by ns.parallel, which could not start it
+---@field message? string of what was refused
+---@field errno? integer of what was refused
+---@field detail? ns.Detail of what was refused
 ---@field code? integer exit status, when it ended by exit
 ---@field signal? integer signal number, when a signal ended it
 ---@field signame? string "KILL"
@@ -903,6 +906,14 @@ function ns.run(spec) end
 ---@return true|nil ok
 ---@return any ... its results; or a message, errno and a ns.CallDetail
 function ns.call(spec, fn, ...) end
+
+---Runs a program for each item of the list, some of them at a time. An item is a table of words, or one more argument for
+---the program; for a function whatever it takes, which returns a process, or nil and a message.
+---@param list table
+---@param runner ns.Spec|ns.Box|ns.Container|ns.Pool|fun(item: any, index: integer): ns.Process?
+---@param options? { jobs: integer?, timeout: number? }
+---@return ns.Result[] results in the order of the list
+function ns.parallel(list, runner, options) end
 
 ---Waits for a process: p:wait(seconds).
 ---@param p ns.Process

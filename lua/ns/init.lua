@@ -15,6 +15,7 @@ local core = require "ns.core"
 local explain = require "ns.start.explain"
 local features = require "ns.features"
 local namespaces = require "ns.running.namespaces"
+local parallel = require "ns.parallel"
 local plan = require "ns.start.plan"
 local pool = require "ns.pool"
 local process = require "ns.running.process"
@@ -102,6 +103,17 @@ function ns.call(spec, fn, ...)
   if box.is(spec) then return spec:call(fn, ...) end
   return call_words(call.words(spec, fn, ...))
 end
+
+--- Runs a program for each item of a list, some of them at a time; the results are in the order of the list.
+-- @function ns.parallel
+-- @tparam table list of tables of words, or of last arguments
+-- @tparam table|Box|Container|Pool|function runner what runs them; a function gets the item and its number, and returns a
+-- Process
+-- @tparam[opt] table options `jobs`: how many at a time, else as many as there are processors; `timeout`: seconds for each
+-- @treturn {Result,...} that of what could not be started has `how` "refused", `message`, `errno`, `detail`
+-- @raise a mistake in the arguments or in a spec
+-- @see ns.parallel
+ns.parallel = parallel.run
 
 --- Waits for a process: `p:wait(seconds)`.
 -- @tparam Process p

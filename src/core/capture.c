@@ -155,6 +155,19 @@ static int capture_step(lua_State *L) {
     return lua_pushstring(L, polls[3].revents ? "exited" : "again"), 1;
 }
 
+/* c:fds() -> stdin, stdout, stderr: each nil where there is nothing more to do */
+static int capture_fds(lua_State *L) {
+    const struct capture *c = check(L);
+    const int fds[] = {c->in, c->out[0].fd, c->out[1].fd};
+    for (int i = 0; i < 3; i++) {
+        lua_pushinteger(L, fds[i]);
+        if (fds[i] >= 0) continue;
+        lua_pop(L, 1);
+        lua_pushnil(L);
+    }
+    return 3;
+}
+
 /* c:output(1|2) -> string, truncated: there was more than the limit, or its end was not reached */
 static int capture_output(lua_State *L) {
     struct output *o = &check(L)->out[luaL_checkinteger(L, 2) == 2];
@@ -191,8 +204,8 @@ static int capture_close(lua_State *L) {
     return capture_free(L);
 }
 
-static const luaL_Reg methods[] = {
-    {"step", capture_step}, {"output", capture_output}, {"close", capture_close}, {"__gc", capture_free}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"step", capture_step},   {"fds", capture_fds},   {"output", capture_output},
+                                   {"close", capture_close}, {"__gc", capture_free}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"capture", new_capture}, {NULL, NULL}};
 

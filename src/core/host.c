@@ -313,6 +313,15 @@ static int host_nofile(lua_State *L) {
     return 2;
 }
 
+/* processors() -> how many we may use, at least 1 */
+static int host_processors(lua_State *L) {
+    unsigned char set[1024];
+    long size = sys(__NR_sched_getaffinity, 0, sizeof set, set), count = 0;
+    for (long i = 0; i < size * 8; i++) count += set[i / 8] >> i % 8 & 1;
+    lua_pushinteger(L, count > 0 ? count : 1);
+    return 1;
+}
+
 /* arg_max() -> bytes that argv and env may have together */
 static int host_arg_max(lua_State *L) {
     lua_pushnumber(L, (lua_Number)sysconf(_SC_ARG_MAX));
@@ -320,18 +329,31 @@ static int host_arg_max(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"environ", host_environ},   {"ids", host_ids},
-    {"strerror", host_strerror}, {"clock", host_clock},
-    {"owner", host_owner},       {"entries", host_entries},
-    {"idmap", host_idmap},       {"readlink", host_readlink},
-    {"realpath", host_realpath}, {"user", host_user},
-    {"group", host_group},       {"write", host_write},
-    {"isfile", host_isfile},     {"head", host_head},
-    {"isopen", host_isopen},     {"access", host_access},
-    {"blocks", host_blocks},     {"block", host_block},
-    {"arg_max", host_arg_max},   {"nofile", host_nofile},
-    {"stamp", host_stamp},       {"environ_stamp", host_environ_stamp}, /* for ns.start.cache */
-    {"random", host_random},     {NULL, NULL},
+    {"environ", host_environ},
+    {"ids", host_ids},
+    {"strerror", host_strerror},
+    {"clock", host_clock},
+    {"owner", host_owner},
+    {"entries", host_entries},
+    {"idmap", host_idmap},
+    {"readlink", host_readlink},
+    {"realpath", host_realpath},
+    {"user", host_user},
+    {"group", host_group},
+    {"write", host_write},
+    {"isfile", host_isfile},
+    {"head", host_head},
+    {"isopen", host_isopen},
+    {"access", host_access},
+    {"blocks", host_blocks},
+    {"block", host_block},
+    {"processors", host_processors},
+    {"arg_max", host_arg_max},
+    {"nofile", host_nofile},
+    {"stamp", host_stamp},
+    {"environ_stamp", host_environ_stamp}, /* for ns.start.cache */
+    {"random", host_random},
+    {NULL, NULL},
 };
 
 void nsL_open_host(lua_State *L) {

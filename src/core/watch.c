@@ -76,6 +76,28 @@ static int alarm_set(lua_State *L) {
     return 0;
 }
 
+/* Adds the descriptors of the list at the index. */
+static nfds_t add_polls(lua_State *L, int list, short events, struct pollfd *polls, nfds_t count) {
+    for (size_t i = 0, n = nsL_rawlen(L, list); i < n; i++) {
+        lua_rawgeti(L, list, (int)i + 1);
+        polls[count++] = (struct pollfd){(int)luaL_checkinteger(L, -1), events, 0};
+        lua_pop(L, 1);
+    }
+    return count;
+}
+
+/* await(seconds or nil, {fd to read from, ...}, {fd to write to, ...}): until one of them is ready, the time is over, or a signal
+ * has come */
+static int watch_await(lua_State *L) {
+    struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 1, -1), &t);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    struct pollfd *polls = lua_newuserdata(L, (nsL_rawlen(L, 2) + nsL_rawlen(L, 3) + 1) * sizeof *polls);
+    nfds_t count = add_polls(L, 3, POLLOUT, polls, add_polls(L, 2, POLLIN, polls, 0));
+    ppoll(polls, count, timeout, NULL);
+    return 0;
+}
+
 /* cqueues keeps a list of the descriptors that it was told of. It breaks when a number in it is closed or comes to mean
  * something else: it must be told before. */
 #define WATCH "ns.Watch"
@@ -109,7 +131,8 @@ static const luaL_Reg methods[] = {{"cancel", watch_cancel}, {"__gc", watch_canc
 static const luaL_Reg alarm_methods[] = {
     {"getfd", alarm_getfd}, {"set", alarm_set}, {"close", alarm_close}, {"__gc", alarm_close}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"watch", new_watch}, {"alarm", new_alarm}, {"poll", watch_poll}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"watch", new_watch}, {"alarm", new_alarm}, {"poll", watch_poll}, {"await", watch_await}, {NULL, NULL}};
 
 void nsL_open_watch(lua_State *L) {
     nsL_class(L, WATCH, methods);

@@ -200,26 +200,32 @@ local function streams(self)
   return into, pending, self.pty.output, open and self.pty.fd or nil
 end
 
---- Reads until both outputs have ended, or the program has and LINGER is over; stops it at the deadline.
-local function collect(self, capture)
-  local pidfd = not self.status and self.handle:getfd() or nil
-  local linger = not pidfd and core.clock() + LINGER
-  while true do
-    local deadline = linger or lifecycle.next_deadline(self)
-    local what = capture:step(lifecycle.wait_time(self, deadline), pidfd, lifecycle.wake_fd(self))
-    if what == "done" then return end
-    if what == "fed" then
-      close_file(self.stdin)
-    elseif what == "exited" then
-      lifecycle.wait(self)
-      pidfd, linger = nil, core.clock() + LINGER
-    elseif pidfd then
-      lifecycle.poll(self)
-      if lifecycle.failure(self) then return end
-    elseif lifecycle.remaining(linger) == 0 then
-      return
-    end
+--- One step of an exchange, which waits `seconds` at the most: is it over? And was there nothing to be done? It is over
+-- when both outputs have ended, or the program has and LINGER is over.
+function process.advance(self, x, seconds)
+  local what = x.capture:step(seconds, x.pidfd, lifecycle.wake_fd(self))
+  if what == "done" then return true end
+  if what == "fed" then
+    close_file(self.stdin)
+  elseif what == "exited" then
+    lifecycle.wait(self)
+    x.pidfd, x.linger = nil, core.clock() + LINGER
+  elseif x.pidfd then
+    lifecycle.poll(self)
+    if lifecycle.failure(self) then return true end
+  elseif lifecycle.remaining(x.linger) == 0 then
+    return true
   end
+  return false, what == "timeout"
+end
+
+--- How long an exchange may wait at once.
+function process.patience(self, x)
+  return lifecycle.wait_time(self, x.linger or lifecycle.next_deadline(self))
+end
+
+local function collect(self, x)
+  while not process.advance(self, x, process.patience(self, x)) do end
 end
 
 --- What has been read, as the fields of a result.
@@ -232,12 +238,39 @@ local function gather(self, capture, ahead, fields)
   end
 end
 
-local function exchange(self, capture, ahead)
-  collect(self, capture)
+--- Begins to feed a program and to collect what it says: { capture, pidfd, linger, ahead }.
+function process.exchange(self, input)
+  local into, pending, out, from = streams(self)
+  if input and not into then raise "bad argument #1 to 'communicate' (the program has no open pipe as stdin)" end
+  input = input or self.input or ""
+  if pending ~= "" then input = pending .. input end
+  local ahead = { stdout = out and (from and core.buffered(out) or ""), stderr = self.stderr and read_ahead(self.stderr) }
+  local pidfd = not self.status and self.handle:getfd() or nil
+  return { capture = core.capture(into, input, from, fd_of(self.stderr), self.max_output), ahead = ahead, pidfd = pidfd,
+    linger = not pidfd and core.clock() + LINGER or nil }
+end
+
+local function outcome(self, x)
   local ok, how, code = self:wait()
   local fields = { timed_out = self.timed_out, wall = self.wall, usage = self:usage(), left_out = self.left_out }
-  gather(self, capture, ahead, fields)
+  gather(self, x.capture, x.ahead, fields)
   return fields, ok, how, code
+end
+
+--- The end of an exchange, as `act(self, x)` gives it: the process is closed.
+function process.finish(self, x, act)
+  local done, fields, ok, how, code = pcall(lifecycle.forwarding, self, act or outcome, x)
+  x.capture:close()
+  if not done then error(fields, 0) end
+  self:close()
+  if not fields then return nil, ok, how end
+  if how ~= "exit" and how ~= "signal" then return nil, how, code end
+  return result.new(ok, how, code, fields)
+end
+
+local function whole(self, x)
+  collect(self, x)
+  return outcome(self, x)
 end
 
 --- Feeds `input` (or what the spec has under that word) to stdin, reads stdout and stderr to their ends, as far as they
@@ -251,19 +284,7 @@ function Process:communicate(input)
   if input ~= nil and type(input) ~= "string" then
     raise("bad argument #1 to 'communicate' (string expected, got %s)", type(input))
   end
-  local into, pending, out, from = streams(self)
-  if input and not into then raise "bad argument #1 to 'communicate' (the program has no open pipe as stdin)" end
-  input = input or self.input or ""
-  if pending ~= "" then input = pending .. input end
-  local ahead = { stdout = out and (from and core.buffered(out) or ""), stderr = self.stderr and read_ahead(self.stderr) }
-  local capture = core.capture(into, input, from, fd_of(self.stderr), self.max_output)
-  local done, fields, ok, how, code = pcall(lifecycle.forwarding, self, exchange, capture, ahead)
-  capture:close()
-  if not done then error(fields, 0) end
-  self:close()
-  if not fields then return nil, ok, how end
-  if how ~= "exit" and how ~= "signal" then return nil, how, code end
-  return result.new(ok, how, code, fields)
+  return process.finish(self, process.exchange(self, input), whole)
 end
 
 --- The result of a process that was just started, which ends with it whatever goes wrong; what else has come in its place is

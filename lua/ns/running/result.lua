@@ -7,6 +7,7 @@ local Result = {}
 Result.__index = Result
 
 local function verdict(r)
+  if r.how == "refused" then return "refused: " .. r.message end
   local text = r.how == "signal" and ("killed by signal %d (%s)"):format(r.signal, r.signame) or ("exit %d"):format(r.code)
   return r.timed_out and "timeout, " .. text or text
 end
@@ -30,6 +31,11 @@ function result.new(ok, how, code, fields)
     fields.code = code
   end
   return setmetatable(fields, Result)
+end
+
+--- A result of a start that was refused.
+function result.refused(message, errno, detail)
+  return setmetatable({ how = "refused", message = message, errno = errno, detail = detail }, Result)
 end
 
 return result

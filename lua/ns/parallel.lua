@@ -1,0 +1,140 @@
+--- Many programs, some of them at a time, and what each has come to: `ns.parallel`.
+-- @module ns.parallel
+require("ns.core").nojit()
+local box = require "ns.box"
+local check = require "ns.words.check"
+local core = require "ns.core"
+local process = require "ns.running.process"
+local result = require "ns.running.result"
+local stdio = require "ns.words.stdio"
+
+local parallel = {}
+
+local check_options = check.record { jobs = check.integer(1, 10000), timeout = check.seconds(1e-6, 1e9) }
+
+--- The words for one item: a table of words, or one more argument for the program of the box.
+local function words_of(item, words)
+  local merged = {}
+  for word, value in next, words do merged[word] = value end
+  if type(item) ~= "table" then
+    merged.argv = {}
+    for i, argument in ipairs(words.argv or {}) do merged.argv[i] = argument end
+    table.insert(merged.argv, item)
+    return merged
+  end
+  for word, value in next, item do
+    if type(word) == "number" then merged.argv = nil end
+    merged[word] = value
+  end
+  return merged
+end
+
+--- How an item becomes a process, for each kind of what runs them.
+local function starter(runner, timeout)
+  if type(runner) == "function" then return runner end
+  local is_box = box.is(runner) or type(runner) == "table" and not getmetatable(runner)
+  local words = is_box and (box.is(runner) and runner:spec() or runner) or {}
+  return function(item)
+    local merged = stdio.collected(words_of(item, words))
+    merged.timeout = merged.timeout or timeout
+    if is_box then return box.spawn(merged) end
+    return runner:spawn(merged)
+  end
+end
+
+local function check_arguments(list, runner, options)
+  if type(list) ~= "table" then check.raise("bad argument #1 to 'parallel' (list expected, got %s)", type(list)) end
+  local able = type(runner) == "function" or type(runner) == "table" and (not getmetatable(runner) or runner.spawn)
+  if not able then
+    check.raise("bad argument #2 to 'parallel' (a spec, box, container, pool or function expected, got %s)", type(runner))
+  end
+  local ok, checked = pcall(check_options, options or {}, "options")
+  if not ok then check.raise("bad argument #3 to 'parallel' (%s)", check.mistake(checked) or tostring(checked)) end
+  return checked
+end
+
+--- Begins with one: an entry of `running`, or its result at once.
+local function begin(state, i)
+  local p, message, errno, detail = state.start(state.list[i], i)
+  if not p then
+    state.results[i] = result.refused(message, errno, detail)
+    return
+  end
+  if not process.is(p) then check.raise("parallel: the function has returned a %s, no ns.Process", type(p)) end
+  if state.timeout and not p.deadline then p.deadline = p.started + state.timeout end
+  table.insert(state.running, { p = p, i = i })
+  state.running[#state.running].x = process.exchange(p)
+end
+
+local function finish(state, one)
+  local r, message, errno = process.finish(one.p, one.x)
+  state.results[one.i] = r or result.refused(message, errno)
+end
+
+--- Does for all that run what can be done without waiting. Was there anything?
+local function advance(state)
+  local busy = false
+  for k = #state.running, 1, -1 do
+    local one = state.running[k]
+    local over, idle = process.advance(one.p, one.x, 0)
+    if over then
+      finish(state, one)
+      table.remove(state.running, k)
+    end
+    busy = busy or not idle
+  end
+  return busy
+end
+
+--- Waits until something can be done for one of them.
+local function await(state)
+  local reads, writes, patience = {}, {}, nil
+  for _, one in ipairs(state.running) do
+    local into, out, err = one.x.capture:fds()
+    local seconds = process.patience(one.p, one.x)
+    if into then writes[#writes + 1] = into end
+    if out then reads[#reads + 1] = out end
+    if err then reads[#reads + 1] = err end
+    if one.x.pidfd then reads[#reads + 1] = one.x.pidfd end
+    if seconds and (not patience or seconds < patience) then patience = seconds end
+  end
+  core.await(patience, reads, writes)
+end
+
+local function run(state)
+  local next_one = 1
+  while next_one <= #state.list or #state.running > 0 do
+    while next_one <= #state.list and #state.running < state.jobs do
+      begin(state, next_one)
+      next_one = next_one + 1
+    end
+    if not advance(state) and #state.running > 0 then await(state) end
+  end
+  return state.results
+end
+
+--- Runs a program for each item of the list, `jobs` of them at a time; the results are in the order of the list.
+--
+-- With a spec, a box, a container or a pool an item is a table of words, or one more argument for its program. With a
+-- function, f(item, index) returns a Process, or nil and a message. What could not be started is a result, too: its `how`
+-- is "refused".
+-- @tparam table list
+-- @tparam table|Box|Container|Pool|function runner
+-- @tparam[opt] table options `jobs` (as many as there are processors), `timeout`: seconds for each, where its spec has none
+-- @treturn {Result,...}
+-- @raise a mistake in the arguments or in a spec; all that run are ended then
+-- @see ns.running.result
+function parallel.run(list, runner, options)
+  local checked = check_arguments(list, runner, options)
+  local state = { list = list, start = starter(runner, checked.timeout), jobs = checked.jobs or core.processors(),
+    timeout = checked.timeout, results = {}, running = {} }
+  local ok, results = pcall(run, state)
+  if ok then return results end
+  for _, one in ipairs(state.running) do
+    if one.x then one.x.capture:close() end
+    one.p:close()
+  end
+  error(results, 0)
+end
+
+return parallel
