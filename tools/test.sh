@@ -65,7 +65,8 @@ esac
 # title of their describe, or in their own.
 tags_for() { case $1 in lua5.4) ;; *) echo --exclude-tags=system ;; esac; }
 
-# Those that run beside others are in a layer of their own: a spec that looks for a process finds none of another Lua's.
+# Those that run beside others are in a layer of their own, with a shell as process 1, which reaps: a spec that looks for a
+# process finds none of another Lua's.
 layer="unshare --mount --pid --propagation private --fork --kill-child --mount-proc"
 $layer true 2>/dev/null || layer=
 beside=
@@ -75,7 +76,7 @@ beside=
 sh tools/state.sh >"$before"
 [ $# -gt 0 ] || sh proof/run.sh short >"$proof" 2>&1 </dev/null &
 for lua in $beside; do
-  $layer "$lua" /usr/bin/busted "$(tags_for "$lua")" >"$bin/$lua.log" 2>&1 </dev/null
+  $layer sh -c '"$@"; exit $?' sh "$lua" /usr/bin/busted "$(tags_for "$lua")" >"$bin/$lua.log" 2>&1 </dev/null
 done &
 for lua in $luas; do
   # shellcheck disable=SC2046

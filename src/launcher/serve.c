@@ -3,11 +3,11 @@
  * second socket; these few records always fit into the socket's buffer. It also reaps the orphans that jobs leave behind.
  *
  * The box ends when the host closes its end of the box's socket, or with the job that has JOB_ENDS_BOX. */
+#include <asm/resource.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 #include <linux/poll.h>
-#include <linux/resource.h>
 #include <linux/sched.h>
 #include <linux/signalfd.h>
 #include <linux/wait.h>
@@ -147,10 +147,10 @@ static int serve(struct box *b) {
 /* The init needs a descriptor for each running job, so it raises its soft limit; each job's plan sets that of the
  * program. */
 static void lift_limit(void) {
-    struct rlimit64 limit;
-    if (FAILED(sys(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &limit))) return;
-    limit.rlim_cur = limit.rlim_max;
-    sys(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit, 0);
+    uint64_t limits[2]; /* soft, hard */
+    if (FAILED(sys(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, limits))) return;
+    limits[0] = limits[1];
+    sys(__NR_prlimit64, 0, RLIMIT_NOFILE, limits, 0);
 }
 
 /* The last step of the plan of a living box: returns in the child that is to play another one. */
