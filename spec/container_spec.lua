@@ -25,7 +25,7 @@ local LOOK = [[
   stat -c '%n %F %a %u %g %t %T' /* /dev/* /tmp/* /run/* /var/*; cat /proc/self/oom_score_adj
   for f in /proc/self/fd/*; do echo $f; done; cut -d' ' -f18,19 /proc/self/stat; ps -o pid=,sid=,pgid= $$ | wc -l ]]
 
-describe("a program in a living box", function()
+describe("a program in a living box #system", function()
   needs("sees what it would see in a box of its own, but for who was there before", function()
     local c = living()
     local first = out(ns.sandbox(), "sh", "-c", LOOK)

@@ -30,7 +30,7 @@ local function everywhere(title, code, expected)
   end
 end
 
-describe("a program that joins a box", function()
+describe("a program that joins a box #system", function()
   everywhere("is in all of its namespaces, as a program of the box itself", [[
     local c = assert(ns.sandbox():hostname("inner"):start())
     local line = "cd /proc/self/ns && for n in [a-z]*; do readlink $n; done; hostname; id; ls /; pwd; "
@@ -216,7 +216,7 @@ describe("what is wrong with join", function()
   end)
 end)
 
-describe("the system's refusal", function()
+describe("the system's refusal #system", function()
   local function refused(spec)
     spec[1] = "true"
     local p, message, errno, detail = ns.spawn(spec)
@@ -327,7 +327,7 @@ describe("the system's refusal", function()
   end)
 end)
 
-describe("who lives in the namespaces that are joined", function()
+describe("who lives in the namespaces that are joined #system", function()
   for _, nobody in ipairs { false, true } do
     local whose = nobody and "an ordinary user's host, who is the same user" or "the host"
     machine.it "sandbox"("gets nothing of " .. whose, function()

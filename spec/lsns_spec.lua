@@ -15,7 +15,7 @@ end
 
 local function link(pid, file) return tonumber(core.readlink(("/proc/%d/ns/%s"):format(pid, file)):match("%d+")) end
 
-describe("the list of namespaces", function()
+describe("the list of namespaces #system", function()
   local function running(spec)
     spec[1], spec[2] = "sleep", "1000"
     local p = assert(ns.spawn(spec))
@@ -69,7 +69,7 @@ describe("the list of namespaces", function()
   end)
 end)
 
-describe("a name for a namespace", function()
+describe("a name for a namespace #system", function()
   --- Runs the code in a mount namespace of its own, where mounts are nobody else's.
   local function apart(code)
     local directory, remove = machine.directory()
