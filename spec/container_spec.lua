@@ -259,6 +259,16 @@ describe("a pool", function()
     p:close()
   end)
 
+  needs("hears also of a box that was ready before we had looked", function()
+    -- on one processor, where we come last, a launcher has answered as soon as it has its plan
+    local r = machine.host([[
+      local ns = require "ns"
+      local pool = ns.sandbox():pool(2)
+      for i = 1, 5 do io.write(assert(pool:run { "echo", tostring(i), timeout = 20 }).stdout) end
+      pool:close()]], { under = { "taskset", "-c", "0", "chrt", "--idle", "0" }, timeout = 60 })
+    assert.equal("1\n2\n3\n4\n5\n", r.stdout .. r.stderr)
+  end)
+
   needs("tells what a box is refused for when a program wants one", function()
     local pool = ns.sandbox():root("/nowhere/at/all"):pool(2)
     finally(function() pool:close() end)

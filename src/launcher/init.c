@@ -182,7 +182,7 @@ _Noreturn void ns_init(const int numbers[INIT_NUMBERS]) {
 }
 
 static long execute_anew(const struct player *p, const struct step *s, long program) {
-    const long numbers[INIT_NUMBERS] = {p->socket, p->signals, program, s->how};
+    const long numbers[INIT_NUMBERS] = {p->socket, p->signals, program, (long)s->how};
     char digits[INIT_NUMBERS][12], name[] = "ns", *argv[INIT_NUMBERS + 2] = {name}, *env[] = {0};
     for (int i = 0; i < INIT_NUMBERS; i++) {
         char *digit = digits[i] + sizeof digits[i] - 1;

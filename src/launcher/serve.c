@@ -34,19 +34,20 @@ struct box {
     struct job *jobs;
 };
 
-/* A free place; NULL if there is no memory for more. */
-static struct job *find_place(struct box *b) {
+/* The number of a free place, or -errno. */
+static long find_place(struct box *b) {
     for (uint32_t i = 0; i < b->room; i++)
-        if (!b->jobs[i].pid) return &b->jobs[i];
+        if (!b->jobs[i].pid) return (long)i;
     uint32_t room = b->room ? 2 * b->room : 64;
     long size = (long)(room * sizeof *b->jobs);
     long at = sys(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (FAILED(at)) return 0;
-    struct job *jobs = (struct job *)at, *place = &jobs[b->room];
+    if (FAILED(at)) return at;
+    struct job *jobs = (struct job *)at;
+    uint32_t place = b->room;
     for (uint32_t i = 0; i < b->room; i++) jobs[i] = b->jobs[i];
     if (b->room) sys(__NR_munmap, b->jobs, b->room * sizeof *b->jobs);
     b->jobs = jobs, b->room = room;
-    return place;
+    return (long)place;
 }
 
 static struct job *find_job(const struct box *b, long pid) {
@@ -59,8 +60,8 @@ static struct job *find_job(const struct box *b, long pid) {
  * exec has succeeded. Returns that socket in the child, and -1 in the init. */
 static int start_job(struct box *b, uint32_t how, const int sockets[2]) {
     int pidfd = -1;
-    struct job *job = find_place(b);
-    long pid = job ? sys(__NR_clone, CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0) : -ENOMEM;
+    long place = find_place(b);
+    long pid = FAILED(place) ? place : sys(__NR_clone, CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0);
     if (pid == 0) return sockets[0];
     sys(__NR_close, sockets[0]);
     struct record r = {INIT_JOB, FAILED(pid) ? (int32_t)-pid : 0};
@@ -70,7 +71,7 @@ static int start_job(struct box *b, uint32_t how, const int sockets[2]) {
         return -1;
     }
     sys(__NR_close, pidfd);
-    *job = (struct job){pid, sockets[1], how};
+    b->jobs[place] = (struct job){pid, sockets[1], how};
     return -1;
 }
 

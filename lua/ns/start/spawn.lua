@@ -95,7 +95,9 @@ local function launch(start, steps)
   plan_steps.elsewhere = start.found.join and start.found.join.kinds.mount ~= nil
   local init = number_of(plan_steps, start.serves and "serve" or "init")
   if start.unawaited then
-    start.handle:play(bytes, 0, init) -- what the launcher has not read yet is in its socket
+    -- The launcher may be quicker than we are: what it has said already counts. What it has not read yet is in its socket.
+    local said, why, code, more = spawn.play(start.handle, bytes, plan_steps, core.clock(), init)
+    if said or code ~= errno_of.ETIMEDOUT then return said, why, code, more end
     start.pending = { bytes = bytes, steps = plan_steps, init = init, deadline = start.deadline }
     return true
   end
