@@ -187,7 +187,10 @@ static long execute_anew(const struct player *p, const struct step *s, long prog
     for (int i = 0; i < INIT_NUMBERS; i++) {
         char *digit = digits[i] + sizeof digits[i] - 1;
         *digit = 0;
-        for (long n = numbers[i]; n > 0; n /= 10) *--digit = (char)('0' + n % 10);
+        for (uint32_t n = (uint32_t)numbers[i], tenth; n > 0; n = tenth) {
+            tenth = (uint32_t)((uint64_t)n * 0xcccccccdu >> 35); /* n / 10, for which arm would call a library */
+            *--digit = (char)('0' + (n - 10 * tenth));
+        }
         argv[i + 1] = digit;
     }
     long r = sys(__NR_fcntl, p->socket, F_SETFD, 0);
