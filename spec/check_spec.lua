@@ -85,14 +85,14 @@ describe("ns.check", function()
   machine.root_it("says to an ordinary user just what spawn says", function()
     local r = machine.host([[
       local ns = require "ns"
-      for _, spec in ipairs { { "true", flags = "mount" }, { "true", nice = -5 }, { "true", flags = "user" } } do
+      for _, spec in ipairs { { "true", flags = "mount" }, { "true", nice = -20 }, { "true", flags = "user" } } do
         local p, message = ns.spawn(spec)
         if p then p:close() end
         local ok, same = ns.check(spec)
         print(ok, same == message, message)
       end
     ]], { nobody = true })
-    assert.matches("^nil\ttrue\tclone %(mount%)[^\n]+\nnil\ttrue\tnice %-5[^\n]+\ntrue\ttrue\tnil\n$", r.stdout .. r.stderr)
+    assert.matches("^nil\ttrue\tclone %(mount%)[^\n]+\nnil\ttrue\tnice %-20[^\n]+\ntrue\ttrue\tnil\n$", r.stdout .. r.stderr)
   end)
 
   it("raises the caller's mistakes", function()

@@ -309,7 +309,7 @@ describe("a refusal says", function()
 
   it("which right it takes", function()
     for spec, hint in pairs {
-      ['nice = -5'] = "EACCES\tonly CAP_SYS_NICE can raise a priority",
+      ['nice = -20'] = "EACCES\tonly CAP_SYS_NICE can raise a priority",
       ['ioprio = "realtime"'] = "EPERM\tonly CAP_SYS_NICE can raise a priority",
       ['scheduler = { policy = "rr", priority = 1 }'] = "EPERM\tonly CAP_SYS_NICE can raise a priority",
       ['oom_score_adj = -1000'] = "EACCES\tonly CAP_SYS_RESOURCE can lower it",

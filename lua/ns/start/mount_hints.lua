@@ -58,13 +58,15 @@ for name in ("bcachefs btrfs ceph erofs exfat ext4 f2fs hugetlbfs ntfs3 squashfs
 end
 
 local function not_mappable(step)
-  local place, kind = mountinfo.other_below(tostring(step.path), MAPPABLE)
-  if place then
+  local path = tostring(step.path)
+  local own = mountinfo.type_of(path)
+  local place, kind = mountinfo.other_below(path, MAPPABLE)
+  if place and MAPPABLE[own] then
     return ("%s, mounted below it, does not allow it (%s): bind what lies beside that, or %s"):format(place, kind,
       WITHOUT_MAPPING)
   end
-  return ("the file system of %s (as virtiofs, NFS, 9p), this kernel (before 5.12) or the ranges do not allow it: %s")
-    :format(tostring(step.path), WITHOUT_MAPPING)
+  return ("the file system of %s (%s), this kernel (before 5.12) or the ranges do not allow it: %s")
+    :format(path, own or "as virtiofs, NFS, 9p", WITHOUT_MAPPING)
 end
 
 --- The directories of an overlay, by the kind of layer; nil, and a text, if one is none.

@@ -43,6 +43,16 @@ function mountinfo.other_below(path, types)
   return below(path, mountinfo.read() or "", function(_, kind) return not types[kind] end)
 end
 
+--- The type of the file system that a path lies in; nil where it cannot be told.
+function mountinfo.type_of(path)
+  local real, longest, found = (core.realpath(path) or path):gsub("/$", "") .. "/", 0, nil
+  for escaped, kind in (mountinfo.read() or ""):gmatch("%S+ %S+ %S+ %S+ (%S+)[^\n]- %- (%S+)[^\n]*\n") do
+    local place = unescape(escaped):gsub("/$", "") .. "/"
+    if #place >= longest and real:sub(1, #place) == place then longest, found = #place, kind end
+  end
+  return found
+end
+
 --- The type of what is mounted on "/"; nil where it cannot be told.
 function mountinfo.root_type()
   return (mountinfo.read() or ""):match("%S+ %S+ %S+ %S+ / [^\n]- %- (%S+)")
