@@ -4,7 +4,7 @@ local machine = require "support.machine"
 local ns = require "ns"
 local ways = require "support.ways"
 
-machine.describe("user", "mount")("what stands in for openat2 #system", function()
+machine.describe("user", "mount", "openat2")("what stands in for openat2 #system", function()
   it("finds what that finds, and fails as that fails, in trees made by chance", function()
     local directory, remove = machine.directory()
     finally(remove)

@@ -157,6 +157,10 @@ TRIES.leftovers = function()
   return try({}, "sh", "-c", "read -r pid rest </proc/self/stat; [ $pid = $$ ]"), "/proc is that of another pid namespace"
 end
 
+TRIES.openat2 = function()
+  return assert(ns.run { machine.program "resolve" }).ok, "there is none to compare with"
+end
+
 TRIES.python = function() return try({}, "/usr/bin/python3", "-V") end
 TRIES.luarocks = function() return try({}, "sh", "-c", "command -v luarocks") end
 
