@@ -98,6 +98,22 @@
 ---@field sigpending? ns.LimitValue
 ---@field stack? ns.LimitValue bytes
 
+---@class ns.LandlockPath
+---@field path string
+---@field try? boolean passed over where it is missing
+
+---landlock(7): what a field names is allowed, all else of its kind refused; what no field is about stays as it is.
+---@class ns.Landlock
+---@field read? (string|ns.LandlockPath)[] files, and all below directories
+---@field write? (string|ns.LandlockPath)[] written, made, moved and removed; and read
+---@field execute? (string|ns.LandlockPath)[] executed, and read
+---@field unix_connect? (string|ns.LandlockPath)[] socket files (Linux 7.1)
+---@field tcp_connect? integer[] ports (Linux 6.7)
+---@field tcp_bind? integer[] ports (Linux 6.7)
+---@field udp_connect? integer[] ports that are sent to (Linux 7.2)
+---@field udp_bind? integer[] ports (Linux 7.2)
+---@field scope? "signal"|"abstract_unix"|("signal"|"abstract_unix")[] what reaches none but its own processes (Linux 6.12)
+
 ---@class ns.Scheduler
 ---@field policy ns.Policy
 ---@field priority? integer 1 to 99 for "fifo" and "rr"
@@ -263,6 +279,7 @@
 ---@field securebits? ns.Securebit|ns.Securebit[]
 ---@field no_new_privs? boolean no program gets more rights by exec
 ---@field join? ns.Join namespaces of others that it enters
+---@field landlock? ns.Landlock which files, ports and processes it may reach
 ---@field disable_userns? boolean no further user namespaces inside; needs "user"
 ---@field rlimits? ns.Limits
 ---@field nice? integer -20 to 19
@@ -300,6 +317,7 @@
 ---@field step string the step that was refused: "mount", "exec", "clone", ...
 ---@field path? string
 ---@field word? string the word of the spec that asked for the step
+---@field part? string the part of that word: the name of the limit, the field of landlock
 ---@field errno? integer
 ---@field code string "EPERM"
 ---@field hint? string the cause and the remedy, where they can be found out
@@ -551,6 +569,7 @@ function Pty:close() end
 ---@field caps fun(self: ns.Box, value: ns.Capability[]): ns.Box
 ---@field securebits fun(self: ns.Box, value: ns.Securebit|ns.Securebit[]): ns.Box
 ---@field no_new_privs fun(self: ns.Box, value?: boolean): ns.Box
+---@field landlock fun(self: ns.Box, value: ns.Landlock): ns.Box
 ---@field join fun(self: ns.Box, value: ns.Join): ns.Box
 ---@field disable_userns fun(self: ns.Box, value?: boolean): ns.Box
 ---@field rlimits fun(self: ns.Box, value: ns.Limits|table<string, false>): ns.Box adds by name; false takes one away
@@ -966,6 +985,7 @@ function ns.namespaces(process) end
 ---@class ns.Feature
 ---@field ok boolean
 ---@field reason? string why not
+---@field abi? integer the version of landlock
 
 ---Finds out by trying what this machine allows to this user.
 ---@return table<string, ns.Feature>

@@ -130,6 +130,8 @@ local function list(at, group)
       argv = { "/report", "/tmp" }, oom_score_adj = 10 } },
     { name = "join a path", spec = { join = { uts = ("/proc/%d/ns/uts"):format(target.pid) },
       flags = { "user", "mount" } } },
+    { name = "landlock", spec = { landlock = { read = { "/" }, write = { at .. "/tree" }, execute = { "/" },
+      tcp_bind = { 80 }, scope = "signal" } } },
     { name = "terminal", group = "terminal", spec = { tty = true, stderr = "null" } },
 
     { name = "function", spec = { cwd = at .. "/tree", fn = report(at) } },
@@ -146,6 +148,8 @@ local function list(at, group)
       argv = { "/report", "/tmp" } } },
     { name = "rootless self", group = "nobody", spec = { flags = "user", map = "self", nice = 19, no_new_privs = true } },
     { name = "rootless, plain", group = "nobody", spec = { no_new_privs = true, umask = 63 } },
+    { name = "rootless landlock", group = "nobody", spec = { init = true, landlock = { execute = { "/", "/dev/null" },
+      read = { "/" } } } },
     { name = "rootless init", group = "nobody", spec = { flags = { "user", "pid", "mount" }, mount_proc = true,
       init = true } },
     { name = "rootless mounts", group = "nobody", spec = { flags = { "user", "mount", "pid", "ipc", "net" }, root = "empty",

@@ -16,6 +16,7 @@ local function everything()
     mount_proc = "/other", hostname = "box", domainname = "dom", fds = { [5] = 0 }, rlimits = { core = 0 }, nice = 1,
     ioprio = "idle", scheduler = "batch", affinity = 0, personality = "linux32", caps = { "kill" }, securebits = "noroot",
     umask = 18, user = 0, group = 0, groups = { 0 }, cwd = "/srv", no_new_privs = true, init = true,
+    landlock = { read = { "/" } },
   }
 end
 
@@ -65,6 +66,12 @@ describe("the order inside:", function()
     { "the init's signals", { op = "signalfd" }, "the first limit", { op = "rlimit" } },
     { "no_new_privs", { op = "prctl", word = "no_new_privs" }, "the init", { op = "init" } },
     { "the init", { op = "init" }, "the program", { op = "exec" } },
+    { "pivot_root", { op = "pivot" }, "what landlock names", { op = "landlock_path" } },
+    { "closing all others", { op = "close", to = -1 }, "the rules of landlock", { op = "landlock" } },
+    { "what landlock names", { op = "landlock_path" }, "the limits", { op = "rlimit" } },
+    { "no_new_privs", { op = "prctl", word = "no_new_privs" }, "landlock", { op = "landlock_restrict" } },
+    { "the init", { op = "init" }, "landlock", { op = "landlock_restrict" } },
+    { "landlock", { op = "landlock_restrict" }, "the program", { op = "exec" } },
   }
   for _, row in ipairs(PAIRS) do
     it(("%s before %s"):format(row[1], row[3]), function()
@@ -86,8 +93,9 @@ describe("the order inside:", function()
     for i = again, #steps do assert.is_nil(({ setuid = 1, setgid = 1, setgroups = 1 })[steps[i].op]) end
   end)
 
-  it("nothing between the init and the program", function()
-    assert.same({ "init", "exec" }, { steps[#steps - 1].op, steps[#steps].op })
+  it("nothing between the init and the program but what the init is spared", function()
+    assert.same({ "init", "landlock_restrict", "exec" },
+      { steps[#steps - 2].op, steps[#steps - 1].op, steps[#steps].op })
   end)
 end)
 

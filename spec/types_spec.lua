@@ -124,7 +124,8 @@ describe("the types for editors", function()
 
   it("name the fields of a detail", function()
     local function detail(spec) return (select(4, ns.spawn(spec))) end
-    compare("ns.Detail", keys(detail { "/etc" }, detail { "true", stdout = { path = "/nowhere/file" } }))
+    compare("ns.Detail", keys(detail { "/etc" }, detail { "true", stdout = { path = "/nowhere/file" } },
+      detail { "true", rlimits = { nofile = 2 ^ 40 } }))
   end)
 
   --- What stands between backquotes in the cells of a column: {[name in the first column] = {[name] = true}}.

@@ -85,7 +85,7 @@ local function newuidmap()
   return try { flags = "user", map = "auto" }
 end
 
---- What is asked, and how: true, or nil and the reason.
+--- What is asked, and how: true, or nil and the reason; and which version it has, if it has some.
 local rows = {
   { "overlay", mounts { type = "overlay", lower = "/usr/bin", target = "/usr/bin" } }, -- containers mount files in /etc
   { "idmapped_mounts", idmap },
@@ -100,18 +100,18 @@ local rows = {
   { "keyring", syscall "keyctl" },
   { "cgroup_controllers", controllers },
   { "seccomp", syscall "seccomp" },
-  { "landlock", syscall "landlock" },
+  { "landlock", core.landlock, core.landlock },
   { "newuidmap", newuidmap },
 }
 for i, row in ipairs(namespaces.list) do table.insert(rows, i, { row.name, namespace(row.name) }) end
 
---- {[name] = {ok = true} or {ok = false, reason = "..."}}
+--- {[name] = {ok = true, abi = of landlock} or {ok = false, reason = "..."}}
 function features.all()
   local result = {}
   for _, row in ipairs(rows) do
     local answered, ok, reason = pcall(row[2])
     if not answered then ok, reason = errors.caught(ok) end
-    result[row[1]] = { ok = ok and true or false, reason = not ok and reason or nil }
+    result[row[1]] = { ok = ok and true or false, reason = not ok and reason or nil, abi = row[3] and row[3]() or nil }
   end
   return result
 end

@@ -103,6 +103,16 @@ local SECUREBITS = { "noroot", "keep_caps", "no_cap_ambient_raise", "noroot_lock
 local PERSONAS = { "linux32", "uname26", "addr_no_randomize", "nonsense" }
 local seconds = function() return chance(2) and number() or byte() / 16 end
 
+local function landlock()
+  local t = {}
+  for _ = 1, byte() % 5 do
+    local name = pick { "read", "write", "execute", "unix_connect", "tcp_connect", "tcp_bind", "udp_bind", "scope", "x" }
+    local item = name:find "_" and number or function() return chance(4) and { path = path(), try = boolean() } or path() end
+    t[name] = name == "scope" and pick { "signal", "abstract_unix", "none" } or reader.list(3, item)
+  end
+  return t
+end
+
 local WORDS = {
   map = one_of("root", "self", "auto", "range"), uid_map = ranges, gid_map = ranges, setgroups = one_of("allow", "deny"),
   pty = function() return boolean() or { rows = number(), cols = number() } end, keyring = one_of("own", "inherit"),
@@ -120,6 +130,7 @@ local WORDS = {
   personality = function() return boolean() and pick(PERSONAS) or reader.list(3, function() return pick(PERSONAS) end) end,
   securebits = function() return reader.list(3, function() return pick(SECUREBITS) end) end,
   caps = function() return reader.list(4, cap) end,
+  landlock = landlock,
   argv = function() return reader.list(4, text) end, args = function() return reader.list(4, text) end,
   fn = function() return print end,
 }

@@ -428,6 +428,9 @@ static const struct call {
     {__NR_personality, "", ID, false},
     {__NR_keyctl, "", ID, false},
     {__NR_signalfd4, "-1", FD, false},
+    {__NR_landlock_create_ruleset, "b", FD, false},
+    {__NR_landlock_add_rule, "--2", ZERO, false},
+    {__NR_landlock_restrict_self, "", ZERO, false},
 };
 
 /* -EFAULT, or 0 and the size of the last bytes */

@@ -147,6 +147,14 @@ local TRIES = {
   end,
 }
 
+-- What came to landlock with a version of its ABI.
+for name, least in pairs { landlock = 3, landlock_tcp = 4, landlock_scope = 6, landlock_unix = 9, landlock_udp = 10 } do
+  TRIES[name] = function()
+    local abi, why = core.landlock()
+    return (abi or 0) >= least, why or ("this kernel has version %d of it"):format(abi)
+  end
+end
+
 -- Root's own id may be mapped (Linux 5.12: only with CAP_SETFCAP).
 TRIES.zero = function() return try { flags = "user", map = "root" } end
 

@@ -53,6 +53,15 @@ static const struct constant step_bits[] = {STEP(RECURSIVE),  STEP(OURS),      S
     { #name, JOB_##name }
 static const struct constant job_bits[] = {JOB(ENDS_BOX), JOB(TELLS_STOPS), {NULL, 0}};
 
+/* The rights of landlock(7), with their values, as headers know few of them. */
+static const struct constant landlock_rights[] = {
+    {"EXECUTE", 1 << 0},          {"WRITE_FILE", 1 << 1},    {"READ_FILE", 1 << 2},   {"READ_DIR", 1 << 3},
+    {"REMOVE_DIR", 1 << 4},       {"REMOVE_FILE", 1 << 5},   {"MAKE_CHAR", 1 << 6},   {"MAKE_DIR", 1 << 7},
+    {"MAKE_REG", 1 << 8},         {"MAKE_SOCK", 1 << 9},     {"MAKE_FIFO", 1 << 10},  {"MAKE_BLOCK", 1 << 11},
+    {"MAKE_SYM", 1 << 12},        {"REFER", 1 << 13},        {"TRUNCATE", 1 << 14},   {"IOCTL_DEV", 1 << 15},
+    {"RESOLVE_UNIX", 1 << 16},    {"BIND_TCP", 1 << 0},      {"CONNECT_TCP", 1 << 1}, {"BIND_UDP", 1 << 2},
+    {"CONNECT_SEND_UDP", 1 << 3}, {"ABSTRACT_UNIX", 1 << 0}, {"SIGNAL", 1 << 1},      {NULL, 0}};
+
 #define OPEN(name) \
     { #name, O_##name }
 static const struct constant open_flags[] = {OPEN(RDONLY), OPEN(WRONLY), OPEN(RDWR),    OPEN(CREAT),
@@ -151,6 +160,7 @@ void nsL_open_constants(lua_State *L) {
     push_family(L, "prctl", prctls);
     push_family(L, "step", step_bits);
     push_family(L, "job", job_bits);
+    push_family(L, "landlock", landlock_rights);
     push_family(L, "open", open_flags);
     push_family(L, "signal", signals);
     push_family(L, "errno", errors);

@@ -118,6 +118,7 @@ static const struct field {
     {"value", INT64, offsetof(struct step, value)},
     {"word", NOTE, 0}, /* the user's word for it; of use on the way back only */
     {"from", NOTE, 0}, /* likewise, the host's path of a tree that is a descriptor */
+    {"part", NOTE, 0}, /* likewise, the part of that word */
     {"of", NOTE, 0},   /* the step as it reads to the user */
 };
 

@@ -15,15 +15,10 @@ static const struct {
     const char *name;
     long number, a, b, c, off;
 } probes[] = {
-    {"clone3", 435, -1, 0, 0, 0},
-    {"close_range", 436, -1, 0, 0, 0},
-    {"openat2", 437, -1, 0, 0, 0},
-    {"open_tree", 428, -1, 0, 0, 0},
-    {"fsconfig", 431, -1, 0, 0, 0},
-    {"mount_setattr", 442, -1, 0, 0, 0},
-    {"pidfd_open", 434, -1, 0, 0, 0},
-    {"landlock", 444, 0, 0, 1 /* asks for the version */, EOPNOTSUPP},
-    {"seccomp", __NR_seccomp, 1 /* a filter, from nowhere */, 0, 0, EINVAL},
+    {"clone3", 435, -1, 0, 0, 0},         {"close_range", 436, -1, 0, 0, 0},
+    {"openat2", 437, -1, 0, 0, 0},        {"open_tree", 428, -1, 0, 0, 0},
+    {"fsconfig", 431, -1, 0, 0, 0},       {"mount_setattr", 442, -1, 0, 0, 0},
+    {"pidfd_open", 434, -1, 0, 0, 0},     {"seccomp", __NR_seccomp, 1 /* a filter, from nowhere */, 0, 0, EINVAL},
     {"keyctl", __NR_keyctl, -1, 0, 0, 0},
 };
 
@@ -38,6 +33,14 @@ static int probe_syscall_works(lua_State *L) {
     return luaL_error(L, "no probe for '%s'", name);
 }
 
+/* landlock() -> the version of its ABI | nil, message, errno */
+static int probe_landlock(lua_State *L) {
+    long abi = sys(__NR_landlock_create_ruleset, 0, 0, 1 /* asks for it */);
+    if (FAILED(abi)) return nsL_done(L, abi);
+    lua_pushinteger(L, abi);
+    return 1;
+}
+
 /* pidfd_info() -> true | nil, message, errno: does the kernel keep the status of a process that somebody else reaps? */
 static int probe_pidfd_info(lua_State *L) {
     uint64_t info[16] = {0};
@@ -48,7 +51,9 @@ static int probe_pidfd_info(lua_State *L) {
     return nsL_done(L, r < 0 ? -error : 0);
 }
 
-static const luaL_Reg functions[] = {
-    {"syscall_works", probe_syscall_works}, {"pidfd_info", probe_pidfd_info}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"syscall_works", probe_syscall_works},
+                                     {"pidfd_info", probe_pidfd_info},
+                                     {"landlock", probe_landlock},
+                                     {NULL, NULL}};
 
 void nsL_open_probe(lua_State *L) { nsL_setfuncs(L, functions); }

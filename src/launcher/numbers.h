@@ -27,6 +27,10 @@
 #define SI_USER 0
 #define SIG_SETMASK 2
 
+/* landlock_add_rule(2) */
+#define LANDLOCK_RULE_PATH_BENEATH 1
+#define LANDLOCK_RULE_NET_PORT 2
+
 /* access(2) */
 #define X_OK 1
 

@@ -8,7 +8,6 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
-#include <linux/openat2.h>
 #include <linux/prctl.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
@@ -185,22 +184,10 @@ static long dup_to(struct player *p, int fd, int to, uint64_t flags) {
 /* fd, to: `to` becomes a duplicate of fd. flags: O_CLOEXEC, if it is only to be used by a later step */
 static long op_dup(struct player *p, const struct step *s) { return dup_to(p, s->fd, s->to, s->flags); }
 
-/* Opens path (O_PATH). source: NULL, or the directory that path begins with; no link is followed beyond that. */
-static long find(const char *path, const char *source) {
-    if (!source) return sys(__NR_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC);
-    long top = path ? sys(__NR_openat, AT_FDCWD, source, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EINVAL;
-    if (FAILED(top)) return top;
-    for (; *source && *path == *source; source++) path++;
-    while (*path == '/') path++;
-    long fd = resolve(top, *path ? path : ".", 0, RESOLVE_NO_SYMLINKS);
-    sys(__NR_close, top);
-    return fd;
-}
-
 /* path, source: opened now, as descriptor `to`, for a later step, which is played in another root. how: ONE_MOUNT. If it is
  * missing and may be (ignore), `to` becomes a duplicate of our socket, so that no other file gets that number. */
 static long op_lookup(struct player *p, const struct step *s) {
-    long fd = find(plan_string(p, s->path), plan_string(p, s->source));
+    long fd = look_up(plan_string(p, s->path), plan_string(p, s->source));
     if (FAILED(fd) && s->ignore && fd == -(long)s->ignore) return dup_to(p, p->socket, s->to, O_CLOEXEC);
     if (FAILED(fd)) return fd;
     long r = s->how & STEP_ONE_MOUNT ? mount_below(fd) : 0;
@@ -311,6 +298,10 @@ const struct op ns_ops[] = {
     {"keyring", op_keyring},
     {"signalfd", op_signalfd},
     {"init", op_init},
+    {"landlock", op_landlock},
+    {"landlock_path", op_landlock_path},
+    {"landlock_port", op_landlock_port},
+    {"landlock_restrict", op_landlock_restrict},
     {"exec", op_exec},
     {"lookup", op_lookup},
     {"serve", op_serve},

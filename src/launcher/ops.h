@@ -50,6 +50,12 @@ long op_ioprio(struct player *, const struct step *);
 long op_personality(struct player *, const struct step *);
 long op_keyring(struct player *, const struct step *);
 
+/* landlock.c */
+long op_landlock(struct player *, const struct step *);
+long op_landlock_path(struct player *, const struct step *);
+long op_landlock_port(struct player *, const struct step *);
+long op_landlock_restrict(struct player *, const struct step *);
+
 /* init.c */
 long op_signalfd(struct player *, const struct step *);
 long op_init(struct player *, const struct step *);

@@ -21,6 +21,7 @@ void start_player(struct player *p, int socket, struct plan *plan) {
                          .root = -1,
                          .source_dir = AT_FDCWD,
                          .signals = -1,
+                         .ruleset = -1,
                          .next = -1,
                          .devices = devices,
                          .pins = pins};

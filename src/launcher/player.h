@@ -23,6 +23,7 @@ struct player {
     int root;         /* the root that places are looked up beneath; -1: the one we have */
     int source_dir;   /* the directory that relative sources are looked up from */
     int signals;      /* what an init reads its signals from */
+    int ruleset;      /* of Landlock; it is in the making */
     int next;         /* the socket that another plan comes from, which is to be played in place of the rest; else -1 */
     bool inherits;    /* that plan comes from our own socket, and the descriptors are those that we have */
     uint32_t init;    /* in a copy of the host, the step that has left an init behind: `call` says that it is there */

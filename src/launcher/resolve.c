@@ -171,3 +171,14 @@ long resolve(long base, const char *path, uint64_t flags, uint64_t scope) {
     for (int i = 0; i < 200000 && fd == -EAGAIN; i++) fd = sys(__NR_openat2, base, path, &how, sizeof how);
     return fd == -ENOSYS || fd == -EPERM ? walk(base, path, flags, scope) : fd;
 }
+
+long look_up(const char *path, const char *source) {
+    if (!source) return sys(__NR_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC);
+    long top = path ? sys(__NR_openat, AT_FDCWD, source, O_PATH | O_DIRECTORY | O_CLOEXEC) : -EINVAL;
+    if (FAILED(top)) return top;
+    for (; *source && *path == *source; source++) path++;
+    while (*path == '/') path++;
+    long fd = resolve(top, *path ? path : ".", 0, RESOLVE_NO_SYMLINKS);
+    sys(__NR_close, top);
+    return fd;
+}

@@ -12,6 +12,9 @@ enum { LINKS_MAX = 40 }; /* as path_resolution(7) has it */
  * that is good for a place (O_PATH), or -errno */
 long resolve(long base, const char *path, uint64_t flags, uint64_t scope);
 
+/* Opens path (O_PATH). source: NULL, or the directory that path begins with; no link is followed beyond that. */
+long look_up(const char *path, const char *source);
+
 /* Of what a descriptor is. */
 long look(long fd, struct statx *);
 int is_directory(const struct statx *);

@@ -96,6 +96,11 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
 #ifndef __NR_close_range
 #define __NR_close_range 436
 #endif
+#ifndef __NR_landlock_create_ruleset
+#define __NR_landlock_create_ruleset 444
+#define __NR_landlock_add_rule 445
+#define __NR_landlock_restrict_self 446
+#endif
 
 #define FAILED(r) ((unsigned long)(r) > -4096ul)
 

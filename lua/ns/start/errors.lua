@@ -17,6 +17,12 @@ end
 
 local function amount(limit) return limit < 0 and "unlimited" or ("%.0f"):format(limit) end
 
+-- What a rule of landlock allows, by its field.
+local ALLOWS = { read = "allow to read %s", write = "allow to write %s", execute = "allow to execute %s",
+  unix_connect = "allow to connect to %s", tcp_connect = "allow to connect to TCP port %d",
+  tcp_bind = "allow to bind TCP port %d", udp_connect = "allow to send to UDP port %d",
+  udp_bind = "allow to bind UDP port %d" }
+
 --- How a step reads. Without a row: its op, and the path or the data it is about.
 local READS = {
   mount = function(s)
@@ -76,6 +82,12 @@ local READS = {
   controlling = function() return "make the terminal the controlling one" end,
   symlink = function(s) return ("link %s to %s"):format(s.path, s.data) end,
   umask = function(s) return s.value and ("umask %03o"):format(s.value) or "umask of the host" end,
+  landlock = function(s) return s.part and "landlock: " .. s.part or "make the rules of landlock" end,
+  landlock_path = function(s)
+    return (s.part and ALLOWS[s.part] or "allow to move files between directories below %s"):format(s.path)
+  end,
+  landlock_port = function(s) return ALLOWS[s.part]:format(s.value) end,
+  landlock_restrict = function() return "have landlock restrict the program" end,
   init = function() return "leave an init behind" end,
   terminal = function() return "keep the terminal open" end,
   give = function() return "give the program its streams" end,
@@ -105,7 +117,7 @@ end
 
 local function detail(step, errno, code, hint)
   local path = step.path or step.op == "exec" and step.data or step.op == "setns" and step.from or nil
-  return { step = step.op, path = path, word = step.word, errno = errno, code = code, hint = hint }
+  return { step = step.op, path = path, word = step.word, part = step.part, errno = errno, code = code, hint = hint }
 end
 
 --- nil, message, errno, detail for a step that the system refused; `steps`: the plan that it is in.

@@ -4,6 +4,7 @@ require("ns.core").nojit()
 local core = require "ns.core"
 local ids = require "ns.start.ids"
 local join_hints = require "ns.start.join_hints"
+local landlock_hints = require "ns.start.landlock_hints"
 local limit_hints = require "ns.start.limit_hints"
 local mount_hints = require "ns.start.mount_hints"
 local exec_hints = require "ns.start.exec_hints"
@@ -163,7 +164,7 @@ local rows = {
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
 
-for _, more in ipairs { mount_hints, join_hints, limit_hints, exec_hints } do
+for _, more in ipairs { mount_hints, join_hints, limit_hints, landlock_hints, exec_hints } do
   for _, row in ipairs(more) do rows[#rows + 1] = row end
 end
 

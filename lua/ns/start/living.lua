@@ -107,6 +107,7 @@ local function check_job(words, host, box)
   if not checked.argv then check.fail("argv", "missing") end
   if words.rlimits then check_limits(checked.rlimits, box) end
   checked.flags, checked.root, checked.maps, checked.map = box.spec.flags, box.spec.root, box.spec.maps, box.spec.map
+  checked.landlock, checked.no_new_privs = box.spec.landlock, box.spec.no_new_privs
   if box.cwd then checked.cwd = checked.cwd or box.cwd end
   plan.check_together(checked, host)
   return checked
@@ -153,7 +154,8 @@ local function begin(start, host)
   if not opened then return errors.refused(step, errno) end
   local list, ends, slave = numbered(opened)
   start.found = { scope = "job", ends = ends, slave = slave, environ = host.environ, nofile = host.nofile,
-    limits = box.limits, keeps_rights = box.found.keeps_rights, may_set_groups = box.found.may_set_groups }
+    limits = box.limits, landlock = box.found.landlock, keeps_rights = box.found.keeps_rights,
+    may_set_groups = box.found.may_set_groups }
   if spec.tty then
     local message, code, detail
     opened, message, code, detail = spawn.keep_terminal(start, opened)

@@ -144,7 +144,7 @@ end
 --- Is a row played for this scope in a living box, the box or one program in it?
 local function is_of(row, found)
   if row.scope == "both" then return true end
-  local of_job = row.scope == "job" or row.scope == "rights" and found.keeps_rights or false
+  local of_job = row.scope == "job" or row.scope == "within" or row.scope == "rights" and found.keeps_rights or false
   return of_job == (found.scope == "job")
 end
 

@@ -2,6 +2,7 @@
 -- they would lead to what the program was never given: so from the top of that tree on, no link is followed.
 -- @module ns.start.sources
 require("ns.core").nojit()
+local landlock = require "ns.words.landlock"
 local lookups = require "ns.words.lookups"
 
 local sources, NONE = {}, {}
@@ -19,6 +20,7 @@ local function has_several(spec)
   for _, m in ipairs(spec.mounts or NONE) do
     if m.type == "bind" or m.type == "overlay" then count = count + 1 end
   end
+  if spec.landlock and spec.landlock.write then count = count + 1 end
   return count > 1
 end
 
@@ -34,6 +36,7 @@ local function written(spec, host)
     if not m.ro then add(m.type == "bind" and m.source or m.type == "overlay" and m.upper) end
   end
   if spec.root and spec.root ~= "empty" and spec.read_only == false then add(spec.root) end
+  for _, item in ipairs(not spec.root and spec.landlock and spec.landlock.write or NONE) do add(item.path) end
   return next(found) and found
 end
 
@@ -65,6 +68,33 @@ function sources.file(path, spec, host)
   local absolute = path:sub(1, 1) == "/" and path or (host.realpath(".") or "") .. "/" .. path
   local top, rest = enter(absolute, directories, host)
   return top, top and rest or path
+end
+
+--- The places of a root that the program may write, as the spec calls them.
+local function written_inside(spec)
+  local found = {}
+  for _, m in ipairs(spec.mounts or NONE) do
+    if not m.ro and (m.type == "bind" or m.type == "overlay" and m.upper) then found[m.target] = true end
+  end
+  for _, item in ipairs(spec.landlock.write or NONE) do found[item.path] = item.path ~= "/" or nil end
+  return found
+end
+
+local function no_link() end
+
+--- The paths of landlock that lie in such a tree: {[path] = {top=, path=}}; and all of it as a text.
+function sources.landlock(spec, host)
+  local directories, asked, found, text = nil, host, {}, {}
+  if not spec.root then directories = written(spec, host) end
+  if spec.root then directories, asked = written_inside(spec), { readlink = no_link } end
+  landlock.each_path(spec.landlock, function(path)
+    local top, rest = nil, nil
+    if directories then top, rest = enter(path, directories, asked) end
+    if not top then return end
+    found[path] = { top = top, path = top .. "/" .. rest }
+    text[#text + 1] = ("%s %s %s"):format(path, top, rest)
+  end)
+  return found, table.concat(text, "\n")
 end
 
 local function shortest(path) return "/" .. path:gsub("^[/.]*/+", ""):gsub("/%.?/+", "/"):gsub("/%.?$", "") end

@@ -5,6 +5,7 @@ require("ns.core").nojit()
 local core = require "ns.core"
 local ids = require "ns.start.ids"
 local join = require "ns.start.join"
+local landlock = require "ns.start.landlock"
 local maps = require "ns.words.maps"
 local namespaces = require "ns.words.namespaces"
 local owners = require "ns.start.owners"
@@ -16,7 +17,8 @@ local survey = {}
 
 local ELOOP = core.constants.errno.ELOOP
 
-local QUESTIONS = { "environ", "arg_max", "entries", "realpath", "nofile", "access", "stamp", "owner", "readlink" }
+local QUESTIONS = { "environ", "arg_max", "entries", "realpath", "nofile", "access", "stamp", "owner", "readlink",
+  "landlock" }
 
 --- The host: its ids and capabilities, and functions for what is seldom needed.
 function survey.host()
@@ -69,6 +71,11 @@ function survey.find(spec, host, opened, box)
     found.scope, found.keeps_rights = "box", spec.flags.user and found.writer == "host" and spec.user and spec.user.id ~= 0
   end
   if spec.flags.mount then found.privileged = ids.privileged(spec, host, found.maps and found.maps.uid) end
+  if spec.landlock then
+    local known, refused, why = landlock.find(spec, host)
+    if not known then return nil, refused, why end
+    found.landlock = known
+  end
   local root_name
   found.below, found.below_text, root_name = sources.find(spec, host)
   if not spec.root then return found end

@@ -4,8 +4,9 @@
 -- namespaces without which the word means nothing; `steps(value, spec, add, found)`, which adds what the launcher shall do;
 -- `host`, likewise, what the host does before. `found`: what the machine has said (`ns.start.survey`). `anew`: what the
 -- check says depends on the moment, too, so a box asks for each start. `scope`, in a living box: "job" is said and done for
--- each program, "rights" too where the init keeps its own, "both" for the init and for each program; all else is the box's,
--- and a program that says it is told so, or what the row has as `outside`.
+-- each program, "rights" too where the init keeps its own, "both" for the init and for each program; "within" is said of the
+-- box and done for each program; all else is the box's, and a program that says it is told so, or what the row has as
+-- `outside`.
 -- A row without a word is played always, or with the word `with`; one with a `flag` only in such a namespace. To add a
 -- word: its row, at the place where it is to be played. To move a step: move its row. Builder methods and the list of known
 -- words come from here.
@@ -17,6 +18,7 @@ require("ns.core").nojit()
 local check = require "ns.words.check"
 local constants = require("ns.core").constants
 local join = require "ns.words.join"
+local landlock = require "ns.words.landlock"
 local maps = require "ns.words.maps"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
@@ -217,6 +219,7 @@ return {
     add { op = "setpgid", word = "tty" }
     if not found.background then add { op = "foreground", fd = 0, word = "tty" } end
   end },
+  { scope = "within", with = "landlock", steps = landlock.build },
   { flag = "mount", steps = root.restore_limit },
   { scope = "job", steps = root.lower_limit },
   { scope = "job", word = "rlimits", check = privileges.check_rlimits, steps = privileges.rlimits },
@@ -249,6 +252,8 @@ return {
   { scope = "rights", word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
   { word = "init", check = check.boolean, steps = leave_init },
   { scope = "job", with = "pty", steps = lead_terminal },
+  -- The init is not restricted: it must reach all that the program has started.
+  { scope = "within", word = "landlock", check = landlock.check, steps = landlock.restrict },
   { scope = "job", word = "env", check = program.check_env },
   { scope = "job", word = "clear_env", check = check.boolean },
   { scope = "job", word = "argv0", check = program.argument },

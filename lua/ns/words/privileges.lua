@@ -205,7 +205,7 @@ function privileges.rlimits(value, _, add)
   for _, name in ipairs(names) do
     local pair = value[name]
     add { op = "rlimit", which = constants.rlimit[name:upper()], value = pair.soft, limit = pair.hard, data = name,
-      ignore = is_no_core(name, pair) and constants.errno.EPERM or nil, word = "rlimits" }
+      ignore = is_no_core(name, pair) and constants.errno.EPERM or nil, word = "rlimits", part = name }
   end
 end
 
