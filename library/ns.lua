@@ -80,6 +80,30 @@
 ---One number stands for both limits. Bytes, seconds or a count, as setrlimit(2) has it. Bytes may be "64k", "64m" or "2g".
 ---@alias ns.LimitValue integer|string|"unlimited"|ns.Limit
 
+---What is done for a system call; an errno, by name or number, refuses it.
+---@alias ns.SeccompAction "allow"|"log"|"kill"|"kill_thread"|"trap"|"trace"|string|integer
+
+---One of: { index, op, value }, with an op of == != < <= > >=; { index, "&", mask, value }. The first argument is 0.
+---@alias ns.SeccompTest (integer|string)[]
+
+---The array part has the names of calls. It fits if all tests hold; of several rules the first that fits decides.
+---@class ns.SeccompRule
+---@field action ns.SeccompAction
+---@field arg? ns.SeccompTest[]
+
+---What a filter of system calls says beside the default profile; with `default`, in its place.
+---@class ns.Seccomp
+---@field default? ns.SeccompAction for all calls that are not named
+---@field allow? (string|integer)[]
+---@field deny? (string|integer)[] these fail with `errno`
+---@field kill? (string|integer)[]
+---@field log? (string|integer)[]
+---@field errno? string|integer "EPERM" where nothing is said
+---@field rules? ns.SeccompRule[] they come before the lists
+---@field arch? ("x86"|"x32"|"x86_64"|"aarch64"|"arm"|"riscv64")[] whose programs may run besides
+---@field flags? ("tsync"|"log"|"spec_allow")[]
+---@field bpf? string ready instructions, in place of all of these but flags
+
 ---@class ns.Limits
 ---@field as? ns.LimitValue bytes of address space
 ---@field core? ns.LimitValue bytes of a core file; 0: no core dump, and no handler of the host
@@ -278,6 +302,7 @@
 ---@field caps? ns.Capability[] the capabilities it has; all others are dropped from every set
 ---@field securebits? ns.Securebit|ns.Securebit[]
 ---@field no_new_privs? boolean no program gets more rights by exec
+---@field seccomp? "default"|false|ns.Seccomp which system calls it may make
 ---@field join? ns.Join namespaces of others that it enters
 ---@field landlock? ns.Landlock which files, ports and processes it may reach
 ---@field disable_userns? boolean no further user namespaces inside; needs "user"
@@ -570,6 +595,7 @@ function Pty:close() end
 ---@field securebits fun(self: ns.Box, value: ns.Securebit|ns.Securebit[]): ns.Box
 ---@field no_new_privs fun(self: ns.Box, value?: boolean): ns.Box
 ---@field landlock fun(self: ns.Box, value: ns.Landlock): ns.Box
+---@field seccomp fun(self: ns.Box, value: "default"|false|ns.Seccomp): ns.Box
 ---@field join fun(self: ns.Box, value: ns.Join): ns.Box
 ---@field disable_userns fun(self: ns.Box, value?: boolean): ns.Box
 ---@field rlimits fun(self: ns.Box, value: ns.Limits|table<string, false>): ns.Box adds by name; false takes one away

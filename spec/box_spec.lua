@@ -23,6 +23,7 @@ local EXAMPLES = {
   caps = {}, securebits = { "noroot" }, umask = 18, user = 0, group = 0, groups = { 0 }, cwd = "/", no_new_privs = true,
   init = true, env = { A = "1" }, clear_env = true, fn = print, args = { 1 }, join = { net = "/proc/self/ns/net" },
   landlock = { read = { "/" } },
+  seccomp = { deny = { "ptrace" } },
 }
 
 describe("a box", function()

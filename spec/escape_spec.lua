@@ -42,9 +42,10 @@ describe("the sandbox #system", function()
   for _, row in ipairs {
     { 'flags = "user,mount,pid,ipc,uts,cgroup,time"', "A14 A15" },
     { 'flags = "user,mount,pid,net,uts,cgroup,time"', "A16" },
-    { 'keyring = "inherit"', "A13" },
-    { "session = false", "A17 B21" },
-    { "no_new_privs = false", "A22" },
+    { 'keyring = "inherit", seccomp = false', "A13" },
+    { "session = false, seccomp = false", "A17 B21" },
+    { "no_new_privs = false, seccomp = false", "A22" },
+    { "seccomp = false", "" },
     { 'caps = { "all" }', "A23 A30 A31" },
   } do
     local it = machine.root_it

@@ -20,7 +20,7 @@ local function played()
     keyring = "own", propagation = "slave", time = { boottime = 1 }, oom_score_adj = 1, disable_userns = true, root = "/",
     mounts = { { type = "tmpfs", target = "/tmp" } }, hostname = "a", domainname = "b", rlimits = { core = 0 }, nice = 1,
     ioprio = "idle", scheduler = "batch", affinity = 0, personality = "linux32", caps = {}, umask = "022", user = 1,
-    group = 1, groups = { 1 }, cwd = "/", no_new_privs = true }) do
+    group = 1, groups = { 1 }, cwd = "/", no_new_privs = true, seccomp = "default" }) do
     if step.word and not seen[step.word] then
       seen[step.word] = true
       list[#list + 1] = step.word

@@ -17,6 +17,7 @@ local function everything()
     ioprio = "idle", scheduler = "batch", affinity = 0, personality = "linux32", caps = { "kill" }, securebits = "noroot",
     umask = 18, user = 0, group = 0, groups = { 0 }, cwd = "/srv", no_new_privs = true, init = true,
     landlock = { read = { "/" } },
+    seccomp = "default",
   }
 end
 
@@ -65,13 +66,15 @@ describe("the order inside:", function()
     { "closing all others", { op = "close", to = -1 }, "the working directory", { op = "chdir" } },
     { "the init's signals", { op = "signalfd" }, "the first limit", { op = "rlimit" } },
     { "no_new_privs", { op = "prctl", word = "no_new_privs" }, "the init", { op = "init" } },
-    { "the init", { op = "init" }, "the program", { op = "exec" } },
     { "pivot_root", { op = "pivot" }, "what landlock names", { op = "landlock_path" } },
     { "closing all others", { op = "close", to = -1 }, "the rules of landlock", { op = "landlock" } },
     { "what landlock names", { op = "landlock_path" }, "the limits", { op = "rlimit" } },
     { "no_new_privs", { op = "prctl", word = "no_new_privs" }, "landlock", { op = "landlock_restrict" } },
     { "the init", { op = "init" }, "landlock", { op = "landlock_restrict" } },
     { "landlock", { op = "landlock_restrict" }, "the program", { op = "exec" } },
+    { "landlock", { op = "landlock_restrict" }, "the filter of system calls", { op = "seccomp" } },
+    { "the init", { op = "init" }, "the filter of system calls", { op = "seccomp" } },
+    { "the filter of system calls", { op = "seccomp" }, "the program", { op = "exec" } },
   }
   for _, row in ipairs(PAIRS) do
     it(("%s before %s"):format(row[1], row[3]), function()
@@ -94,8 +97,8 @@ describe("the order inside:", function()
   end)
 
   it("nothing between the init and the program but what the init is spared", function()
-    assert.same({ "init", "landlock_restrict", "exec" },
-      { steps[#steps - 2].op, steps[#steps - 1].op, steps[#steps].op })
+    assert.same({ "init", "landlock_restrict", "seccomp", "exec" },
+      { steps[#steps - 3].op, steps[#steps - 2].op, steps[#steps - 1].op, steps[#steps].op })
   end)
 end)
 
@@ -171,6 +174,7 @@ set capabilities
 ask for a signal at the host's end
 no_new_privs
 leave an init behind
+filter system calls
 exec 'sh'
 ]]
 

@@ -173,8 +173,11 @@ local function of(title, nobody)
       assert.are_not.equal("0", session)
     end)
 
-    it("has an empty session keyring of its own", function()
-      assert.equal("0\n", seen.keys) -- bytes
+    it("has an empty session keyring of its own, and no call to look into it", function()
+      assert.equal("-1\n", seen.keys)
+      local bytes = ("local r = require('ns').sandbox{seccomp = false}:run('perl', '-e', [[%s]]) io.write(r.stdout)")
+        :format('require "syscall.ph"; print syscall(&SYS_keyctl, 11, -3, my $b = "\\0" x 64, 64)')
+      assert.equal("0", machine.host(bytes, { nobody = nobody, under = { "perl", "-e", HOST } }).stdout)
     end)
 
     it("has a host name of its own", function()

@@ -19,6 +19,7 @@ function sandbox.spec()
     keyring = "own",
     caps = {},
     no_new_privs = true,
+    seccomp = "default",
     disable_userns = true, -- in one of its own it would have all capabilities, and could mount the control group it shares
     init = true,
     rlimits = { core = 0 }, -- a crash would start the host's own handler, as the host's root

@@ -130,17 +130,21 @@ static const struct constant capabilities[] = {CAP(CHOWN),
 #define E(name) \
     { #name, name }
 static const struct constant errors[] = {
-    E(EPERM),        E(ENOENT),     E(ESRCH),       E(EINTR),      E(EIO),           E(ENXIO),      E(E2BIG),
-    E(ENOEXEC),      E(EBADF),      E(ECHILD),      E(EAGAIN),     E(ENOMEM),        E(EACCES),     E(EFAULT),
-    E(ENOTBLK),      E(EBUSY),      E(EEXIST),      E(EXDEV),      E(ENODEV),        E(ENOTDIR),    E(EISDIR),
-    E(EINVAL),       E(ENFILE),     E(EMFILE),      E(ENOTTY),     E(ETXTBSY),       E(EFBIG),      E(ENOSPC),
-    E(ESPIPE),       E(EROFS),      E(EMLINK),      E(EPIPE),      E(EDOM),          E(ERANGE),     E(EDEADLK),
-    E(ENAMETOOLONG), E(ENOLCK),     E(ENOSYS),      E(ENOTEMPTY),  E(ELOOP),         E(ELIBACC),    E(ELIBBAD),
-    E(EUSERS),       E(ENODATA),    E(ETIME),       E(EOVERFLOW),  E(EBADFD),        E(ESTALE),     E(ENOTSOCK),
-    E(EMSGSIZE),     E(EOPNOTSUPP), E(ENOBUFS),     E(ETIMEDOUT),  E(ECONNREFUSED),  E(ECONNRESET), E(EHOSTDOWN),
-    E(EHOSTUNREACH), E(EALREADY),   E(EINPROGRESS), E(EDQUOT),     E(ECANCELED),     E(ENOKEY),     E(EKEYREJECTED),
-    E(EOWNERDEAD),   E(ENOMEDIUM),  E(EREMOTEIO),   E(EADDRINUSE), E(EADDRNOTAVAIL), E(ENETDOWN),   E(ENOPROTOOPT),
-    {NULL, 0}};
+    E(EPERM),           E(ENOENT),        E(ESRCH),        E(EINTR),       E(EIO),          E(ENXIO),
+    E(E2BIG),           E(ENOEXEC),       E(EBADF),        E(ECHILD),      E(EAGAIN),       E(ENOMEM),
+    E(EACCES),          E(EFAULT),        E(ENOTBLK),      E(EBUSY),       E(EEXIST),       E(EXDEV),
+    E(ENODEV),          E(ENOTDIR),       E(EISDIR),       E(EINVAL),      E(ENFILE),       E(EMFILE),
+    E(ENOTTY),          E(ETXTBSY),       E(EFBIG),        E(ENOSPC),      E(ESPIPE),       E(EROFS),
+    E(EMLINK),          E(EPIPE),         E(EDOM),         E(ERANGE),      E(EDEADLK),      E(ENAMETOOLONG),
+    E(ENOLCK),          E(ENOSYS),        E(ENOTEMPTY),    E(ELOOP),       E(ELIBACC),      E(ELIBBAD),
+    E(EUSERS),          E(ENODATA),       E(ETIME),        E(EOVERFLOW),   E(EBADFD),       E(ESTALE),
+    E(ENOTSOCK),        E(EMSGSIZE),      E(EOPNOTSUPP),   E(ENOBUFS),     E(ETIMEDOUT),    E(ECONNREFUSED),
+    E(ECONNRESET),      E(EHOSTDOWN),     E(EHOSTUNREACH), E(EALREADY),    E(EINPROGRESS),  E(EDQUOT),
+    E(ECANCELED),       E(ENOKEY),        E(EKEYREJECTED), E(EOWNERDEAD),  E(ENOMEDIUM),    E(EREMOTEIO),
+    E(EADDRINUSE),      E(EADDRNOTAVAIL), E(ENETDOWN),     E(ENOPROTOOPT), E(EAFNOSUPPORT), E(EPROTONOSUPPORT),
+    E(ESOCKTNOSUPPORT), E(EPROTO),        E(ENETUNREACH),  E(ENOTCONN),    E(EISCONN),      E(ECONNABORTED),
+    E(EILSEQ),          E(EBADMSG),       E(ENONET),       E(ENOSR),       E(EDESTADDRREQ), E(ESHUTDOWN),
+    E(ENOTUNIQ),        {NULL, 0}};
 
 static void push_family(lua_State *L, const char *family, const struct constant *c) {
     lua_newtable(L);

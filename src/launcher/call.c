@@ -35,8 +35,9 @@ long op_call(struct player *p, const struct step *s) {
         p->plan->current = p->init;
         ns_report(p, 0);
     }
-    if (s->how & STEP_TRIAL) sys(__NR_exit_group, 0);
-    sys(__NR_close, p->socket);
+    r = install_filter(p);
+    if (FAILED(r)) return r;
+    if (s->how & STEP_TRIAL || FAILED(sys(__NR_close, p->socket))) end_process(s->how & STEP_TRIAL ? 0 : 127);
     sys(__NR_munmap, p->plan, p->mapped);
     p->returns = 1;
     return 0;

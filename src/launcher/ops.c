@@ -202,10 +202,13 @@ static int next_candidate(long error) {
            error == -ETIMEDOUT || error == -ENAMETOOLONG;
 }
 
-/* Returns only if none of the candidates can be executed; as execvp(3), with EACCES if one of them gave that. */
+/* Returns only if the filter is refused, or none of the candidates can be executed; as execvp(3), with EACCES if one of them
+ * gave that. */
 static long execute(struct player *p, const struct step *s) {
     char **paths = plan_list(p, s->paths), **argv = plan_list(p, s->argv), **env = plan_list(p, s->env);
-    long r = -ENOENT, denied = 0;
+    long r = install_filter(p), denied = 0;
+    if (FAILED(r)) return r;
+    r = -ENOENT;
     for (; paths && *paths; paths++) {
         r = sys(__NR_execve, *paths, argv, env);
         if (r == -EACCES) denied = r;
@@ -214,7 +217,8 @@ static long execute(struct player *p, const struct step *s) {
     return denied ? denied : r;
 }
 
-enum { UNTRACED = 255 }; /* the exit status of a child that cannot be traced */
+/* The exit status of a child that cannot be traced, and of one that has reported another step than exec itself. */
+enum { UNTRACED = 255, REPORTED = 254 };
 
 /* Makes a child that executes the program, and is traced: so it stops before the program's first instruction. If the program
  * cannot be executed, the child exits with the errno. */
@@ -224,8 +228,10 @@ static long traced(struct player *p, const struct step *s) {
     unmask_signals();
     long r = sys(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL); /* so that it does not run on if we are killed */
     if (FAILED(r) || FAILED(sys(__NR_ptrace, PTRACE_TRACEME, 0, 0, 0))) sys(__NR_exit_group, UNTRACED);
+    uint32_t step = p->plan->current;
     r = execute(p, s);
-    for (;;) sys(__NR_exit_group, -r);
+    if (p->plan->current != step) ns_report(p, -r), r = -REPORTED;
+    end_process((int)-r);
 }
 
 /* Tries whether exec would work: 0, or its error. Where ptrace(2) is refused, only whether there is an executable file. */
@@ -236,6 +242,7 @@ static long try_exec(struct player *p, const struct step *s) {
     /* reaped here: else the host would have to, where it is the init of its container */
     if (child > 0 && !FAILED(sys(__NR_kill, child, SIGKILL)))
         while (sys(__NR_wait4, child, 0, __WALL, 0) == -EINTR) continue;
+    if (status == REPORTED << 8) end_process(127);
     if (status != UNTRACED << 8) return status & 0x7f ? 0 : -(status >> 8 & 0xff);
     for (char **paths = plan_list(p, s->paths); paths && *paths && next_candidate(r); paths++)
         r = sys(__NR_faccessat, AT_FDCWD, *paths, X_OK);
@@ -296,6 +303,7 @@ const struct op ns_ops[] = {
     {"ioprio", op_ioprio},
     {"personality", op_personality},
     {"keyring", op_keyring},
+    {"seccomp", op_seccomp},
     {"signalfd", op_signalfd},
     {"init", op_init},
     {"landlock", op_landlock},

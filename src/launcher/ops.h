@@ -49,6 +49,10 @@ long op_scheduler(struct player *, const struct step *);
 long op_ioprio(struct player *, const struct step *);
 long op_personality(struct player *, const struct step *);
 long op_keyring(struct player *, const struct step *);
+long op_seccomp(struct player *, const struct step *);
+
+/* Installs the filter that the plan has, if any: no step is played after it. The step that fails is that of the filter. */
+long install_filter(struct player *);
 
 /* landlock.c */
 long op_landlock(struct player *, const struct step *);

@@ -34,6 +34,8 @@ struct player {
     int pinned;        /* mounts that later places are looked up beneath: places.c */
     struct pin *pins;
     long mapped; /* bytes of the plan and of both tables, which lie behind it */
+
+    const struct step *filter; /* of system calls: what exec and call install last of all */
 };
 
 /* The bytes that a plan takes with its tables. */
@@ -44,6 +46,9 @@ void start_player(struct player *, int socket, struct plan *);
 
 /* Sends {step being played, error}. A host that is gone is no reason to stay. */
 void ns_report(struct player *, long error);
+
+/* Under a filter that refuses even this call, a trap ends us. */
+_Noreturn void end_process(int code);
 
 /* The end of a plan: who comes after the launcher gets its signals again. */
 void unmask_signals(void);

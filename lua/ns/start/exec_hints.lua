@@ -149,12 +149,21 @@ local function no_program(step, steps)
   return "no program: a script needs '#!' and its interpreter in the first line"
 end
 
+--- EPERM, ENOSYS and the like: of a filter whose instructions came ready.
+local function filtered(_, steps)
+  for _, step in ipairs(steps) do
+    if step.op == "seccomp" then return "the filter of 'seccomp' may refuse execve, by which the program is started" end
+  end
+end
+
 --- Rows for `ns.start.hints`.
 return {
   { "exec", "ENOENT", not_found },
   { "chdir", "ENOENT", no_directory },
   { "exec", "EACCES", not_executable },
   { "chdir", "EACCES", function() return "it, or a directory above it, is closed to the ids inside" end },
+  { "exec", "EPERM", filtered },
+  { "exec", "ENOSYS", filtered },
   { "exec", "ENOEXEC", no_program },
   { "exec", "E2BIG", function() return "argv and env together are longer than the system takes" end },
   { "chdir", "EXDEV", function() return "it leads out of the program's root" end },

@@ -88,6 +88,9 @@ local function prctl_refused(step, steps)
   return proc.filter "it"
 end
 
+--- The kernel takes no filter.
+local function no_filter() return "this kernel has no filters (CONFIG_SECCOMP_FILTER), or takes no such 'bpf'" end
+
 local function no_caps(step, steps)
   if in_user(steps) then return nil end
   local host, missing = core.ids(), {}
@@ -124,4 +127,9 @@ return {
   { "setuid", "EPERM", lacks "SETUID" },
   { "prctl", "EPERM", prctl_refused },
   { "caps", "EPERM", no_caps },
+  { "seccomp", "EACCES", function() return "needs no_new_privs = true, or CAP_SYS_ADMIN; else seccomp = false" end },
+  { "seccomp", "EINVAL", no_filter },
+  { "seccomp", "ENOSYS", no_filter },
+  { "seccomp", "EPERM", function() return proc.filter "it" end },
+  { "seccomp", "ENOMEM", function() return "with those that the host has it is too long: 32768 instructions in all" end },
 }

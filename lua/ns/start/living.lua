@@ -108,6 +108,7 @@ local function check_job(words, host, box)
   if words.rlimits then check_limits(checked.rlimits, box) end
   checked.flags, checked.root, checked.maps, checked.map = box.spec.flags, box.spec.root, box.spec.maps, box.spec.map
   checked.landlock, checked.no_new_privs = box.spec.landlock, box.spec.no_new_privs
+  checked.seccomp, checked.disable_userns = box.spec.seccomp, box.spec.disable_userns
   if box.cwd then checked.cwd = checked.cwd or box.cwd end
   plan.check_together(checked, host)
   return checked

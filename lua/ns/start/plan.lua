@@ -11,6 +11,7 @@ local mounts = require "ns.words.mounts"
 local options = require "ns.words.options"
 local privileges = require "ns.words.privileges"
 local program = require "ns.words.program"
+local seccomp = require "ns.words.seccomp"
 
 local plan = {}
 
@@ -83,6 +84,7 @@ function plan.check_together(spec, host)
   ids.check_mapped(spec, host)
   privileges.check_bits(spec)
   program.check_together(spec)
+  seccomp.check_together(spec)
   if spec.system and not spec.root then spec.root = "empty" end
   if spec.root then plan.check_places(spec, "is a 'root'") end
   if join.may_have(spec.join, "mount") then plan.check_places(spec, "may be another root, of 'join'") end

@@ -25,6 +25,7 @@ local namespaces = require "ns.words.namespaces"
 local privileges = require "ns.words.privileges"
 local program = require "ns.words.program"
 local root = require "ns.words.root"
+local seccomp = require "ns.words.seccomp"
 local signals = require "ns.words.signals"
 local stdio = require "ns.words.stdio"
 local trees = require "ns.words.trees"
@@ -254,6 +255,7 @@ return {
   { scope = "job", with = "pty", steps = lead_terminal },
   -- The init is not restricted: it must reach all that the program has started.
   { scope = "within", word = "landlock", check = landlock.check, steps = landlock.restrict },
+  { scope = "within", word = "seccomp", check = seccomp.check, steps = seccomp.steps },
   { scope = "job", word = "env", check = program.check_env },
   { scope = "job", word = "clear_env", check = check.boolean },
   { scope = "job", word = "argv0", check = program.argument },
