@@ -132,11 +132,14 @@ host { name = "a hostile /etc/subuid", long = FEW .. " user", setup = subids [[
   printf 'root:4294967295:4294967295\nroot:-1:5\nroot::\n:::\n\0\377\n0:0:4294967296\nroot:100000:99999999999999999999\n'
   head -c 1000000 /dev/zero | tr '\0' x; echo; printf 'nobody:0:65536']] }
 
+-- script(1) never sleeps once its own input has ended: it gets one that does not end.
+local SCRIPT = "mkfifo /mnt/input && exec <>/mnt/input && exec script -qec "
 host { name = "a shell with job control, in its foreground", long = "run process tty pty interrupt",
-  setup = [[exec script -qec "bash -ic '$*'" /dev/null]] }
+  setup = "mount -t tmpfs tmpfs /mnt && " .. SCRIPT .. [["bash -ic '$*'" /dev/null]] }
 -- What the shell itself says of its job is no line of the specs.
 host { name = "a shell with job control, in its background", long = "run process tty pty interrupt",
-  setup = [[exec script -qec "bash -ic 'exec 3>&2 2>/dev/null; $* 2>&3 3>&- & wait'" /dev/null]] }
+  setup = "mount -t tmpfs tmpfs /mnt && " .. SCRIPT ..
+    [["bash -ic 'exec 3>&2 2>/dev/null; $* 2>&3 3>&- & wait'" /dev/null]] }
 
 host { name = "strict mode", setup = "export NS_STRICT=1", long = FEW .. " process box error" }
 host { name = "Lua 5.5", lua = "lua5.5", needs = "lua5.5" }

@@ -357,8 +357,10 @@ describe("forward_signals", function()
 
   it("does not hand on twice what the terminal has sent to both", function()
     for _, session in ipairs { "false", "true" } do
+      -- ready: once the host waits, which is when it blocks SIGINT (2)
       local code = ([[
-        local line = "trap 'n=x$n' INT; echo ready; while [ ! $n ]; do :; done; sleep 0.3; echo $n"
+        local line = "trap 'n=x$n' INT; until grep -q '^SigBlk.*[2367abef]$' /proc/$PPID/status; do :; done; echo ready; "
+          .. "while [ ! $n ]; do :; done; sleep 0.3; echo $n"
         local p = assert(require("ns").spawn { "sh", "-c", line, session = %s, forward_signals = true })
         print(p:wait())]]):format(session)
       local p = assert(ns.spawn { machine.lua, "-e", code, pty = true, env = machine.paths(machine.public()), timeout = 20 })
