@@ -151,6 +151,16 @@ for _, way in ipairs(ways.list) do
       assert.equal("rw", flags(way, with(below), "/a"))
     end)
 
+    it("of a tmpfs that is to be read-only is so in the end, whatever comes after it in the same place", function()
+      for _, row in ipairs { { "ro,nosuid,nodev", { type = "dir" } }, { "ro,nosuid", { type = "remount", dev = true } },
+        { "ro,nosuid,nodev", { type = "propagation", mode = "shared" } },
+        { "rw,nosuid,nodev", { type = "remount", ro = false } },
+        { "rw,nosuid,nodev,noexec", { type = "tmpfs", exec = false } } } do
+        row[2].target = "/a"
+        assert.equal(row[1], flags(way, with { { type = "tmpfs", target = "/a", ro = true }, row[2] }, "/a"))
+      end
+    end)
+
     it("is hidden by mask: directories and files are empty, and cannot be written", function()
       local spec = with { { type = "mask", target = "/etc" }, { type = "mask", target = "/usr/bin/perl" },
         { type = "mask", target = "/nope" }, { type = "tmpfs", target = "/a" },

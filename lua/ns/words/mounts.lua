@@ -328,15 +328,41 @@ function mounts.check(value, where)
   return list
 end
 
---- Does a later mount of the list cover the place of the i-th?
-local function is_covered(list, i)
-  local target = list[i].target .. "/"
+-- What is no mount itself, but changes one, or what is in it.
+local COVERS_NOTHING = { dir = true, symlink = true, remount = true, propagation = true }
+
+--- Does a mount of the list after the i-th cover a place in that?
+local function is_covered(list, i, place_)
   for j = i + 1, #list do
-    if target:sub(1, #list[j].target + 1) == list[j].target .. "/" then return true end
+    local above = list[j].target == "/" and "/" or list[j].target .. "/"
+    if not COVERS_NOTHING[list[j].type] and (place_ .. "/"):sub(1, #above) == above then return true end
   end
 end
 
---- The steps of all mounts, in the user's order. A tmpfs becomes read-only when all is in it.
+--- The ptmx of the devpts that the mounts of a box give it; nil if there is none.
+function mounts.ptmx(list)
+  for i = #(list or {}), 1, -1 do
+    local pts = list[i].type == "dev" and list[i].target .. "/pts"
+    if pts and not is_covered(list, i, pts) then return pts .. "/ptmx" end
+  end
+end
+
+
+--- The tmpfs that are to be read-only when all is in them: not where a later mount says otherwise of that place, and not
+-- what is covered by then, as that is out of reach.
+local function read_only_in_the_end(list)
+  local found, said = {}, {}
+  for i = #list, 1, -1 do
+    local m = list[i]
+    if m.type == "remount" and m.ro ~= nil then said[m.target] = true end
+    if m.type == "tmpfs" and m.ro and not said[m.target] and not is_covered(list, i, m.target) then
+      table.insert(found, 1, m)
+    end
+  end
+  return found
+end
+
+--- The steps of all mounts, in the user's order.
 function mounts.steps(list, add, found)
   local known = found.anchors
   for _, m in ipairs(list) do
@@ -344,10 +370,8 @@ function mounts.steps(list, add, found)
     mounts.kinds[m.type].steps(m, add, found)
     anchors.note(m, known)
   end
-  for i, m in ipairs(list) do
-    if m.type == "tmpfs" and m.ro and not is_covered(list, i) then
-      add { op = "remount", path = m.target, flags = RDONLY, ignore = m.try and ENOENT or nil, word = "mounts" }
-    end
+  for _, m in ipairs(read_only_in_the_end(list)) do
+    add { op = "remount", path = m.target, flags = RDONLY, ignore = m.try and ENOENT or nil, word = "mounts" }
   end
 end
 
