@@ -105,7 +105,7 @@ local function list(at, group)
     { name = "idmap", spec = sandbox(at, { { type = "overlay", lower = at .. "/lower", target = "/work", idmap = true },
       { type = "bind", source = at .. "/tree", target = "/tree" } }) },
     { name = "pty", spec = { pty = { rows = 10, cols = 20 } } },
-    { name = "pty in a root", spec = { pty = true, flags = { "mount", "pid" }, root = "empty",
+    { name = "pty in a root", spec = { pty = true, flags = { "mount", "pid" }, root = "empty", user = 1000, group = 1001,
       argv = { "/report" }, mounts = { { type = "bind", source = at .. "/report", target = "/report" }, { type = "dev" },
         { type = "proc" } } } },
     { name = "mounts", spec = { flags = { "mount", "pid", "ipc", "net" }, root = "empty", argv = everything,
@@ -117,6 +117,7 @@ local function list(at, group)
       { type = "bind", source = at .. "/deep", target = "/deep" },
       { type = "tmpfs", target = "/deep/inner/place" } } } },
     { name = "living", living = true, spec = sandbox(at) },
+    { name = "living with a pty", living = true, spec = sandbox(at, {}, { pty = true, user = 1000, group = 1001 }) },
     { name = "root", spec = { flags = "mount,pid", root = "/", mount_proc = true,
       mounts = { { type = "propagation", target = "/", mode = "slave", recursive = true } } } },
     { name = "on the host's tree", spec = { flags = "mount", propagation = "slave", mounts = {

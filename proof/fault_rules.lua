@@ -50,8 +50,6 @@ end
 --- By design another effect: the op or the host's call, errno or true for each, why, and the mode if it is but one.
 local MEANT = {
   { "keyring", "ENOSYS", "a kernel without keyrings has none to hide" },
-  { "host stat", true, "where the pty's path does not lead to it, there is no /dev/console", "pty in a root" },
-  { "host fstat", true, "the same", "pty in a root" },
   { "host faccessat", true, "what cannot be reached of / is left out, and told", "root" },
   { "host fchown", true, "a terminal or a pipe that cannot be given to the program's user stays the host's" },
   { "tree", "ENOSYS", "mount(2) binds read-only without what is mounted below", "root" },

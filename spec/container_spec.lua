@@ -1,4 +1,5 @@
 --- Living boxes: what a program sees that is run in one, how it ends, and what ends with the box.
+local at = require "support.terminal"
 local core = require "ns.core"
 local machine = require "support.machine"
 local ns = require "ns"
@@ -115,9 +116,46 @@ describe("a program in a living box #system", function()
     p:close()
   end)
 
-  needs("may have a terminal of its own", function()
-    local r = living():run { "sh", "-c", "stty size; echo text >/dev/tty", pty = { rows = 7, cols = 9 } }
-    assert.equal("7 9\r\ntext\r\n", r.stdout)
+  needs("may have a terminal of its own, with a name inside, that hangs up and changes its size", function()
+    local c = living()
+    local line = "tty; stty size; echo text >$(tty); cut -d' ' -f7 /proc/self/stat; script -qc tty /dev/null"
+    local r = c:run { "sh", "-c", line, pty = { rows = 7, cols = 9 } }
+    assert.equal("/dev/pts/0\n7 9\ntext\n34816\n/dev/pts/1\n", (r.stdout:gsub("\r", "")))
+    local first = c:spawn { "sh", "-c", "trap 'exit 5' HUP; tty; while :; do sleep 0.1; done", pty = true }
+    assert.equal("/dev/pts/0\r", first.pty:read())
+    local second = c:spawn { "sh", "-c", "trap 'stty size; exit' WINCH; tty; while :; do :; done", pty = true }
+    assert.equal("/dev/pts/1\r", second.pty:read())
+    assert.is_true(second:resize(40, 100))
+    assert.equal("40 100\r", second.pty:read())
+    first.pty:close()
+    assert.same({ nil, "exit", 5 }, { first:wait(5) })
+    first:close()
+    second:close()
+  end)
+
+  needs("has one for an ordinary user, too; and where its own is another user, it is that one's", function()
+    local code = [[
+      local c = assert(require("ns").sandbox()%s:start())
+      local line = "tty; stat -c '%%U %%a' $(tty); echo text >$(tty)"
+      io.write((c:run { "sh", "-c", line, pty = true, timeout = 40 }.stdout:gsub("\r", "")))
+      c:close()]]
+    assert.equal("/dev/pts/0\nnobody 620\ntext\n", (machine.host(code:format("")
+      , { nobody = true }).stdout:gsub("root", "nobody")))
+    if not machine.root then return end
+    assert.equal("/dev/pts/0\nnobody 620\ntext\n", machine.host(code:format(":user(65534):group(65534)")).stdout)
+  end)
+
+  needs("is given the host's terminal by its shell, until that ends", function()
+    local t = at.open()
+    t.p:resize(31, 97)
+    t.type(at.host("local c = assert(ns.sandbox():start()) print(c:shell()) c:close()") .. "\n")
+    t.type("stty -echo; PS1=; tty; stty size; hostname; echo sta''rted; sleep 50\n")
+    t.expect("/dev/pts/0\r\n31 97\r\nsandbox\r\nstarted\r\n")
+    t.type("\3")
+    t.type("exit 7\n")
+    t.expect("nil\texit\t7\r\n")
+    t.p:close()
+    at.clear()
   end)
 
   needs("holds no descriptor of the host, of the init or of another program", function()

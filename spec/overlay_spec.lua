@@ -168,6 +168,13 @@ describe("an overlay #system", function()
     assert.equal("done\n", r.stdout .. r.stderr)
   end)
 
+  machine.root_it("without a root of its own is no reason that a later mount goes elsewhere", function()
+    local r, message = ns.run { "sh", "-c", "findmnt -no FSTYPE /media", flags = "mount", mounts = {
+      { type = "tmpfs", target = "/mnt" }, { type = "overlay", lower = "/usr/share", target = "/mnt/o" },
+      { type = "tmpfs", target = "/media" } } }
+    assert.equal("tmpfs\n", r and r.stdout or message)
+  end)
+
   machine.it("overlay")("over its own lower, without a root of its own, has the lower in it", function()
     assert(os.execute(("echo old >%s/f && chmod -R a+rX %s && chown -R 65534 %s; :"):gsub("%%s", directory)))
     local r = machine.host(([[

@@ -224,8 +224,25 @@ describe("what a word implies:", function()
       local steps = plans.steps { "true", pty = true, session = session }
       assert.equal(1, #plans.only(steps, "setsid"))
       local take = plans.find(steps, { op = "controlling", fd = 9 })
-      assert.equal(plans.find(steps, { op = "setsid" }) + 1, take)
+      assert.truthy(plans.find(steps, { op = "setsid" }) < take)
     end
+  end)
+
+  it("a pty is opened in the devpts of the box, if it has one, when all is mounted", function()
+    local function ptmx(mounts)
+      local steps = plans.steps { "true", flags = "mount", root = "empty", mounts = mounts, pty = true }
+      local at = plans.find(steps, { op = "pty" })
+      assert(not at or at > plans.find(steps, { op = "pivot" }) and at < plans.find(steps, { op = "controlling", fd = 9 }))
+      return at and steps[at].path
+    end
+    local covered = { { type = "dev" }, { type = "tmpfs", target = "/dev" } }
+    assert.equal("/dev/pts/ptmx", ptmx { { type = "dev" } })
+    assert.equal("/dev/pts/ptmx", ptmx { { type = "dev" }, { type = "remount", target = "/dev/pts", exec = true } })
+    assert.equal("/x/dev/pts/ptmx", ptmx { { type = "dev" }, { type = "dev", target = "/x/dev" } })
+    assert.is_nil(ptmx {})
+    assert.is_nil(ptmx(covered))
+    covered[3] = { type = "dev" }
+    assert.equal("/dev/pts/ptmx", ptmx(covered))
   end)
 
   it("system has an empty root around it", function()

@@ -162,14 +162,76 @@ describe("a terminal of its own", function()
     assert.equal("again\n", shown("echo again >$(tty)", { user = 1000, group = 1000, flags = "user", map = "range" }))
   end)
 
-  it("is the console of the sandbox #system", function()
-    local line = "tty; test -c /dev/console && echo hello >/dev/console; stty size </dev/console"
-    local code = ([[
-      local r = assert(require("ns").sandbox():pty(true):timeout(10):run("sh", "-c", %q))
-      io.write((r.stdout:gsub("\r", "")))
-    ]]):format(line)
-    assert.equal("/dev/console\nhello\n24 80\n", machine.host(code).stdout)
-    assert.equal("/dev/console\nhello\n24 80\n", machine.host(code, { nobody = true }).stdout)
+  describe("in a box with a devpts of its own", function()
+    local NAMED = "/dev/pts/0\n34816\nhello\nagain\n24 80\n/dev/pts/1\n"
+    local LINE = [[tty; cut -d' ' -f7 /proc/self/stat; test -c /dev/console && echo hello >/dev/console
+      echo again >$(tty); stty size <$(tty); script -qc tty /dev/null]]
+    local CODE = [[
+      local r, message = require("ns").sandbox():pty(true):timeout(40)%s:run("sh", "-c", %q)
+      io.write(r and r.stdout:gsub("\r", "") or message)]]
+
+    local function said(words, options)
+      local r = machine.host(CODE:format(words, LINE), options)
+      return r.stdout .. r.stderr
+    end
+
+    -- as others show it, too; 34816 is its device, which sudo(8) looks for in /dev/pts
+    machine.it "sandbox"("has a name there, and is its console #system", function()
+      assert.equal(NAMED, said "")
+      assert.equal(NAMED, said("", { nobody = true }))
+    end)
+
+    machine.it "sandbox"("has it without the newer calls for mounts, too #system", function()
+      assert.equal(NAMED, said("", { under = machine.refuse("ENOSYS", "open_tree", "move_mount", "fsopen", "fsmount",
+        "mount_setattr", "openat2") }))
+    end)
+
+    machine.root_it("is the user's that the program is, and nobody else's #system", function()
+      local line = "stat -c '%u %g %a' /dev/pts/0; " .. LINE
+      local code = ([[
+        local ns = require "ns"
+        local plain = ns.box():unshare("mount", "pid"):root("/"):dev():proc()
+        for _, b in ipairs { ns.sandbox():user(1000):group(7), plain:user(1000):group(7) } do
+          io.write((assert(b:pty(true):timeout(40):run("sh", "-c", %q)).stdout:gsub("\r", "")))
+        end]]):format(line)
+      local r = machine.host(code)
+      assert.equal(("1000 7 620\n" .. NAMED):rep(2), r.stdout .. r.stderr)
+    end)
+
+    machine.it "sandbox"("is one of the host's where something covers that: its name is the console's #system", function()
+      local name, device = said(":tmpfs('/dev/pts')"):match("^(%S+)\n(%d+)\nhello\n")
+      assert.equal("/dev/console", name)
+      assert.truthy(tonumber(device) >= 34816)
+    end)
+
+    it("is hung up, resized and interrupted as any other #system", function()
+      local function begin(line)
+        local p = assert(ns.sandbox():pty(true):timeout(40):spawn("sh", "-c", line))
+        assert.equal("ready\r", p.pty:read())
+        return p
+      end
+      if not machine.can.sandbox then return pending(machine.why.sandbox) end
+      local p = begin "trap 'stty size; exit' WINCH; echo ready; while :; do :; done"
+      assert.is_true(p:resize(40, 100))
+      assert.equal("40 100\r", p.pty:read())
+      p:close()
+      p = begin "echo ready; exec sleep 20"
+      p.pty:write("\3")
+      assert.same({ nil, "signal", 2 }, { p:wait(5) })
+      p:close()
+      p = begin "trap 'exit 5' HUP; echo ready; while :; do sleep 0.1; done"
+      p.pty:close()
+      assert.same({ nil, "exit", 5 }, { p:wait(5) })
+      p:close()
+    end)
+
+    it("is none of the host's: the host opens none, and the program finds no other #system", function()
+      if not machine.can.sandbox then return pending(machine.why.sandbox) end
+      local trace = os.tmpname()
+      finally(function() os.remove(trace) end)
+      machine.host(CODE:format("", "true"), { under = { "strace", "-qq", "-o", trace, "-e", "trace=open,openat,ioctl" } })
+      assert.is_nil(machine.read(trace):find("ptmx", 1, true))
+    end)
   end)
 
   -- The kernel says so where the program writes and closes while it looks; strace, in place of a read that has something.

@@ -119,6 +119,9 @@ enum {
  * plan: error is the pid of that process, and its pidfd comes with the record. */
 #define LAUNCHER_CLONED 0xfffffff9u
 
+/* The record of a launcher that has opened the program's terminal in the box, with the host's end of it. */
+#define LAUNCHER_PTY 0xfffffff8u
+
 /* The most descriptors that the kernel takes with one message (SCM_MAX_FD). */
 #define DESCRIPTORS_MAX 253
 

@@ -20,7 +20,7 @@ $(OUT)/player: proof/fuzz/player.c $(PLAYER) $(HEADERS)
 	$(CLANG) $(FLAGS) $(SAN) -fsanitize=fuzzer $(MODEL) $(filter %.c,$^) -o $@
 
 # the archive has a handle.o, too: it stays there, as this one is linked before
-$(OUT)/records: proof/fuzz/records.c $(OUT)/core.a $(OUT)/model.a src/core/handle.c src/core/launch.c src/core/process.c
+$(OUT)/records: proof/fuzz/records.c $(OUT)/core.a $(OUT)/model.a src/core/handle.c src/core/hear.c src/core/launch.c src/core/process.c
 	$(CLANG) $(FLAGS) $(SAN) -fsanitize=fuzzer $(LUA) $(filter-out src/%,$^) $(LIBS) -o $@
 
 $(OUT)/model.a: $(PLAYER) $(HEADERS)

@@ -43,6 +43,7 @@ static ssize_t told_recv(int fd, void *to, size_t size, int flags) {
     if (b == 7) memset(to, 0xff, 4); /* INIT_STATUS */
     if (b == 9) *(uint32_t *)to = INIT_STOPPED;
     if (b == 10) *(uint32_t *)to = INIT_MAXRSS;
+    if (b == 11) *(uint32_t *)to = LAUNCHER_PTY;
     if (b == 8) memset((char *)to + 4, 0, 4);
     return (ssize_t)(b < 6 ? b % size : size);
 }
@@ -62,14 +63,15 @@ static int told_ioctl(int fd, unsigned long request, void *argument) {
     return 0;
 }
 
-/* For a program of a living box: bytes as those of recv, and perhaps a descriptor, or who has sent them. */
+/* Bytes as those of recv, and perhaps a descriptor, or who has sent them. */
 static ssize_t told_message(struct msghdr *m) {
     ssize_t n = told_recv(0, m->msg_iov->iov_base, m->msg_iov->iov_len, 0);
     unsigned b = byte();
     struct cmsghdr *head = m->msg_control;
     m->msg_flags = b == 1 ? MSG_CTRUNC : 0;
     if (n <= 0 || b & 1) return m->msg_controllen = 0, n;
-    if (b & 2) *(uint32_t *)m->msg_iov->iov_base = INIT_JOB + (b >> 2 & 1);
+    if (b & 2 && *(uint32_t *)m->msg_iov->iov_base != LAUNCHER_PTY)
+        *(uint32_t *)m->msg_iov->iov_base = INIT_JOB + (b >> 2 & 1);
     size_t size = b & 2 ? sizeof(int) : sizeof(struct ucred);
     if (m->msg_controllen < CMSG_LEN(size)) return m->msg_controllen = 0, n;
     *head = (struct cmsghdr){CMSG_LEN(size), SOL_SOCKET, b & 2 ? SCM_RIGHTS : SCM_CREDENTIALS};
@@ -102,6 +104,7 @@ static long told_call(long n, long a, long b, long c, long d, long e, long f);
 #define receive_message told_receive_message
 #include "../../src/launcher/message.c"
 #include "../../src/core/handle.c"
+#include "../../src/core/hear.c"
 #include "../../src/core/job.c"
 #include "../../src/core/launch.c"
 #include "../../src/core/process.c"
@@ -140,6 +143,7 @@ static struct process *push_process(void) {
     struct process *p = lua_newuserdata(L, sizeof *p);
     unsigned form = byte();
     *p = (struct process){.open = true, .s = {.pid = 2, .pidfd = 101, .socket = form & 1 ? 100 : -1}, .image = &image};
+    p->pty = -1;
     p->job = form & 32;
     p->told = p->job ? 102 : -1;
     if (p->job) p->s.pidfd = -1, p->s.pid = 0;
@@ -221,7 +225,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             call("play", 2, true, 0);
         }
     call("close", 2, false, 0);
-    expect(p->s.pidfd == -1 && p->s.socket == -1 && p->told == -1, "left open");
+    expect(p->s.pidfd == -1 && p->s.socket == -1 && p->told == -1 && p->pty == -1, "left open");
     lua_settop(L, 1);
     return 0;
 }

@@ -1,5 +1,6 @@
 --- Plans as data, for hosts that are made up: no privilege, no system call, no process.
 local errors = require "ns.start.errors"
+local mounts = require "ns.words.mounts"
 local plan = require "ns.start.plan"
 local survey = require "ns.start.survey"
 
@@ -43,7 +44,8 @@ end
 
 --- What is found for a checked spec on a host. `box`: what a box has kept.
 function plans.found(checked, host, box)
-  local opened = { ends = host.ends, slave = host.slave, console = host.console, made = {} }
+  local opened = { ends = host.ends, slave = host.slave, console = host.console, made = {},
+    ptmx = checked.pty and mounts.ptmx(checked.mounts) }
   local found = assert(survey.find(checked, host, opened, box))
   found.trees, found.background = host.trees or {}, host.background
   if host.privileged ~= nil then found.privileged = host.privileged end

@@ -18,6 +18,7 @@
 
 #include "../launcher/resolve.h"
 #include "../launcher/sys.h"
+#include "handle.h"
 #include "io.h"
 #include "open.h"
 #include "result.h"
@@ -205,6 +206,23 @@ static int bag_pty(lua_State *L) {
     return 3;
 }
 
+/* Is it the host's end of a terminal? A program that may trace the launcher sends what it likes. */
+static bool is_master(int fd) {
+    struct stat s;
+    int number;
+    return fstat(fd, &s) == 0 && S_ISCHR(s.st_mode) && s.st_rdev == makedev(5, 2) && ioctl(fd, TIOCGPTN, &number) == 0;
+}
+
+/* bag:opened_pty(handle) -> master, of the terminal that its launcher has opened | nil, message, errno */
+static int bag_opened_pty(lua_State *L) {
+    struct bag *bag = check_bag(L);
+    struct process *p = luaL_checkudata(L, 2, PROCESS);
+    if (!is_master(p->pty)) return nsL_failed(L, ENOTTY);
+    int master = put(bag, p->pty);
+    p->pty = -1;
+    return master >= 0 && fcntl(master, F_SETFL, 0) < 0 ? nsL_failed(L, errno) : nsL_number(L, master);
+}
+
 /* bag:dup(fd) -> another descriptor for the same | nil, message, errno */
 static int bag_dup(lua_State *L) {
     return nsL_number(L, put(check_bag(L), fcntl((int)luaL_checkinteger(L, 2), F_DUPFD_CLOEXEC, 3)));
@@ -270,10 +288,19 @@ static int bag_open_tree(lua_State *L) {
     return FAILED(r) ? nsL_failed(L, (int)-r) : nsL_number(L, put(bag, make_room(ns_above_stdio((int)tree))));
 }
 
-static const luaL_Reg methods[] = {{"pipe", bag_pipe},         {"open", bag_open},           {"null", bag_null},
-                                   {"file", bag_file},         {"open_tree", bag_open_tree}, {"pty", bag_pty},
-                                   {"dup", bag_dup},           {"close", bag_close},         {"__gc", bag_close},
-                                   {"blocking", bag_blocking}, {"pidfd", bag_pidfd},         {NULL, NULL}};
+static const luaL_Reg methods[] = {{"pipe", bag_pipe},
+                                   {"open", bag_open},
+                                   {"null", bag_null},
+                                   {"file", bag_file},
+                                   {"open_tree", bag_open_tree},
+                                   {"pty", bag_pty},
+                                   {"dup", bag_dup},
+                                   {"close", bag_close},
+                                   {"__gc", bag_close},
+                                   {"blocking", bag_blocking},
+                                   {"pidfd", bag_pidfd},
+                                   {"opened_pty", bag_opened_pty},
+                                   {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"bag", new_bag}, {NULL, NULL}};
 

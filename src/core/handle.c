@@ -1,5 +1,4 @@
-/* The process handle as its other files share it: its pidfd, the socket to the launcher, and the status, however that is
- * learned. */
+/* The process handle as its other files share it: its pidfd, and the status, however that is learned. */
 #include "handle.h"
 
 #include <errno.h>
@@ -79,58 +78,6 @@ static void end_group(const struct process *p) {
         sys(__NR_kill, -p->s.pid, SIGKILL);
 }
 
-/* ---- a launcher that joins ---- */
-
-/* It has said its last word: it ends without a delay. */
-static void reap_launcher(const struct process *p) {
-    struct pollfd poll_end = {p->s.pidfd, POLLIN, 0};
-    siginfo_t info = {0};
-    for (int i = 0; i < 1000 && info.si_pid == 0; i++) {
-        poll(&poll_end, 1, 1);
-        if (FAILED(sys(__NR_waitid, P_PIDFD, p->s.pidfd, &info, WEXITED | WNOHANG, NULL))) return;
-    }
-}
-
-/* From now on it is the process that the launcher has made; without a pidfd nobody could hold it. */
-static void take_joined(struct process *p, int pidfd, pid_t pid) {
-    reap_launcher(p);
-    ns_child_gone(&p->s, p->image);
-    close(p->s.pidfd);
-    p->s.pidfd = ns_above_stdio(pidfd < 0 ? (int)sys(__NR_pidfd_open, pid, 0) : pidfd);
-    p->s.pid = pid, p->s.sent = 0;
-    p->joins = false;
-    p->state = p->s.pidfd < 0 ? KILLED : RUNNING;
-    p->code = SIGKILL;
-    if (p->s.pidfd < 0 && kill(pid, SIGKILL) == 0) waitpid(pid, NULL, 0);
-}
-
-ssize_t ns_hear_joining(struct process *p, struct record *r) {
-    int fd = -1, count;
-    long n = receive_message(p->s.socket, r, sizeof *r, &fd, 1, &count, MSG_DONTWAIT);
-    if (FAILED(n)) return errno = (int)-n, -1;
-    if (n == (long)sizeof *r && r->step == LAUNCHER_CLONED)
-        take_joined(p, count > 0 ? fd : -1, r->error);
-    else if (count > 0)
-        close(fd);
-    return n;
-}
-
-/* It has ended: not without a word, if it has made that process. */
-static void find_joined(struct process *p) {
-    struct record r = {0, 0};
-    while (p->joins && p->s.socket >= 0 && ns_hear_joining(p, &r) > 0) continue;
-}
-
-void ns_await_joined(struct process *p) {
-    struct pollfd poll_end = {p->s.pidfd, POLLIN, 0};
-    if (p->joins) shutdown(p->s.socket, SHUT_WR);
-    for (int i = 0; i < 800 && p->joins && p->state == RUNNING; i++) {
-        if (i == 400) ns_signal(p->s.pid, p->s.pidfd, SIGKILL);
-        poll(&poll_end, 1, 1);
-        ns_reap(p);
-    }
-}
-
 /* ---- a job of a living box ---- */
 
 int ns_end_fd(const struct process *p) { return p->job && p->told >= 0 ? p->told : p->s.pidfd; }
@@ -201,7 +148,7 @@ void ns_reap(struct process *p) {
     }
     if (p->state == RUNNING) return;
     ns_child_gone(&p->s, p->image);
-    if (p->joins) find_joined(p);
+    if (p->joins) ns_find_joined(p);
     if (p->init) note_told_status(p);
 }
 

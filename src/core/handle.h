@@ -20,6 +20,7 @@ struct process {
     bool joins;    /* its launcher enters namespaces of others, and makes the process that the program will be */
     bool copy;     /* of us, which goes on in place of a program */
     bool job;      /* of a living box: a child of its init, which tells of it */
+    int pty;       /* the host's end of a terminal that its launcher has opened in the box; -1 if it has not */
     int told;      /* where the init does that; -1 when the box has ended */
     int refused;   /* why the init could not make it: an errno */
     int stop;      /* the signal that has stopped it, as the init has told */
@@ -42,9 +43,12 @@ struct process *nsL_checkprocess(lua_State *L);
 /* Notes the status if the process has ended. */
 void ns_reap(struct process *p);
 
-/* As recv(2), of a launcher that joins. When it says that it has made the process that the program will be, that is ours from then
- * on in its place. */
-ssize_t ns_hear_joining(struct process *p, struct record *r);
+/* The next record of a launcher, as recv(2), and what it sends with that: a job's its pid, one that opens a terminal the host's end
+ * of it. When one that joins says that it has made the process that the program will be, that is ours from then on in its place. */
+ssize_t ns_hear_launcher(struct process *p, struct record *r);
+
+/* A launcher that joins has ended: not without a word, if it has made that process. */
+void ns_find_joined(struct process *p);
 
 /* A launcher that is given up while it joins has perhaps made that process already: then it is ours to end. */
 void ns_await_joined(struct process *p);

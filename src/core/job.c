@@ -14,23 +14,6 @@
 #include "io.h"
 #include "result.h"
 
-ssize_t ns_hear_launcher(struct process *p, struct record *r) {
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(sizeof(struct ucred))];
-    } control;
-    struct iovec vector = {r, sizeof *r};
-    struct msghdr message = {
-        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    ssize_t n = recvmsg(p->s.socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    struct cmsghdr *head = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    struct ucred who = {0};
-    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_CREDENTIALS)
-        memcpy(&who, CMSG_DATA(head), sizeof who);
-    if (who.pid > 0) p->s.pid = who.pid;
-    return n;
-}
-
 /* The numbers in the list at index `arg`: returns how many there are; -1 if they are more than one message can carry. */
 static int check_list(lua_State *L, int arg, int fds[DESCRIPTORS_MAX]) {
     luaL_checktype(L, arg, LUA_TTABLE);
@@ -94,7 +77,7 @@ int nsL_start_job(lua_State *L) {
     if (box->s.socket < 0) return nsL_refused(L, "job", EPIPE);
     struct process *p = lua_newuserdata(L, sizeof *p);
     memset(p, 0, sizeof *p);
-    p->s.pidfd = p->s.socket = p->told = -1;
+    p->s.pidfd = p->s.socket = p->told = p->pty = -1;
     p->image = box->image;
     p->age = box->age;
     p->job = p->alone = true;

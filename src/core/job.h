@@ -12,7 +12,4 @@ int nsL_signal_all(lua_State *L);
 /* Asks an init to send a signal; 0 or more, or -errno. */
 long ns_ask_signal(const struct process *p, int signal);
 
-/* The next record of a job's launcher, as recv(2); with it comes who that is. */
-ssize_t ns_hear_launcher(struct process *p, struct record *r);
-
 #endif

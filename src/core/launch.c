@@ -85,7 +85,7 @@ static int launch(lua_State *L) {
     nsL_reap_orphans(L);
     struct process *p = lua_newuserdata(L, sizeof *p);
     memset(p, 0, sizeof *p);
-    p->s.pidfd = p->s.socket = p->told = -1;
+    p->s.pidfd = p->s.socket = p->told = p->pty = -1;
     p->image = image;
     p->age = image->age;
     p->copy = how & NS_COPY;
@@ -103,20 +103,16 @@ static int launch(lua_State *L) {
     return 2;
 }
 
-static ssize_t hear(struct process *p, struct record *r) {
-    if (p->job) return ns_hear_launcher(p, r);
-    return p->joins ? ns_hear_joining(p, r) : recv(p->s.socket, r, sizeof *r, MSG_DONTWAIT);
-}
-
 /* 1 the launcher has nothing more to say, 0 not yet. A record is so short that it comes whole. No launcher sends
  * this many: a program has taken its socket. */
 static int read_records(struct process *p) {
     bool joins = p->joins;
     for (int i = 0; i < 256; i++) {
         struct record r = {0, 0};
-        ssize_t n = hear(p, &r);
+        ssize_t n = ns_hear_launcher(p, &r);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
         if (n != (ssize_t)sizeof r) return 1;
+        if (r.step == LAUNCHER_PTY) continue;
         p->last = r;
         p->heard = true;
         if (joins != p->joins || r.error != 0 || (p->init && r.step == p->init)) return 1;

@@ -167,7 +167,7 @@ static void await_end(struct process *p, int left) {
 }
 
 static void close_all(struct process *p) {
-    int *const fds[] = {&p->s.socket, &p->told, &p->s.pidfd};
+    int *const fds[] = {&p->s.socket, &p->told, &p->pty, &p->s.pidfd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         int fd = *fds[i];
         if (fd >= 0) close(fd);

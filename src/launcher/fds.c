@@ -1,4 +1,5 @@
-/* Which descriptors stay open: none of the host's, whatever filters and limits there are. */
+/* Which descriptors there are under which numbers, and which stay open: none of the host's, whatever filters and limits there
+ * are. */
 #include <asm/bitsperlong.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -45,6 +46,33 @@ void close_all_but(int a, int b) {
     if (low > 0) close_fds(0, low - 1);
     if (low < high) close_fds(low + 1, high - 1);
     close_fds(high + 1, ~0u);
+}
+
+/* `kept` has a descriptor of the player's: it gets another number if it has this one. */
+static long give_way(int *kept, int number) {
+    if (*kept != number) return 0;
+    long moved = sys(__NR_fcntl, number, F_DUPFD_CLOEXEC, 3);
+    if (!FAILED(moved)) *kept = (int)moved;
+    return FAILED(moved) ? moved : 0;
+}
+
+long dup_to(struct player *p, int fd, int to, uint64_t flags) {
+    int *const kept[] = {&p->socket, &p->root, &p->source_dir, &p->signals};
+    long r = 0;
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0] && !FAILED(r); i++) r = give_way(kept[i], to);
+    for (int i = 0; i < p->pinned && !FAILED(r); i++) r = give_way(&p->pins[i].fd, to);
+    if (FAILED(r)) return r;
+    r = fd == to ? sys(__NR_fcntl, fd, F_SETFD, flags ? FD_CLOEXEC : 0) : sys(__NR_dup3, fd, to, flags);
+    return FAILED(r) ? r : 0;
+}
+
+/* fd, to: `to` becomes a duplicate of fd. flags: O_CLOEXEC, if it is only to be used by a later step */
+long op_dup(struct player *p, const struct step *s) { return dup_to(p, s->fd, s->to, s->flags); }
+
+/* fd; value, limit: whose it is to be, the uid and the gid; -1: as it is */
+long op_chown(struct player *p, const struct step *s) {
+    (void)p;
+    return sys(SYS_fchown, s->fd, s->value, s->limit);
 }
 
 /* fd, to: the first and the last (-1: all above) of those to be closed. The socket stays open until exec, which closes

@@ -1,10 +1,15 @@
 #ifndef NS_FDS_H
 #define NS_FDS_H
 
+#include "player.h"
+
 /* Closes all from the first to the last; 0 or -errno. */
 long close_fds(unsigned first, unsigned last);
 
 /* Closes all but these two. */
 void close_all_but(int a, int b);
+
+/* Makes `to` a duplicate of fd; what the player itself has under that number moves to another one. flags: O_CLOEXEC; 0 or -errno */
+long dup_to(struct player *, int fd, int to, uint64_t flags);
 
 #endif

@@ -4,7 +4,6 @@
  * To add an op: write its function, here or in the file of its subject (ops.h), and its row below. The step that uses it is
  * made in lua/ns/words/options.lua, and how an error message names it stands in lua/ns/start/errors.lua. No other file needs
  * to know. */
-#include <asm/ioctls.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
@@ -15,6 +14,7 @@
 #include <linux/wait.h>
 #include <stddef.h>
 
+#include "fds.h"
 #include "message.h"
 #include "mountinfo.h"
 #include "numbers.h"
@@ -102,12 +102,6 @@ static long op_clone(struct player *p, const struct step *s) {
     for (;;) sys(__NR_exit_group, 0);
 }
 
-static long op_setsid(struct player *p, const struct step *s) {
-    (void)p, (void)s;
-    long r = sys(__NR_setsid);
-    return FAILED(r) ? r : 0;
-}
-
 /* value: the signal that the kernel sends us when the host ends. If it has ended before this call, no signal comes; but then
  * its end of the socket is closed, and we exit. (getppid(2) is no help: in a new pid namespace it is 0 from the start.) */
 static long op_pdeathsig(struct player *p, const struct step *s) {
@@ -134,25 +128,6 @@ static long op_chdir(struct player *p, const struct step *s) {
     return FAILED(r) ? r : cwd[0] == '/' ? 0 : -EXDEV;
 }
 
-/* Makes a process group for the program: a job, for job control */
-static long op_setpgid(struct player *p, const struct step *s) {
-    (void)p, (void)s;
-    return sys(__NR_setpgid, 0, 0);
-}
-
-/* fd: a terminal. Brings our process group, whose leader we are, into its foreground. */
-static long op_foreground(struct player *p, const struct step *s) {
-    (void)p;
-    int group = (int)sys(__NR_getpid);
-    return sys(__NR_ioctl, s->fd, TIOCSPGRP, &group);
-}
-
-/* fd: a terminal, which becomes the controlling terminal of our session */
-static long op_controlling(struct player *p, const struct step *s) {
-    (void)p;
-    return sys(__NR_ioctl, s->fd, TIOCSCTTY, 0);
-}
-
 /* Brings the loopback interface up: in a new net namespace it is down. */
 static long op_loopback(struct player *p, const struct step *s) {
     (void)p, (void)s;
@@ -169,20 +144,6 @@ static long op_loopback(struct player *p, const struct step *s) {
     sys(__NR_close, fd);
     return r;
 }
-
-/* Makes `to` a duplicate of fd. If the launcher's socket has that number, it moves to another one first. */
-static long dup_to(struct player *p, int fd, int to, uint64_t flags) {
-    if (to == p->socket) {
-        long moved = sys(__NR_fcntl, p->socket, F_DUPFD_CLOEXEC, 3);
-        if (FAILED(moved)) return moved;
-        p->socket = (int)moved;
-    }
-    long r = fd == to ? sys(__NR_fcntl, fd, F_SETFD, flags ? FD_CLOEXEC : 0) : sys(__NR_dup3, fd, to, flags);
-    return FAILED(r) ? r : 0;
-}
-
-/* fd, to: `to` becomes a duplicate of fd. flags: O_CLOEXEC, if it is only to be used by a later step */
-static long op_dup(struct player *p, const struct step *s) { return dup_to(p, s->fd, s->to, s->flags); }
 
 /* path, source: opened now, as descriptor `to`, for a later step, which is played in another root. how: ONE_MOUNT. If it is
  * missing and may be (ignore), `to` becomes a duplicate of our socket, so that no other file gets that number. */
@@ -315,5 +276,7 @@ const struct op ns_ops[] = {
     {"serve", op_serve},
     {"clone", op_clone},
     {"call", op_call},
+    {"pty", op_pty},
+    {"chown", op_chown},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

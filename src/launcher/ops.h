@@ -33,7 +33,16 @@ long op_mkdir(struct player *, const struct step *);
 long op_symlink(struct player *, const struct step *);
 
 /* fds.c */
+long op_dup(struct player *, const struct step *);
 long op_close(struct player *, const struct step *);
+long op_chown(struct player *, const struct step *);
+
+/* terminal.c */
+long op_setsid(struct player *, const struct step *);
+long op_setpgid(struct player *, const struct step *);
+long op_foreground(struct player *, const struct step *);
+long op_controlling(struct player *, const struct step *);
+long op_pty(struct player *, const struct step *);
 
 /* privileges.c */
 long op_setgroups(struct player *, const struct step *);

@@ -81,10 +81,12 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
 #define SYS_setresuid __NR_setresuid32
 #define SYS_setresgid __NR_setresgid32
 #define SYS_setgroups __NR_setgroups32
+#define SYS_fchown __NR_fchown32
 #else
 #define SYS_setresuid __NR_setresuid
 #define SYS_setresgid __NR_setresgid
 #define SYS_setgroups __NR_setgroups
+#define SYS_fchown __NR_fchown
 #endif
 #ifdef __NR_mmap2
 #define SYS_mmap __NR_mmap2

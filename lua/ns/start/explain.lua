@@ -36,9 +36,7 @@ end
 
 --- What is found for the spec, with names in the place of what would be opened; or nil, step, errno.
 local function outlook(spec, host)
-  local opened = streams.names(spec)
-  opened.slave, opened.console = spec.pty and "the new terminal" or nil, spec.pty and opened.ends[0] or nil
-  return survey.find(spec, host, opened)
+  return survey.find(spec, host, streams.names(spec))
 end
 
 --- What is said of the mounts whose trees the host opens.

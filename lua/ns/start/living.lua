@@ -154,8 +154,8 @@ local function begin(start, host)
   local opened, step, errno = streams.open(start.bag, spec, nil, box.spec)
   if not opened then return errors.refused(step, errno) end
   local list, ends, slave = numbered(opened)
-  start.found = { scope = "job", ends = ends, slave = slave, environ = host.environ, nofile = host.nofile,
-    limits = box.limits, landlock = box.found.landlock, keeps_rights = box.found.keeps_rights,
+  start.found = { scope = "job", ends = ends, slave = slave, ptmx = opened.ptmx, environ = host.environ,
+    nofile = host.nofile, limits = box.limits, landlock = box.found.landlock, keeps_rights = box.found.keeps_rights,
     may_set_groups = box.found.may_set_groups }
   if spec.tty then
     local message, code, detail

@@ -111,6 +111,14 @@ local function left_out(found)
   return list
 end
 
+--- Our end of the program's terminal, as an object: what we have opened, or the launcher.
+local function take_terminal(start, opened)
+  local master, message, errno = opened.pty, nil, nil
+  if not master then master, message, errno = start.bag:opened_pty(start.handle) end
+  if not master then return nil, message, errno end
+  return pty.new(start.bag, master, start.handle)
+end
+
 --- The process that runs, with our ends of the pipes as files; `more`: fields that only some have.
 function spawn.adopt(start, opened, more)
   local spec, bag = start.spec, start.bag
@@ -123,8 +131,8 @@ function spawn.adopt(start, opened, more)
     if not file then return errors.refused({ op = "fdopen", word = name }, errno) end
     fields[name] = file
   end
-  if opened.pty then
-    local terminal, _, errno = pty.new(bag, opened.pty, start.handle)
+  if spec.pty then
+    local terminal, _, errno = take_terminal(start, opened)
     if not terminal then return errors.refused({ op = "fdopen", word = "pty" }, errno) end
     fields.pty = terminal
   end

@@ -3,6 +3,7 @@
 -- @module ns.start.streams
 require("ns.core").nojit()
 local core = require "ns.core"
+local mounts = require "ns.words.mounts"
 local sources = require "ns.start.sources"
 local open, ENOENT = core.constants.open, core.constants.errno.ENOENT
 
@@ -61,16 +62,31 @@ end
 local STANDARD = { "stdin", "stdout", "stderr" }
 local INHERIT = { kind = "inherit" }
 
+--- Opens the program's own terminal into `opened`: nil, or the step that was refused, errno. In a box with a devpts of its
+-- own the launcher opens it, as only there it has a name inside: until then some other descriptor keeps its number.
+local function open_terminal(bag, spec, around, opened)
+  opened.ptmx = mounts.ptmx(around.mounts)
+  if opened.ptmx then
+    local kept, _, errno = bag:pipe()
+    if not kept then return { op = "pipe", word = "pty" }, errno end
+    opened.slave = kept
+    return nil
+  end
+  local master, slave, path = bag:pty(spec.pty.rows, spec.pty.cols)
+  if not master then return { op = "pty", path = slave, word = "pty" }, path end
+  opened.pty, opened.slave, opened.console = master, slave, path
+  opened.made[1] = slave
+end
+
 --- Opens what the checked spec asks for. Returns {ends = {[0..] = descriptor}, ours = {stdin=, ...}, made = {the program's
 -- ends of what is made for it}}, or nil, the step that was refused, errno. `trial`: no file is made. `around`: the spec of
 -- the living box that the program runs in.
 function streams.open(bag, spec, trial, around)
   local opened, default = { ends = {}, ours = {}, made = {} }, INHERIT
   if spec.pty then
-    local master, slave, path = bag:pty(spec.pty.rows, spec.pty.cols)
-    if not master then return nil, { op = "pty", path = slave, word = "pty" }, path end
-    opened.pty, opened.slave, opened.console, default = master, slave, path, { fd = slave }
-    opened.made[1] = slave
+    local step, errno = open_terminal(bag, spec, around or spec, opened)
+    if step then return nil, step, errno end
+    default = { fd = opened.slave }
   end
   for i = 1, 3 do
     local name = STANDARD[i]
@@ -102,7 +118,8 @@ function streams.names(spec)
   end
   if spec.stderr and spec.stderr.kind == "stdout" then ends[2] = ends[1] end
   for number, want in pairs(spec.fds or {}) do ends[number] = want.fd end
-  return { ends = ends, made = {} }
+  local slave = spec.pty and "the new terminal" or nil
+  return { ends = ends, made = {}, slave = slave, console = slave, ptmx = slave and mounts.ptmx(spec.mounts) }
 end
 
 --- The host's descriptors that must live on into the launcher: a list, in which one may stand more than once.

@@ -28,6 +28,7 @@ local root = require "ns.words.root"
 local seccomp = require "ns.words.seccomp"
 local signals = require "ns.words.signals"
 local stdio = require "ns.words.stdio"
+local terminal = require "ns.words.terminal"
 local trees = require "ns.words.trees"
 
 local HOW, mount = constants.step, constants.mount
@@ -87,21 +88,6 @@ local function enter_time(_, spec, add)
   add { op = "setns", path = "/proc/self/ns/time_for_children", flags = constants.clone.NEWTIME, word = "flags" }
 end
 
---- Which of its standard streams is the program's own terminal; nil if none is.
-local function terminal_of(found)
-  if not found.slave then return nil end
-  for number = 0, 2 do
-    if found.ends[number] == found.slave then return number end
-  end
-end
-
-local function check_pty(value, where)
-  if value == false then return false end
-  if value == true then return { rows = 24, cols = 80 } end
-  local size = check.record({ rows = check.integer(1, 65535), cols = check.integer(1, 65535) })(value, where)
-  return { rows = size.rows or 24, cols = size.cols or 80 }
-end
-
 --- The session keyring of the host is not for the program. Asked for by word it must succeed; else a container that forbids
 -- keyctl(2) has no keys to hide either.
 local function own_keyring(_, spec, add)
@@ -133,14 +119,6 @@ local function leave_init(value, spec, add, found)
   if value and spec.fn then add { op = "close", fd = found.launcher, to = found.launcher } end
 end
 
---- The session that the init leads has no terminal: the program leads another, and hears when its terminal hangs up.
-local function lead_terminal(_, spec, add, found)
-  local fd = spec.init and terminal_of(found)
-  if not fd then return end
-  add { op = "setsid", word = "pty" }
-  add { op = "controlling", fd = fd, word = "pty" }
-end
-
 return {
   { word = "join", check = join.check, anew = true, host = join.open },
   { with = "root", host = trees.open_parts },
@@ -165,11 +143,7 @@ return {
   { scope = "job", word = "session", check = check.boolean, steps = function(value, spec, add)
     if value and not spec.pty then add { op = "setsid", word = "session" } end
   end },
-  { scope = "job", word = "pty", check = check_pty, steps = function(value, spec, add, found)
-    if not value then return end
-    add { op = "setsid", word = "pty" }
-    if not (spec.init and terminal_of(found)) then add { op = "controlling", fd = found.slave, word = "pty" } end
-  end },
+  { scope = "job", word = "pty", check = terminal.check, steps = terminal.leave_session },
   -- The first mount call of all: on a host with shared mounts every later one would reach the host.
   { word = "propagation", check = check.choice("private", "slave"), needs = { "mount" } },
   { flag = "mount", steps = leave_propagation },
@@ -204,6 +178,7 @@ return {
   { word = "domainname", check = check.sized(1, 64), needs = { "uts" }, steps = function(name, _, add)
     add { op = "setdomainname", data = name, word = "domainname" }
   end },
+  { scope = "job", with = "pty", steps = terminal.open },
   { scope = "job", word = "input", check = stdio.check_input },
   { scope = "job", word = "stdin", check = stdio.check, anew = true },
   { scope = "job", word = "stdout", check = stdio.check, anew = true },
@@ -252,7 +227,7 @@ return {
   end },
   { scope = "rights", word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
   { word = "init", check = check.boolean, steps = leave_init },
-  { scope = "job", with = "pty", steps = lead_terminal },
+  { scope = "job", with = "pty", steps = terminal.lead_session },
   -- The init is not restricted: it must reach all that the program has started.
   { scope = "within", word = "landlock", check = landlock.check, steps = landlock.restrict },
   { scope = "within", word = "seccomp", check = seccomp.check, steps = seccomp.steps },
