@@ -57,7 +57,7 @@ static long give_way(int *kept, int number) {
 }
 
 long dup_to(struct player *p, int fd, int to, uint64_t flags) {
-    int *const kept[] = {&p->socket, &p->root, &p->source_dir, &p->signals};
+    int *const kept[] = {&p->socket, &p->root, &p->source_dir, &p->signals, &p->ruleset};
     long r = 0;
     for (size_t i = 0; i < sizeof kept / sizeof kept[0] && !FAILED(r); i++) r = give_way(kept[i], to);
     for (int i = 0; i < p->pinned && !FAILED(r); i++) r = give_way(&p->pins[i].fd, to);
