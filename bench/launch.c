@@ -35,7 +35,7 @@ static double play(void *job) {
     struct spawned s;
     siginfo_t info;
     double start = now();
-    if (ns_spawn(&s, &j->image, j->flags, inherited, 3, NS_MAY_COPY) < 0) return -1;
+    if (ns_spawn(&s, &j->image, j->flags, inherited, 3, NS_MAY_COPY, -1) < 0) return -1;
     while (ns_send_plan(&s, j->plan) == 0) sched_yield();
     bool started = is_started(&s);
     ns_child_gone(&s, &j->image);

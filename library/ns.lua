@@ -280,6 +280,25 @@
 ---@field time? string|ns.Descriptor
 ---@field [integer] ns.Namespace
 
+---Bytes and operations a second.
+---@class ns.DiskLimits
+---@field read? integer|string
+---@field write? integer|string
+---@field read_ops? integer|"max"
+---@field write_ops? integer|"max"
+
+---Of a program and all that it starts together.
+---@class ns.GroupLimits
+---@field memory? integer|string bytes, "256m", "50%" or "max"
+---@field memory_high? integer|string
+---@field swap? integer|string none beside memory, where nothing is said
+---@field pids? integer|string
+---@field cpu? number|string processors, as 1.5, "50%" or "max"
+---@field cpu_weight? integer 1 to 10000
+---@field cpuset? integer|integer[]|string
+---@field io? table<string, ns.DiskLimits> by disk: "/dev/sda"
+---@field parent? string the control group below which its own is made
+
 ---@class ns.Spec
 ---@field [integer] string the program and its arguments, unless argv says them
 ---@field argv? string[] the program and its arguments; a program without a slash is looked up in PATH
@@ -307,6 +326,7 @@
 ---@field landlock? ns.Landlock which files, ports and processes it may reach
 ---@field disable_userns? boolean no further user namespaces inside; needs "user"
 ---@field rlimits? ns.Limits
+---@field limits? ns.GroupLimits what the program and all that it starts may have together
 ---@field nice? integer -20 to 19
 ---@field ioprio? ns.IoClass|ns.Ioprio
 ---@field scheduler? ns.Policy|ns.Scheduler
@@ -364,8 +384,17 @@
 ---@field uid_map? ns.IdRange[] where it has a user namespace
 ---@field gid_map? ns.IdRange[]
 
+---What all processes of a control group have used together (`limits`), as far as this kernel counts that.
+---@class ns.GroupUsage
+---@field memory_peak? integer bytes
+---@field cpu? number seconds
+---@field throttled? number seconds for which the limit of cpu has held it back
+---@field pids_peak? integer
+---@field pids_refused? integer how often one more process was refused
+---@field oom? boolean of a container: has its memory run out?
+
 ---What a program has used: getrusage(2).
----@class ns.Usage
+---@class ns.Usage: ns.GroupUsage
 ---@field utime number seconds
 ---@field stime number seconds
 ---@field maxrss number KiB; without an init never less than the host itself has had
@@ -390,6 +419,8 @@
 ---@field stderr? string nil where it was no pipe
 ---@field truncated? boolean an output was longer than max_output, or a child that was left behind had its pipe open still
 ---@field timed_out boolean the timeout of the spec has ended it
+---@field ended_by? "memory"|"timeout"|"exit"|"signal" what has ended it
+---@field oom boolean the kernel has killed it, or a part of it, for want of memory: told with limits
 ---@field wall number seconds from the start until the end was seen
 ---@field usage? ns.Usage
 ---@field left_out string[] what of "/" could not be reached, and is not in its root
@@ -403,6 +434,7 @@
 ---@field pty? ns.Pty where the spec says so
 ---@field wall? number seconds from the start until the end was seen, once it was
 ---@field timed_out boolean the timeout of the spec has stopped it
+---@field oom boolean once it has ended: the kernel has killed for want of memory; told with limits
 ---@field left_out string[] what of "/" could not be reached, and is not in its root
 local Process = {}
 
@@ -598,6 +630,7 @@ function Pty:close() end
 ---@field seccomp fun(self: ns.Box, value: "default"|false|ns.Seccomp): ns.Box
 ---@field join fun(self: ns.Box, value: ns.Join): ns.Box
 ---@field disable_userns fun(self: ns.Box, value?: boolean): ns.Box
+---@field limits fun(self: ns.Box, value: ns.GroupLimits): ns.Box
 ---@field rlimits fun(self: ns.Box, value: ns.Limits|table<string, false>): ns.Box adds by name; false takes one away
 ---@field nice fun(self: ns.Box, value: integer): ns.Box
 ---@field ioprio fun(self: ns.Box, value: ns.IoClass|ns.Ioprio): ns.Box
@@ -841,6 +874,18 @@ function Container:shell(...) end
 ---@return string? message
 ---@return integer? errno
 function Container:processes() end
+
+---Changes limits while it lives; it must have been started with some.
+---@param wanted ns.GroupLimits
+---@return true? ok
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Container:limits(wanted) end
+
+---What all that is and was in it have used together; nil without limits.
+---@return ns.GroupUsage? usage
+function Container:usage() end
 
 ---Waits for its end.
 ---@param seconds? number

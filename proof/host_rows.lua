@@ -6,7 +6,8 @@
 -- vm      a kernel (kernels): the host is a virtual machine in which systemd is process 1
 -- specs   the spec files of the short form, "run sandbox"; none: the long form alone has this host
 -- long    those of the long form: all of them where nothing is said
--- users   who runs the specs there: "root", "user" (both where nothing is said)
+-- users   who runs the specs there: "root", "user" (both where nothing is said); in a virtual machine "tester", and services
+--         of the system's ("unit") and of his manager ("managed")
 -- part    a part of the proof that is played there in its short form, in place of specs
 -- lua     the interpreter, lua5.4 where nothing is said
 -- needs   a program without which the host cannot be had
@@ -28,6 +29,8 @@ for line in io.lines("proof/kernels") do
   if release then
     host { name = "systemd, Linux " .. release, vm = package,
       long = "sandbox root mounts check process user" }
+    host { name = "limits, Linux " .. release, vm = package, users = { "root", "tester", "unit", "managed" },
+      long = "groups" }
     host { name = "Linux " .. release, vm = package, users = { "root" }, part = "model" }
   end
 end

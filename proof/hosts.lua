@@ -36,7 +36,12 @@ local function user(id, name, home)
 end
 
 local USERS = { root = { title = "root", owner = "0:0", argv = {} }, user = user(65534, "nobody", "/tmp"),
-  tester = user(1000, "tester", "/home/tester") }
+  tester = user(1000, "tester", "/home/tester"),
+  unit = { title = "a service of its own", owner = "0:0", argv = { "systemd-run", "--quiet", "--pipe", "--wait",
+    "--same-dir", "--property=Delegate=yes", "--setenv=NS_VM=1" } },
+  managed = { title = "a service of a user's", owner = "1000:1000", argv = { "runuser", "--user=tester", "--", "env",
+    "XDG_RUNTIME_DIR=/run/user/1000", "systemd-run", "--user", "--quiet", "--pipe", "--wait", "--same-dir",
+    "--setenv=NS_VM=1" } } }
 
 --- What is run there: the files of the row's set, or all; or a part of the proof.
 local function test(row)

@@ -18,7 +18,7 @@ int main(int argc, char **argv) {
     if (argc != 3) return 2;
     const struct plan *plan = read_plan_file(argv[1]);
     int inherited[] = {0, 1, 2};
-    if (ns_spawn(&child, &image, strtoull(argv[2], NULL, 0), inherited, 3, NS_MAY_COPY) < 0) {
+    if (ns_spawn(&child, &image, strtoull(argv[2], NULL, 0), inherited, 3, NS_MAY_COPY, -1) < 0) {
         fprintf(stderr, "%s: error %d\n", child.step, child.error);
         return 3;
     }

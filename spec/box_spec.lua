@@ -19,6 +19,7 @@ local EXAMPLES = {
   root = "/", system = true, read_only = true, mounts = { { type = "dev" } }, mount_proc = true, hostname = "x",
   domainname = "x", input = "x", stdin = "pipe", stdout = "pipe", stderr = "pipe", fds = { [3] = 0 }, tty = true,
   forward_signals = true,
+  limits = { pids = 20 },
   rlimits = { core = 0 }, nice = 1, ioprio = "idle", scheduler = "batch", affinity = { 0 }, personality = { "linux32" },
   caps = {}, securebits = { "noroot" }, umask = 18, user = 0, group = 0, groups = { 0 }, cwd = "/", no_new_privs = true,
   init = true, env = { A = "1" }, clear_env = true, fn = print, args = { 1 }, join = { net = "/proc/self/ns/net" },
@@ -400,8 +401,8 @@ describe("a mistake in a box is an error at the caller's line:", function()
     { "an unknown namespace to share", function() ns.box():share("nett") end,
       "share[1]: unknown namespace 'nett' (did you mean 'net'?)" },
     { "a word that other tools have", function() ns.box { memory = "1g" } end,
-      "bad argument #1 to 'box' (memory: unknown word; use rlimits = { as = BYTES }, which holds for each process, and "
-        .. "timeout)" },
+      "bad argument #1 to 'box' (memory: unknown word; use limits = { memory = BYTES }, or rlimits = { as = BYTES }, "
+        .. "which holds for each process)" },
     { "a method that other tools have", function() ns.box():volume("/src", "/src") end,
       "volume: unknown word; use an entry of mounts, as { type = 'bind', source = PATH, target = PATH }" },
     { "a limit as a word", function() ns.box():nofile(64) end, "nofile: unknown word; use rlimits = { nofile = N }" },

@@ -3,7 +3,8 @@ local machine = require "support.machine"
 local namespaces = require "ns.words.namespaces"
 local ns = require "ns"
 
-local NAMES = { "cgroup_controllers", "clone3", "close_range", "idmapped_mounts", "keyring", "landlock", "memfd_exec",
+local NAMES = { "cgroup_controllers", "clone3", "close_range", "idmapped_mounts", "keyring", "landlock", "limits",
+  "memfd_exec",
   "mount_api", "mount_setattr", "newuidmap", "openat2", "overlay", "pidfd", "pidfd_info", "seccomp" }
 for _, row in ipairs(namespaces.list) do NAMES[#NAMES + 1] = row.name end
 

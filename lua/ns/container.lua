@@ -7,6 +7,8 @@
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local core = require "ns.core"
+local group = require "ns.running.group"
+local groups = require "ns.start.groups"
 local inside = require "ns.running.inside"
 local living = require "ns.start.living"
 local namespaces = require "ns.running.namespaces"
@@ -111,6 +113,24 @@ function Container:processes()
   return inside.list(self.box.handle, self.jobs)
 end
 
+--- Changes limits while it lives: those that are named, as the word `limits` says them, but for `parent`.
+-- @tparam table wanted
+-- @return true; or nil, message, errno, detail: what is named before the one that is refused has been changed
+-- @raise a mistake in a limit, or it has been started without `limits`
+function Container:limits(wanted)
+  return groups.change(self.box, wanted)
+end
+
+--- What all that is and was in it have used together, and `oom`: has its memory run out? Nil where it was started without
+-- `limits`.
+-- @treturn table as the part of `Process:usage` that is of `limits`
+function Container:usage()
+  local told = self.told or self.box.group and group.told(self.box.group)
+  if not told then return nil end
+  told.usage.oom = told.oom
+  return told.usage
+end
+
 --- Waits for the end of the container, `seconds` at the most.
 -- @tparam[opt] number seconds
 -- @return as `Process:wait`, with the status of the program that it was started with
@@ -155,8 +175,8 @@ end
 --- Ends everything in the container at once. May be called again.
 -- @return true
 function Container:close()
-  local handle = self.box.handle
-  if not handle:isclosed() then handle:close() end
+  if self.box.group and not self.told then self.told = group.told(self.box.group) end
+  living.close(self.box)
   if self.main then self.main:close() end
   return true
 end

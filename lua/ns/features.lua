@@ -5,6 +5,7 @@ local core = require "ns.core"
 local errors = require "ns.start.errors"
 local ids = require "ns.start.ids"
 local namespaces = require "ns.words.namespaces"
+local places = require "ns.start.group_places"
 
 local features = {}
 
@@ -70,6 +71,14 @@ local function controllers()
   return true
 end
 
+--- Would a program have limits, and where would its group lie?
+local function limits()
+  local ok, message = try { limits = { pids = 1000 } }
+  if not ok then return nil, message end
+  local place = places.find {}
+  return true, nil, place and place.how
+end
+
 local function installed(name)
   for dir in (os.getenv("PATH") or "/usr/bin"):gmatch("[^:]+") do
     if core.access(dir .. "/" .. name, 1) then return true end
@@ -98,6 +107,7 @@ local rows = {
   { "pidfd", syscall "pidfd_open" },
   { "pidfd_info", function() return core.pidfd_info() end },
   { "keyring", syscall "keyctl" },
+  { "limits", limits },
   { "cgroup_controllers", controllers },
   { "seccomp", syscall "seccomp" },
   { "landlock", core.landlock, core.landlock },
@@ -109,9 +119,10 @@ for i, row in ipairs(namespaces.list) do table.insert(rows, i, { row.name, names
 function features.all()
   local result = {}
   for _, row in ipairs(rows) do
-    local answered, ok, reason = pcall(row[2])
+    local answered, ok, reason, how = pcall(row[2])
     if not answered then ok, reason = errors.caught(ok) end
-    result[row[1]] = { ok = ok and true or false, reason = not ok and reason or nil, abi = row[3] and row[3]() or nil }
+    result[row[1]] = { ok = ok and true or false, reason = not ok and reason or nil, abi = row[3] and row[3]() or nil,
+      how = how }
   end
   return result
 end

@@ -158,6 +158,9 @@ end
 -- Root's own id may be mapped (Linux 5.12: only with CAP_SETFCAP).
 TRIES.zero = function() return try { flags = "user", map = "root" } end
 
+-- A control group of its own, with limits.
+TRIES.limits = function() return try { limits = { memory = "100m", pids = 100, cpu = 1 } } end
+
 TRIES.memfd = function() return try {} and core.launcher_way() == "memfd", "memfds cannot be executed here" end
 
 -- What a program leaves behind at its end is found.

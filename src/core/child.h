@@ -10,6 +10,8 @@
  * memory until then and the host does not wait, so no child uses what another may still be using. */
 struct child {
     int socket, launcher;
+    int group;    /* the control group that it is born in, or -1 */
+    bool awaited; /* the host sleeps until it has executed the launcher */
     uint64_t clone_flags;
     size_t count;
     int inherited[12000]; /* the descriptors that stay open over exec, in rising order, the socket among them */

@@ -84,8 +84,11 @@ int nsL_start_job(lua_State *L) {
     nsL_setclass(L, PROCESS);
     p->open = true;
     long r = start(p, box->s.socket, fds, count, how, seconds);
-    if (FAILED(r)) return nsL_refused(L, "job", (int)-r);
-    return 1;
+    if (!FAILED(r)) return 1;
+    if (p->s.socket >= 0) close(p->s.socket);
+    if (p->told >= 0) close(p->told);
+    p->open = false;
+    return nsL_refused(L, "job", (int)-r);
 }
 
 long ns_ask_signal(const struct process *p, int signal) {

@@ -70,14 +70,17 @@ static int launcher(lua_State *L) {
     return 1;
 }
 
-/* launch(clone flags, inherited descriptors, copy, drop, [joins]) -> handle, pid | nil, step, errno; or, in a copy of the host that has played
+/* launch(clone flags, inherited descriptors, copy, drop, [joins], [group]) -> handle, pid | nil, step, errno; or, in a copy of the host that has played
  * its plan, "copy". copy: may the host be copied, where nothing can be executed ("may"), or is it anyway ("go on")? drop: are the
- * host's groups dropped? joins: clone flags, too, of the process that this one makes when it has entered namespaces */
+ * host's groups dropped? joins: clone flags, too, of the process that this one makes when it has entered namespaces. group: a
+ * descriptor of the control group that it is born in; true: it will be moved into one, when it has left our memory */
 static int launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
     const char *copy = luaL_optstring(L, 3, "");
     int how = (*copy == 'm' ? NS_MAY_COPY : *copy == 'g' ? NS_COPY : 0) | (lua_toboolean(L, 4) ? NS_DROP_GROUPS : 0);
+    if (lua_isboolean(L, 6) && lua_toboolean(L, 6)) how |= NS_AWAIT_EXEC;
+    int group = lua_type(L, 6) == LUA_TNUMBER ? (int)lua_tointeger(L, 6) : -1;
     bool joins = lua_type(L, 5) == LUA_TNUMBER;
     uint64_t then = joins ? (uint64_t)lua_tonumber(L, 5) : 0; /* what is pushed now lies there if they are missing */
     int *inherited = check_descriptors(L, 2, &count);
@@ -92,7 +95,7 @@ static int launch(lua_State *L) {
     p->alone = !((flags | then) & CLONE_NEWPID);
     p->joins = joins;
     nsL_setclass(L, PROCESS);
-    if (ns_spawn(&p->s, image, flags, inherited, count, how) < 0) return nsL_refused(L, p->s.step, p->s.error);
+    if (ns_spawn(&p->s, image, flags, inherited, count, how, group) < 0) return nsL_refused(L, p->s.step, p->s.error);
     if (p->s.pid == 0) {
         image->age++;
         lua_pushliteral(L, "copy");

@@ -6,9 +6,11 @@
 #include "compat.h"
 
 void nsL_open_bag(lua_State *L);
+void nsL_open_bus(lua_State *L);
 void nsL_open_capture(lua_State *L);
 void nsL_open_constants(lua_State *L);
 void nsL_open_copy(lua_State *L);
+void nsL_open_group(lua_State *L);
 void nsL_open_host(lua_State *L);
 void nsL_open_launch(lua_State *L);
 void nsL_open_namespace(lua_State *L);

@@ -24,6 +24,9 @@
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000
 #endif
+#ifndef __NR_clone3
+#define __NR_clone3 435
+#endif
 
 static struct child *take_child(struct image *image) {
     struct child *c = image->spare;
@@ -54,9 +57,35 @@ static int sleep_meanwhile(void) {
     return preload && strstr(preload, "vgpreload") ? CLONE_VFORK : 0;
 }
 
+/* clone3(2), whose header some C libraries lack. */
+struct clone3 {
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
+#define CLONE3_INTO_CGROUP (1ull << 33)
+
+/* A child in a control group of its own. With CLONE_VFORK it runs on our stack, below this frame, while we sleep: nothing that it
+ * does may return from here. It has memory of its own before the group gets a limit of memory, as the kernel's out-of-memory
+ * killer ends all who share it, and that would be us. */
+static __attribute__((noinline)) long clone_into(struct clone3 *a, struct child *c) {
+    long pid = sys(__NR_clone3, a, sizeof *a);
+    if (pid != 0 || !(a->flags & CLONE_VFORK)) return pid;
+    ns_child(c);
+    for (;;) sys(__NR_exit_group, 127);
+}
+
+static long clone_grouped(struct spawned *s, struct child *c, uint64_t how) {
+    struct clone3 a = {.flags = c->clone_flags | how | CLONE_PIDFD | CLONE3_INTO_CGROUP,
+                       .pidfd = (uintptr_t)&s->pidfd,
+                       .exit_signal = c->clone_flags & CLONE_PARENT ? 0 : SIGCHLD,
+                       .cgroup = (uint64_t)c->group};
+    return clone_into(&a, c);
+}
+
 /* A child that shares our memory, and executes the launcher. */
 static long clone_shared(struct spawned *s, struct child *c) {
-    int flags = (int)c->clone_flags | CLONE_VM | CLONE_PIDFD | SIGCHLD | sleep_meanwhile();
+    if (c->group >= 0) return clone_grouped(s, c, CLONE_VM | CLONE_VFORK);
+    int flags =
+        (int)c->clone_flags | CLONE_VM | CLONE_PIDFD | SIGCHLD | sleep_meanwhile() | (c->awaited ? CLONE_VFORK : 0);
     long pid = clone(ns_child, c->stack + sizeof c->stack, flags, c, &s->pidfd);
     return pid < 0 ? -errno : pid;
 }
@@ -74,7 +103,8 @@ static void close_others(const struct child *c) {
 
 /* A child with a copy of our memory, which plays the plan itself; where that ends with `call`, it comes back: 0. */
 static long clone_copy(struct spawned *s, struct child *c) {
-    long pid = sys(__NR_clone, c->clone_flags | CLONE_PIDFD | SIGCHLD, 0, &s->pidfd, 0, 0);
+    long pid = c->group >= 0 ? clone_grouped(s, c, 0)
+                             : sys(__NR_clone, c->clone_flags | CLONE_PIDFD | SIGCHLD, 0, &s->pidfd, 0, 0);
     if (pid == 0) {
         close_others(c);
         ns_launcher(c->socket);
@@ -127,12 +157,14 @@ static bool inherit(struct child *c, int fd) {
 }
 
 static long clone_any(struct spawned *s, struct image *image, int socket, const int *inherited, size_t count,
-                      uint64_t flags, int how) {
+                      uint64_t flags, int how, int group) {
     struct child *c = take_child(image);
     if (!c) return -errno;
     s->child = c;
     c->socket = socket;
     c->clone_flags = flags;
+    c->group = group;
+    c->awaited = how & NS_AWAIT_EXEC;
     c->count = 0;
     bool room = inherit(c, socket);
     for (size_t i = 0; i < count; i++) room = room && inherit(c, inherited[i]);
@@ -163,8 +195,8 @@ static long give_up(pid_t pid) {
     return -error;
 }
 
-int ns_spawn(struct spawned *s, struct image *image, uint64_t clone_flags, const int *inherited, size_t count,
-             int how) {
+int ns_spawn(struct spawned *s, struct image *image, uint64_t clone_flags, const int *inherited, size_t count, int how,
+             int group) {
     int pair[2];
     uint64_t all = ~0ull, mask;
     *s = (struct spawned){.pidfd = -1, .socket = -1, .step = "socketpair"};
@@ -179,7 +211,7 @@ int ns_spawn(struct spawned *s, struct image *image, uint64_t clone_flags, const
         fflush(stdout);
         fflush(stderr);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof mask);
-        pid = clone_any(s, image, theirs, inherited, count, clone_flags, how);
+        pid = clone_any(s, image, theirs, inherited, count, clone_flags, how, group);
         if (pid == 0) return *s = (struct spawned){.pidfd = -1, .socket = -1}, 0; /* the copy: its plan is played */
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
     }

@@ -31,16 +31,20 @@ static long op_mount(struct player *p, const struct step *s) {
                plan_string(p, s->data));
 }
 
-static long write_at(struct player *p, const struct step *s, long directory, const char *path) {
-    long fd = sys(__NR_openat, directory, path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (FAILED(fd)) return fd;
+static long write_open(struct player *p, const struct step *s, long fd) {
     long n = sys(__NR_write, fd, plan_string(p, s->data), s->size);
     sys(__NR_close, fd);
     return FAILED(n) ? n : (uint32_t)n == s->size ? 0 : -EIO;
 }
 
-/* path, data. With one write(2): files of /proc take their value whole. */
+static long write_at(struct player *p, const struct step *s, long directory, const char *path) {
+    long fd = sys(__NR_openat, directory, path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    return FAILED(fd) ? fd : write_open(p, s, fd);
+}
+
+/* path; or, without a path, fd, which is closed then. data. With one write(2): files of /proc take their value whole. */
 static long op_write(struct player *p, const struct step *s) {
+    if (!s->path) return write_open(p, s, s->fd);
     return write_at(p, s, AT_FDCWD, plan_string(p, s->path));
 }
 

@@ -5,6 +5,7 @@
 require("ns.core").nojit()
 local core = require "ns.core"
 local constants = core.constants
+local group = require "ns.running.group"
 local signals = require "ns.words.signals"
 local stream = require "ns.running.stream"
 
@@ -37,9 +38,20 @@ local function kill_tree(self)
   self.stopping.refused = tree and tree:kill() or self.handle:left() or self.stopping.refused
 end
 
+--- What its control group has counted, and the end of that; of a program in a living box, whether memory has run out there.
+local function ask_group(self, how, code)
+  if self.group then
+    local told = group.finish(self.group)
+    self.group, self.grouped, self.oom = nil, told and told.usage, told ~= nil and told.oom
+  elseif self.around and not self.around:isgone() then
+    self.oom = how == "signal" and code == signals.number("KILL") and group.oom(self.around)
+  end
+end
+
 --- Keeps the status once it is known, ends what is left of a tree that was being stopped, and takes the terminal back.
 local function settle(self, ok, how, code)
   self.wall = core.clock() - self.started
+  ask_group(self, how, code)
   if self.stopping then kill_tree(self) end
   if self.terminal then core.restore_terminal(self.terminal) end
   self.terminal = nil
@@ -116,15 +128,16 @@ end
 local function kill_now(self)
   local e = self.stopping
   if self.alone then schedule(self, KILL_GRACE, give_up) else schedule(self, INSIDE_AFTER, kill_inside) end
+  if self.group then self.group:kill() end
   e.refused = self.handle:kill_all()
   kill_tree(self)
   if e.refused == self.pid then give_up(self) end
 end
 
---- Ends the program and all it has started, now: by its init, if it has one that does it in time.
+--- Ends the program and all it has started, now: by its control group, or by its init, if it has one that does it in time.
 function lifecycle.kill(self)
   self.stopping = self.stopping or {}
-  if not self.handle:order_end() then return kill_now(self) end
+  if self.group or not self.handle:order_end() then return kill_now(self) end
   schedule(self, INIT_GRACE, kill_now)
 end
 

@@ -2,7 +2,7 @@
 --
 -- Its fields: `pid`, as seen outside; `stdin`, `stdout`, `stderr`, Lua files where the spec says "pipe"; `pty`, where it
 -- says so (`ns.running.pty`); `timed_out`, true once the timeout has stopped it; once its end was seen `wall`, the seconds
--- until then.
+-- until then; `oom`, with `limits`: has the kernel killed for want of memory?
 --
 -- The room of what runs: a process, its streams, its end.
 -- Requires words.
@@ -10,6 +10,7 @@
 require("ns.core").nojit()
 local core = require "ns.core"
 local check = require "ns.words.check"
+local group = require "ns.running.group"
 local lifecycle = require "ns.running.lifecycle"
 local interact = require "ns.running.interact"
 local namespaces = require "ns.running.namespaces"
@@ -28,7 +29,7 @@ local LINGER = 0.5
 --- Makes a process of its `fields`: the core's handle, pid, stdin, stdout, stderr, deadline, terminal, started; container,
 -- one that is its own, and closed with it.
 function process.new(fields)
-  fields.timed_out = false
+  fields.timed_out, fields.oom = false, false
   return setmetatable(fields, Process)
 end
 
@@ -132,6 +133,8 @@ function Process:close()
   close_file(self.stderr)
   if self.pty then self.pty:close() end
   if self.container then self.container:close() end
+  if self.group and not self.detached then self.group:remove() end
+  self.group = nil
   if why then return nil, why, errno end
   return true
 end
@@ -166,11 +169,18 @@ end
 --- What the program has used, once it has ended: utime, stime (seconds), maxrss (KiB), minflt, majflt, inblock, oublock,
 -- nvcsw, nivcsw; nil while it runs, or where somebody else has reaped it. With an init, the program and all that it has
 -- waited for count together; without one, maxrss is never less than what the host itself has had.
+--
+-- With `limits`, and while it runs, too: what it and all that it has started have used together, however they have ended:
+-- memory_peak (bytes), cpu and throttled (seconds: used, and held back by the limit), pids_peak, pids_refused (how often one
+-- more process was refused), as far as this kernel counts that.
 -- @treturn table
 -- @see getrusage(2)
 function Process:usage()
-  if not self.status or not (self.status[2] == "exit" or self.status[2] == "signal") then return nil end
-  return self.handle:usage()
+  if not self.status then return self.group and group.usage(self.group) or nil end
+  if not (self.status[2] == "exit" or self.status[2] == "signal") then return self.grouped end
+  local usage = self.handle:usage() or self.grouped and {} or nil
+  for name, value in next, self.grouped or {} do usage[name] = value end
+  return usage
 end
 
 --- Who it is on the host: uid and gid, with which it started, and uid_map and gid_map, as in a spec, where it has a user
@@ -252,7 +262,8 @@ end
 
 local function outcome(self, x)
   local ok, how, code = self:wait()
-  local fields = { timed_out = self.timed_out, wall = self.wall, usage = self:usage(), left_out = self.left_out }
+  local fields = { timed_out = self.timed_out, wall = self.wall, usage = self:usage(), left_out = self.left_out,
+    oom = self.oom }
   gather(self, x.capture, x.ahead, fields)
   return fields, ok, how, code
 end

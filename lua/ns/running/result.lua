@@ -9,7 +9,8 @@ Result.__index = Result
 local function verdict(r)
   if r.how == "refused" then return "refused: " .. r.message end
   local text = r.how == "signal" and ("killed by signal %d (%s)"):format(r.signal, r.signame) or ("exit %d"):format(r.code)
-  return r.timed_out and "timeout, " .. text or text
+  local cause = r.ended_by == "memory" and "out of memory, " or r.timed_out and "timeout, " or ""
+  return cause .. text
 end
 
 --- One line, and the end of stderr: for assert(r.ok, tostring(r)).
@@ -30,6 +31,8 @@ function result.new(ok, how, code, fields)
   else
     fields.code = code
   end
+  local of_memory = fields.oom and fields.signame == "KILL"
+  fields.ended_by = of_memory and "memory" or fields.timed_out and "timeout" or how
   return setmetatable(fields, Result)
 end
 

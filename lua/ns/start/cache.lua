@@ -46,7 +46,9 @@ local function inputs(spec, found)
   local ids = { user = id_of(spec.user), gid = spec.user and spec.user.gid, group = id_of(spec.group) }
   for i, entry in ipairs(spec.groups or {}) do ids[i] = entry.id end
   local limits = root.limits(spec, found)
-  return { found = found, ends = found.ends, trees = found.trees, argv = spec.argv, ids = ids, maps = of_maps(found),
+  local group = found.group
+  return { group = group and group.opened, by = group and group.by,
+    found = found, ends = found.ends, trees = found.trees, argv = spec.argv, ids = ids, maps = of_maps(found),
     environ = core.environ_stamp(), abi = found.landlock and found.landlock.abi,
     landlock = found.landlock and found.landlock.text, soft = limits and limits[1], hard = limits and limits[2],
     below = found.below_text, nested = not found.maps and has_overlay(spec) and found.nested() }
@@ -56,10 +58,10 @@ local function is_same(a, b)
   for _, name in ipairs(PLAIN) do
     if a.found[name] ~= b.found[name] then return false end
   end
-  for _, name in ipairs { "maps", "environ", "soft", "hard", "nested", "below", "abi", "landlock" } do
+  for _, name in ipairs { "maps", "environ", "soft", "hard", "nested", "below", "abi", "landlock", "by" } do
     if a[name] ~= b[name] then return false end
   end
-  for _, name in ipairs { "ends", "trees", "argv", "ids" } do
+  for _, name in ipairs { "ends", "trees", "argv", "ids", "group" } do
     if not same_table(a[name], b[name]) then return false end
   end
   return true

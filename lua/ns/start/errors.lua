@@ -29,9 +29,18 @@ local READS = {
     if not s.type and not s.source then return "make all mounts private" end
     return ("mount %s on %s"):format(s.type or s.source, s.path)
   end,
-  write = function(s) return ("write %s"):format(s.path) end,
+  write = function(s)
+    return s.path and ("write %s"):format(s.path) or ("write %s (%s)"):format(s.from, s.data)
+  end,
   sysctl = function(s) return ("write %s"):format(s.path) end,
-  unshare = function(s) return s.word == "flags" and "unshare the time namespace" or "unshare" end,
+  group = function(s) return ("make a control group in %s"):format(s.path) end,
+  limit = function(s) return s.data and ("write %s"):format(s.path) or ("open %s"):format(s.path) end,
+  open_limit = function(s) return ("open %s for the launcher"):format(s.path) end,
+  attach = function() return "move the launcher into its control group" end,
+  unshare = function(s)
+    if s.word == "limits" then return "unshare the cgroup namespace" end
+    return s.word == "flags" and "unshare the time namespace" or "unshare"
+  end,
   setns = function(s)
     return s.path and ("enter %s"):format(s.path) or ("enter the %s namespace %s"):format(s.type, s.from)
   end,
@@ -117,14 +126,14 @@ function errors.describe(step)
 end
 
 local function detail(step, errno, code, hint)
-  local path = step.path or step.op == "exec" and step.data or step.op == "setns" and step.from or nil
-  return { step = step.op, path = path, word = step.word, part = step.part, errno = errno, code = code, hint = hint }
+  local path = step.path or step.op == "exec" and step.data or (step.op == "setns" or step.op == "write") and step.from
+  return { step = step.op, path = path or nil, word = step.word, part = step.part, errno = errno, code = code, hint = hint }
 end
 
 --- nil, message, errno, detail for a step that the system refused; `steps`: the plan that it is in.
 function errors.refused(step, errno, steps)
   step = step.of or step
-  local code, hint = errors.code(errno), hints.find(step, errno, steps)
+  local code, hint = errors.code(errno), step.hint or hints.find(step, errno, steps)
   hint = hint and readable(hint)
   local message = ("%s: %s (%s)"):format(errors.describe(step), core.strerror(errno), code)
   if hint then message = message .. "; " .. hint end
@@ -145,7 +154,8 @@ local DEADLY = { as = true, cpu = true, data = true, rttime = true, stack = true
 function errors.died(how, code, steps)
   local hint = "a resource limit, the out-of-memory killer or a seccomp filter of the host may be the cause"
   for _, step in ipairs(steps) do
-    if step.op == "rlimit" and DEADLY[step.data] then hint = errors.describe(step) .. " may be the cause, or " .. hint end
+    local is_deadly = step.op == "rlimit" and DEADLY[step.data] or step.op == "write" and step.from == "memory.max"
+    if is_deadly then hint = errors.describe(step) .. " may be the cause, or " .. hint end
   end
   local message = ("%s %d before exec; %s"):format(how == "signal" and "killed by signal" or "exit", code, hint)
   return nil, message, core.constants.errno.ECHILD, detail({ op = "launch" }, nil, "DIED", hint)

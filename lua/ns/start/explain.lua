@@ -11,7 +11,8 @@ local survey = require "ns.start.survey"
 local explain = {}
 
 local ATTRIBUTES = { { "RDONLY", "read-only" }, { "NOSUID", "nosuid" }, { "NODEV", "nodev" }, { "NOEXEC", "noexec" } }
-local DATA = { write = true, sysctl = true, newuidmap = true, newgidmap = true } -- the ops whose data is a text to be read
+-- The ops whose data is a text to be read.
+local DATA = { write = true, limit = true, sysctl = true, newuidmap = true, newgidmap = true }
 local MOUNTS = { fs = true, tree = true, overlay = true, pivot = true, remount = true, newroot = true }
 
 local function attributes(step, more)
@@ -25,7 +26,7 @@ end
 local function more_of(step)
   local more = {}
   attributes(step, more)
-  if DATA[step.op] then more[1] = step.data:gsub("%s+$", ""):gsub("\n", ", ") end
+  if DATA[step.op] and not step.from then more[1] = step.data:gsub("%s+$", ""):gsub("\n", ", ") end
   for _, option in ipairs((step.op == "overlay" and step.of or step).options or {}) do more[#more + 1] = option end
   for i = 2, #(step.argv or {}) do more[#more + 1] = ("%q"):format(step.argv[i]) end
   if step.op == "seccomp" then more[#more + 1] = ("%d instructions"):format(#step.data / 8) end

@@ -2,6 +2,7 @@
 -- @module ns.start.hints
 require("ns.core").nojit()
 local core = require "ns.core"
+local group_hints = require "ns.start.group_hints"
 local ids = require "ns.start.ids"
 local join_hints = require "ns.start.join_hints"
 local landlock_hints = require "ns.start.landlock_hints"
@@ -125,7 +126,7 @@ end
 
 local NO_PROCESSES = "RLIMIT_NPROC is reached, or a pids limit of the cgroup (systemd: TasksMax=)"
 
---- op, errno, what to look at.
+--- op, errno, what to look at: the first hint is given.
 local rows = {
   { "execveat", "EACCES", no_launcher },
   { "sethostname", "EPERM", no_name },
@@ -164,7 +165,7 @@ local rows = {
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
 
-for _, more in ipairs { mount_hints, join_hints, limit_hints, landlock_hints, exec_hints } do
+for _, more in ipairs { group_hints, mount_hints, join_hints, limit_hints, landlock_hints, exec_hints } do
   for _, row in ipairs(more) do rows[#rows + 1] = row end
 end
 

@@ -4,6 +4,7 @@ require("ns.core").nojit()
 local constants = require("ns.core").constants
 local copy = require "ns.start.copy"
 local core = require "ns.core"
+local groups = require "ns.start.groups"
 local join = require "ns.start.join"
 local maps = require "ns.words.maps"
 local mountinfo = require "ns.start.mountinfo"
@@ -108,8 +109,9 @@ end
 
 local function clone(step, start)
   local flags = namespaces.clone_flags(step.namespaces)
+  local grouped = step.grouped and (step.grouped ~= "clone" or start.group:getfd())
   local handle, what, errno = core.launch(flags, streams.inherited(start.found), start.copies, step.drop or false,
-    step.joins and namespaces.clone_flags(step.joins))
+    step.joins and namespaces.clone_flags(step.joins), grouped)
   if handle == "copy" then copy.go_on(start) end
   if not handle then return nil, { op = what, namespaces = step.namespaces }, errno end
   start.handle, start.pid = handle, what
@@ -138,7 +140,8 @@ local function run_helper(step, start)
 end
 
 local PLAYERS = { pidfd = join.pidfd, open_ns = join.open_ns, open_tree = open_tree, idmap = idmap, give = give,
-  clone = clone, write = write, newuidmap = run_helper, newgidmap = run_helper }
+  group = groups.make, limit = groups.limit, open_limit = groups.open_limit, attach = groups.attach, clone = clone,
+  write = write, newuidmap = run_helper, newgidmap = run_helper }
 
 --- Plays a step for `start`, {found=, bag=, copies=, deadline=, run=}, which gets handle and pid, and a holder of user
 -- namespaces: true; or nil, the step as it reads, errno.

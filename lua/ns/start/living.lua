@@ -4,6 +4,7 @@ require("ns.core").nojit()
 local check = require "ns.words.check"
 local core = require "ns.core"
 local errors = require "ns.start.errors"
+local group = require "ns.running.group"
 local plan = require "ns.start.plan"
 local spawn = require "ns.start.spawn"
 local streams = require "ns.start.streams"
@@ -41,6 +42,12 @@ function living.start(spec, host, words)
   return box
 end
 
+--- Ends a box, and all that is in it.
+function living.close(box)
+  if not box.handle:isclosed() then box.handle:close() end
+  if box.group then box.group:remove() end
+end
+
 --- Awaits a box that was launched with host.unawaited: true; or nil, message, errno, detail, and it is closed. `seconds`: at
 -- the most; then nil, "timeout", and it is still awaited.
 function living.finish(box, seconds)
@@ -50,7 +57,7 @@ function living.finish(box, seconds)
     seconds and core.clock() + seconds or pending.deadline, pending.init)
   if not ok and seconds and errno == errno_of.ETIMEDOUT then return nil, "timeout" end
   box.pending = nil
-  if not ok then box.handle:close() end
+  if not ok then living.close(box) end
   return ok, message, errno, detail
 end
 
@@ -166,13 +173,16 @@ local function begin(start, host)
     for _, fd in ipairs(one.fds) do core.give(fd, one.uid, one.gid) end
   end, { program = box.found.program, made = opened.made, euid_is_root = box.found.euid_is_root })
   start.handle, step, errno = ask(start, box, list)
-  if not start.handle then return errors.refused({ op = step }, errno) end
+  if not start.handle then
+    local starved = box.group and not box.group:isgone() and group.oom(box.group)
+    return errors.refused({ op = step, hint = starved and "the container has ended, as its memory ran out (limits)" }, errno)
+  end
   local steps = plan.lower(spec, start.found)
   steps.flags = box.spec.flags
   local ok, message, code, detail = spawn.play(start.handle, core.encode(steps), steps, start.deadline)
   if not ok then return nil, message, code, detail end
   return spawn.adopt(start, opened,
-    { pid = start.handle:pid(), alone = true, left_out = {}, known_ids = box.known_ids })
+    { pid = start.handle:pid(), alone = true, around = box.group, left_out = {}, known_ids = box.known_ids })
 end
 
 --- Starts a program for words from `living.check`: a process; or nil, message, errno, detail. `ends_box`: the box ends

@@ -124,7 +124,7 @@ function spawn.adopt(start, opened, more)
   local spec, bag = start.spec, start.bag
   local fields = { handle = start.handle, started = start.began, terminal = start.terminal,
     max_output = spec.max_output, input = spec.input, grace = spec.grace, forward_signals = spec.forward_signals,
-    deadline = start.deadline }
+    deadline = start.deadline, group = start.group }
   for name, value in next, more do fields[name] = value end
   for name, fd in next, opened.ours do
     local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r", start.handle)
@@ -146,11 +146,15 @@ local function adopt(start, host, opened)
   local known = { pid = start.pid, left_out = left_out(start.found), known_ids = known_ids }
   if start.serves then
     known.handle, known.found, known.spec, known.pending = start.handle, start.found, spec, start.pending
+    known.group = start.group
     return known
   end
   known.detached, known.alone, known.init = spec.detach, not (spec.flags.pid or spec.init), spec.init
   local p, message, errno, detail = spawn.adopt(start, opened, known)
-  if p and spec.detach then start.handle:detach() end
+  if p and spec.detach then
+    start.handle:detach()
+    if start.group then start.group:keep() end
+  end
   return p, message, errno, detail
 end
 
@@ -208,6 +212,7 @@ function spawn.guarded(begin_, start, host)
     start.handle:close()
     if start.terminal then core.restore_terminal(start.terminal) end
   end
+  if not (ok and p) and start.group then start.group:remove() end
   if not ok then return errors.caught(p) end
   return p, message, errno, detail
 end

@@ -129,6 +129,9 @@ function streams.inherited(found)
   for _, fd in next, found.trees do
     if fd then list[#list + 1] = fd end
   end
+  for _, fd in next, found.group and found.group.opened or NONE do
+    if fd then list[#list + 1] = fd end
+  end
   for _, fd in next, found.join and found.join.fds or NONE do list[#list + 1] = fd end
   return list
 end

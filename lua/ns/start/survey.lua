@@ -3,6 +3,7 @@
 -- @module ns.start.survey
 require("ns.core").nojit()
 local core = require "ns.core"
+local groups = require "ns.start.groups"
 local ids = require "ns.start.ids"
 local join = require "ns.start.join"
 local landlock = require "ns.start.landlock"
@@ -25,6 +26,7 @@ function survey.host()
   local host = core.ids()
   for _, name in ipairs(QUESTIONS) do host[name] = core[name] end
   host.nested, host.number_of, host.maps_of = namespaces.is_nested, join.number_of, subids.maps_of
+  host.control_group = groups.find
   return host
 end
 
@@ -69,6 +71,11 @@ function survey.find(spec, host, opened, box)
   find_ids(spec, host, found)
   if host.serves then
     found.scope, found.keeps_rights = "box", spec.flags.user and found.writer == "host" and spec.user and spec.user.id ~= 0
+  end
+  if spec.limits then
+    local group, refused, why = host.control_group(spec.limits)
+    if not group then return nil, refused, why end
+    found.group = group
   end
   if spec.flags.mount then found.privileged = ids.privileged(spec, host, found.maps and found.maps.uid) end
   if spec.landlock then

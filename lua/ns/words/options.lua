@@ -19,6 +19,7 @@ local check = require "ns.words.check"
 local constants = require("ns.core").constants
 local join = require "ns.words.join"
 local landlock = require "ns.words.landlock"
+local limits = require "ns.words.limits"
 local maps = require "ns.words.maps"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
@@ -42,7 +43,8 @@ end
 local function clone(_, spec, add, found)
   local joins = found.join and spec.flags or nil -- those are made by a launcher that has entered what is joined
   local drop = not joins and found.drops_groups or nil
-  add { op = "clone", namespaces = joins and {} or spec.flags, joins = joins, drop = drop }
+  local made = joins and {} or limits.flags(spec, found)
+  add { op = "clone", namespaces = made, joins = joins, drop = drop, grouped = found.group and found.group.by }
   if found.writer == "host" or found.writer == "newuidmap" then
     if spec.setgroups then add { op = "write", path = "/proc/PID/setgroups", data = spec.setgroups, word = "setgroups" } end
     for _, kind in ipairs { "gid", "uid" } do
@@ -124,7 +126,9 @@ return {
   { with = "root", host = trees.open_parts },
   { with = "mounts", host = trees.open },
   { host = trees.give_streams },
+  { with = "limits", host = limits.make },
   { host = clone },
+  { with = "limits", host = limits.place },
   { word = "flags", check = namespaces.check },
   { word = "detach", check = check.boolean },
   { scope = "job", word = "timeout", check = check.seconds(1e-6, 1e9) },
@@ -132,6 +136,8 @@ return {
   { scope = "job", word = "forward_signals", check = signals.check_forwarded },
   { scope = "job", word = "max_output", check = check.integer(0, 9007199254740992) },
   { steps = die_with_host },
+  -- As soon as the memory is not the host's any more.
+  { word = "limits", check = limits.check, steps = limits.steps },
   -- Before the ids: it is counted against the quota of the host's user, not against that of ids which all sandboxes share.
   { word = "keyring", check = check.choice("own", "inherit") },
   { steps = own_keyring },

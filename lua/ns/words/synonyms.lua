@@ -5,10 +5,11 @@ local rlimit = require("ns.core").constants.rlimit
 
 --- What to use, and the words that stand for it elsewhere.
 local ROWS = {
-  { "rlimits = { as = BYTES }, which holds for each process, and timeout", "memory mem ram mem_limit memory_limit swap" },
-  { "rlimits, timeout and the size of a tmpfs", "limits limit ulimit ulimits resources quota" },
-  { "affinity, or rlimits = { cpu = SECONDS }", "cpus cpuset cpu_shares processors" },
-  { "rlimits = { nproc = N }", "pids pids_limit processes max_processes" },
+  { "limits = { memory = BYTES }, or rlimits = { as = BYTES }, which holds for each process",
+    "memory mem ram mem_limit memory_limit swap" },
+  { "limits, of all together, or rlimits, of each process", "limit ulimit ulimits resources quota cgroup_limits" },
+  { "limits = { cpu = N }, affinity, or rlimits = { cpu = SECONDS }", "cpus cpuset cpu_shares processors" },
+  { "limits = { pids = N }", "pids pids_limit processes max_processes" },
   { "flags = { ... }, the new namespaces", "unshare namespaces namespace ns share" },
   { "flags: 'net' in it is a network of its own, without it the host's; box:share('net')",
     "net network networking share_net net_host internet ports publish" },

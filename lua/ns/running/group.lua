@@ -1,0 +1,40 @@
+--- What a control group tells of those in it, and its end.
+-- @module ns.running.group
+require("ns.core").nojit()
+
+local group = {}
+
+local function field(text, name) return tonumber(((text or "") .. "\n"):match("%f[%w_]" .. name .. " (%d+)\n")) end
+
+--- What all that is and was in it have used together; what this kernel does not count is missing. `into`: a table that it is
+-- added to.
+function group.usage(g, into)
+  local usage = into or {}
+  local cpu = g:read "cpu.stat"
+  local used, held = field(cpu, "usage_usec"), field(cpu, "throttled_usec")
+  usage.cpu = used and used / 1e6
+  usage.throttled = held and held / 1e6
+  usage.memory_peak = tonumber((g:read "memory.peak"))
+  usage.pids_peak = tonumber((g:read "pids.peak"))
+  usage.pids_refused = field(g:read "pids.events", "max")
+  return usage
+end
+
+--- Has the kernel killed one in it, as there was no memory?
+function group.oom(g)
+  return (field(g:read "memory.events", "oom_kill") or 0) > 0
+end
+
+--- What it tells, { usage, oom }; nil when it is gone.
+function group.told(g)
+  return not g:isgone() and { usage = group.usage(g), oom = group.oom(g) } or nil
+end
+
+--- What it has come to, and its end: what is left in it goes with it.
+function group.finish(g)
+  local told = group.told(g)
+  g:remove()
+  return told
+end
+
+return group
