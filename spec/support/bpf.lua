@@ -27,6 +27,17 @@ function bpf.read(bytes)
   return code
 end
 
+--- The same as bytes again.
+function bpf.write(code)
+  local out = {}
+  for i, c in ipairs(code) do
+    local bytes, k = {}, c[4]
+    for b = 1, 4 do bytes[b], k = string.char(k % 256), floor(k / 256) end
+    out[i] = string.char(c[1], 0, c[2], c[3]) .. table.concat(bytes)
+  end
+  return table.concat(out)
+end
+
 --- The word at an offset of struct seccomp_data.
 local function word(data, offset)
   if offset == 0 then return data.number end
