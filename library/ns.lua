@@ -306,6 +306,7 @@
 ---@field fn? fun(...: any) a function in the place of a program: it runs in a copy of this Lua state
 ---@field args? any[] what fn is called with; n is how many
 ---@field flags? ns.Namespace[]|string|integer new namespaces: a list of names, "uts,ipc", or ns.CLONE_NEWUTS + ...
+---@field optional? string|string[] words, and parts of them, that may be left out: "flags.time", "landlock.scope"
 ---@field detach? boolean the program outlives its handle and the host
 ---@field timeout? number seconds, counted from the start; then the program is stopped
 ---@field input? string what run and communicate feed to stdin
@@ -367,6 +368,15 @@
 ---@field code string "EPERM"
 ---@field hint? string the cause and the remedy, where they can be found out
 
+---What a start has gone on without: by the word optional, or of root = "/".
+---@class ns.LeftOut
+---@field what string as in optional, or the path of what could not be reached
+---@field why string
+---@field errno? integer nil of what needs something that was refused
+---@field code? string
+---@field hint? string
+---@field path? string
+
 ---Why a call has not returned; without `how` it was not started, and the rest is there.
 ---@class ns.CallDetail: ns.Detail
 ---@field how? "error"|"exit"|"signal"|"timeout"|"truncated"|"lost"
@@ -423,7 +433,7 @@
 ---@field oom boolean the kernel has killed it, or a part of it, for want of memory: told with limits
 ---@field wall number seconds from the start until the end was seen
 ---@field usage? ns.Usage
----@field left_out string[] what of "/" could not be reached, and is not in its root
+---@field left_out ns.LeftOut[]
 
 ---A program that was started. Closing or dropping it ends the program, unless it is detached.
 ---@class ns.Process
@@ -435,7 +445,7 @@
 ---@field wall? number seconds from the start until the end was seen, once it was
 ---@field timed_out boolean the timeout of the spec has stopped it
 ---@field oom boolean once it has ended: the kernel has killed for want of memory; told with limits
----@field left_out string[] what of "/" could not be reached, and is not in its root
+---@field left_out ns.LeftOut[]
 local Process = {}
 
 ---Waits for the end, `seconds` at the most. May be called again.
@@ -626,8 +636,9 @@ function Pty:close() end
 ---@field caps fun(self: ns.Box, value: ns.Capability[]): ns.Box
 ---@field securebits fun(self: ns.Box, value: ns.Securebit|ns.Securebit[]): ns.Box
 ---@field no_new_privs fun(self: ns.Box, value?: boolean): ns.Box
----@field landlock fun(self: ns.Box, value: ns.Landlock): ns.Box
+---@field landlock fun(self: ns.Box, value: ns.Landlock|table<string, false>): ns.Box sets fields; false takes one away
 ---@field seccomp fun(self: ns.Box, value: "default"|false|ns.Seccomp): ns.Box
+---@field optional fun(self: ns.Box, value: string|string[]): ns.Box
 ---@field join fun(self: ns.Box, value: ns.Join): ns.Box
 ---@field disable_userns fun(self: ns.Box, value?: boolean): ns.Box
 ---@field limits fun(self: ns.Box, value: ns.GroupLimits): ns.Box
@@ -781,7 +792,7 @@ function Box:spec() end
 ---Tries whether it would start here: as ns.check.
 ---@param ... string
 ---@return true|nil ok
----@return string? message
+---@return string|ns.LeftOut[]|nil message or, after true, what is left out
 ---@return integer? errno
 ---@return ns.Detail? detail
 function Box:check(...) end
@@ -844,6 +855,7 @@ function Box:pool(size) end
 
 ---A living box.
 ---@class ns.Container
+---@field left_out ns.LeftOut[]
 local Container = {}
 
 ---Starts a program in the container.
@@ -1023,10 +1035,15 @@ function ns.box(spec) end
 ---@return ns.Box
 function ns.sandbox(spec) end
 
+---Makes a builder that starts from safe defaults without any namespace; bind and ro_bind give paths of the host.
+---@param spec? ns.Spec|ns.Box
+---@return ns.Box
+function ns.confined(spec) end
+
 ---Tries whether a spec would start here, in a process that is thrown away, and stops before the program.
 ---@param spec ns.Spec|ns.Box
 ---@return true|nil ok
----@return string? message
+---@return string|ns.LeftOut[]|nil message or, after true, what is left out
 ---@return integer? errno
 ---@return ns.Detail? detail
 function ns.check(spec) end

@@ -23,7 +23,7 @@ local EXAMPLES = {
   rlimits = { core = 0 }, nice = 1, ioprio = "idle", scheduler = "batch", affinity = { 0 }, personality = { "linux32" },
   caps = {}, securebits = { "noroot" }, umask = 18, user = 0, group = 0, groups = { 0 }, cwd = "/", no_new_privs = true,
   init = true, env = { A = "1" }, clear_env = true, fn = print, args = { 1 }, join = { net = "/proc/self/ns/net" },
-  landlock = { read = { "/" } },
+  landlock = { read = { "/" } }, optional = { "flags.time" },
   seccomp = { deny = { "ptrace" } },
 }
 

@@ -221,8 +221,8 @@ root_it("the root '/' is what can be reached of it, and says what cannot", funct
   local code = [[
     local ns = require "ns"
     local function mine(list) -- the host may have others
-      for _, path in ipairs(list) do
-        if path == "/srv" then return path end
+      for _, left in ipairs(list) do
+        if left.what == "/srv" then return left.what end
       end
     end
     for _, map in ipairs { "root", "range" } do

@@ -7,6 +7,7 @@
 require("ns.core").nojit()
 local call = require "ns.call"
 local check = require "ns.words.check"
+local confined = require "ns.confined"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
 local plan = require "ns.start.plan"
@@ -18,7 +19,7 @@ Box.__index = Box
 local box = {}
 
 -- Words whose methods add to what is there.
-local ADDED_TO = { env = true, rlimits = true }
+local ADDED_TO = { env = true, rlimits = true, landlock = true }
 
 --- A copy of a value all through, but for what is an object.
 local function copy(value)
@@ -69,7 +70,7 @@ function box.over(words, spec, name)
   if box.is(spec) then spec = spec.words end
   local given = spec == nil and {} or checked(("bad argument #1 to '%s' (%%s)"):format(name), read, spec)
   for word, value in next, given do make_room(words, word, value) end
-  local self = setmetatable({ words = words, cache = false }, Box)
+  local self = setmetatable({ words = words, cache = false, confined = name == "confined" }, Box)
   for word, value in next, given do
     if words[word] and ADDED_TO[word] then self[word](self, value) else words[word] = value end
   end
@@ -143,6 +144,7 @@ function Box:share(...)
     left[name] = nil
     for _, word in ipairs(OF_ITS_OWN[name] or {}) do self.words[word] = nil end
     keep_mounts(self, function(m) return mounts.kinds[m.type].of ~= name end)
+    if name == "net" and self.confined then confined.share_net(self.words.landlock or {}) end
   end
   return set(self, "flags", namespaces.names(left))
 end
@@ -155,6 +157,11 @@ local function add_mount(self, m, options)
   end
   for key, value in next, options or {} do m[key] = value end
   checked("%s", mounts.check_one, m, m.type)
+  if self.confined then
+    self.words.landlock = self.words.landlock or {}
+    checked("%s", confined.bind, self.words.landlock, m)
+    return self
+  end
   local list = self.words.mounts or {}
   list[#list + 1] = copy(m)
   self.words.mounts = list
@@ -318,6 +325,22 @@ function Box:rlimits(add)
   return self
 end
 
+--- Adds fields of landlock: box:landlock{tcp_connect = {443}}. One that the box has is replaced, and goes with false.
+-- @tparam table add
+-- @treturn Box itself
+-- @see landlock(7)
+function Box:landlock(add)
+  if type(add) ~= "table" then return set(self, "landlock", add) end
+  local given, all = {}, copy(self.words.landlock or {})
+  for name, value in next, add do
+    given[name] = value or (name == "scope" and "signal" or {}) -- its name is to be a field's, even where it goes
+    all[name] = copy(value) or nil
+  end
+  checked("%s", plan.words.landlock.check, given, "landlock")
+  self.words.landlock = next(all) ~= nil and all or nil
+  return self
+end
+
 --- The program and its arguments: box:argv("ls", "-l") or box:argv{"ls", "-l"}.
 -- @tparam string|table first the program, or a list
 -- @tparam[opt] string ... its arguments
@@ -352,7 +375,7 @@ end
 --- An independent copy.
 -- @treturn Box
 function Box:clone()
-  return setmetatable({ words = copy(self.words), cache = false }, Box)
+  return setmetatable({ words = copy(self.words), cache = false, confined = self.confined }, Box)
 end
 
 --- The box as a plain spec.

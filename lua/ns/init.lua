@@ -10,6 +10,7 @@
 require("ns.core").nojit()
 local box = require "ns.box"
 local call = require "ns.call"
+local confined = require "ns.confined"
 local container = require "ns.container"
 local core = require "ns.core"
 local explain = require "ns.start.explain"
@@ -146,10 +147,20 @@ function ns.sandbox(spec)
   return box.over(sandbox.spec(), spec, "sandbox")
 end
 
+--- Makes a builder that starts from safe defaults without any namespace, for hosts where none can be had: landlock, no
+-- capabilities, no new privileges, an init, a clean environment. It promises less than a sandbox (doc/security.md).
+-- @tparam[opt] table|Box spec whose words are set in it, as by the methods of their names
+-- @treturn Box in which bind and ro_bind give paths of the host where they are
+-- @raise a mistake in the spec, with the name of the field
+-- @see landlock(7)
+function ns.confined(spec)
+  return box.over(confined.spec(), spec, "confined")
+end
+
 --- Tries whether a spec would start here: sets everything up in a process that is thrown away, and stops before the first
 -- instruction of the program.
 -- @tparam table|Box spec as for `spawn`
--- @return true; or nil, message, errno, detail: what `spawn` would return
+-- @return true, and what is left out, if something is; or nil, message, errno, detail: what `spawn` would return
 -- @raise a mistake in the spec, with the name of the field
 function ns.check(spec)
   local checked, host = check(plain(spec), "check")
@@ -158,6 +169,7 @@ function ns.check(spec)
   if not p then return nil, message, errno, detail end
   p:wait()
   p:close()
+  if #p.left_out > 0 then return true, p.left_out end
   return true
 end
 

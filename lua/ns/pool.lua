@@ -25,9 +25,12 @@ local function copy(words)
   return result
 end
 
---- Launches one more, which nobody waits for. A refusal is counted: who needs a box then hears of it.
+--- Launches one more, which nobody waits for. A refusal is counted: who needs a box then hears of it. Where something may be
+-- left out, the first one is waited for, and the others are started without what that was refused.
 local function launch(self)
-  local c = container.launch(copy(self.spec), "pool", true)
+  local is_known = self.left_out or not self.spec.optional
+  local c = container.launch(copy(self.spec), "pool", is_known, self.left_out)
+  if c and not is_known then self.left_out = c.box.left end
   self.counts.launched = self.counts.launched + 1
   if c then table.insert(self.boxes, c) else self.counts.failed = self.counts.failed + 1 end
   return c

@@ -67,6 +67,17 @@ local function is_same(a, b)
   return true
 end
 
+--- The same for a spec of which something is left out.
+function cache.without(kept, left)
+  if not kept or #left == 0 then return kept end
+  local names = {}
+  for i, entry in ipairs(left) do names[i] = entry.what end
+  local key = table.concat(names, " ")
+  kept.less = kept.less or {}
+  kept.less[key] = kept.less[key] or {}
+  return kept.less[key]
+end
+
 --- The launcher's steps and their bytes, made anew if need be. `kept`: what the box keeps; nil for a spec that is no box's.
 function cache.encoded(kept, spec, found)
   if not kept then

@@ -125,19 +125,21 @@ function errors.describe(step)
   return readable(read and read(step) or step.path and ("%s %s"):format(step.op, step.path) or step.op)
 end
 
-local function detail(step, errno, code, hint)
+local function detail(step, errno, code, hint, part)
   local path = step.path or step.op == "exec" and step.data or (step.op == "setns" or step.op == "write") and step.from
-  return { step = step.op, path = path or nil, word = step.word, part = step.part, errno = errno, code = code, hint = hint }
+  return { step = step.op, path = path or nil, word = step.word, part = part or step.part, errno = errno, code = code,
+    hint = hint }
 end
 
 --- nil, message, errno, detail for a step that the system refused; `steps`: the plan that it is in.
 function errors.refused(step, errno, steps)
+  local part = step.part
   step = step.of or step
   local code, hint = errors.code(errno), step.hint or hints.find(step, errno, steps)
   hint = hint and readable(hint)
   local message = ("%s: %s (%s)"):format(errors.describe(step), core.strerror(errno), code)
   if hint then message = message .. "; " .. hint end
-  return nil, message, errno, detail(step, errno, code, hint)
+  return nil, message, errno, detail(step, errno, code, hint, part)
 end
 
 --- For an error that was caught. If it is a step that was refused ({refused = errno, op=, ...}, which `ids` raises): nil,

@@ -4,6 +4,7 @@ require("ns.core").nojit()
 local core = require "ns.core"
 local errors = require "ns.start.errors"
 local join = require "ns.words.join"
+local optional = require "ns.start.optional"
 local plan = require "ns.start.plan"
 local streams = require "ns.start.streams"
 local survey = require "ns.start.survey"
@@ -35,9 +36,18 @@ local function more_of(step)
   return #more > 0 and (" (%s)"):format(table.concat(more, ", ")) or ""
 end
 
---- What is found for the spec, with names in the place of what would be opened; or nil, step, errno.
-local function outlook(spec, host)
-  return survey.find(spec, host, streams.names(spec))
+--- What is found for the spec, with names in the place of what would be opened: { spec, found, what is left out of it for
+-- sure }; or nil, message, errno, detail.
+local function outlook(spec, host, left)
+  local found, step, errno = survey.find(spec, host, streams.names(spec))
+  if not found then return errors.refused(step, errno) end
+  return { spec = spec, found = found, left = left }
+end
+
+--- The other road: what the start goes on without, where the step is refused.
+local function without(step, spec)
+  local names = spec.optional and optional.names(spec, step) or {}
+  return #names > 0 and ("; where refused, without %s"):format(table.concat(names, ", ")) or ""
 end
 
 --- What is said of the mounts whose trees the host opens.
@@ -54,9 +64,11 @@ end
 --- The text for a checked spec, one step a line; or nil, message, errno, detail when the root cannot be read.
 function explain.text(spec, host)
   if not spec then return errors.caught(host) end
-  local found, step, errno = outlook(spec, host)
-  if not found then return errors.refused(step, errno) end
-  local lines = {}
+  local known, message, errno, detail = optional.start(spec, host, function(less, left) return outlook(less, host, left) end)
+  if not known then return nil, message, errno, detail end
+  local found, lines = known.found, {}
+  spec = known.spec
+  for _, entry in ipairs(known.left) do lines[#lines + 1] = ("leave out %s: %s"):format(entry.what, entry.why) end
   for _, left in ipairs(found.left_out) do
     lines[#lines + 1] = ("leave out %s: %s"):format(left.path, core.strerror(left.errno))
   end
@@ -67,7 +79,7 @@ function explain.text(spec, host)
   found.notes = notes_of(by_host)
   local function say(steps)
     for _, one in ipairs(steps) do
-      lines[#lines + 1] = errors.describe(one) .. more_of(one)
+      lines[#lines + 1] = errors.describe(one) .. more_of(one) .. without(one, spec)
       if one.joins then say(join.steps(spec, found)) end
     end
   end

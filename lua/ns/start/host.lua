@@ -46,7 +46,8 @@ local function open_tree(step, start)
   elseif step.may_fail and (errno == errno_of.EPERM or errno == errno_of.ENOSYS) then
     found.trees[m] = type(step.path) == "number" and step.path or nil
   else
-    return nil, { op = "open_tree", path = path_of(step.path), below = step.below, word = step.word }, errno
+    local path = path_of(step.path)
+    return nil, { op = "open_tree", path = path, below = step.below, word = step.word, part = step.part }, errno
   end
   return true
 end
@@ -82,7 +83,7 @@ end
 local function idmap(step, start)
   local m, found = step.mount, start.found
   local tree = found.trees[m]
-  local shown = { op = "idmap", path = path_of(step.path), word = step.word }
+  local shown = { op = "idmap", path = path_of(step.path), word = step.word, part = step.part }
   if not tree then return true end
   local uid, gid, refused, is_device = core.owner(tree)
   if not uid then return nil, shown, refused end

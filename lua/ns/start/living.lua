@@ -5,6 +5,7 @@ local check = require "ns.words.check"
 local core = require "ns.core"
 local errors = require "ns.start.errors"
 local group = require "ns.running.group"
+local optional = require "ns.start.optional"
 local plan = require "ns.start.plan"
 local spawn = require "ns.start.spawn"
 local streams = require "ns.start.streams"
@@ -182,16 +183,18 @@ local function begin(start, host)
   local ok, message, code, detail = spawn.play(start.handle, core.encode(steps), steps, start.deadline)
   if not ok then return nil, message, code, detail end
   return spawn.adopt(start, opened,
-    { pid = start.handle:pid(), alone = true, around = box.group, left_out = {}, known_ids = box.known_ids })
+    { pid = start.handle:pid(), alone = true, around = box.group, left_out = start.left, known_ids = box.known_ids })
 end
 
 --- Starts a program for words from `living.check`: a process; or nil, message, errno, detail. `ends_box`: the box ends
 -- with it.
 function living.spawn(spec, host, box, ends_box)
   local began = core.clock()
-  local start = { spec = spec, box = box, began = began, ends_box = ends_box,
-    deadline = spec.timeout and began + spec.timeout }
-  return spawn.guarded(begin, start, host)
+  return optional.start(spec, host, function(less, left)
+    local start = { spec = less, box = box, began = began, ends_box = ends_box, left = left,
+      deadline = spec.timeout and began + spec.timeout }
+    return spawn.guarded(begin, start, host)
+  end)
 end
 
 return living

@@ -8,6 +8,7 @@ local ids = require "ns.start.ids"
 local join = require "ns.words.join"
 local lookups = require "ns.words.lookups"
 local mounts = require "ns.words.mounts"
+local optional = require "ns.words.optional"
 local options = require "ns.words.options"
 local privileges = require "ns.words.privileges"
 local program = require "ns.words.program"
@@ -124,8 +125,15 @@ end
 local function check_words(spec, host, cache)
   local words = plan.read(spec)
   if words.argv == nil and words.fn == nil and not host.serves and not words.args then check.fail("argv", "missing") end
+  local was_checked = cache and cache.checked
   local checked = plan.normal(words, cache)
   check_needs(checked)
+  if checked.optional and not was_checked then
+    optional.check_together(checked, options, function(less)
+      check_needs(less)
+      plan.check_together(less, host)
+    end)
+  end
   plan.check_together(checked, host)
   return checked
 end
@@ -173,6 +181,7 @@ function plan.host_steps(spec, found) return steps_of(rows_with_steps.host, spec
 --- The steps of the launcher; `found.trees` has what the host's steps have opened.
 function plan.lower(spec, found)
   found.numbers, found.anchors = lookups.numbers(spec, found), anchors.new(spec.mounts)
+  found.has_optional = spec.optional ~= nil
   return steps_of(rows_with_steps.launcher, spec, found)
 end
 

@@ -11,6 +11,7 @@ local ids = require "ns.start.ids"
 local join = require "ns.words.join"
 local cache = require "ns.start.cache"
 local copy = require "ns.start.copy"
+local optional = require "ns.start.optional"
 local plan = require "ns.start.plan"
 local process = require "ns.running.process"
 local pty = require "ns.running.pty"
@@ -104,10 +105,14 @@ local function launch(start, steps)
   return spawn.play(start.handle, bytes, plan_steps, start.deadline, init)
 end
 
---- The paths of what is left out of a root, as the caller is told.
-local function left_out(found)
+--- What is left out, as the caller is told: of the spec, and of its root.
+local function left_out(start)
   local list = {}
-  for i, left in ipairs(found.left_out) do list[i] = left.path end
+  for i, entry in ipairs(start.left) do list[i] = entry end
+  for _, part in ipairs(start.found.left_out) do
+    local why = ("%s (%s)"):format(core.strerror(part.errno), errors.code(part.errno))
+    list[#list + 1] = optional.told(part.path, why, part.errno, nil, part.path)
+  end
   return list
 end
 
@@ -143,10 +148,11 @@ end
 local function adopt(start, host, opened)
   local spec = start.spec
   local known_ids = ids.on_host(spec, host, start.found.join and start.found.join.ids)
-  local known = { pid = start.pid, left_out = left_out(start.found), known_ids = known_ids }
+  local known = { pid = start.pid, left_out = left_out(start), known_ids = known_ids }
   if start.serves then
     known.handle, known.found, known.spec, known.pending = start.handle, start.found, spec, start.pending
     known.group = start.group
+    known.left = start.left
     return known
   end
   known.detached, known.alone, known.init = spec.detach, not (spec.flags.pid or spec.init), spec.init
@@ -217,18 +223,25 @@ function spawn.guarded(begin_, start, host)
   return p, message, errno, detail
 end
 
---- Starts a spec that was checked for `host`; nil stands for one whose check was refused, with the step. A process; or nil,
--- message, errno, detail. `kept`: what a box keeps of its starts.
-function spawn.start(spec, host, kept)
-  if not spec then return errors.caught(host) end
-  local began = core.clock()
+--- Starts a spec; `left`: what is left out of it.
+local function start_once(spec, host, kept, left, began)
   -- Where the launcher cannot be executed, the host is copied: not where an init stays, which would be that copy; nor where
   -- a link in a hostile root could lead exec to the program that the host is; nor where others could look into the copy. A
   -- function runs in a copy that goes on.
   local copies = spec.fn and "go on" or not (spec.init or spec.root or spec.join) and "may" or nil
   local start = { spec = spec, began = began, run = run, cache = kept, serves = host.serves, unawaited = host.unawaited,
-    copies = copies, calls = host.calls, deadline = spec.timeout and began + spec.timeout }
+    copies = copies, calls = host.calls, deadline = spec.timeout and began + spec.timeout, left = left }
   return spawn.guarded(begin, start, host)
+end
+
+--- Starts a spec that was checked for `host`; nil stands for one whose check was refused, with the step. A process; or nil,
+-- message, errno, detail. `kept`: what a box keeps of its starts.
+function spawn.start(spec, host, kept)
+  if not spec then return errors.caught(host) end
+  local began = core.clock()
+  return optional.start(spec, host, function(less, left)
+    return start_once(less, host, cache.without(kept, left), left, began)
+  end)
 end
 
 return spawn

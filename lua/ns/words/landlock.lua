@@ -106,6 +106,12 @@ function landlock.check_part(name, where)
   check.fail(where, "landlock has no part '%s'%s", name, check.nearest(name, CHECKS))
 end
 
+--- Is the part in the word?
+function landlock.has_part(word, part)
+  if part == "truncate" then return word.write ~= nil and not word.keeps_truncate end
+  return word[part] ~= nil
+end
+
 --- The word without a part of it; nil where nothing is left.
 function landlock.without(word, part)
   local left = {}

@@ -63,7 +63,7 @@ function lookups.steps(m, add, found, mount_step)
     local one_mount = m.type == "overlay" and path ~= m.work and not found.maps
     local lies = below(m, path, found) or { path = path }
     add { op = "lookup", path = lies.path, source = lies.top, to = numbers[path], how = one_mount and HOW.ONE_MOUNT or nil,
-      ignore = m.try and ENOENT or nil, of = mount_step, word = "mounts" }
+      ignore = m.try and ENOENT or nil, of = mount_step, word = "mounts", part = m.target }
   end
 end
 

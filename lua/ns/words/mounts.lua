@@ -260,12 +260,44 @@ mounts.kinds = {
   end },
 }
 
---- A kind that shows a namespace (`of`) cannot be had in a user namespace without one: the host's belongs to another.
-function mounts.check_needs(spec)
+--- A kind that shows a namespace (`of`) cannot be had in a user namespace without one: the host's belongs to another. Such
+-- mounts: a list of {number, mount, the namespace}.
+local function needing(spec)
+  local list = {}
   for i, m in ipairs(spec.flags.user and spec.mounts or {}) do
     local of = mounts.kinds[m.type].of
-    if of and not spec.flags[of] then check.fail(check.at("mounts", i), "'%s' needs '%s' in flags", m.type, of) end
+    if of and not spec.flags[of] then list[#list + 1] = { i, m, of } end
   end
+  return list
+end
+
+function mounts.check_needs(spec)
+  local first = needing(spec)[1]
+  if first then check.fail(check.at("mounts", first[1]), "'%s' needs '%s' in flags", first[2].type, first[3]) end
+end
+
+--- The places of the mounts of a checked spec that cannot be had any more as a namespace is gone.
+function mounts.places_lost(spec)
+  local places = {}
+  for i, row in ipairs(needing(spec)) do places[i] = row[2].target end
+  return places
+end
+
+--- Is something mounted there, as the spec calls it?
+function mounts.has(list, target)
+  for _, m in ipairs(list) do
+    if m.target == target then return true end
+  end
+  return false
+end
+
+--- The list without what is mounted there.
+function mounts.without(list, target)
+  local left = {}
+  for _, m in ipairs(list) do
+    if m.target ~= target then left[#left + 1] = m end
+  end
+  return left
 end
 
 local function check_kind(m, kind, where)
@@ -347,7 +379,6 @@ function mounts.ptmx(list)
   end
 end
 
-
 --- The tmpfs that are to be read-only when all is in them: not where a later mount says otherwise of that place, and not
 -- what is covered by then, as that is out of reach.
 local function read_only_in_the_end(list)
@@ -362,16 +393,26 @@ local function read_only_in_the_end(list)
   return found
 end
 
+--- Adds steps that say which mount they are for: where one of these may be left out.
+local function of_part(m, add)
+  return function(step)
+    step.part = m.target
+    add(step)
+  end
+end
+
 --- The steps of all mounts, in the user's order.
 function mounts.steps(list, add, found)
   local known = found.anchors
   for _, m in ipairs(list) do
-    anchors.before(m, add, known)
-    mounts.kinds[m.type].steps(m, add, found)
+    local add_one = found.has_optional and of_part(m, add) or add
+    anchors.before(m, add_one, known)
+    mounts.kinds[m.type].steps(m, add_one, found)
     anchors.note(m, known)
   end
   for _, m in ipairs(read_only_in_the_end(list)) do
-    add { op = "remount", path = m.target, flags = RDONLY, ignore = m.try and ENOENT or nil, word = "mounts" }
+    add { op = "remount", path = m.target, flags = RDONLY, ignore = m.try and ENOENT or nil, word = "mounts",
+      part = m.target }
   end
 end
 

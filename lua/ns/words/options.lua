@@ -7,6 +7,8 @@
 -- each program, "rights" too where the init keeps its own, "both" for the init and for each program; "within" is said of the
 -- box and done for each program; all else is the box's, and a program that says it is told so, or what the row has as
 -- `outside`.
+-- The word optional may name parts of a word that has `check_part(name, where)`; `has_part` and `without_part` say so of its
+-- value, where parts are no fields. `describes`: it only says how the namespace that it needs is to be.
 -- A row without a word is played always, or with the word `with`; one with a `flag` only in such a namespace. To add a
 -- word: its row, at the place where it is to be played. To move a step: move its row. Builder methods and the list of known
 -- words come from here.
@@ -23,6 +25,7 @@ local limits = require "ns.words.limits"
 local maps = require "ns.words.maps"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
+local optional = require "ns.words.optional"
 local privileges = require "ns.words.privileges"
 local program = require "ns.words.program"
 local root = require "ns.words.root"
@@ -77,7 +80,7 @@ local offset = check.seconds(-1e9, 1e9)
 --- A time namespace is for children at first; until somebody enters it, its clocks can be set (time_namespaces(7)). From
 -- Linux 6.2 on exec enters it; setns does on all.
 local function enter_time(_, spec, add)
-  add { op = "unshare", flags = constants.clone.NEWTIME, word = "flags" }
+  add { op = "unshare", flags = constants.clone.NEWTIME, word = "flags", part = "time" }
   local lines = {}
   for _, clock in ipairs { "monotonic", "boottime" } do
     local seconds = spec.time and spec.time[clock]
@@ -87,7 +90,8 @@ local function enter_time(_, spec, add)
     end
   end
   if #lines > 0 then add { op = "write", path = "/proc/self/timens_offsets", data = table.concat(lines), word = "time" } end
-  add { op = "setns", path = "/proc/self/ns/time_for_children", flags = constants.clone.NEWTIME, word = "flags" }
+  add { op = "setns", path = "/proc/self/ns/time_for_children", flags = constants.clone.NEWTIME, word = "flags",
+    part = "time" }
 end
 
 --- The session keyring of the host is not for the program. Asked for by word it must succeed; else a container that forbids
@@ -99,7 +103,7 @@ local function own_keyring(_, spec, add)
 end
 
 local function leave_propagation(_, spec, add)
-  add { op = "mount", path = "/", flags = mount.REC + trees.propagation(spec), word = spec.propagation and "propagation" }
+  add { op = "mount", path = "/", flags = mount.REC + trees.propagation(spec), word = "flags", part = "mount" }
 end
 
 --- The launcher works with an empty mask.
@@ -121,7 +125,10 @@ local function leave_init(value, spec, add, found)
   if value and spec.fn then add { op = "close", fd = found.launcher, to = found.launcher } end
 end
 
-return {
+local function check_flag(name, where) return namespaces.name(name, where, {}) end
+
+local rows
+rows = {
   { word = "join", check = join.check, anew = true, host = join.open },
   { with = "root", host = trees.open_parts },
   { with = "mounts", host = trees.open },
@@ -129,7 +136,8 @@ return {
   { with = "limits", host = limits.make },
   { host = clone },
   { with = "limits", host = limits.place },
-  { word = "flags", check = namespaces.check },
+  { word = "flags", check = namespaces.check, check_part = check_flag },
+  { scope = "job", word = "optional", check = function(value, where) return optional.check(value, where, rows) end },
   { word = "detach", check = check.boolean },
   { scope = "job", word = "timeout", check = check.seconds(1e-6, 1e9) },
   { scope = "job", word = "grace", check = check.seconds(0, 1e9) },
@@ -141,17 +149,17 @@ return {
   -- Before the ids: it is counted against the quota of the host's user, not against that of ids which all sandboxes share.
   { word = "keyring", check = check.choice("own", "inherit") },
   { steps = own_keyring },
-  { word = "map", check = check.choice("root", "self", "auto", "range"), needs = { "user" } },
-  { word = "uid_map", check = maps.check, needs = { "user" } },
-  { word = "gid_map", check = maps.check, needs = { "user" } },
-  { word = "setgroups", check = check.choice("allow", "deny"), needs = { "user" } },
+  { word = "map", check = check.choice("root", "self", "auto", "range"), needs = { "user" }, describes = true },
+  { word = "uid_map", check = maps.check, needs = { "user" }, describes = true },
+  { word = "gid_map", check = maps.check, needs = { "user" }, describes = true },
+  { word = "setgroups", check = check.choice("allow", "deny"), needs = { "user" }, describes = true },
   { flag = "user", steps = enter_user },
   { scope = "job", word = "session", check = check.boolean, steps = function(value, spec, add)
     if value and not spec.pty then add { op = "setsid", word = "session" } end
   end },
   { scope = "job", word = "pty", check = terminal.check, steps = terminal.leave_session },
   -- The first mount call of all: on a host with shared mounts every later one would reach the host.
-  { word = "propagation", check = check.choice("private", "slave"), needs = { "mount" } },
+  { word = "propagation", check = check.choice("private", "slave"), needs = { "mount" }, describes = true },
   { flag = "mount", steps = leave_propagation },
   { word = "time", check = check.record { monotonic = offset, boottime = offset }, needs = { "time" } },
   { flag = "time", steps = enter_time },
@@ -167,13 +175,19 @@ return {
   { word = "root", check = root.check, needs = { "mount" }, steps = root.build },
   { word = "system", check = check.boolean, needs = { "mount" } },
   { word = "read_only", check = check.boolean, needs = { "mount" } },
-  { word = "mounts", check = mounts.check, needs = { "mount" }, steps = function(list, _, add, found)
+  { word = "mounts", check = mounts.check, check_part = mounts.check_place, has_part = mounts.has,
+    without_part = mounts.without, needs = { "mount" }, steps = function(list, _, add, found)
     mounts.steps(list, add, found)
   end },
-  { flag = "net", steps = function(_, _, add) add { op = "loopback", word = "flags" } end },
+  { flag = "net", steps = function(_, _, add) add { op = "loopback", word = "flags", part = "net" } end },
   { word = "mount_proc", check = proc_path, needs = { "pid", "mount" }, steps = function(path, spec, add, found)
     if not path then return end
-    if spec.root then return mounts.steps({ { type = "proc", target = path } }, add, found) end
+    if spec.root then
+      return mounts.steps({ { type = "proc", target = path } }, function(step)
+        step.word = "mount_proc"
+        add(step)
+      end, found)
+    end
     local flags = mount.NOSUID + mount.NODEV + mount.NOEXEC -- no guards: the host's whole tree is there, too
     add { op = "mount", type = "proc", source = "proc", path = path, flags = flags, word = "mount_proc" }
   end },
@@ -204,7 +218,8 @@ return {
   { scope = "within", with = "landlock", steps = landlock.build },
   { flag = "mount", steps = root.restore_limit },
   { scope = "job", steps = root.lower_limit },
-  { scope = "job", word = "rlimits", check = privileges.check_rlimits, steps = privileges.rlimits },
+  { scope = "job", word = "rlimits", check = privileges.check_rlimits, check_part = privileges.check_rlimit_name,
+    steps = privileges.rlimits },
   { scope = "job", word = "nice", check = check.integer(-20, 19), steps = function(value, _, add)
     add { op = "nice", value = value, word = "nice" }
   end },
@@ -235,7 +250,8 @@ return {
   { word = "init", check = check.boolean, steps = leave_init },
   { scope = "job", with = "pty", steps = terminal.lead_session },
   -- The init is not restricted: it must reach all that the program has started.
-  { scope = "within", word = "landlock", check = landlock.check, steps = landlock.restrict },
+  { scope = "within", word = "landlock", check = landlock.check, check_part = landlock.check_part,
+    has_part = landlock.has_part, without_part = landlock.without, steps = landlock.restrict },
   { scope = "within", word = "seccomp", check = seccomp.check, steps = seccomp.steps },
   { scope = "job", word = "env", check = program.check_env },
   { scope = "job", word = "clear_env", check = check.boolean },
@@ -244,3 +260,5 @@ return {
   { word = "args", check = program.check_args, anew = true, outside = program.OUTSIDE },
   { word = "fn", check = program.check_fn, anew = true, outside = program.OUTSIDE, steps = program.call },
 }
+
+return rows

@@ -82,10 +82,12 @@ function privileges.check_caps(value, where)
   return mask
 end
 
---- What the bounding set keeps.
+--- What the bounding set keeps. It is about what exec may give: under no_new_privs that is nothing, so who may not change it
+-- need not.
 -- @see capabilities(7)
-function privileges.bound(mask, _, add)
-  if mask ~= ALL then add { op = "bound", flags = mask, word = "caps" } end
+function privileges.bound(mask, spec, add)
+  local ignore = spec.no_new_privs and constants.errno.EPERM or nil
+  if mask ~= ALL then add { op = "bound", flags = mask, ignore = ignore, word = "caps" } end
 end
 
 --- What is left in the end: the capabilities of the spec; without that word the inheritable ones are emptied.
@@ -192,6 +194,11 @@ end
 
 --- {nofile = 64, cpu = {soft = 1, hard = 2}, as = "512m", core = "unlimited"}: both limits, or each.
 privileges.check_rlimits = check.record(LIMITS)
+
+--- The name of one.
+function privileges.check_rlimit_name(name, where)
+  return LIMITS[name] and name or check.fail(where, "unknown limit '%s'%s", name, check.nearest(name, LIMITS))
+end
 
 --- Under a hard limit of 0 nobody may have the one byte.
 local function is_no_core(name, pair) return name == "core" and pair.soft == 1 and pair.hard == 1 end

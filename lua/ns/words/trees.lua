@@ -36,9 +36,11 @@ local function open_one(m, spec, add, found)
   if not wants(m, idmap, spec, found) then return end
   local source = m.source or m.lower[1]
   add { op = "open_tree", path = source, mount = m, propagation = trees.propagation(spec), nofollow = m.nofollow,
-    below = found.below and found.below[m] and found.below[m][source], may_fail = not idmap, word = "mounts" }
+    below = found.below and found.below[m] and found.below[m][source], may_fail = not idmap, word = "mounts",
+    part = m.target }
   if not idmap then return end
-  add { op = "idmap", path = source, mount = m, idmap = idmap, owner = m.part and found.parts_owner or nil, word = "mounts" }
+  add { op = "idmap", path = source, mount = m, idmap = idmap, owner = m.part and found.parts_owner or nil, word = "mounts",
+    part = m.target }
 end
 
 --- The parts of the root, by the host.
