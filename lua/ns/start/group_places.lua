@@ -123,22 +123,33 @@ end
 
 -- ---- the one that is taken ----
 
+--- One that the caller has named.
+local function named(parent)
+  local path = parent:gsub("(.)/+$", "%1")
+  if places.machine.is_cgroup2(path) then return { how = "parent", path = path } end
+  return refused(is_there(path) and errno_of.EINVAL or errno_of.ENOENT, path, "it is no directory of a cgroup v2")
+end
+
+--- The places that were found, by the parent that is named, or "". Of the machine: specs make up others.
+local function kept()
+  places.machine.kept = places.machine.kept or {}
+  return places.machine.kept
+end
+
+--- The place is looked for anew.
+function places.forget(place) kept()[place.parent] = nil end
+
 --- The place for these limits: { how, path, ... }; or nil, the step, errno. Nothing is made yet.
 function places.find(wanted)
-  if wanted.parent then
-    local path = wanted.parent:gsub("(.)/+$", "%1")
-    if not places.machine.is_cgroup2(path) then
-      return refused(is_there(path) and errno_of.EINVAL or errno_of.ENOENT, path, "it is no directory of a cgroup v2")
-    end
-    return { how = "parent", path = path, clones = true }
-  end
-  local pid, found = places.machine.ids().pid, places.machine.place
+  local pid, parent = places.machine.ids().pid, wanted.parent or ""
+  local found = kept()[parent]
   if found and found.pid == pid then return found end -- a copy of us looks for its own
-  local place, step, errno = search()
+  local place, step, errno
+  if wanted.parent then place, step, errno = named(parent) else place, step, errno = search() end
   if not place then return nil, step, errno end
-  place.pid = pid
+  place.pid, place.parent = pid, parent
   if place.clones == nil then place.clones = true end
-  places.machine.place = place
+  kept()[parent] = place
   return place
 end
 

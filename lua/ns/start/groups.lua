@@ -170,13 +170,10 @@ local function move_into_leaf(place, name)
   return nil, { op = "group", path = place.path, word = "limits" }, errno_of.EBUSY
 end
 
---- Who we are, as the names of our groups say it.
-local function own_name() return ("ns-%d-%s"):format(places.machine.ids().pid, started "self" or "0") end
-
 --- Before the first group in it: true; or nil, the step, errno.
 local function prepare(place)
   if place.prepared then return true end
-  local name = own_name()
+  local name = ("ns-%d-%s"):format(places.machine.ids().pid, started "self" or "0") -- who we are
   if place.how == "systemd" then
     local ok, step, errno = systemd.open(place, name)
     if not ok then return nil, step, errno end
@@ -188,18 +185,18 @@ local function prepare(place)
     local ok, step, errno = move_into_leaf(place, name)
     if not ok then return nil, step, errno end
   end
-  place.prepared = true
+  place.prepared = name
   return true
 end
 
 local count = 0
 
 --- A group of a name that no other Lua state of this process has taken: it; or nil, what, errno.
-local function make_next(path, ending)
+local function make_next(place, ending)
   while true do
     count = count + 1
-    local name = ("%s-%d%s"):format(own_name(), count, ending)
-    local group, _, errno = core.group(path .. "/" .. name)
+    local name = ("%s-%d%s"):format(place.prepared, count, ending)
+    local group, _, errno = core.group(place.path .. "/" .. name)
     if group then return group, name end
     if errno ~= errno_of.EEXIST then return nil, nil, errno end
   end
@@ -210,14 +207,15 @@ local function make(step, start)
   local ok, shown, errno = prepare(place)
   if ok then ok, shown, errno = enable(place, of.files) end
   if not ok then return nil, shown, errno end
-  start.group, of.name, errno = make_next(place.path, step.detached and "-detached" or "")
+  start.group, of.name, errno = make_next(place, step.detached and "-detached" or "")
   return start.group ~= nil, { op = "group", path = place.path, word = "limits" }, errno
 end
 
 --- Makes the group of a start: true; or nil, the step, errno. A place that is gone is looked for anew at the next start.
 function groups.make(step, start)
   local ok, shown, errno = make(step, start)
-  if not (ok or start.found.group.place.prepared and errno ~= errno_of.ENOENT) then places.machine.place = nil end
+  local place = start.found.group.place
+  if not (ok or place.prepared and errno ~= errno_of.ENOENT) then places.forget(place) end
   return ok, shown, errno
 end
 
