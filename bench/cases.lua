@@ -144,6 +144,7 @@ local function sandbox_contestants(case)
   local list = {}
   if case.nobody then list[1] = { name = "floor", run = played_by("replay", sandbox_spec()) } end
   add_ns(list, sandbox_spec())
+  add(list, "box:spawn, no filter", cases.spawn(ns.box(sandbox_spec()):seccomp(false)))
   local bwrap = sandbox_command()
   add(list, "os.execute bwrap", execute(bwrap))
   add(list, "io.popen bwrap", popen(bwrap))
@@ -198,6 +199,7 @@ function cases.contestants(case)
   end
   add_ns(list, spec_of(case.namespaces))
   if #case.namespaces == 0 then
+    add(list, "box:spawn, filtered", cases.spawn(ns.box { PROGRAM, no_new_privs = true, seccomp = "default" }))
     add(list, "luv uv.spawn", luv())
     add(list, "os.execute", execute(PROGRAM))
     add(list, "io.popen", popen(PROGRAM))

@@ -113,6 +113,16 @@ local function landlock()
   return t
 end
 
+local function seccomp()
+  if chance(4) then return pick { "default", false, "strict" } end
+  local call = function() return chance(8) and number() or pick { "read", "execve", "socket", "mount", "nonsense" } end
+  local action = function() return pick { "allow", "kill", "EPERM", "nonsense", 5 } end
+  local test = function() return { byte() % 7, pick { "==", "<", "&" }, number(), chance(2) and number() or nil } end
+  local rule = function() return { call(), action = action(), arg = boolean() and reader.list(3, test) or nil } end
+  return { default = boolean() and action() or nil, allow = reader.list(3, call), deny = reader.list(2, call),
+    rules = reader.list(3, rule), bpf = chance(8) and text() or nil }
+end
+
 local WORDS = {
   map = one_of("root", "self", "auto", "range"), uid_map = ranges, gid_map = ranges, setgroups = one_of("allow", "deny"),
   pty = function() return boolean() or { rows = number(), cols = number() } end, keyring = one_of("own", "inherit"),
@@ -130,7 +140,7 @@ local WORDS = {
   personality = function() return boolean() and pick(PERSONAS) or reader.list(3, function() return pick(PERSONAS) end) end,
   securebits = function() return reader.list(3, function() return pick(SECUREBITS) end) end,
   caps = function() return reader.list(4, cap) end,
-  landlock = landlock,
+  landlock = landlock, seccomp = seccomp,
   argv = function() return reader.list(4, text) end, args = function() return reader.list(4, text) end,
   fn = function() return print end,
 }

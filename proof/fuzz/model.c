@@ -435,6 +435,7 @@ static const struct call {
     {__NR_landlock_create_ruleset, "b", FD, false},
     {__NR_landlock_add_rule, "--2", ZERO, false},
     {__NR_landlock_restrict_self, "", ZERO, false},
+    {__NR_seccomp, "--2", ZERO, false},
 };
 
 /* -EFAULT, or 0 and the size of the last bytes */
