@@ -1,4 +1,4 @@
---- A host that runs out of memory at the n-th allocation, for each seventh n (the proof, in its long form, takes all), is
+--- A host that runs out of memory at the n-th allocation, for each 23rd n (the proof, in its long form, takes all), is
 -- left without a child and without a descriptor.
 local machine = require "support.machine"
 local ns = require "ns"
@@ -41,7 +41,7 @@ local SCRIPTS = {
     end]],
 }
 
---- In steps of 101: it is thousands, as every function that is loaded is one.
+--- In steps of 307: it is thousands, as every function that is loaded is one.
 local LOADING = [[
   local ns = ("x"):rep(100000) -- Lua 5.4 makes the class of its buffers, and is itself broken if memory runs out just then
   return function()
@@ -78,6 +78,6 @@ describe("memory that runs out leaves nothing behind in", function()
     end)
   end
 
-  for name, script in pairs(SCRIPTS) do try(name, script, "7") end
-  try("loading the module", LOADING, "101")
+  for name, script in pairs(SCRIPTS) do try(name, script, "23") end
+  try("loading the module", LOADING, "307")
 end)
