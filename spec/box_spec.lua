@@ -42,6 +42,14 @@ describe("a box", function()
     assert.same({ clear_env = true, session = true, init = true }, ns.box():clear_env():session():init():spec())
   end)
 
+  it("clears the variables that it has had where it is told to clear the environment", function()
+    local b = ns.box():env("TOKEN", "secret")
+    assert.same({ clear_env = true, env = { A = "1" } }, b:clone():clear_env():env("A", "1"):spec())
+    assert.same({ clear_env = false, env = { TOKEN = "secret" } }, b:clone():clear_env(false):spec())
+    assert.same({ A = "1" }, ns.sandbox({ clear_env = true, env = { A = "1" } }):spec().env)
+    assert.same({ clear_env = true, env = { A = "1" } }, ns.box({ clear_env = true, env = { A = "1" } }):spec())
+  end)
+
   it("starts from a spec, whose array part is its argv, or from another box", function()
     local spec = { "echo", "hi", env = { A = "1" } }
     local b = ns.box(spec)

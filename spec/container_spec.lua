@@ -72,6 +72,13 @@ describe("a program in a living box #system", function()
     assert.matches("rlimits.nofile: the box has 100 at the most", message)
   end)
 
+  needs("starts from an empty environment where it says so", function()
+    local c = living(ns.sandbox():env("TOKEN", "secret"))
+    assert.equal("A=1", out(c, { "/usr/bin/env", clear_env = true, env = { A = "1" } }))
+    assert.equal("", out(c, { "/usr/bin/env", clear_env = true }))
+    assert.matches("TOKEN=secret", out(c, { "/usr/bin/env", clear_env = false }))
+  end)
+
   needs("cannot differ in what is the box's: each such word is a mistake, by name", function()
     local c = living()
     for word, value in pairs { mounts = {}, root = "/", flags = {}, hostname = "x", caps = {}, no_new_privs = false,
@@ -268,6 +275,37 @@ describe("a living box", function()
         prlimit --pid 1 --nofile=64 2>/dev/null || echo refused; kill -9 1 2>/dev/null || echo refused]]))
     assert.equal("7", out(c, { "id", "-u", user = 7 }))
     assert.has_error(function() c:run { "true", user = 70000 } end)
+  end)
+
+  machine.root_it("gives another user none of the first one's groups, and one with a name a group of its own", function()
+    local WHO = "id -u; id -g; id -G"
+    local function ids(c, words)
+      words[1], words[2], words[3] = "sh", "-c", WHO
+      return (assert(c and c:run(words) or ns.run(words)).stdout:gsub("\n", " "))
+    end
+    local c = living(ns.sandbox():user(1000):group(1000):groups { "games", 4 })
+    local own = ids(nil, { user = "backup" })
+    assert.equal(own, ids(c, { user = "backup" }))
+    assert.equal("33 1000 1000 ", ids(c, { user = 33 }))
+    assert.equal("1000 7 7 ", ids(c, { group = 7 }))
+    assert.equal("33 7 7 5 ", ids(c, { user = 33, group = 7, groups = { 5 } }))
+    local group, other = own:match("%d+ (%d+)"), ns.sandbox():user("backup"):start()
+    assert.equal(("33 %s %s "):format(group, group), ids(other, { user = 33 }))
+    other:close()
+    local each = ns.parallel({ { user = "backup" } }, ns.sandbox():user(1000):group(1000):groups { 4 }:argv("sh", "-c", WHO))
+    assert.equal(own, (each[1].stdout:gsub("\n", " ")))
+  end)
+
+  machine.root_it("gives each program's streams to the user that it is, and tells who that is on the host", function()
+    local c = living(ns.sandbox():user(1000))
+    local line = "echo out >/dev/stdout; echo err >/dev/stderr; cat /dev/stdin"
+    local r = c:run { "sh", "-c", line, user = 33, group = 33, stdin = "in" }
+    assert.same({ "out\nin", "err\n" }, { r.stdout, r.stderr })
+    r = c:run { "sh", "-c", "echo tty >/dev/stdout; stat -Lc %u /proc/self/fd/0", user = 33, pty = true }
+    assert.equal("tty\r\n33\r\n", r.stdout)
+    local p = c:spawn { "sleep", "100", user = 33 }
+    assert.equal(p:ids().uid_map[1][2] + 33, p:ids().uid)
+    p:close()
   end)
 end)
 

@@ -8,6 +8,7 @@ require("ns.core").nojit()
 local call = require "ns.call"
 local check = require "ns.words.check"
 local confined = require "ns.confined"
+local merge = require "ns.words.merge"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
 local plan = require "ns.start.plan"
@@ -17,9 +18,6 @@ local Box = { __name = "ns.Box" }
 Box.__index = Box
 
 local box = {}
-
--- Words whose methods add to what is there.
-local ADDED_TO = { env = true, rlimits = true, landlock = true }
 
 --- A copy of a value all through, but for what is an object.
 local function copy(value)
@@ -54,25 +52,15 @@ function box.is(value)
   return getmetatable(value) == Box
 end
 
--- What cannot stand beside a word, and goes where that word is set.
-local INSTEAD = { map = { "uid_map", "gid_map" }, uid_map = { "map" }, gid_map = { "map" } }
-
---- Takes away what a word is set in the place of. A directory as root stands in that of the host's system, whose /usr, /bin
--- and /etc would cover its own.
-local function make_room(words, word, value)
-  for _, other in ipairs(INSTEAD[word] or {}) do words[other] = nil end
-  if word == "root" and value ~= "/" and value ~= "empty" then words.system = nil end
-end
-
 --- A new box of the words that the function `name` starts from, with those of a spec or another box, as their methods set
 -- them. An array part becomes argv.
 function box.over(words, spec, name)
   if box.is(spec) then spec = spec.words end
   local given = spec == nil and {} or checked(("bad argument #1 to '%s' (%%s)"):format(name), read, spec)
-  for word, value in next, given do make_room(words, word, value) end
+  for word, value in next, given do merge.make_room(words, word, value) end
   local self = setmetatable({ words = words, cache = false, confined = name == "confined" }, Box)
   for word, value in next, given do
-    if words[word] and ADDED_TO[word] then self[word](self, value) else words[word] = value end
+    if words[word] and merge.added_to[word] then self[word](self, value) else words[word] = value end
   end
   return self
 end
@@ -87,7 +75,7 @@ local function set(self, word, ...)
   local value = ...
   if value == nil then value = checked("%s", check_switch, word, select("#", ...)) end
   checked("%s", plan.words[word].check, value, word)
-  make_room(self.words, word, value)
+  merge.make_room(self.words, word, value)
   self.words[word] = copy(value)
   return self
 end

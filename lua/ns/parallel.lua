@@ -4,6 +4,8 @@ require("ns.core").nojit()
 local box = require "ns.box"
 local check = require "ns.words.check"
 local core = require "ns.core"
+local merge = require "ns.words.merge"
+local plan = require "ns.start.plan"
 local process = require "ns.running.process"
 local result = require "ns.running.result"
 local stdio = require "ns.words.stdio"
@@ -14,53 +16,64 @@ local check_options = check.record { jobs = check.integer(1, 10000), timeout = c
 
 --- The words for one item: a table of words, or one more argument for the program of the box.
 local function words_of(item, words)
-  local merged = {}
-  for word, value in next, words do merged[word] = value end
-  if type(item) ~= "table" then
-    merged.argv = {}
-    for i, argument in ipairs(words.argv or {}) do merged.argv[i] = argument end
-    table.insert(merged.argv, item)
-    return merged
-  end
-  for word, value in next, item do
-    if type(word) == "number" then merged.argv = nil end
-    merged[word] = value
-  end
-  return merged
+  if type(item) == "table" then return merge.over(words, plan.read(item)) end
+  local argv = {}
+  for i, argument in ipairs(words.argv or {}) do argv[i] = argument end
+  argv[#argv + 1] = item
+  return merge.over(words, { argv = argv })
+end
+
+--- f(...), whose mistakes are those of the item with that number.
+local function of_item(i, f, ...)
+  local ok, p, message, errno, detail = pcall(f, ...)
+  if ok then return p, message, errno, detail end
+  local mistake, where = check.mistake(p), ("bad argument #1 to 'parallel' (list[%d]: "):format(i)
+  if mistake then check.raise("%s%s)", where, mistake) end
+  if type(p) == "string" then p = p:gsub("bad argument #1 to 'spawn' %(", where, 1) end
+  error(p, 0)
 end
 
 --- How an item becomes a process, for each kind of what runs them.
 local function starter(runner, timeout)
   if type(runner) == "function" then return runner end
   local is_box = box.is(runner) or type(runner) == "table" and not getmetatable(runner)
-  local words = is_box and (box.is(runner) and runner:spec() or runner) or {}
-  return function(item)
+  local words = {}
+  if is_box then
+    local ok, read = pcall(plan.read, box.is(runner) and runner:spec() or runner)
+    if not ok then check.raise("bad argument #2 to 'parallel' (%s)", check.mistake(read) or tostring(read)) end
+    words = read
+  end
+  local function start(item)
     local merged = stdio.collected(words_of(item, words))
     merged.timeout = merged.timeout or timeout
     if is_box then return box.spawn(merged) end
     return runner:spawn(merged)
   end
+  return function(item, i) return of_item(i, start, item) end
 end
 
 local function check_arguments(list, runner, options)
-  if type(list) ~= "table" then check.raise("bad argument #1 to 'parallel' (list expected, got %s)", type(list)) end
+  local ok, items = pcall(check.items, list, "list")
+  if not ok then check.raise("bad argument #1 to 'parallel' (%s)", check.mistake(items) or tostring(items)) end
   local able = type(runner) == "function" or type(runner) == "table" and (not getmetatable(runner) or runner.spawn)
   if not able then
     check.raise("bad argument #2 to 'parallel' (a spec, box, container, pool or function expected, got %s)", type(runner))
   end
-  local ok, checked = pcall(check_options, options or {}, "options")
-  if not ok then check.raise("bad argument #3 to 'parallel' (%s)", check.mistake(checked) or tostring(checked)) end
-  return checked
+  local fine, checked = pcall(check_options, options or {}, "options")
+  if not fine then check.raise("bad argument #3 to 'parallel' (%s)", check.mistake(checked) or tostring(checked)) end
+  return items, checked
 end
 
 --- Begins with one: an entry of `running`, or its result at once.
 local function begin(state, i)
   local p, message, errno, detail = state.start(state.list[i], i)
-  if not p then
-    state.results[i] = result.refused(message, errno, detail)
+  if not p and message ~= nil then
+    state.results[i] = result.refused(tostring(message), errno, detail)
     return
   end
-  if not process.is(p) then check.raise("parallel: the function has returned a %s, no ns.Process", type(p)) end
+  if not process.is(p) then
+    check.raise("parallel: for item %d the function has returned %s, no ns.Process", i, p == nil and "nothing" or type(p))
+  end
   if state.timeout and not p.deadline then p.deadline = p.started + state.timeout end
   table.insert(state.running, { p = p, i = i })
   state.running[#state.running].x = process.exchange(p)
@@ -125,8 +138,8 @@ end
 -- @raise a mistake in the arguments or in a spec; all that run are ended then
 -- @see ns.running.result
 function parallel.run(list, runner, options)
-  local checked = check_arguments(list, runner, options)
-  local state = { list = list, start = starter(runner, checked.timeout), jobs = checked.jobs or core.processors(),
+  local items, checked = check_arguments(list, runner, options)
+  local state = { list = items, start = starter(runner, checked.timeout), jobs = checked.jobs or core.processors(),
     timeout = checked.timeout, results = {}, running = {} }
   local ok, results = pcall(run, state)
   if ok then return results end

@@ -5,6 +5,8 @@ local check = require "ns.words.check"
 local core = require "ns.core"
 local errors = require "ns.start.errors"
 local group = require "ns.running.group"
+local ids = require "ns.start.ids"
+local merge = require "ns.words.merge"
 local optional = require "ns.start.optional"
 local plan = require "ns.start.plan"
 local spawn = require "ns.start.spawn"
@@ -77,26 +79,16 @@ local function check_limits(wanted, box)
   end
 end
 
-local function merge(box, words)
-  local merged = {}
-  for word, value in next, box.job_words do merged[word] = value end
-  for word, value in next, words do
+--- The words of the box with those of the program, all of which it may have.
+local function over_box(box, words)
+  for word in next, words do
     local row = plan.words[word]
     if not row then plan.unknown(word) end
     if not is_job_word(row, box) then
       check.fail(word, row.outside or "is the box's, and cannot differ in a program of it")
     end
-    merged[word] = value
   end
-  for _, word in ipairs { "env", "rlimits" } do
-    local of_box, own = box.job_words[word], words[word]
-    if type(of_box) == "table" and type(own) == "table" then
-      merged[word] = {}
-      for name, value in next, of_box do merged[word][name] = value end
-      for name, value in next, own do merged[word][name] = value end
-    end
-  end
-  return merged
+  return merge.over(box.job_words, words)
 end
 
 --- Does the program differ from the box only in words that are checked at each start anyway (`anew`)? Then what was checked
@@ -110,7 +102,7 @@ end
 
 local function check_job(words, host, box)
   words = plan.read(words)
-  local merged = merge(box, words)
+  local merged = over_box(box, words)
   local checked = plan.normal(merged, only_anew(words) and box.cache or nil)
   if not checked.argv then check.fail("argv", "missing") end
   if words.rlimits then check_limits(checked.rlimits, box) end
@@ -170,9 +162,10 @@ local function begin(start, host)
     opened, message, code, detail = spawn.keep_terminal(start, opened)
     if not opened then return nil, message, code, detail end
   end
+  local known_ids = box.found.keeps_rights and ids.on_host(spec, host) or box.known_ids
   trees.give_streams(nil, spec, function(one)
     for _, fd in ipairs(one.fds) do core.give(fd, one.uid, one.gid) end
-  end, { program = box.found.program, made = opened.made, euid_is_root = box.found.euid_is_root })
+  end, { program = known_ids, made = opened.made, euid_is_root = box.found.euid_is_root })
   start.handle, step, errno = ask(start, box, list)
   if not start.handle then
     local starved = box.group and not box.group:isgone() and group.oom(box.group)
@@ -183,7 +176,7 @@ local function begin(start, host)
   local ok, message, code, detail = spawn.play(start.handle, core.encode(steps), steps, start.deadline)
   if not ok then return nil, message, code, detail end
   return spawn.adopt(start, opened,
-    { pid = start.handle:pid(), alone = true, around = box.group, left_out = start.left, known_ids = box.known_ids })
+    { pid = start.handle:pid(), alone = true, around = box.group, left_out = start.left, known_ids = known_ids })
 end
 
 --- Starts a program for words from `living.check`: a process; or nil, message, errno, detail. `ends_box`: the box ends
