@@ -42,6 +42,12 @@ describe("a box", function()
     assert.same({ clear_env = true, session = true, init = true }, ns.box():clear_env():session():init():spec())
   end)
 
+  it("takes users and groups by the names that the host has for them", function()
+    local name = machine.read("/etc/group"):match("^([^:]+):")
+    assert.same({ name }, ns.box():group(name):groups({ name }):spec().groups)
+    assert.has_error(function() ns.box():group("no-such-group") end, "group: 'no-such-group' is not known on this machine")
+  end)
+
   it("clears the variables that it has had where it is told to clear the environment", function()
     local b = ns.box():env("TOKEN", "secret")
     assert.same({ clear_env = true, env = { A = "1" } }, b:clone():clear_env():env("A", "1"):spec())

@@ -36,3 +36,19 @@ describe("each room of lua/ns", function()
     end)
   end
 end)
+
+describe("the core", function()
+  it("has one function of each name, whichever of its files that is in", function()
+    local seen, pipe = {}, io.popen("ls src/core/*.c")
+    for path in pipe:lines() do
+      -- those of copy.c are in a table of their own
+      local rows = path ~= "src/core/copy.c" and machine.read(path):match("luaL_Reg functions%[%] = (%b{});") or ""
+      for name in rows:gmatch('{"([%w_]+)",') do
+        assert(not seen[name], ("%s: in %s and %s"):format(name, tostring(seen[name]), path))
+        seen[name] = path
+      end
+    end
+    pipe:close()
+    assert.truthy(seen.spawn or seen.launch)
+  end)
+end)

@@ -45,7 +45,7 @@ static int open_locked(const char *path) {
     return fd;
 }
 
-/* group(path) -> group, made anew | nil, message, errno */
+/* cgroup(path) -> group, made anew | nil, message, errno */
 static int new_group(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
     struct group *g = lua_newuserdata(L, sizeof *g);
@@ -239,8 +239,8 @@ static const luaL_Reg methods[] = {
     {"keep", group_keep},     {"__gc", group_gc},   {NULL, NULL},
 };
 static const luaL_Reg functions[] = {
-    {"group", new_group}, {"sweep_group", sweep_group}, {"is_cgroup2", is_cgroup2},
-    {"xattr", get_xattr}, {"mkdir", make_directory},    {NULL, NULL},
+    {"cgroup", new_group}, {"sweep_group", sweep_group}, {"is_cgroup2", is_cgroup2},
+    {"xattr", get_xattr},  {"mkdir", make_directory},    {NULL, NULL},
 };
 
 void nsL_open_group(lua_State *L) {

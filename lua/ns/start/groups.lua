@@ -196,7 +196,7 @@ local function make_next(place, ending)
   while true do
     count = count + 1
     local name = ("%s-%d%s"):format(place.prepared, count, ending)
-    local group, _, errno = core.group(place.path .. "/" .. name)
+    local group, _, errno = core.cgroup(place.path .. "/" .. name)
     if group then return group, name end
     if errno ~= errno_of.EEXIST then return nil, nil, errno end
   end
