@@ -47,9 +47,10 @@ profile.refused = {
   { "ENOSYS", "socketcall", "of 32-bit programs: its arguments cannot be seen; C libraries fall back to socket(2)" },
   { "ENOSYS", "lsm_get_self_attr lsm_set_self_attr lsm_list_modules listns file_getattr file_setattr",
     "new, and there are older ways" },
-  { "ENOSYS", [[_sysctl afs_syscall bdflush break epoll_ctl_old epoll_wait_old ftime getpmsg gtty idle lock mpx
-    pciconfig_iobase pciconfig_read pciconfig_write prof profil putpmsg security stty sysfs tuxcall ulimit ustat vserver]],
+  { "ENOSYS", "_sysctl afs_syscall bdflush break epoll_ctl_old epoll_wait_old ftime getpmsg gtty idle lock mpx",
     "the kernel has them no more, or nobody calls them" },
+  { "ENOSYS", [[pciconfig_iobase pciconfig_read pciconfig_write prof profil putpmsg security stty sysfs tuxcall ulimit ustat
+    vserver]], "likewise" },
 }
 
 -- CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET. CLONE_NEWTIME is a part of clone's signal.
