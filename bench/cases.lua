@@ -23,6 +23,8 @@ cases.list = {
   { name = "all eight, rootless", namespaces = ALL, nobody = true },
   { name = "full sandbox", sandbox = true },
   { name = "full sandbox, rootless", sandbox = true, nobody = true },
+  { name = "landlock", landlock = true },
+  { name = "confined, rootless", confined = true, nobody = true },
   { name = "in a living sandbox", living = true },
   { name = "in a living sandbox, rootless", living = true, nobody = true },
 }
@@ -188,8 +190,21 @@ local function living_contestants(case)
   return list
 end
 
+-- ---- no namespace, but landlock: of four directories, and of all that a confined box has ----
+
+local function landlock_contestants(case)
+  local spec = { PROGRAM, landlock = { read = { "/" }, execute = { "/" }, write = { "/tmp", "/var/tmp" },
+    tcp_connect = {} } }
+  if case.confined then spec = ns.confined():ro_bind(PROGRAM):argv(PROGRAM):spec() end
+  local list = { { name = "floor", run = measure.remote { HOME .. "/floor", PROGRAM } },
+    { name = "floor, all steps", run = played_by("replay", spec) } }
+  add_ns(list, spec)
+  return list
+end
+
 --- Who plays the case.
 function cases.contestants(case)
+  if case.landlock or case.confined then return landlock_contestants(case) end
   if case.living then return living_contestants(case) end
   if case.sandbox then return sandbox_contestants(case) end
   local list = { { name = "floor", run = measure.remote { HOME .. "/floor", PROGRAM, table.unpack(case.namespaces) } } }

@@ -433,7 +433,7 @@ static const struct call {
     {__NR_keyctl, "", ID, false},
     {__NR_signalfd4, "-1", FD, false},
     {__NR_landlock_create_ruleset, "b", FD, false},
-    {__NR_landlock_add_rule, "--2", ZERO, false},
+    {__NR_landlock_add_rule, "--1", ZERO, false},
     {__NR_landlock_restrict_self, "", ZERO, false},
     {__NR_seccomp, "--2", ZERO, false},
 };
