@@ -7,7 +7,8 @@
 #include "../src/launcher/sys.h"
 #include "../src/plan.h"
 
-/* Where this process is in its plan. A child that shares the host's memory has the second of two. */
+/* Where this process is in its plan. A child that shares the host's memory has the second of three, a job that shares its
+ * init's the third. */
 struct place {
     int32_t process, step, inner;
     uint32_t nth;
@@ -15,8 +16,14 @@ struct place {
     struct fault_event *last;
 };
 
-static struct place places[2];
+static struct place places[3];
 struct fault_page *fault_page;
+
+/* The stack of a job lies where its plan does. */
+static struct place *place_here(void) {
+    unsigned long here = (unsigned long)__builtin_frame_address(0);
+    return &places[here - PLAN_ADDRESS < PLAN_PLACES * PLAN_SPACING ? 2 : 1];
+}
 
 #if __STDC_HOSTED__
 int fault_in_host(void) { return sys6(__NR_getpid, 0, 0, 0, 0, 0, 0) == fault_page->host; }
@@ -51,7 +58,7 @@ void fault_note(int32_t process, int32_t step, int32_t call, uint32_t nth, const
     *e = (struct fault_event){process, step, call, nth, 1, "", ""};
     copy(e->name, name, sizeof e->name);
     copy(e->function, function, sizeof e->function);
-    places[!fault_in_host()].last = e;
+    (fault_in_host() ? &places[0] : place_here())->last = e;
 }
 
 /* A new child begins; it is the host that says so. */
@@ -90,7 +97,7 @@ static int fault_of_child(struct place *p, long n, int32_t step, const char *fun
     return page->error;
 }
 
-static int is_job(const char *function) { return same(function, "start_job"); }
+static int is_job(const char *function) { return same(function, "begin_job"); }
 
 /* A launcher that joins makes the process of the next plan, and so does the init of a living box: that one is counted as those
  * that the host makes. */
@@ -136,6 +143,25 @@ static int is_boarding(const char *file) {
     return !core[i];
 }
 
+static const struct plan *plan_below(long stack) { return (const struct plan *)(stack & ~(long)(PLAN_SPACING - 1)); }
+
+/* begin: of a clone(2) with a stack of its own */
+static long call_inside(const char *file, const char *function, long n, const long *a, void (*begin)(void *),
+                        void *argument) {
+    struct place *p = place_here();
+    int32_t step = is_boarding(file) ? -1 : p->plan ? (int32_t)p->plan->current : p->step > 0 ? p->step : 0;
+    if (step >= 0) fault_page->begun = p->process;
+    int error = fault_of_child(p, n, step, function);
+    if (error && n != __NR_close) return -error; /* close(2) closes, whatever it says */
+    if (n == __NR_exit_group) fault_page->left = p->process;
+    if (makes_another(function, n, a[0])) fault_page->made = ++fault_page->launched;
+    if (begin) places[2] = (struct place){.process = fault_page->made, .inner = 1, .plan = plan_below(a[1])};
+    long r = begin ? clone6(a[0], (long *)a[1], (int *)a[2], (int *)a[3], begin, argument)
+                   : sys6(n, a[0], a[1], a[2], a[3], a[4], a[5]);
+    follow(p, function, n, a[0], r);
+    return error ? -error : r;
+}
+
 long fault_call(const char *file, const char *function, long n, long a, long b, long c, long d, long e, long f) {
 #if !__STDC_HOSTED__
     if (!fault_page) open_page();
@@ -143,14 +169,12 @@ long fault_call(const char *file, const char *function, long n, long a, long b, 
     if (!fault_page) return sys6(n, a, b, c, d, e, f);
 #endif
     if (fault_in_host()) return host_call(function, n, a, b, c, d, e, f);
-    struct place *p = &places[1];
-    int32_t step = is_boarding(file) ? -1 : p->plan ? (int32_t)p->plan->current : p->step > 0 ? p->step : 0;
-    if (step >= 0) fault_page->begun = p->process;
-    int error = fault_of_child(p, n, step, function);
-    if (error && n != __NR_close) return -error; /* close(2) closes, whatever it says */
-    if (n == __NR_exit_group) fault_page->left = p->process;
-    if (makes_another(function, n, a)) fault_page->made = ++fault_page->launched;
-    long r = sys6(n, a, b, c, d, e, f);
-    follow(p, function, n, a, r);
-    return error ? -error : r;
+    const long arguments[] = {a, b, c, d, e, f};
+    return call_inside(file, function, n, arguments, 0, 0);
+}
+
+long fault_clone(const char *file, const char *function, long flags, long *stack, int *pidfd, int *number,
+                 void (*begin)(void *), void *argument) {
+    const long arguments[] = {flags, (long)stack, (long)pidfd, (long)number, 0, 0};
+    return call_inside(file, function, __NR_clone, arguments, begin, argument);
 }

@@ -7,7 +7,10 @@
 #include <stdint.h>
 
 #define SYS_CALL(...) fault_call(__FILE__, __func__, __VA_ARGS__)
+#define SYS_CLONE(...) fault_clone(__FILE__, __func__, __VA_ARGS__)
 long fault_call(const char *file, const char *function, long n, long a, long b, long c, long d, long e, long f);
+long fault_clone(const char *file, const char *function, long flags, long *stack, int *pidfd, int *number,
+                 void (*begin)(void *), void *argument);
 
 /* The descriptor of the page below, in the host and in every launcher. */
 #define FAULT_FD 900

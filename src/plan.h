@@ -11,6 +11,10 @@
  * itself, so that both share their page tables. */
 #define PLAN_ADDRESS 0x500000ul
 
+/* A living box has so many places where the plan of a job may lie, so far apart, from PLAN_ADDRESS on. */
+#define PLAN_SPACING 0x100000ul
+#define PLAN_PLACES 32
+
 struct plan {
     uint32_t magic;
     uint32_t size;    /* of the whole block, in bytes; the last one is 0 */
@@ -106,9 +110,14 @@ struct record {
 enum {
     JOB_ENDS_BOX = 1 << 0,    /* the box ends with it */
     JOB_TELLS_STOPS = 1 << 1, /* the init tells when it is stopped */
+    JOB_COPIES =
+        1
+        << 2, /* until exec it has a copy of the init's memory: it sets what the kernel keeps for all that share one */
+    JOB_KIB = 8, /* the bits from here on: how many KiB its plan takes, with the tables of its player */
 };
 
-/* The init's first record about a job, with the job's pidfd; or error says why it could not be started. */
+/* The init's first record about a job, with the job's pidfd: error is the number of the place where its plan lies, PLAN_PLACES if
+ * in none of them. Without a pidfd it says why the job could not be started. */
 #define INIT_JOB 0xfffffffbu
 /* The record before a job's INIT_STATUS. error is a number of bytes, which follow: what wait4(2) says of the job's usage, as
  * INIT_USAGE_LONGS longs. */

@@ -39,13 +39,12 @@ end
 
 --- Starts a program in the container `self`, for the method `name`. `ends_box`: it ends with that program.
 function container.spawn(self, name, words, ends_box)
-  local host = survey.host()
-  local checked, mistake = living.check(words, host, self.box)
-  if not checked then check.raise("bad argument #1 to '%s' (%s)", name, mistake) end
+  local checked, kept = living.check(words, self.box)
+  if not checked then check.raise("bad argument #1 to '%s' (%s)", name, kept) end
   if self.box.handle:isclosed() then
     return nil, "the container is closed", core.constants.errno.ESRCH, { step = "job", code = "ESRCH" }
   end
-  local p, message, errno, detail = living.spawn(checked, host, self.box, ends_box)
+  local p, message, errno, detail = living.spawn(checked, kept, self.box, ends_box)
   if p then self.jobs[p.pid] = p end
   return p, message, errno, detail
 end

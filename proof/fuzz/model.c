@@ -34,10 +34,12 @@ static struct {
     size_t left, unread;
     uint32_t steps; /* as the plan has them */
     char text;      /* of the file of /proc that was opened last */
-    void *mapping;
+    struct {
+        void *at;
+        size_t size;
+    } mappings[64];
     char *room;
     size_t room_size;
-    size_t mapped;
     unsigned calls;
     bool started; /* the launcher has done more than read */
     jmp_buf end;
@@ -178,9 +180,12 @@ static long call_mmap(long at, long size) {
         mprotect(model.room + ((size_t)size + PAGE - 1) / PAGE * PAGE, PAGE, PROT_NONE);
         return (long)model.room;
     }
-    if (size > 1 << 20) return -ENOMEM;
-    model.mapped = (size_t)size;
-    return (long)(model.mapping = calloc(1, model.mapped));
+    for (size_t i = 0; size <= 1 << 20 && i < sizeof model.mappings / sizeof model.mappings[0]; i++) {
+        if (model.mappings[i].at) continue;
+        model.mappings[i].size = (size_t)size;
+        return (long)(model.mappings[i].at = calloc(1, (size_t)size));
+    }
+    return -ENOMEM;
 }
 
 static void free_room(void) {
@@ -190,9 +195,13 @@ static void free_room(void) {
 
 static long call_munmap(long at, long size) {
     if (model.room && (char *)at == model.room && (size_t)size == model.room_size) return free_room(), 0;
-    if ((void *)at != model.mapping || (size_t)size != model.mapped) fail("munmap of what was not mapped", size);
-    free(model.mapping);
-    model.mapping = NULL;
+    for (size_t i = 0; i < sizeof model.mappings / sizeof model.mappings[0]; i++) {
+        if ((void *)at != model.mappings[i].at || (size_t)size != model.mappings[i].size) continue;
+        free(model.mappings[i].at);
+        model.mappings[i].at = NULL;
+        return 0;
+    }
+    fail("munmap of what was not mapped", size);
     return 0;
 }
 
@@ -208,7 +217,7 @@ static long call_execve(long path, long argv, long env) {
 
 static long call_sendto(long fd, long record, long size) {
     const struct record *r = (const struct record *)record;
-    if (size != sizeof *r && (r->step != INIT_USAGE || size != sizeof *r + INIT_USAGE_LONGS * sizeof(long)))
+    if (size != sizeof *r && (r->step != INIT_USAGE || size != 2 * sizeof *r + INIT_USAGE_LONGS * sizeof(long)))
         fail("a record of the size", size);
     if (r->step < INIT_USAGE &&
         (r->step == 0 || r->step > model.steps || r->error < 0 || r->error > 4095))
@@ -307,6 +316,22 @@ static long call_clone(void) {
     return b < 100 ? 0 : b < 200 ? PROGRAM : -EAGAIN;
 }
 
+/* The child begins in its place, and is gone then. */
+long model_clone(long flags, long *stack, int *pidfd, int *number, void (*begin)(void *), void *argument) {
+    long r = call_clone();
+    take((long)stack - 64, 64);
+    *pidfd = PROGRAM;
+    if (r == 0) begin(argument);
+    if (model_answer() & 1) *number = 0;
+    return (void)flags, r;
+}
+
+static long call_mincore(long size, long pages) {
+    give(pages, (size_t)size / PAGE);
+    for (long i = 0; i < size / PAGE; i++) ((unsigned char *)pages)[i] &= 1;
+    return failure();
+}
+
 static long call_prlimit(long new, long old) {
     if (new) take(new, 16);
     if (old) *(uint64_t *)old = 64, ((uint64_t *)old)[1] = model_answer();
@@ -333,6 +358,7 @@ static long special(long n, long a, long b, long c, long d, long e) {
     if (n == __NR_fcntl) return call_fcntl(a, b);
     if (n == __NR_pselect6) return call_pselect(a, b);
     if (n == __NR_clone) return call_clone();
+    if (n == __NR_mincore) return call_mincore(b, c);
     if (n == __NR_prlimit64) return call_prlimit(c, d);
     if (n == __NR_recvfrom) return model_answer() & 1 ? 0 : -EAGAIN;
     if (n == __NR_dup3) return failure() ? -EBADF : b;
@@ -367,6 +393,7 @@ static const struct call {
     {__NR_wait4, "", ZERO, true},
     {__NR_ppoll, "", ZERO, true},
     {__NR_clone, "", ZERO, true},
+    {__NR_mincore, "", ZERO, true},
     {__NR_prlimit64, "", ZERO, true},
     {__NR_pselect6, "", ZERO, true},
     {__NR_recvfrom, "-o", ZERO, true},
@@ -487,9 +514,11 @@ bool model_play(const uint8_t *plan, size_t size, const uint8_t *answers, size_t
     model.started = false;
     model.text = 0;
     if (!setjmp(model.end)) ns_launcher(SOCKET);
-    free(model.mapping);
+    for (size_t i = 0; i < sizeof model.mappings / sizeof model.mappings[0]; i++) {
+        free(model.mappings[i].at);
+        model.mappings[i].at = NULL;
+    }
     free_room();
-    model.mapping = NULL;
     return model.started;
 }
 

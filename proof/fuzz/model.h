@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 #define SYS_CALL model_call
+#define SYS_CLONE model_clone
+long model_clone(long flags, long *stack, int *pidfd, int *number, void (*begin)(void *), void *argument);
 long model_call(long number, long a, long b, long c, long d, long e, long f);
 
 /* Plays a plan of these bytes, whatever they are. When the answers are used up every call succeeds. false: the launcher has

@@ -94,11 +94,17 @@ static bool is_proc_ours(struct descendants *all) {
     return n.pid == getpid() && n.count == 1;
 }
 
-static int push_proc_pid(lua_State *L, int pidfd) {
+static struct numbers numbers_of(int pidfd) {
     struct descendants all = {.no_pidfds = true};
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-    struct numbers n = read_numbers(&all, path);
+    return read_numbers(&all, path);
+}
+
+pid_t ns_proc_pid(int pidfd) { return numbers_of(pidfd).pid; }
+
+static int push_proc_pid(lua_State *L, int pidfd) {
+    struct numbers n = numbers_of(pidfd);
     if (n.pid <= 0) return nsL_done(L, -n.error);
     lua_pushinteger(L, n.pid);
     return 1;

@@ -92,7 +92,7 @@ static void read_usage(struct process *p) {
 
 static void take_told(struct process *p, const struct record *r, int fd) {
     if (r->step == INIT_JOB) {
-        p->refused = r->error;
+        *(fd < 0 ? &p->refused : &p->place) = r->error;
         p->s.pidfd = ns_above_stdio(fd);
         return;
     }

@@ -22,6 +22,7 @@ struct process {
     bool job;      /* of a living box: a child of its init, which tells of it */
     int pty;       /* the host's end of a terminal that its launcher has opened in the box; -1 if it has not */
     int told;      /* where the init does that; -1 when the box has ended */
+    int place;     /* where its plan lies (plan.h) */
     int refused;   /* why the init could not make it: an errno */
     int stop;      /* the signal that has stopped it, as the init has told */
     bool detached;

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "../launcher/message.h"
+#include "../launcher/player.h"
 #include "../launcher/sys.h"
+#include "encode.h"
 #include "io.h"
 #include "result.h"
 
@@ -58,11 +60,15 @@ static long ask(int box, const struct record *request, const int *fds, int count
     return ready > 0 ? send_message(box, request, sizeof *request, fds, count) : ready == 0 ? -ETIMEDOUT : -EINTR;
 }
 
-static long start(struct process *p, int box, const int *fds, int count, int how, double seconds) {
+/* What of the plan finds room in the socket goes with the descriptors, and is there when the job begins. */
+static long start(struct process *p, int box, const int *fds, int count, const struct plan *plan, int how,
+                  double seconds) {
     int theirs[2];
-    struct record request = {REQUEST_JOB, how};
+    long kib = (player_size(plan) + 1023) / 1024;
+    struct record request = {REQUEST_JOB, (int32_t)(kib << JOB_KIB) | how};
     long r = make_sockets(p, theirs);
-    if (!FAILED(r)) r = send_message(p->s.socket, "", 1, fds, count);
+    if (!FAILED(r)) r = send_message(p->s.socket, plan, plan->size, fds, count);
+    if (!FAILED(r)) p->s.sent = (uint32_t)r;
     if (!FAILED(r)) r = ask(box, &request, theirs, 2, seconds);
     for (int i = 0; i < 2; i++)
         if (theirs[i] >= 0) close(theirs[i]);
@@ -71,8 +77,9 @@ static long start(struct process *p, int box, const int *fds, int count, int how
 
 int nsL_start_job(lua_State *L) {
     struct process *box = nsL_checkprocess(L);
-    int fds[DESCRIPTORS_MAX], count = check_list(L, 2, fds), how = (int)luaL_checkinteger(L, 3);
-    double seconds = luaL_optnumber(L, 4, -1);
+    int fds[DESCRIPTORS_MAX], count = check_list(L, 2, fds), how = (int)luaL_checkinteger(L, 4);
+    const struct plan *plan = nsL_checkplan(L, 3);
+    double seconds = luaL_optnumber(L, 5, -1);
     if (count < 0) return nsL_refused(L, "job", EMFILE);
     if (box->s.socket < 0) return nsL_refused(L, "job", EPIPE);
     struct process *p = lua_newuserdata(L, sizeof *p);
@@ -83,7 +90,7 @@ int nsL_start_job(lua_State *L) {
     p->job = p->alone = true;
     nsL_setclass(L, PROCESS);
     p->open = true;
-    long r = start(p, box->s.socket, fds, count, how, seconds);
+    long r = start(p, box->s.socket, fds, count, plan, how, seconds);
     if (!FAILED(r)) return 1;
     if (p->s.socket >= 0) close(p->s.socket);
     if (p->told >= 0) close(p->told);

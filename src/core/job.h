@@ -3,7 +3,7 @@
 
 #include "handle.h"
 
-/* box:start_job({descriptor, ...}, how, [seconds]) -> handle | nil, step, errno. The descriptors are 1, 2, ... in the job's plan. */
+/* box:start_job({descriptor, ...}, plan, how, [seconds]) -> handle | nil, step, errno. The descriptors are 1, 2, ... in the plan. */
 int nsL_start_job(lua_State *L);
 
 /* box:signal_all(signal) -> true | nil, "kill", errno */

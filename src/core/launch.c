@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../launcher/sys.h"
+#include "descendants.h"
 #include "encode.h"
 #include "handle.h"
 #include "io.h"
@@ -123,11 +124,21 @@ static int read_records(struct process *p) {
     return 1;
 }
 
+/* Where the plan lies in the memory of the process with that number. A job's init has told both by now. */
+static unsigned long find_plan(struct process *p, pid_t *pid) {
+    *pid = p->s.pid;
+    if (!p->job) return PLAN_ADDRESS;
+    ns_reap(p);
+    *pid = p->s.pidfd < 0 ? 0 : ns_proc_pid(p->s.pidfd);
+    return PLAN_ADDRESS + (unsigned long)p->place * PLAN_SPACING;
+}
+
 /* The step that hangs: the launcher notes it in its copy of the plan. 0 if that cannot be read. */
-static uint32_t current_step(const struct process *p) {
+static uint32_t current_step(struct process *p) {
+    pid_t pid;
     struct plan head = {0};
-    struct iovec here = {&head, sizeof head}, there = {(void *)PLAN_ADDRESS, sizeof head};
-    if (sys(__NR_process_vm_readv, p->s.pid, &here, 1, &there, 1, 0) != sizeof head) return 0;
+    struct iovec here = {&head, sizeof head}, there = {(void *)find_plan(p, &pid), sizeof head};
+    if (sys(__NR_process_vm_readv, pid, &here, 1, &there, 1, 0) != sizeof head) return 0;
     return head.magic == PLAN_MAGIC ? head.current : 0;
 }
 
@@ -208,7 +219,7 @@ int nsL_play(lua_State *L) {
     if (sent < 0 && errno != EPIPE && errno != ECONNRESET) return nsL_refused(L, "plan", errno);
     if (sent < 0 && !p->job) return read_records(p), push_answer(L, p);
     struct pollfd polls[] = {{p->s.socket, (short)((sent ? 0 : POLLOUT) | (p->init || p->joins ? POLLIN : 0)), 0},
-                             {ns_end_fd(p), POLLIN, 0}};
+                             {p->job && p->s.socket >= 0 ? -1 : ns_end_fd(p), POLLIN, 0}};
     int r = ppoll(polls, 2, timeout, NULL);
     if (r == 0) {
         nsL_refused(L, "timeout", 0);

@@ -57,11 +57,15 @@ static int is_sound(const struct plan *p) {
     return 1;
 }
 
+static bool is_head(const struct plan *head) {
+    return head->magic == PLAN_MAGIC && head->size >= sizeof *head && head->count <= head->size / sizeof(struct step);
+}
+
 /* The plan, and behind it room for what its steps note. */
 static struct plan *read_plan(int socket) {
     struct plan head;
     read_all(socket, (char *)&head, sizeof head);
-    if (head.magic != PLAN_MAGIC || head.size < sizeof head || head.count > head.size / sizeof(struct step)) leave();
+    if (!is_head(&head)) leave();
     long at =
         sys(SYS_mmap, PLAN_ADDRESS, player_size(&head), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (FAILED(at)) leave();
@@ -83,40 +87,54 @@ static void reset_signals(void) {
     for (int signal = 1; signal <= 64; signal++) sys(__NR_rt_sigaction, signal, &standard, 0, 8);
 }
 
-/* Before a job's plan its descriptors come: the socket becomes 0, so that they are 1 and those that follow. */
-static int receive_descriptors(int socket) {
-    char byte = 0;
-    int fds[DESCRIPTORS_MAX], count;
-    if (socket != 0) sys(__NR_dup3, socket, 0, O_CLOEXEC);
-    close_all_but(0, 0);
-    long r = receive_message(0, &byte, 1, fds, DESCRIPTORS_MAX, &count, 0);
-    struct record refused = {0, (int32_t)-r};
-    if (FAILED(r)) sys(__NR_sendto, 0, &refused, sizeof refused, MSG_NOSIGNAL);
-    if (r != 1) leave();
-    return 0;
-}
-
-/* Plays the plan that comes from the socket, `first` or in a child of an init. Returns the socket of the next one, in a process that
- * another one is for; -1 in a copy of the host that goes on by itself. */
-static int play(int socket, bool first) {
-    struct player p;
-    start_player(&p, socket, read_plan(socket));
-    if (first) reset_signals();
-    const struct step *steps = (const struct step *)((char *)p.plan + p.plan->steps);
-    for (uint32_t i = 0; i < p.plan->count; i++) {
+/* Plays the steps. Returns the socket that another plan comes from, which is to be played in place of the rest; -1 in a copy of
+ * the host that goes on by itself. */
+static int play(struct player *p) {
+    const struct step *steps = (const struct step *)((char *)p->plan + p->plan->steps);
+    for (uint32_t i = 0; i < p->plan->count; i++) {
         const struct step *s = &steps[i];
-        p.plan->current = i + 1;
-        long r = ns_ops[s->op].run(&p, s);
-        if (p.returns) return -1;
-        if (p.next >= 0) return p.inherits ? p.next : receive_descriptors(p.next); /* this plan is not there any more */
+        p->plan->current = i + 1;
+        long r = ns_ops[s->op].run(p, s);
+        if (p->returns || p->next >= 0) return p->next; /* this plan is not there any more */
         if (r < 0 && (uint32_t)-r != s->ignore) {
-            ns_report(&p, -r);
+            ns_report(p, -r);
             break;
         }
     }
     leave();
 }
 
+/* The first bytes of a job's plan, and with them its descriptors. The socket becomes 0, so that they are 1 and those that follow. */
+static uint32_t receive_job(int socket, char *to, uint32_t room) {
+    int fds[DESCRIPTORS_MAX], count;
+    if (socket != 0) sys(__NR_dup3, socket, 0, O_CLOEXEC);
+    close_all_but(0, 0);
+    long n = receive_message(0, to, room, fds, DESCRIPTORS_MAX, &count, 0);
+    struct record refused = {0, (int32_t)-n};
+    if (FAILED(n)) sys(__NR_sendto, 0, &refused, sizeof refused, MSG_NOSIGNAL);
+    if (n < (long)sizeof(struct plan)) leave();
+    return (uint32_t)n;
+}
+
+/* The same as ns_launcher() for a job of a living box. to: room for its plan and its player's tables, with zeros in it */
+static void play_job(int socket, char *to, uint32_t room) {
+    uint32_t have = receive_job(socket, to, room);
+    struct plan *plan = (struct plan *)to;
+    struct player p;
+    if (!is_head(plan) || have > plan->size || player_size(plan) > (long)room) leave();
+    read_all(0, to + have, plan->size - have);
+    if (!is_sound(plan)) leave();
+    start_player(&p, 0, plan);
+    play(&p);
+    leave();
+}
+
 void ns_launcher(int socket) {
-    for (bool first = true; socket >= 0; first = false) socket = play(socket, first);
+    for (bool first = true; socket >= 0; first = false) {
+        struct player p;
+        start_player(&p, socket, read_plan(socket));
+        p.play_job = play_job;
+        if (first) reset_signals();
+        socket = play(&p);
+    }
 }

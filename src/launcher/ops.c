@@ -96,7 +96,7 @@ static long op_clone(struct player *p, const struct step *s) {
     if (pid == 0) {
         sys(__NR_umask, p->umask);
         sys(__NR_munmap, p->plan, p->mapped);
-        p->next = p->socket, p->inherits = true;
+        p->next = p->socket;
         return 0;
     }
     struct record r = {LAUNCHER_CLONED, (int32_t)pid};

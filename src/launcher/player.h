@@ -17,19 +17,22 @@ struct pin {
     int fd;
 };
 
+/* Plays the plan of a job of a living box: it comes from the socket, into the `room` bytes at `to`. Ends in exec or exit. */
+typedef void job_player(int socket, char *to, uint32_t room);
+
 struct player {
     struct plan *plan;
-    int socket;       /* to the host: the plan came from it, records go into it */
-    int root;         /* the root that places are looked up beneath; -1: the one we have */
-    int source_dir;   /* the directory that relative sources are looked up from */
-    int signals;      /* what an init reads its signals from */
-    int ruleset;      /* of Landlock; it is in the making */
-    int next;         /* the socket that another plan comes from, which is to be played in place of the rest; else -1 */
-    bool inherits;    /* that plan comes from our own socket, and the descriptors are those that we have */
-    uint32_t init;    /* in a copy of the host, the step that has left an init behind: `call` says that it is there */
-    int returns;      /* the plan is played, and the copy of the host that has played it goes on */
-    long umask;       /* the host's */
-    int device_count; /* file systems that this plan has made: later steps may make what is missing in them */
+    int socket;     /* to the host: the plan came from it, records go into it */
+    int root;       /* the root that places are looked up beneath; -1: the one we have */
+    int source_dir; /* the directory that relative sources are looked up from */
+    int signals;    /* what an init reads its signals from */
+    int ruleset;    /* of Landlock; it is in the making */
+    int next;       /* the socket that another plan comes from, which is to be played in place of the rest; else -1 */
+    job_player *play_job;
+    uint32_t init;     /* in a copy of the host, the step that has left an init behind: `call` says that it is there */
+    int returns;       /* the plan is played, and the copy of the host that has played it goes on */
+    long umask;        /* the host's */
+    int device_count;  /* file systems that this plan has made: later steps may make what is missing in them */
     uint64_t *devices; /* by the numbers of their devices */
     int pinned;        /* mounts that later places are looked up beneath: places.c */
     struct pin *pins;

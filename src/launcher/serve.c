@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "begin.h"
 #include "fds.h"
 #include "init.h"
 #include "message.h"
@@ -24,14 +25,17 @@
 /* A job that runs; pid is 0 in a free place of the table. */
 struct job {
     long pid;
-    int socket;   /* its second one, through which we tell of it */
-    uint32_t how; /* JOB_* */
+    int socket;                  /* its second one, through which we tell of it */
+    uint32_t how;                /* JOB_* */
+    struct beginning *beginning; /* until we know that it has executed its program */
 };
 
 struct box {
     int socket, signals; /* to the host; a signalfd */
     uint32_t room;       /* places in jobs */
     struct job *jobs;
+    job_player *play_job;
+    struct beginning *spare; /* memory for the next one */
 };
 
 /* The number of a free place, or -errno. */
@@ -57,50 +61,62 @@ static struct job *find_job(const struct box *b, long pid) {
 }
 
 /* sockets: those of the job. The first is its launcher's; we close our copy, so that its end-of-file tells the host that
- * exec has succeeded. Returns that socket in the child, and -1 in the init. */
-static int start_job(struct box *b, uint32_t how, const int sockets[2]) {
+ * exec has succeeded. */
+static void start_job(struct box *b, uint32_t how, const int sockets[2]) {
     int pidfd = -1;
+    struct beginning *beginning = 0;
     long place = find_place(b);
-    long pid = FAILED(place) ? place : sys(__NR_clone, CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0);
-    if (pid == 0) return sockets[0];
+    long pid = FAILED(place) ? place : begin_job(&beginning, &b->spare, b->play_job, sockets[0], how, &pidfd);
     sys(__NR_close, sockets[0]);
-    struct record r = {INIT_JOB, FAILED(pid) ? (int32_t)-pid : 0};
+    struct record r = {INIT_JOB, FAILED(pid) ? (int32_t)-pid : beginning->place};
     send_message(sockets[1], &r, sizeof r, &pidfd, FAILED(pid) ? 0 : 1);
     if (FAILED(pid)) {
+        if (beginning) end_beginning(beginning, &b->spare);
         sys(__NR_close, sockets[1]);
-        return -1;
+        return;
     }
     sys(__NR_close, pidfd);
-    b->jobs[place] = (struct job){pid, sockets[1], how};
-    return -1;
+    b->jobs[place] = (struct job){pid, sockets[1], how, beginning};
 }
 
-/* Takes one message of the host's; returns as start_job does. The descriptors of a message that is no request are closed,
- * and by that end-of-file its sender learns that it was refused. */
-static int take_request(struct box *b) {
+/* The memory of those that have executed their programs is free. */
+static void end_beginnings(struct box *b) {
+    for (uint32_t i = 0; i < b->room; i++) {
+        struct job *job = &b->jobs[i];
+        if (!job->beginning || job->beginning->is_inside) continue;
+        end_beginning(job->beginning, &b->spare);
+        job->beginning = 0;
+    }
+}
+
+/* Takes one message of the host's. The descriptors of a message that is no request are closed, and by that end-of-file its
+ * sender learns that it was refused. */
+static void take_request(struct box *b) {
     struct record r = {0, 0};
     int fds[2], count;
     long n = receive_message(b->socket, &r, sizeof r, fds, 2, &count, MSG_DONTWAIT);
     if (n == 0) exit_init(0);
-    if (n == sizeof r && r.step == REQUEST_JOB && count == 2) return start_job(b, (uint32_t)r.error, fds);
+    end_beginnings(b);
+    if (n == sizeof r && r.step == REQUEST_JOB && count == 2) {
+        start_job(b, (uint32_t)r.error, fds);
+        return;
+    }
     if (n == sizeof r && r.step == REQUEST_SIGNAL) sys(__NR_kill, -1, r.error);
     for (int i = 0; i < count; i++) sys(__NR_close, fds[i]);
-    return -1;
 }
 
 static void tell_end(const struct job *job, int status, const struct usage *usage) {
     struct {
         struct record what;
         struct usage usage;
-    } used = {{INIT_USAGE, sizeof *usage}, *usage};
-    struct record r = {INIT_STATUS, status};
-    sys(__NR_sendto, job->socket, &used, sizeof used, MSG_NOSIGNAL | MSG_DONTWAIT);
-    sys(__NR_sendto, job->socket, &r, sizeof r, MSG_NOSIGNAL | MSG_DONTWAIT);
+        struct record end;
+    } told = {{INIT_USAGE, sizeof *usage}, *usage, {INIT_STATUS, status}};
+    sys(__NR_sendto, job->socket, &told, sizeof told, MSG_NOSIGNAL | MSG_DONTWAIT);
     sys(__NR_close, job->socket);
 }
 
 /* Reaps up to TURN children, and tells of those that are jobs. Returns whether there may be more. */
-static bool reap(const struct box *b) {
+static bool reap(struct box *b) {
     for (int i = 0; i < TURN; i++) {
         int status;
         struct usage usage;
@@ -115,6 +131,7 @@ static bool reap(const struct box *b) {
         }
         tell_end(job, status, &usage);
         if (job->how & JOB_ENDS_BOX) exit_init(exit_code(status));
+        if (job->beginning) end_beginning(job->beginning, &b->spare);
         *job = (struct job){0};
     }
     return true;
@@ -133,15 +150,14 @@ static void hand_on(const struct box *b) {
                 sys(__NR_kill, b->jobs[j].pid, infos[i].ssi_signo);
 }
 
-/* Returns in the child that is to play a job: the socket that its plan comes from. */
-static int serve(struct box *b) {
-    for (;;) {
+_Noreturn static void serve(struct box *b) {
+    for (bool more = true;;) {
         struct pollfd polls[] = {{b->signals, POLLIN, 0}, {b->socket, POLLIN, 0}};
-        long none[2] = {0, 0}, *timeout = reap(b) ? none : 0;
+        long none[2] = {0, 0}, *timeout = more ? none : 0;
         if (FAILED(sys(__NR_ppoll, polls, 2, timeout, 0, 8))) continue;
-        int socket = polls[1].revents ? take_request(b) : -1;
-        if (socket >= 0) return socket;
         if (polls[0].revents) hand_on(b);
+        if (polls[0].revents || more) more = reap(b);
+        if (polls[1].revents) take_request(b);
     }
 }
 
@@ -154,15 +170,14 @@ static void lift_limit(void) {
     sys(__NR_prlimit64, 0, RLIMIT_NOFILE, limits, 0);
 }
 
-/* The last step of the plan of a living box: returns in the child that is to play another one. */
+/* The last step of the plan of a living box. */
 long op_serve(struct player *p, const struct step *s) {
-    struct box b = {.socket = p->socket, .signals = p->signals};
+    struct box b = {.socket = p->socket, .signals = p->signals, .play_job = p->play_job};
     become_init(p, s);
     close_all_but(b.socket, b.signals);
     sys(__NR_chdir, "/");
     lift_limit();
     ns_report(p, 0);
     sys(__NR_munmap, p->plan, p->mapped);
-    p->next = serve(&b);
-    return 0;
+    serve(&b);
 }

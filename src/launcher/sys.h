@@ -13,6 +13,19 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
     __asm__ volatile("syscall" : "+a"(n) : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
     return n;
 }
+static inline long clone6(long flags, long *stack, int *pidfd, int *number, void (*begin)(void *), void *argument) {
+    long n = __NR_clone;
+    register int *r10 __asm__("r10") = number;
+    register long r8 __asm__("r8") = 0;
+    register void (*r12)(void *) __asm__("r12") = begin;
+    register void *r13 __asm__("r13") = argument;
+    __asm__ volatile("syscall\n\ttest %%rax, %%rax\n\tjnz 1f\n\txor %%ebp, %%ebp\n\tmov %%r13, %%rdi\n\t"
+                     "call *%%r12\n1:"
+                     : "+a"(n)
+                     : "D"(flags), "S"(stack), "d"(pidfd), "r"(r10), "r"(r8), "r"(r12), "r"(r13)
+                     : "rcx", "r11", "memory");
+    return n;
+}
 #elif defined(__aarch64__)
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f) {
     register long x8 __asm__("x8") = n;
@@ -25,6 +38,21 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
     __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
     return x0;
 }
+static inline long clone6(long flags, long *stack, int *pidfd, int *number, void (*begin)(void *), void *argument) {
+    register long x8 __asm__("x8") = __NR_clone;
+    register long x0 __asm__("x0") = flags;
+    register long *x1 __asm__("x1") = stack;
+    register int *x2 __asm__("x2") = pidfd;
+    register long x3 __asm__("x3") = 0;
+    register int *x4 __asm__("x4") = number;
+    register void (*x19)(void *) __asm__("x19") = begin;
+    register void *x20 __asm__("x20") = argument;
+    __asm__ volatile("svc 0\n\tcbnz x0, 1f\n\tmov x29, #0\n\tmov x0, x20\n\tblr x19\n1:"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x19), "r"(x20)
+                     : "memory");
+    return x0;
+}
 #elif defined(__riscv) && __riscv_xlen == 64
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f) {
     register long a7 __asm__("a7") = n;
@@ -35,6 +63,21 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
     register long a4 __asm__("a4") = e;
     register long a5 __asm__("a5") = f;
     __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5) : "memory");
+    return a0;
+}
+static inline long clone6(long flags, long *stack, int *pidfd, int *number, void (*begin)(void *), void *argument) {
+    register long a7 __asm__("a7") = __NR_clone;
+    register long a0 __asm__("a0") = flags;
+    register long *a1 __asm__("a1") = stack;
+    register int *a2 __asm__("a2") = pidfd;
+    register long a3 __asm__("a3") = 0;
+    register int *a4 __asm__("a4") = number;
+    register void (*s2)(void *) __asm__("s2") = begin;
+    register void *s3 __asm__("s3") = argument;
+    __asm__ volatile("ecall\n\tbnez a0, 1f\n\tmv a0, s3\n\tjalr s2\n1:"
+                     : "+r"(a0)
+                     : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(s2), "r"(s3)
+                     : "memory");
     return a0;
 }
 #elif defined(__arm__)
@@ -52,6 +95,20 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
                      : "memory");
     return r0;
 }
+static inline long clone6(long flags, long *stack, int *pidfd, int *number, void (*begin)(void *), void *argument) {
+    register long r0 __asm__("r0") = flags;
+    register long *r1 __asm__("r1") = stack;
+    register int *r2 __asm__("r2") = pidfd;
+    register long r3 __asm__("r3") = 0;
+    register int *r4 __asm__("r4") = number;
+    register void (*r5)(void *) __asm__("r5") = begin;
+    register void *r6 __asm__("r6") = argument;
+    __asm__ volatile("push {r7}\n\tmov r7, %1\n\tsvc 0\n\tcmp r0, #0\n\tbne 1f\n\tmov r0, r6\n\tblx r5\n1:\tpop {r7}"
+                     : "+r"(r0)
+                     : "r"((long)__NR_clone), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5), "r"(r6)
+                     : "cc", "memory");
+    return r0;
+}
 #elif defined(__i386__)
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f) {
     long list[] = {f, a, b}, *at = list; /* ebp and ebx cannot be named as operands: they are loaded from here */
@@ -62,6 +119,16 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
                      : "memory");
     return n;
 }
+static inline long clone6(long flags, long *stack, int *pidfd, int *number, void (*begin)(void *), void *argument) {
+    long n = __NR_clone, *top = stack - 4; /* the child takes `begin` from there, and finds its argument then */
+    top[0] = (long)argument, *--top = (long)begin;
+    __asm__ volatile("push %%ebx\n\tmov %%esi, %%ebx\n\tint $0x80\n\ttest %%eax, %%eax\n\tjnz 1f\n\tpop %%eax\n\t"
+                     "call *%%eax\n1:\tpop %%ebx"
+                     : "+a"(n)
+                     : "S"(flags), "c"(top), "d"(pidfd), "D"(number)
+                     : "memory");
+    return n;
+}
 #else
 #error "no system call for this machine yet: add sys6 here and _start in start.c"
 #endif
@@ -69,6 +136,9 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
 /* a test build may put a call of its own between */
 #ifndef SYS_CALL
 #define SYS_CALL sys6
+#endif
+#ifndef SYS_CLONE
+#define SYS_CLONE clone6
 #endif
 
 /* sys(number, up to six arguments of any scalar type) */
@@ -103,6 +173,10 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
 #define __NR_landlock_add_rule 445
 #define __NR_landlock_restrict_self 446
 #endif
+
+/* clone(2) for a child that calls begin(argument), on the stack that ends at `stack`, a multiple of 16, and must not come back.
+ * CLONE_CHILD_CLEARTID: the kernel makes *number 0 when the child has left our memory. */
+#define sys_clone(...) SYS_CLONE(__VA_ARGS__)
 
 #define FAILED(r) ((unsigned long)(r) > -4096ul)
 

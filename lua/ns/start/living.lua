@@ -1,6 +1,7 @@
 --- A living box: an init that waits, and the programs that it is given one after the other (src/launcher/serve.c).
 -- @module ns.start.living
 require("ns.core").nojit()
+local cache = require "ns.start.cache"
 local check = require "ns.words.check"
 local core = require "ns.core"
 local errors = require "ns.start.errors"
@@ -37,7 +38,7 @@ end
 function living.start(spec, host, words)
   local box, message, errno, detail = spawn.start(spec, host)
   if not box then return nil, message, errno, detail end
-  box.words, box.cache = words, {}
+  box.words, box.host, box.cache = words, host, {}
   box.job_words = words_of(box)
   local soft, hard = core.nofile()
   box.limits = soft ~= hard and { soft, hard } or nil
@@ -100,24 +101,25 @@ local function only_anew(words)
   return true
 end
 
-local function check_job(words, host, box)
+local function check_job(words, box)
   words = plan.read(words)
   local merged = over_box(box, words)
-  local checked = plan.normal(merged, only_anew(words) and box.cache or nil)
+  local kept = only_anew(words) and box.cache or nil
+  local checked = plan.normal(merged, kept)
   if not checked.argv then check.fail("argv", "missing") end
   if words.rlimits then check_limits(checked.rlimits, box) end
   checked.flags, checked.root, checked.maps, checked.map = box.spec.flags, box.spec.root, box.spec.maps, box.spec.map
   checked.landlock, checked.no_new_privs = box.spec.landlock, box.spec.no_new_privs
   checked.seccomp, checked.disable_userns = box.spec.seccomp, box.spec.disable_userns
   if box.cwd then checked.cwd = checked.cwd or box.cwd end
-  plan.check_together(checked, host)
-  return checked
+  plan.check_together(checked, box.host)
+  return checked, kept
 end
 
---- The words of a program in the box, in their normal form; or nil, the mistake.
-function living.check(words, host, box)
-  local ok, result = pcall(check_job, words, host, box)
-  if ok then return result end
+--- The words of a program in the box, in their normal form, and what the box keeps of such a start; or nil, the mistake.
+function living.check(words, box)
+  local ok, result, kept = pcall(check_job, words, box)
+  if ok then return result, kept end
   local mistake = check.mistake(result)
   if not mistake then error(result, 0) end
   return nil, mistake
@@ -140,17 +142,19 @@ local function numbered(opened)
   return list, ends, opened.slave and place(opened.slave)
 end
 
-local function ask(start, box, list)
+local function ask(start, box, list, bytes)
   local how = (start.ends_box and JOB.ENDS_BOX or 0) + (start.spec.tty and JOB.TELLS_STOPS or 0)
+    + (start.spec.oom_score_adj and JOB.COPIES or 0)
   while true do
     local left = start.deadline and math.max(0, start.deadline - core.clock()) or -1
-    local handle, step, errno = box.handle:start_job(list, how, left)
+    local handle, step, errno = box.handle:start_job(list, bytes, how, left)
     if handle or errno ~= errno_of.EINTR then return handle, step, errno end
   end
 end
 
-local function begin(start, host)
+local function begin(start)
   local box, spec = start.box, start.spec
+  local host = box.host
   local opened, step, errno = streams.open(start.bag, spec, nil, box.spec)
   if not opened then return errors.refused(step, errno) end
   local list, ends, slave = numbered(opened)
@@ -166,27 +170,27 @@ local function begin(start, host)
   trees.give_streams(nil, spec, function(one)
     for _, fd in ipairs(one.fds) do core.give(fd, one.uid, one.gid) end
   end, { program = known_ids, made = opened.made, euid_is_root = box.found.euid_is_root })
-  start.handle, step, errno = ask(start, box, list)
+  local steps, bytes = cache.encoded(start.cache, spec, start.found)
+  steps.flags = box.spec.flags
+  start.handle, step, errno = ask(start, box, list, bytes)
   if not start.handle then
     local starved = box.group and not box.group:isgone() and group.oom(box.group)
     return errors.refused({ op = step, hint = starved and "the container has ended, as its memory ran out (limits)" }, errno)
   end
-  local steps = plan.lower(spec, start.found)
-  steps.flags = box.spec.flags
-  local ok, message, code, detail = spawn.play(start.handle, core.encode(steps), steps, start.deadline)
+  local ok, message, code, detail = spawn.play(start.handle, bytes, steps, start.deadline)
   if not ok then return nil, message, code, detail end
   return spawn.adopt(start, opened,
     { pid = start.handle:pid(), alone = true, around = box.group, left_out = start.left, known_ids = known_ids })
 end
 
---- Starts a program for words from `living.check`: a process; or nil, message, errno, detail. `ends_box`: the box ends
--- with it.
-function living.spawn(spec, host, box, ends_box)
+--- Starts a program for words from `living.check`, with what the box keeps: a process; or nil, message, errno, detail.
+-- `ends_box`: the box ends with it.
+function living.spawn(spec, kept, box, ends_box)
   local began = core.clock()
-  return optional.start(spec, host, function(less, left)
-    local start = { spec = less, box = box, began = began, ends_box = ends_box, left = left,
-      deadline = spec.timeout and began + spec.timeout }
-    return spawn.guarded(begin, start, host)
+  return optional.start(spec, box.host, function(less, left)
+    local start = { spec = less, cache = less == spec and kept or nil, box = box, began = began, ends_box = ends_box,
+      left = left, deadline = spec.timeout and began + spec.timeout }
+    return spawn.guarded(begin, start)
   end)
 end
 
