@@ -346,6 +346,19 @@ describe("a pool", function()
     p:close()
   end)
 
+  needs("launches the next box when its host would only wait: not before a program has been started", function()
+    local pool = ns.sandbox():pool(4)
+    finally(function() pool:close() end)
+    local p = assert(pool:spawn("sleep", "100"))
+    assert.equal(4, pool:stats().launched)
+    assert.same({ nil, "timeout" }, { p:wait(0.05) })
+    assert.equal(5, pool:stats().launched)
+    p:close()
+    for _ = 1, 10 do pool:spawn("true"):close() end
+    assert.equal(0, pool:stats().cold)
+    assert.truthy(pool:stats().launched >= 12) -- less than half of them are never left
+  end)
+
   needs("hears also of a box that was ready before we had looked", function()
     -- on one processor, where we come last, a launcher has answered as soon as it has its plan
     local r = machine.host([[

@@ -1,6 +1,9 @@
 --- Boxes that are started in advance: each runs one program, ends with it, and another one is launched in its place. Made by
 -- `box:pool(n)`.
 --
+-- To launch one takes the host longer than a short program runs. So it is done when the host would only wait: once a program
+-- has run for a moment, and where a loop asks for a descriptor; else when few are left.
+--
 -- No program ever meets another: a pool is for strangers' programs, a Container for those that trust each other. Where no
 -- box is ready, or those in advance were refused, one is started at once, and what is then refused is told.
 -- @module ns.pool
@@ -12,6 +15,10 @@ local process = require "ns.running.process"
 local stdio = require "ns.words.stdio"
 
 local pool = {}
+
+-- Seconds that a program has run when it is waited for anyway.
+local MOMENT = 0.0005
+
 local Pool = { __name = "ns.Pool" }
 Pool.__index = Pool
 
@@ -25,22 +32,34 @@ local function copy(words)
   return result
 end
 
+--- Boxes whose program has ended, and they with it: the host has them as children until now.
+local function reap(self)
+  for _, c in ipairs(self.ended) do c:close() end
+  self.ended = {}
+end
+
 --- Launches one more, which nobody waits for. A refusal is counted: who needs a box then hears of it. Where something may be
 -- left out, the first one is waited for, and the others are started without what that was refused.
 local function launch(self)
   local is_known = self.left_out or not self.spec.optional
-  local c = container.launch(copy(self.spec), "pool", is_known, self.left_out)
+  local c = container.launch(copy(self.spec), "pool", is_known, self.left_out, self.cache)
   if c and not is_known then self.left_out = c.box.left end
   self.counts.launched = self.counts.launched + 1
   if c then table.insert(self.boxes, c) else self.counts.failed = self.counts.failed + 1 end
   return c
 end
 
+--- Launches what is missing, as far as that is not refused.
+local function launch_missing(self)
+  while not self.closed and #self.boxes < self.size and launch(self) do end
+  reap(self)
+end
+
 --- A pool of `size` boxes of the spec.
 function pool.new(spec, size)
   local ok, mistake = pcall(check.integer(1, 1000), size, "size")
   if not ok then check.raise("bad argument #1 to 'pool' (%s)", check.mistake(mistake) or "size") end
-  local self = setmetatable({ size = size, boxes = {}, spec = spec,
+  local self = setmetatable({ size = size, boxes = {}, ended = {}, spec = spec, cache = not spec.optional and {} or nil,
     counts = { launched = 0, failed = 0, warm = 0, cold = 0 } }, Pool)
   self:fill()
   return self
@@ -58,21 +77,31 @@ local function take(self)
   end
 end
 
-local function start(self, name, words)
+--- A box has been used up. It ends with its program, which only who is `patient` waits for.
+local function leave(self, c, patient)
+  if patient or self.closed then c:close() else table.insert(self.ended, c) end
+  if 2 * #self.boxes < self.size then launch_missing(self) end
+end
+
+local function start(self, name, words, patient)
   if self.closed then check.raise("the pool is closed") end
   local c = take(self)
   if not c then
-    local cold, why, code, more = container.launch(copy(self.spec), name)
+    local cold, why, code, more = container.launch(copy(self.spec), name, false, self.left_out, self.cache)
     self.counts.cold = self.counts.cold + 1
     if not cold then return nil, why, code, more end
     c = cold
   end
   local done, p, message, errno, detail = pcall(container.spawn, c, name, words, true)
-  if not (done and p) then c:close() end
+  if not (done and p) then leave(self, c, true) end
   if not done then error(p, 0) end
-  if p then p.container = c end
-  if #self.boxes < self.size then launch(self) end
-  return p, message, errno, detail
+  if not p then return nil, message, errno, detail end
+  p.due, p.when_due = p.started + MOMENT, function() launch_missing(self) end
+  p.container = { close = function()
+    p.container = nil
+    leave(self, c, patient or not p.status)
+  end }
+  return p
 end
 
 --- Starts a program in a box that is ready, which ends with it: as `Container:spawn`.
@@ -80,7 +109,7 @@ end
 -- @treturn Process the running program; or nil, message, errno, detail
 -- @raise a mistake in the words, or one that is the box's
 function Pool:spawn(...)
-  return start(self, "spawn", container.read(...))
+  return start(self, "spawn", container.read(...), true)
 end
 
 --- Runs a program in a box that is ready, which ends with it: as `Container:run`.
@@ -94,7 +123,7 @@ end
 --- Launches what is missing, and hears of those that are ready meanwhile, without waiting for any.
 -- @treturn integer how many are ready
 function Pool:fill()
-  while not self.closed and #self.boxes < self.size and launch(self) do end
+  launch_missing(self)
   local ready = 0
   for i = #self.boxes, 1, -1 do
     local ok, message = living.finish(self.boxes[i].box, 0)
@@ -107,9 +136,10 @@ function Pool:fill()
 end
 
 --- For an event loop: a descriptor that is readable when one that was launched has something to say; then `fill` hears it.
--- Ask again after that.
+-- Ask again after that. Launches what is missing.
 -- @treturn integer which stays the pool's own; or nil, where all have been heard
 function Pool:getfd()
+  launch_missing(self)
   for _, c in ipairs(self.boxes) do
     if c.box.pending then return c.box.handle:socket() end
   end
@@ -132,6 +162,7 @@ function Pool:close()
   self.closed = true
   for _, c in ipairs(self.boxes) do c:close() end
   self.boxes = {}
+  reap(self)
   return true
 end
 

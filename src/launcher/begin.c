@@ -45,6 +45,12 @@ static long map(struct beginning **made, uint32_t size) {
     return 0;
 }
 
+void prepare_beginning(struct beginning **spare) {
+    if (FAILED(map(spare, UNIT + STACK))) return;
+    *(volatile char *)first_byte(*spare) = 0;
+    *((volatile char *)*spare - 4096) = 0;
+}
+
 static long take(struct beginning **made, struct beginning **spare, uint32_t room) {
     if (!*spare || (*spare)->room < room) return map(made, ((room + UNIT - 1) & ~(uint32_t)(UNIT - 1)) + STACK);
     *made = *spare;

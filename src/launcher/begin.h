@@ -13,6 +13,9 @@ struct beginning {
     uint32_t room, size; /* bytes for the plan; bytes of all */
 };
 
+/* For the first one: what the kernel has to do for memory that is new is done when nobody waits. */
+void prepare_beginning(struct beginning **spare);
+
 /* Makes the child that plays the plan from the socket. how: JOB_*. Its pid, or -errno. spare: NULL, or one that nobody is in. */
 long begin_job(struct beginning **, struct beginning **spare, job_player *, int socket, uint32_t how, int *pidfd);
 

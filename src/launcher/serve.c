@@ -179,5 +179,7 @@ long op_serve(struct player *p, const struct step *s) {
     lift_limit();
     ns_report(p, 0);
     sys(__NR_munmap, p->plan, p->mapped);
+    prepare_beginning(&b.spare);
+    find_place(&b);
     serve(&b);
 }

@@ -78,10 +78,15 @@ function lifecycle.wait_time(self, deadline)
   return self.terminal and math.min(left or POLL_INTERVAL, POLL_INTERVAL) or left
 end
 
---- When there is something to be done, if it has not ended by then.
-function lifecycle.next_deadline(self)
+--- When it is to be ended, or more than it was.
+local function own_deadline(self)
   if self.stopping then return self.stopping.deadline end
   return self.deadline
+end
+
+--- When there is something to be done, if it has not ended by then: to it, or by who has started it (`due`, `when_due`).
+function lifecycle.next_deadline(self)
+  return earliest(own_deadline(self), self.due)
 end
 
 --- Loops that were told of the process and of its streams forget them: before their descriptors are closed, and where
@@ -164,7 +169,11 @@ end
 
 --- Does what is due, if anything is.
 function lifecycle.escalate(self)
-  if lifecycle.remaining(lifecycle.next_deadline(self)) ~= 0 then return end
+  if lifecycle.remaining(self.due) == 0 then
+    self.due = nil
+    self.when_due()
+  end
+  if lifecycle.remaining(own_deadline(self)) ~= 0 then return end
   if self.stopping then return self.stopping.next(self) end
   self.timed_out = true
   lifecycle.terminate(self)

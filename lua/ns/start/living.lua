@@ -34,11 +34,12 @@ local function words_of(box)
 end
 
 --- Launches the init for a spec that was checked with host.serves: what is known of the box; or nil, message, errno, detail.
--- `words`: the spec before it was checked.
-function living.start(spec, host, words)
-  local box, message, errno, detail = spawn.start(spec, host)
+-- `words`: the spec before it was checked. `kept`: of earlier launches.
+function living.start(spec, host, words, kept)
+  local box, message, errno, detail = spawn.start(spec, host, kept)
   if not box then return nil, message, errno, detail end
-  box.words, box.host, box.cache = words, host, {}
+  box.words, box.host, box.cache = words, host, kept and kept.of_jobs or {}
+  if kept then kept.of_jobs = box.cache end
   box.job_words = words_of(box)
   local soft, hard = core.nofile()
   box.limits = soft ~= hard and { soft, hard } or nil
