@@ -23,13 +23,17 @@ if root then
   table.insert(sections, { title = "seed's set, by the host's heap", name = "heap", unit = "µs" })
   table.insert(sections, { title = "seed's set, spawns a second", name = "flight", unit = "/s", more = true })
   table.insert(sections, { title = "memory for 1,000 live programs", name = "memory", unit = "KiB" })
+  table.insert(sections, { title = "memory of a living sandbox", name = "living_memory", unit = "KiB" })
 end
+table.insert(sections, { title = "in a living sandbox, at once", name = "living_flight", unit = "/s", more = true })
+table.insert(sections, { title = "ns.call, by the host's heap", name = "call", unit = "µs" })
 table.insert(sections, { title = "capture of 256 MiB", name = "capture", unit = "MiB/s", more = true })
 
 local function row(section, contestant, figures)
   local r = { case = section.title, contestant = contestant, unit = section.unit }
   if #figures > 0 then
     r.median = measure.median(figures)
+    r.p99 = not section.more and #figures >= 100 and measure.p99(figures) or nil
     r.best = (section.more and math.max or math.min)(table.unpack(figures))
   end
   return r

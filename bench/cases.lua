@@ -163,28 +163,34 @@ local function inside(container)
   end
 end
 
+--- The same with what it writes, which is nothing.
+local function run_in(runner)
+  return function() return assert(runner:run("/empty")).ok end
+end
+
 --- One program to its end in a box that a pool has ready: what is done while nobody waits takes no part.
 local function from_pool(pool)
-  local p
-  local time = measure.timed(function()
-    p = assert(pool:spawn("/empty"))
-    return p:wait()
-  end)
+  local time = measure.timed(run_in(pool))
   return function()
     while pool:fill() < pool:stats().size do os.execute("sleep 0.001") end
-    local microseconds = time()
-    p:close()
-    return microseconds
+    return time()
   end
+end
+
+--- A sandbox that has the program.
+function cases.sandbox()
+  return ns.sandbox():ro_bind(PROGRAM, "/empty")
 end
 
 -- The floor is a program without any namespace: nothing is made for this one, either.
 local function living_contestants(case)
-  local box = ns.sandbox():ro_bind(PROGRAM, "/empty")
+  local box = cases.sandbox()
   local list = { { name = "floor", run = measure.remote { HOME .. "/floor", PROGRAM } } }
-  add(list, "container:spawn", inside(assert(box:start())))
-  if not case.nobody then add(list, "container with a user", inside(assert(box:clone():user(1):start()))) end
-  list[#list + 1] = { name = "pool:spawn", run = from_pool(box:pool(2)) }
+  local container = assert(box:start())
+  add(list, "container:spawn", inside(container))
+  add(list, "container:run", run_in(container))
+  if not case.nobody then add(list, "container, ids dropped", inside(assert(box:clone():user(1):start()))) end
+  list[#list + 1] = { name = "pool:run", run = from_pool(box:pool(4)) }
   add(list, "box:spawn", cases.spawn(ns.box(sandbox_spec())))
   add(list, "os.execute bwrap", execute(sandbox_command()))
   return list

@@ -74,4 +74,11 @@ function measure.median(list)
   return #sorted % 2 == 1 and sorted[middle + 1] or (sorted[middle] + sorted[middle + 1]) / 2
 end
 
+--- What one in a hundred exceeds.
+function measure.p99(list)
+  local sorted = table.move(list, 1, #list, 1, {})
+  table.sort(sorted)
+  return sorted[math.ceil(#sorted * 0.99)]
+end
+
 return measure

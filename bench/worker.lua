@@ -1,5 +1,5 @@
 -- Plays one section of the benchmark in a process of its own, which may belong to another user, and prints the figures
--- of each contestant on a line. usage: worker.lua NAME OF SECTION | host MIB | sleepers
+-- of each contestant on a line. usage: worker.lua NAME OF SECTION | host MIB | caller MIB | sleepers
 local cases = require "bench.cases"
 local growth = require "bench.growth"
 local measure = require "bench.measure"
@@ -13,8 +13,8 @@ local function contestants()
   end
 end
 
-if name == "host" then
-  growth.host(rounds)
+if name == "host" or name == "caller" then
+  growth[name](rounds)
 elseif name == "sleepers" then
   growth.sleepers()
 else
