@@ -119,7 +119,7 @@ static void follow(struct place *p, const char *function, long n, long a, long r
         follow_other(p, function, r);
         return;
     }
-    if (n == SYS_mmap && !p->plan && !FAILED(r)) p->plan = (const struct plan *)r;
+    if (n == SYS_mmap && same(function, "read_plan") && !FAILED(r)) p->plan = (const struct plan *)r;
     if (n == __NR_clone && r == 0) p->inner = 1;
     if (n == __NR_munmap && a == (long)p->plan) p->plan = 0;
     if (n == __NR_close_range && p->step < 0)
