@@ -17,7 +17,7 @@ local stdio = require "ns.words.stdio"
 local pool = {}
 
 -- Seconds that a program has run when it is waited for anyway.
-local MOMENT = 0.0005
+local MOMENT = 0.01
 
 local Pool = { __name = "ns.Pool" }
 Pool.__index = Pool
