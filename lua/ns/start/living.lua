@@ -33,12 +33,20 @@ local function words_of(box)
   return words
 end
 
+--- Who has asked for the box, as it is for its programs.
+local function without_launch(host)
+  local copy = {}
+  for name, value in next, host do copy[name] = value end
+  copy.serves, copy.unawaited, copy.left_out = nil, nil, nil
+  return copy
+end
+
 --- Launches the init for a spec that was checked with host.serves: what is known of the box; or nil, message, errno, detail.
 -- `words`: the spec before it was checked. `kept`: of earlier launches.
 function living.start(spec, host, words, kept)
   local box, message, errno, detail = spawn.start(spec, host, kept)
   if not box then return nil, message, errno, detail end
-  box.words, box.host, box.cache = words, host, kept and kept.of_jobs or {}
+  box.words, box.host, box.cache = words, without_launch(host), kept and kept.of_jobs or {}
   if kept then kept.of_jobs = box.cache end
   box.job_words = words_of(box)
   local soft, hard = core.nofile()
