@@ -41,7 +41,7 @@ local FIND = [[open my $maps, "<", "/proc/$ARGV[0]/maps" or die; open my $mem, "
 
 describe("a program that begins in a living box #system", function()
   after_each(function()
-    for _, handle in ipairs(open) do handle:close() end
+    for i = #open, 1, -1 do open[i]:close() end
     open = {}
   end)
 
