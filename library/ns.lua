@@ -855,6 +855,7 @@ function Box:pool(size) end
 
 ---A living box.
 ---@class ns.Container
+---@field main? ns.Process
 ---@field left_out ns.LeftOut[]
 local Container = {}
 
@@ -913,9 +914,11 @@ function Container:wait(seconds) end
 ---@return integer? errno
 function Container:kill(signal) end
 
----Ends it: SIGTERM to all, then, after the grace, the end.
+---Ends it: SIGTERM to all, then, after the grace, the end; it can still be waited for.
 ---@param grace? number
----@return true ok
+---@return true|nil ok
+---@return "exit"|"signal"|"timeout"|string how
+---@return integer? code
 function Container:stop(grace) end
 
 ---Ends it at once.
@@ -923,7 +926,9 @@ function Container:stop(grace) end
 function Container:close() end
 
 ---The pidfd of its init.
----@return integer
+---@return integer? fd
+---@return string? message
+---@return integer? errno
 function Container:getfd() end
 
 ---Who its programs are on the host.

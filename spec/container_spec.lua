@@ -222,6 +222,7 @@ describe("a living box", function()
     c = living()
     c:run("sh", "-c", "setsid sleep 71235 >&- 2>&- &")
     assert.is_true(c:stop(5))
+    c:close()
     ended(c, "71235")
     c = living(nil, "sh", "-c", "sleep 71236 & sleep 0.1; exit 3")
     assert.same({ nil, "exit", 3 }, { c:wait(10) })
@@ -255,6 +256,63 @@ describe("a living box", function()
     assert.same({ nil, "the container is closed", 3 }, { r, message, errno })
     p:close()
     q:close()
+  end)
+
+  needs("can be asked and waited for once it was stopped, until it is closed", function()
+    local function stopped(...)
+      local c = assert(ns.sandbox():start(...))
+      local fd, status = c:getfd(), { c:stop(0.2) }
+      assert.equal(fd, c:getfd())
+      assert.same(status, { c:wait() })
+      assert.matches("ended", tostring(c))
+      assert.same({}, c:processes() or {})
+      c:close()
+      assert.same({ nil, "the container is closed", 3 }, { c:getfd() })
+      return status, { c:wait(0) }
+    end
+    assert.same({ true, "exit", 0 }, (stopped()))
+    local status, after = stopped("sleep", "100")
+    assert.same({ nil, "signal", 15 }, status)
+    assert.same(status, after)
+    assert.same({ nil, "attempt to wait for a closed container" }, select(2, stopped()))
+    local p = ns.spawn { "true" }
+    p:close()
+    assert.same({ nil, "the process is closed", 3 }, { p:getfd() })
+  end)
+
+  needs("says to who wants a program that it has ended, and how", function()
+    local c = living(nil, "sh", "-c", "exit 3")
+    assert.same({ nil, "exit", 3 }, { c:wait(10) })
+    local r, message, errno, detail = c:run("true")
+    assert.same({ nil, "the container has ended (exit 3)", 3, "ESRCH" }, { r, message, errno, detail.code })
+    assert.same({ nil, "exit", 3 }, { c.main:wait() })
+  end)
+
+  needs("tells a mistake by what it is: a box as a program, namespaces, descriptors without number", function()
+    local c = living()
+    local function mistake(...) return select(2, pcall(c.run, c, ...)) end
+    assert.matches("a box stands for itself", mistake(ns.box():argv("true")))
+    assert.matches("join: is for a start of its own", mistake { "true", join = { net = "/proc/self/ns/net" } })
+    local files, fds = {}, {}
+    for i = 1, 251 do files[i] = assert(io.open "/dev/null") fds[9 + i] = files[i] end
+    assert.matches("fds: 251 are too many in a container, 250 are the most", mistake { "true", fds = fds })
+    fds[260] = fds[10]
+    assert.is_true(c:run({ "true", fds = fds }).ok)
+    for _, f in ipairs(files) do f:close() end
+  end)
+
+  needs("gives its shell the TERM of the terminal, where the box says no other", function()
+    local r = machine.host([[
+      local c = assert(require "ns".sandbox():start())
+      c:shell("sh", "-c", "echo TERM=$TERM")
+      c:close()
+      c = assert(require "ns".sandbox():env("TERM", "dumb"):start())
+      c:shell("sh", "-c", "echo TERM=$TERM")
+      c:close()]], { spec = { pty = true, env = (function(env)
+        for name, value in pairs(machine.paths(machine.public())) do env[name] = value end
+        return env
+      end) { TERM = "vt100" } } })
+    assert.equal("TERM=vt100\r\nTERM=dumb\r\n", r.stdout)
   end)
 
   needs("gives its refusals before any program is there", function()
@@ -314,8 +372,8 @@ describe("a living box that has ended", function()
     local c = assert(ns.sandbox():start())
     assert(ns.run { "kill", "-9", tostring(c.pid) })
     c:wait()
-    local p, _, errno = c:spawn("true")
-    assert.same({ nil, core.constants.errno.EPIPE }, { p, errno })
+    local p, message, errno = c:spawn("true")
+    assert.same({ nil, "the container has ended (signal 9)", core.constants.errno.ESRCH }, { p, message, errno })
     c:close()
   end)
 end)

@@ -78,7 +78,8 @@ describe("the types for editors", function()
 
   it("name the methods of a container and of a pool", function()
     for class, file in pairs { ["ns.Container"] = "container", ["ns.Pool"] = "pool" } do
-      local methods = { left_out = class == "ns.Container" or nil }
+      local is_container = class == "ns.Container" or nil
+      local methods = { left_out = is_container, main = is_container }
       for name in machine.read(("lua/ns/%s.lua"):format(file)):gmatch("\nfunction %u%l+:(%l+)") do methods[name] = true end
       compare(class, methods)
     end

@@ -25,6 +25,9 @@ Container.__index = Container
 -- Seconds between SIGTERM and the end of all that is inside.
 local GRACE = 2
 
+-- Seconds that each way to end an init is given.
+local END = 1
+
 --- Is it a container?
 function container.is(value)
   return getmetatable(value) == Container
@@ -33,20 +36,37 @@ end
 --- The words of one program: a list of strings, or one table with words and the program in its array part.
 function container.read(...)
   local first = ...
+  if stdio.class_of(first) == "ns.Box" then
+    check.raise "a box stands for itself, and is not run in a container: give a program, or a table of words"
+  end
   if type(first) == "table" then return first end
   return { ... }
+end
+
+--- Its end in words; nil while it lives. A socket of its init is closed a moment before that has ended.
+local function end_of(self)
+  if self.box.handle:isclosed() then return "the container is closed" end
+  local _, how, code = self:wait(END)
+  return (how == "exit" or how == "signal") and ("the container has ended (%s %d)"):format(how, code) or nil
+end
+
+--- nil, message, errno, detail for a start; and, where that was refused as the container has ended, that.
+local function explain(self, message, errno, detail)
+  local is_lost = detail.step == "job" and not detail.hint or detail.code == "DIED"
+  local over = is_lost and end_of(self)
+  if not over then return nil, message, errno, detail end
+  return nil, over, core.constants.errno.ESRCH, { step = "job", code = "ESRCH" }
 end
 
 --- Starts a program in the container `self`, for the method `name`. `ends_box`: it ends with that program.
 function container.spawn(self, name, words, ends_box)
   local checked, kept = living.check(words, self.box)
   if not checked then check.raise("bad argument #1 to '%s' (%s)", name, kept) end
-  if self.box.handle:isclosed() then
-    return nil, "the container is closed", core.constants.errno.ESRCH, { step = "job", code = "ESRCH" }
-  end
+  if self.box.handle:isclosed() then return explain(self, nil, nil, { step = "job" }) end
   local p, message, errno, detail = living.spawn(checked, kept, self.box, ends_box)
-  if p then self.jobs[p.pid] = p end
-  return p, message, errno, detail
+  if not p then return explain(self, message, errno, detail) end
+  self.jobs[p.pid] = p
+  return p
 end
 
 --- Launches a box without a program of its own: a Container; or nil, message, errno, detail. `unawaited`: it may still be
@@ -92,13 +112,16 @@ function Container:run(...)
   return process.collect(container.spawn(self, "run", stdio.collected(container.read(...))))
 end
 
---- A shell at your terminal, until it ends: `p:interact()` on a program with a pty.
+--- A shell at your terminal, until it ends: `p:interact()` on a program with a pty, and with your TERM, where the box says
+-- no other.
 -- @tparam[opt="sh"] string ... the shell and its arguments
 -- @return as `Process:wait`; or nil, message, errno, detail
 function Container:shell(...)
   local words = { ... }
   if #words == 0 then words[1] = "sh" end
+  local env = self.box.words.env
   words.pty = true
+  if not (env and env.TERM ~= nil) then words.env = { TERM = os.getenv "TERM" } end
   local p, message, errno, detail = container.spawn(self, "shell", words)
   if not p then return nil, message, errno, detail end
   local ok, how, code = p:interact()
@@ -132,6 +155,17 @@ function Container:usage()
   return told.usage
 end
 
+--- As `wait`, of its init.
+local function wait_for_init(self, seconds)
+  local deadline, handle = seconds and core.clock() + seconds, self.box.handle
+  if handle:isclosed() then return nil, "attempt to wait for a closed container" end
+  while true do
+    local left = deadline and math.max(0, deadline - core.clock()) or -1
+    local ok, how, code = handle:wait(left)
+    if how ~= "again" and not (how == "timeout" and left ~= 0) then return ok, how, code end
+  end
+end
+
 --- Waits for the end of the container, `seconds` at the most.
 -- @tparam[opt] number seconds
 -- @return as `Process:wait`, with the status of the program that it was started with
@@ -139,12 +173,7 @@ end
 function Container:wait(seconds)
   process.check_seconds(seconds, "wait")
   if self.main then return self.main:wait(seconds) end
-  local deadline = seconds and core.clock() + seconds
-  while true do
-    local left = deadline and math.max(0, deadline - core.clock()) or -1
-    local ok, how, code = self.box.handle:wait(left)
-    if how ~= "again" and not (how == "timeout" and left ~= 0) then return ok, how, code end
-  end
+  return wait_for_init(self, seconds)
 end
 
 --- Sends a signal (default TERM) to all that is inside.
@@ -160,9 +189,20 @@ function Container:kill(signal)
   return nil, core.strerror(errno), errno
 end
 
---- Ends the container: SIGTERM to all that is inside, then, when nothing is left or `grace` seconds are over, the end.
+--- Ends all that is inside: by the init, or, where somebody has stopped that, by a signal.
+local function finish(self)
+  local handle = self.box.handle
+  for _, way in ipairs { "order_end", "kill_all", "kill_inside" } do
+    handle[way](handle)
+    local _, how = wait_for_init(self, END)
+    if how ~= "timeout" then return end
+  end
+end
+
+--- Ends the container: SIGTERM to all that is inside, then, when nothing is left or `grace` seconds are over, the end. It
+-- can still be asked and waited for, until it is closed.
 -- @tparam[opt=2] number grace seconds
--- @return true; or nil, message, errno where it cannot be ended
+-- @return as wait; nil, "timeout" where it could not be ended
 -- @raise if grace is no number from 0 up
 function Container:stop(grace)
   process.check_seconds(grace, "stop")
@@ -170,7 +210,8 @@ function Container:stop(grace)
   if self:kill("TERM") then
     while core.clock() < deadline and #(self:processes() or { 1 }) > 0 and not self.box.handle:wait(0.01) do end
   end
-  return self:close()
+  if not self.box.handle:isclosed() then finish(self) end
+  return self:wait(END)
 end
 
 --- Ends everything in the container at once. May be called again.
@@ -195,8 +236,9 @@ function Container:persist(kind, path)
 end
 
 --- The pidfd of its init: readable when the container has ended.
--- @treturn integer a descriptor, which stays the container's own
+-- @treturn integer a descriptor, which stays the container's own; or nil, message, errno once it is closed
 function Container:getfd()
+  if self.box.handle:isclosed() then return nil, "the container is closed", core.constants.errno.ESRCH end
   return self.box.handle:getfd()
 end
 
@@ -207,7 +249,8 @@ function Container:ids()
 end
 
 function Container:__tostring()
-  local state = self.box.handle:isclosed() and "closed" or self.box.handle:wait(0) == nil and "running" or "ended"
+  local _, how = wait_for_init(self, 0)
+  local state = self.box.handle:isclosed() and "closed" or how == "timeout" and "running" or "ended"
   return ("ns.Container (pid %d, %s)"):format(self.pid, state)
 end
 

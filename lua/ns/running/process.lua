@@ -352,6 +352,7 @@ end
 -- @see pidfd_open(2)
 -- @see timerfd_create(2)
 function Process:getfd()
+  if self.handle:isclosed() then return nil, "the process is closed", core.constants.errno.ESRCH end
   local pidfd = self.handle:getfd()
   if not self.alarm then
     local alarm, message, errno = core.alarm(pidfd)

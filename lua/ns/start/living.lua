@@ -110,6 +110,18 @@ local function only_anew(words)
   return true
 end
 
+-- The most that go to the init in one message (unix(7), SCM_MAX_FD), less the standard streams.
+local MOST_FDS = 250
+
+local function check_fds(fds)
+  local seen, count = {}, 0
+  for _, want in next, fds do
+    if not seen[want.fd] then count = count + 1 end
+    seen[want.fd] = true
+  end
+  if count > MOST_FDS then check.fail("fds", "%d are too many in a container, %d are the most", count, MOST_FDS) end
+end
+
 local function check_job(words, box)
   words = plan.read(words)
   local merged = over_box(box, words)
@@ -117,6 +129,7 @@ local function check_job(words, box)
   local checked = plan.normal(merged, kept)
   if not checked.argv then check.fail("argv", "missing") end
   if words.rlimits then check_limits(checked.rlimits, box) end
+  if words.fds then check_fds(checked.fds) end
   checked.flags, checked.root, checked.maps, checked.map = box.spec.flags, box.spec.root, box.spec.maps, box.spec.map
   checked.landlock, checked.no_new_privs = box.spec.landlock, box.spec.no_new_privs
   checked.seccomp, checked.disable_userns = box.spec.seccomp, box.spec.disable_userns

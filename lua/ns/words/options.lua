@@ -129,7 +129,8 @@ local function check_flag(name, where) return namespaces.name(name, where, {}) e
 
 local rows
 rows = {
-  { word = "join", check = join.check, anew = true, host = join.open },
+  { word = "join", check = join.check, anew = true, outside = "is for a start of its own: a container has its namespaces",
+    host = join.open },
   { with = "root", host = trees.open_parts },
   { with = "mounts", host = trees.open },
   { host = trees.give_streams },
