@@ -31,6 +31,10 @@ describe("the hints for a machine that is made up", function()
       hint({ ["kernel/unprivileged_userns_clone"] = "0\n" }, CLONE, "EPERM"))
   end)
 
+  it("name who keeps descriptors in flight", function()
+    assert.matches("^programs of this user have sent too many descriptors", hint({}, CLONE, "ETOOMANYREFS"))
+  end)
+
   it("name a limit of 0 under its own name", function()
     assert.matches("^user%.max_net_namespaces is 0: ",
       hint({ ["user/max_net_namespaces"] = "0\n" }, { op = "clone", namespaces = { net = true } }, "ENOSPC"))

@@ -144,7 +144,7 @@ static const struct constant errors[] = {
     E(EADDRINUSE),      E(EADDRNOTAVAIL), E(ENETDOWN),     E(ENOPROTOOPT), E(EAFNOSUPPORT), E(EPROTONOSUPPORT),
     E(ESOCKTNOSUPPORT), E(EPROTO),        E(ENETUNREACH),  E(ENOTCONN),    E(EISCONN),      E(ECONNABORTED),
     E(EILSEQ),          E(EBADMSG),       E(ENONET),       E(ENOSR),       E(EDESTADDRREQ), E(ESHUTDOWN),
-    E(ENOTUNIQ),        {NULL, 0}};
+    E(ENOTUNIQ),        E(ETOOMANYREFS),  {NULL, 0}};
 
 static void push_family(lua_State *L, const char *family, const struct constant *c) {
     lua_newtable(L);

@@ -91,7 +91,8 @@ static void read_usage(struct process *p) {
 }
 
 static void take_told(struct process *p, const struct record *r, int fd) {
-    if (r->step == INIT_JOB) {
+    bool is_first = p->s.pidfd < 0 && !p->refused;
+    if (r->step == INIT_JOB && is_first) {
         *(fd < 0 ? &p->refused : &p->place) = r->error;
         p->s.pidfd = ns_above_stdio(fd);
         return;

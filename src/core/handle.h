@@ -60,6 +60,9 @@ int ns_end_fd(const struct process *p);
 /* Has an init said that the program was stopped, and by which signal? What it says of the end is left for ns_reap(). */
 int ns_told_stop(const struct process *p);
 
+/* Closes its descriptors, and does nothing else. */
+void ns_close_handle(struct process *);
+
 /* Where a filter or a tool does not let us use pidfds, the pid must do: it is not reaped, so it is still nobody else's. */
 long ns_signal(pid_t pid, int pidfd, int signal);
 

@@ -51,3 +51,5 @@ struct timespec *ns_timeout(double seconds, struct timespec *t) {
     t->tv_nsec = (long)((seconds - (double)t->tv_sec) * 1e9);
     return t;
 }
+
+bool ns_is_over(const struct timespec *t) { return t && t->tv_sec == 0 && t->tv_nsec == 0; }

@@ -2,6 +2,7 @@
 #ifndef NS_IO_H
 #define NS_IO_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* Moves a descriptor out of the way of 0, 1 and 2, where a host that has closed them gets its new ones. */
@@ -16,5 +17,8 @@ ssize_t ns_write_nosignal(int fd, const char *bytes, size_t size);
 /* A wait in seconds; NULL, which waits for ever, where they are negative. */
 struct timespec;
 struct timespec *ns_timeout(double seconds, struct timespec *);
+
+/* Is it of no length? Whoever is heard without an end does not keep us longer than that. */
+bool ns_is_over(const struct timespec *);
 
 #endif

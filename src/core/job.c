@@ -92,15 +92,14 @@ int nsL_start_job(lua_State *L) {
     p->open = true;
     long r = start(p, box->s.socket, fds, count, plan, how, seconds);
     if (!FAILED(r)) return 1;
-    if (p->s.socket >= 0) close(p->s.socket);
-    if (p->told >= 0) close(p->told);
-    p->open = false;
+    ns_close_handle(p);
     return nsL_refused(L, "job", (int)-r);
 }
 
 long ns_ask_signal(const struct process *p, int signal) {
     struct record request = {REQUEST_SIGNAL, signal};
-    return p->s.socket < 0 ? -ESRCH : ask(p->s.socket, &request, NULL, 0, 0);
+    long r = p->s.socket < 0 ? -EPIPE : ask(p->s.socket, &request, NULL, 0, 0);
+    return r == -EPIPE || r == -ECONNRESET ? -ESRCH : r;
 }
 
 int nsL_signal_all(lua_State *L) {

@@ -197,16 +197,26 @@ static int push_answer(lua_State *L, struct process *p) {
     return 1;
 }
 
-/* Of a job both must have been heard, its launcher and its init, which tells who it is. */
+/* Of a job both must have been heard, its launcher and its init, which tells who it is. Once the init has told its last, the
+ * launcher has, too: nobody else is waited for that has taken one of their sockets. */
 static int push_job_answer(lua_State *L, struct process *p, bool answered) {
+    ns_reap(p);
+    if (p->refused) return nsL_refused(L, "clone", p->refused);
+    if (p->state != RUNNING && !answered && p->s.socket >= 0) answered = true, read_records(p);
     if (answered) {
         close(p->s.socket);
         p->s.socket = -1;
     }
-    ns_reap(p);
-    if (p->refused) return nsL_refused(L, "clone", p->refused);
-    if (p->told < 0 && p->s.pidfd < 0) return nsL_refused(L, "job", EPIPE);
-    if (p->s.socket >= 0 || p->s.pidfd < 0) return nsL_refused(L, "again", 0);
+    if (p->state != RUNNING && p->s.pidfd < 0) return nsL_refused(L, "job", EPIPE);
+    if (p->s.socket >= 0 || p->s.pidfd < 0) return 0;
+    return push_answer(L, p);
+}
+
+/* What was said, if that is all: 0, if it is not. */
+static int push_said(lua_State *L, struct process *p, bool answered, bool ended) {
+    if (p->job) return push_job_answer(L, p, answered);
+    if (!answered && !ended) return 0;
+    if (!answered) read_records(p);
     return push_answer(L, p);
 }
 
@@ -221,16 +231,13 @@ int nsL_play(lua_State *L) {
     struct pollfd polls[] = {{p->s.socket, (short)((sent ? 0 : POLLOUT) | (p->init || p->joins ? POLLIN : 0)), 0},
                              {p->job && p->s.socket >= 0 ? -1 : ns_end_fd(p), POLLIN, 0}};
     int r = ppoll(polls, 2, timeout, NULL);
-    if (r == 0) {
-        nsL_refused(L, "timeout", 0);
-        lua_pushinteger(L, current_step(p));
-        return 4;
-    }
     bool answered = r > 0 && polls[0].revents & (POLLIN | POLLHUP | POLLERR) && read_records(p);
-    if (p->job) return push_job_answer(L, p, answered);
-    if (answered) return push_answer(L, p);
-    if (r > 0 && polls[1].revents) return read_records(p), push_answer(L, p);
-    return nsL_refused(L, "again", 0);
+    int pushed = r == 0 ? 0 : push_said(L, p, answered, r > 0 && polls[1].revents);
+    if (pushed) return pushed;
+    if (r != 0 && !ns_is_over(timeout)) return nsL_refused(L, "again", 0);
+    nsL_refused(L, "timeout", 0);
+    lua_pushinteger(L, current_step(p));
+    return 4;
 }
 
 static const luaL_Reg functions[] = {

@@ -55,7 +55,7 @@ static int process_wait(lua_State *L) {
         if (r > 0) ns_reap(p);
         if (r > 0 && p->state == RUNNING && !p->job) /* dead, and not ours to reap as long as somebody traces it */
             r = ppoll(NULL, 0, &(struct timespec){0, 10000000}, NULL);
-        if (p->state == RUNNING) return nsL_refused(L, r == 0 ? "timeout" : "again", errno);
+        if (p->state == RUNNING) return nsL_refused(L, r == 0 || ns_is_over(timeout) ? "timeout" : "again", errno);
     }
     return push_status(L, p);
 }
@@ -166,7 +166,7 @@ static void await_end(struct process *p, int left) {
     }
 }
 
-static void close_all(struct process *p) {
+void ns_close_handle(struct process *p) {
     int *const fds[] = {&p->s.socket, &p->told, &p->pty, &p->s.pidfd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         int fd = *fds[i];
@@ -184,11 +184,11 @@ static void finish_job(struct process *p) {
     p->s.socket = -1;
     ns_reap(p);
     if (p->state == RUNNING && p->s.pidfd < 0 && poll(&poll_told, 1, 400) > 0) ns_reap(p);
-    if (p->state == RUNNING && p->s.pidfd >= 0) {
+    if (p->state == RUNNING && p->s.pidfd >= 0 && !p->detached) {
         kill_all(p);
         await_end(p, 60);
     }
-    close_all(p);
+    ns_close_handle(p);
 }
 
 static void finish(lua_State *L, struct process *p) {
@@ -206,7 +206,7 @@ static void finish(lua_State *L, struct process *p) {
         nsL_orphan(L, p->s.pidfd);
         p->s.pidfd = -1;
     }
-    close_all(p);
+    ns_close_handle(p);
 }
 
 static int process_close(lua_State *L) {

@@ -60,23 +60,33 @@ static struct job *find_job(const struct box *b, long pid) {
     return 0;
 }
 
+static void refuse_job(int socket, long error) {
+    struct record r = {INIT_JOB, (int32_t)-error};
+    send_message(socket, &r, sizeof r, 0, 0);
+}
+
 /* sockets: those of the job. The first is its launcher's; we close our copy, so that its end-of-file tells the host that
- * exec has succeeded. */
+ * exec has succeeded. A child whose pidfd the host does not get (ETOOMANYREFS, if a program keeps descriptors in flight; EPIPE,
+ * if the host has given up) is nobody's, and ended at once. */
 static void start_job(struct box *b, uint32_t how, const int sockets[2]) {
     int pidfd = -1;
     struct beginning *beginning = 0;
     long place = find_place(b);
     long pid = FAILED(place) ? place : begin_job(&beginning, &b->spare, b->play_job, sockets[0], how, &pidfd);
     sys(__NR_close, sockets[0]);
-    struct record r = {INIT_JOB, FAILED(pid) ? (int32_t)-pid : beginning->place};
-    send_message(sockets[1], &r, sizeof r, &pidfd, FAILED(pid) ? 0 : 1);
     if (FAILED(pid)) {
+        refuse_job(sockets[1], pid);
         if (beginning) end_beginning(beginning, &b->spare);
         sys(__NR_close, sockets[1]);
         return;
     }
+    struct record made = {INIT_JOB, beginning->place};
+    long r = send_message(sockets[1], &made, sizeof made, &pidfd, 1);
     sys(__NR_close, pidfd);
     b->jobs[place] = (struct job){pid, sockets[1], how, beginning};
+    if (!FAILED(r)) return;
+    sys(__NR_kill, pid, SIGKILL);
+    refuse_job(sockets[1], r);
 }
 
 /* The memory of those that have executed their programs is free. */

@@ -133,6 +133,9 @@ local rows = {
   { "setdomainname", "EPERM", no_name },
   { "any", "ENOENT", no_proc },
   { "any", "ENAMETOOLONG", too_long },
+  { "any", "ETOOMANYREFS", function()
+    return "programs of this user have sent too many descriptors that nobody has received (unix(7))"
+  end },
   { "write", "EROFS", read_only_proc },
   { "pty", "ENOENT", no_terminal },
   { "pty", "EACCES", no_terminal },
