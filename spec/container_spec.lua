@@ -245,6 +245,29 @@ describe("a living box", function()
     assert.equal(0, machine.processes("71237"))
   end)
 
+  needs("stays as long as one of its programs is kept, or a file of one", function()
+    local r = machine.host [[
+      local ns = require "ns"
+      local LINES = { "sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.1; done", stdout = "pipe" }
+      local function collect()
+        collectgarbage()
+        collectgarbage()
+      end
+      local function show(file)
+        for line in file:lines() do
+          io.write(line)
+          collect()
+        end
+        print()
+      end
+      show(ns.sandbox():start():spawn(LINES).stdout)
+      show(ns.sandbox():pool(1):spawn(LINES).stdout)
+      local p = ns.sandbox():start():spawn(LINES)
+      collect()
+      print(p:wait()) ]]
+    assert.equal("123\n123\ntrue\texit\t0\n", r.stdout .. r.stderr)
+  end)
+
   needs("tells each of its programs' handles that it has ended", function()
     local c = living()
     local p, q = c:spawn("sleep", "100"), c:spawn { "cat", stdin = "pipe", stdout = "pipe" }
@@ -425,6 +448,22 @@ describe("a pool", function()
       for i = 1, 5 do io.write(assert(pool:run { "echo", tostring(i), timeout = 20 }).stdout) end
       pool:close()]], { under = { "taskset", "-c", "0", "chrt", "--idle", "0" }, timeout = 60 })
     assert.equal("1\n2\n3\n4\n5\n", r.stdout .. r.stderr)
+  end)
+
+  needs("does not count boxes that have ended, nor lets a program find one", function()
+    local pool = ns.sandbox():pool(2)
+    finally(function() pool:close() end)
+    local function ready() return pool:fill() == 2 end
+    machine.eventually(ready, 10)
+    for _, c in ipairs(pool.boxes) do
+      os.execute("kill -9 " .. c.pid)
+      assert.truthy(c:wait(10) == nil)
+      assert.matches("ended", tostring(c))
+    end
+    assert.same({ 0, "ns.Pool (0 of 2 ready)" }, { pool:stats().ready, tostring(pool) })
+    assert.equal("hi\n", assert(pool:run("echo", "hi")).stdout)
+    assert.same({ 2, 1 }, { pool:stats().failed, pool:stats().cold })
+    machine.eventually(ready, 10)
   end)
 
   needs("tells what a box is refused for when a program wants one", function()

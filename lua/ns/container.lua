@@ -249,8 +249,7 @@ function Container:ids()
 end
 
 function Container:__tostring()
-  local _, how = wait_for_init(self, 0)
-  local state = self.box.handle:isclosed() and "closed" or how == "timeout" and "running" or "ended"
+  local state = self.box.handle:isclosed() and "closed" or living.is_alive(self.box) and "running" or "ended"
   return ("ns.Container (pid %d, %s)"):format(self.pid, state)
 end
 

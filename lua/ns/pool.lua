@@ -120,19 +120,18 @@ function Pool:run(...)
   return process.collect(start(self, "run", stdio.collected(container.read(...))))
 end
 
---- Launches what is missing, and hears of those that are ready meanwhile, without waiting for any.
+--- Launches what is missing or has ended, and hears of those that are ready meanwhile, without waiting for any.
 -- @treturn integer how many are ready
 function Pool:fill()
-  launch_missing(self)
-  local ready = 0
   for i = #self.boxes, 1, -1 do
     local ok, message = living.finish(self.boxes[i].box, 0)
-    if ok then ready = ready + 1 elseif message ~= "timeout" then
+    if not ok and message ~= "timeout" then
       table.remove(self.boxes, i)
       self.counts.failed = self.counts.failed + 1
     end
   end
-  return ready
+  launch_missing(self)
+  return self:stats().ready
 end
 
 --- For an event loop: a descriptor that is readable when one that was launched has something to say; then `fill` hears it.
@@ -150,7 +149,9 @@ end
 -- @treturn table
 function Pool:stats()
   local ready = 0
-  for _, c in ipairs(self.boxes) do ready = ready + (c.box.pending and 0 or 1) end
+  for _, c in ipairs(self.boxes) do
+    if not c.box.pending and living.is_alive(c.box) then ready = ready + 1 end
+  end
   local stats = { size = self.size, ready = ready }
   for name, count in next, self.counts do stats[name] = count end
   return stats

@@ -26,8 +26,8 @@ Process.__index = Process
 -- How long run and communicate wait for output after the program's end, where a grandchild keeps a pipe open: seconds.
 local LINGER = 0.5
 
---- Makes a process of its `fields`: the core's handle, pid, stdin, stdout, stderr, deadline, terminal, started; container,
--- one that is its own, and closed with it.
+--- Makes a process of its `fields`: the core's handle, pid, stdin, stdout, stderr, deadline, terminal, started; box,
+-- the living one that it runs in; container, one that is its own, and closed with it.
 function process.new(fields)
   fields.timed_out, fields.oom = false, false
   return setmetatable(fields, Process)

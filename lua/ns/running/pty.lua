@@ -9,14 +9,14 @@ local pty = {}
 local Pty = { __name = "ns.Pty" }
 Pty.__index = Pty
 
---- Wraps the master: two Lua files, as one cannot change between reading and writing. Each keeps the process's handle. nil,
--- message, errno on failure.
-function pty.new(bag, master, handle)
+--- Wraps the master: two Lua files, as one cannot change between reading and writing. Each keeps `kept` alive.
+-- nil, message, errno on failure.
+function pty.new(bag, master, kept)
   local other, message, errno = bag:dup(master)
   if not other then return nil, message, errno end
   local input, output
-  input, message, errno = bag:file(other, "w", handle)
-  if input then output, message, errno = bag:file(master, "t", handle) end
+  input, message, errno = bag:file(other, "w", kept)
+  if input then output, message, errno = bag:file(master, "t", kept) end
   if not output then return nil, message, errno end
   input:setvbuf("no")
   return setmetatable({ input = input, output = output, fd = master }, Pty)

@@ -61,11 +61,24 @@ function living.close(box)
   if box.group then box.group:remove() end
 end
 
---- Awaits a box that was launched with host.unawaited: true; or nil, message, errno, detail, and it is closed. `seconds`: at
--- the most; then nil, "timeout", and it is still awaited.
+--- Has it not ended, and is it ours? In a copy of the host it is not.
+function living.is_alive(box)
+  if box.handle:isclosed() then return false end
+  local _, how = box.handle:wait(0)
+  return how == "timeout" or how == "again"
+end
+
+local ESRCH = errno_of.ESRCH
+
+--- Awaits a box that was launched with host.unawaited, and may have ended since: true; or nil, message, errno, detail, and
+-- it is closed. `seconds`: at the most; then nil, "timeout", and it is still awaited.
 function living.finish(box, seconds)
   local pending = box.pending
-  if not pending then return true end
+  if not (pending and not box.handle:isclosed()) then
+    if living.is_alive(box) then return true end
+    if not box.handle:isclosed() then living.close(box) end
+    return nil, core.strerror(ESRCH), ESRCH, { step = "job", code = "ESRCH" }
+  end
   local ok, message, errno, detail = spawn.play(box.handle, pending.bytes, pending.steps,
     seconds and core.clock() + seconds or pending.deadline, pending.init)
   if not ok and seconds and errno == errno_of.ETIMEDOUT then return nil, "timeout" end
@@ -202,7 +215,8 @@ local function begin(start)
   local ok, message, code, detail = spawn.play(start.handle, bytes, steps, start.deadline)
   if not ok then return nil, message, code, detail end
   return spawn.adopt(start, opened,
-    { pid = start.handle:pid(), alone = true, around = box.group, left_out = start.left, known_ids = known_ids })
+    { pid = start.handle:pid(), alone = true, around = box.group, left_out = start.left, known_ids = known_ids,
+      box = box })
 end
 
 --- Starts a program for words from `living.check`, with what the box keeps: a process; or nil, message, errno, detail.

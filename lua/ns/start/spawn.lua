@@ -117,11 +117,11 @@ local function left_out(start)
 end
 
 --- Our end of the program's terminal, as an object: what we have opened, or the launcher.
-local function take_terminal(start, opened)
+local function take_terminal(start, opened, kept)
   local master, message, errno = opened.pty, nil, nil
   if not master then master, message, errno = start.bag:opened_pty(start.handle) end
   if not master then return nil, message, errno end
-  return pty.new(start.bag, master, start.handle)
+  return pty.new(start.bag, master, kept)
 end
 
 --- The process that runs, with our ends of the pipes as files; `more`: fields that only some have.
@@ -131,13 +131,14 @@ function spawn.adopt(start, opened, more)
     max_output = spec.max_output, input = spec.input, grace = spec.grace, forward_signals = spec.forward_signals,
     deadline = start.deadline, group = start.group }
   for name, value in next, more do fields[name] = value end
+  local kept = { handle = start.handle, group = start.group, box = more.box } -- by each of its files
   for name, fd in next, opened.ours do
-    local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r", start.handle)
+    local file, _, errno = bag:file(fd, name == "stdin" and "w" or "r", kept)
     if not file then return errors.refused({ op = "fdopen", word = name }, errno) end
     fields[name] = file
   end
   if spec.pty then
-    local terminal, _, errno = take_terminal(start, opened)
+    local terminal, _, errno = take_terminal(start, opened, kept)
     if not terminal then return errors.refused({ op = "fdopen", word = "pty" }, errno) end
     fields.pty = terminal
   end
