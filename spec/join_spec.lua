@@ -347,3 +347,32 @@ describe("who lives in the namespaces that are joined #system", function()
     end)
   end
 end)
+
+describe("what lies on /proc where others live #system", function()
+  -- A box whose /proc is of its own making: there is all that could be asked for, and nothing of it is true.
+  local FAKE = PRELUDE .. [[
+    local t = assert(ns.spawn { "sh", "-c", "mount -t tmpfs q /mnt && cd /mnt && mkdir -p sys/user self/ns && "
+      .. "echo 9 | tee sys/user/max_user_namespaces >self/timens_offsets && >self/ns/time_for_children && "
+      .. "chmod -R a+rwX . && mount --bind /proc/self/ns/time self/ns/time_for_children && "
+      .. "cd / && mount --move /mnt /proc 2>/dev/null; echo ready; sleep 1000", flags = "user,mount,pid,time",
+      time = { monotonic = 5e6 }, init = true, mount_proc = true, caps = { "all" }, map = "root", stdout = "pipe" })
+    assert(t.stdout:read("*l") == "ready")
+    p:close() ]]
+
+  local function root_it(title, code, expected)
+    if not (machine.can.user and machine.can.time) then return pending(title) end
+    machine.root_it(title, function()
+      local r = machine.host(FAKE .. code .. " t:close()")
+      assert.equal(expected, r.stdout .. r.stderr)
+    end)
+  end
+
+  root_it("does not keep user namespaces from being forbidden", [[
+    print(out({ join = { from = t, "mount" }, flags = "user", disable_userns = true, caps = {} },
+      "cat /proc/sys/user/max_user_namespaces; unshare -U true 2>/dev/null || echo refused")) ]], "9\nrefused\n")
+
+  root_it("does not keep the clocks from being set", ([[
+    local spec = { "%s", "-e", "print(require('ns.core').clock() < 4e6)" }
+    spec.join, spec.flags, spec.time = { from = t, "mount" }, "time", { monotonic = 100 }
+    print(assert(ns.run(spec)).stdout) ]]):format(machine.lua), "true\n\n")
+end)

@@ -67,6 +67,9 @@ enum {
     STEP_CAPS_ONLY = 1 << 10, /* nothing else is permitted or effective any more */
     STEP_CAPS_ALL = 1 << 11,  /* those of flags are all that are permitted now */
 
+    /* write, sysctl, setns */
+    STEP_HOSTS_PROC = 1 << 18, /* fd is the host's /proc: path is looked up there, and not in what lies on /proc now */
+
     /* umask */
     STEP_HOSTS = 1 << 12, /* the mask of the host, in place of value */
 

@@ -47,7 +47,7 @@ static const struct constant step_bits[] = {STEP(RECURSIVE),  STEP(OURS),      S
                                             STEP(LOOKED_UP),  STEP(SAME_FILE), STEP(ROOT_PART),    STEP(ONE_MOUNT),
                                             STEP(THROW_AWAY), STEP(USERXATTR), STEP(CAPS_ONLY),    STEP(CAPS_ALL),
                                             STEP(HOSTS),      STEP(OUTLIVES),  STEP(TELLS_STOPS),  STEP(ENDS_ALL),
-                                            STEP(ANEW),       STEP(TRIAL),     {NULL, 0}};
+                                            STEP(ANEW),       STEP(TRIAL),     STEP(HOSTS_PROC),   {NULL, 0}};
 
 #define JOB(name) \
     { #name, JOB_##name }

@@ -31,31 +31,37 @@ static long op_mount(struct player *p, const struct step *s) {
                plan_string(p, s->data));
 }
 
-static long write_open(struct player *p, const struct step *s, long fd) {
+static long write_to(long fd, const struct player *p, const struct step *s) {
+    if (FAILED(fd)) return fd;
     long n = sys(__NR_write, fd, plan_string(p, s->data), s->size);
     sys(__NR_close, fd);
     return FAILED(n) ? n : (uint32_t)n == s->size ? 0 : -EIO;
 }
 
-static long write_at(struct player *p, const struct step *s, long directory, const char *path) {
-    long fd = sys(__NR_openat, directory, path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    return FAILED(fd) ? fd : write_open(p, s, fd);
+/* A path of /proc, below a descriptor for that. */
+static long open_in(long proc, const struct player *p, const struct step *s, int flags) {
+    return sys(__NR_openat, proc, plan_string(p, s->path) + sizeof "/proc", flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
-/* path; or, without a path, fd, which is closed then. data. With one write(2): files of /proc take their value whole. */
+static long open_path(const struct player *p, const struct step *s, int flags) {
+    if (s->how & STEP_HOSTS_PROC) return open_in(s->fd, p, s, flags);
+    return sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+/* path (how: HOSTS_PROC, with fd); or, without a path, fd, which is closed then. data. With one write(2): files of /proc take
+ * their value whole. */
 static long op_write(struct player *p, const struct step *s) {
-    if (!s->path) return write_open(p, s, s->fd);
-    return write_at(p, s, AT_FDCWD, plan_string(p, s->path));
+    return write_to(s->path ? open_path(p, s, O_WRONLY) : s->fd, p, s);
 }
 
-/* path: below /proc/sys; data. Where /proc lacks it (subset=pid) or is read-only, it is written through a new /proc, mounted
- * for this step alone. */
+/* path: below /proc/sys; data; how: HOSTS_PROC, with fd. Where /proc lacks it (subset=pid) or is read-only, it is written
+ * through a new /proc, mounted for this step alone: not where others live, in a mount namespace that is not ours. */
 static long op_sysctl(struct player *p, const struct step *s) {
     long r = op_write(p, s);
-    if (r != -ENOENT && r != -EROFS) return r;
+    if (s->how & STEP_HOSTS_PROC || (r != -ENOENT && r != -EROFS)) return r;
     long proc = old_fs("proc", 0, MS_NOSUID | MS_NODEV | MS_NOEXEC);
     if (FAILED(proc)) return r;
-    r = write_at(p, s, proc, plan_string(p, s->path) + sizeof "/proc");
+    r = write_to(open_in(proc, p, s, O_WRONLY), p, s);
     sys(__NR_close, proc);
     long closed = old_close();
     return FAILED(r) ? r : closed;
@@ -77,9 +83,9 @@ static long op_unshare(struct player *p, const struct step *s) {
     return sys(__NR_unshare, s->flags);
 }
 
-/* path of a namespace; or, without a path, fd, which is closed then. flags: its CLONE_NEW* */
+/* path of a namespace (how: HOSTS_PROC, with fd); or, without a path, fd, which is closed then. flags: its CLONE_NEW* */
 static long op_setns(struct player *p, const struct step *s) {
-    long fd = s->path ? sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), O_RDONLY | O_CLOEXEC) : s->fd;
+    long fd = s->path ? open_path(p, s, O_RDONLY) : s->fd;
     if (FAILED(fd)) return fd;
     long r = sys(__NR_setns, fd, s->flags);
     sys(__NR_close, fd);

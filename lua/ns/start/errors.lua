@@ -50,6 +50,7 @@ local READS = {
   open_ns = function(s)
     return ("open the %s namespace %s"):format(s.namespace, s.path or ("of descriptor %s"):format(tostring(s.fd)))
   end,
+  open_proc = function() return "open /proc" end,
   setuid = function(s) return ("setuid %.0f"):format(s.value) end,
   setgid = function(s) return ("setgid %.0f"):format(s.value) end,
   setgroups = function() return "setgroups" end,

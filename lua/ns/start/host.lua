@@ -140,9 +140,9 @@ local function run_helper(step, start)
   return not errno, { op = step.op, word = "map", path = why }, errno
 end
 
-local PLAYERS = { pidfd = join.pidfd, open_ns = join.open_ns, open_tree = open_tree, idmap = idmap, give = give,
-  group = groups.make, limit = groups.limit, open_limit = groups.open_limit, attach = groups.attach, clone = clone,
-  write = write, newuidmap = run_helper, newgidmap = run_helper }
+local PLAYERS = { pidfd = join.pidfd, open_ns = join.open_ns, open_proc = join.open_proc, open_tree = open_tree,
+  idmap = idmap, give = give, group = groups.make, limit = groups.limit, open_limit = groups.open_limit,
+  attach = groups.attach, clone = clone, write = write, newuidmap = run_helper, newgidmap = run_helper }
 
 --- Plays a step for `start`, {found=, bag=, copies=, deadline=, run=}, which gets handle and pid, and a holder of user
 -- namespaces: true; or nil, the step as it reads, errno.

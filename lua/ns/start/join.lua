@@ -105,4 +105,11 @@ function join.open_ns(step, start)
   return true
 end
 
+--- The host's /proc, for what the launcher has to ask there when it is in another mount namespace.
+function join.open_proc(step, start)
+  local fd, _, errno = start.bag:open(step.path, core.constants.open.RDONLY)
+  start.found.join.fds.proc = fd
+  return fd and true, step, errno
+end
+
 return join

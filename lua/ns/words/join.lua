@@ -14,7 +14,7 @@ local stdio = require "ns.words.stdio"
 
 local join, NONE = {}, {}
 
-local errno_of, PR = constants.errno, constants.prctl
+local errno_of, HOW, PR = constants.errno, constants.step, constants.prctl
 
 -- ---- the word ----
 
@@ -113,9 +113,16 @@ function join.open(word, _, add, found)
       add { op = "open_ns", namespace = row.name, path = one.path, fd = one.fd, from = one.of, word = "join" }
     end
   end
+  if found.join.kinds.mount then add { op = "open_proc", path = "/proc", word = "join" } end
 end
 
 -- ---- the launcher's steps ----
+
+--- A step with a path of /proc. In a mount namespace that others have made anything may lie there: the host's is asked.
+function join.in_proc(step, found)
+  if found.join and found.join.kinds.mount then step.fd, step.how = found.join.fds.proc, HOW.HOSTS_PROC end
+  return step
+end
 
 local function enter(name, add, found)
   local one = found.join.kinds[name]

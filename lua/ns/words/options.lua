@@ -65,9 +65,9 @@ end
 local function enter_user(_, _, add, found)
   local uid, gid = found.maps.uid, found.maps.gid
   if found.writer == "launcher" then
-    add { op = "write", path = "/proc/self/setgroups", data = "deny", word = "setgroups" }
-    add { op = "write", path = "/proc/self/gid_map", data = maps.format(gid), word = "gid_map" }
-    add { op = "write", path = "/proc/self/uid_map", data = maps.format(uid), word = "uid_map" }
+    add(join.in_proc({ op = "write", path = "/proc/self/setgroups", data = "deny", word = "setgroups" }, found))
+    add(join.in_proc({ op = "write", path = "/proc/self/gid_map", data = maps.format(gid), word = "gid_map" }, found))
+    add(join.in_proc({ op = "write", path = "/proc/self/uid_map", data = maps.format(uid), word = "uid_map" }, found))
   elseif found.may_set_groups then
     add { op = "setgroups", data = "" }
   end
@@ -79,7 +79,7 @@ local offset = check.seconds(-1e9, 1e9)
 
 --- A time namespace is for children at first; until somebody enters it, its clocks can be set (time_namespaces(7)). From
 -- Linux 6.2 on exec enters it; setns does on all.
-local function enter_time(_, spec, add)
+local function enter_time(_, spec, add, found)
   add { op = "unshare", flags = constants.clone.NEWTIME, word = "flags", part = "time" }
   local lines = {}
   for _, clock in ipairs { "monotonic", "boottime" } do
@@ -89,9 +89,12 @@ local function enter_time(_, spec, add)
       lines[#lines + 1] = ("%s %.0f %.0f\n"):format(clock, whole, math.floor((seconds - whole) * 1e9))
     end
   end
-  if #lines > 0 then add { op = "write", path = "/proc/self/timens_offsets", data = table.concat(lines), word = "time" } end
-  add { op = "setns", path = "/proc/self/ns/time_for_children", flags = constants.clone.NEWTIME, word = "flags",
-    part = "time" }
+  local data, flags = table.concat(lines), constants.clone.NEWTIME
+  if data ~= "" then
+    add(join.in_proc({ op = "write", path = "/proc/self/timens_offsets", data = data, word = "time" }, found))
+  end
+  local path = "/proc/self/ns/time_for_children"
+  add(join.in_proc({ op = "setns", path = path, flags = flags, word = "flags", part = "time" }, found))
 end
 
 --- The session keyring of the host is not for the program. Asked for by word it must succeed; else a container that forbids
@@ -167,10 +170,10 @@ rows = {
   { scope = "job", word = "oom_score_adj", check = check.integer(-1000, 1000), steps = function(value, spec, add)
     if not spec.join then join.oom_score_adj(value, add) end
   end },
-  { word = "disable_userns", check = check.boolean, needs = { "user" }, steps = function(value, _, add)
-    if value then
-      add { op = "sysctl", path = "/proc/sys/user/max_user_namespaces", data = "0", word = "disable_userns" }
-    end
+  { word = "disable_userns", check = check.boolean, needs = { "user" }, steps = function(value, _, add, found)
+    if not value then return end
+    local path = "/proc/sys/user/max_user_namespaces"
+    add(join.in_proc({ op = "sysctl", path = path, data = "0", word = "disable_userns" }, found))
   end },
   { flag = "mount", steps = root.lift_limit },
   { word = "root", check = root.check, needs = { "mount" }, steps = root.build },
