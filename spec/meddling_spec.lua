@@ -60,6 +60,51 @@ describe("a program in a living box that meddles with its init #system", functio
       c:close() ]])
   end)
 
+  needs("may take all descriptors from it, and it hears and rests as before", function()
+    local said = host [[
+      local function used(pid)
+        local f = io.open(("/proc/%d/stat"):format(pid))
+        local user, system = f:read("*a"):match("%) . " .. ("%S+ "):rep(10) .. "(%d+) (%d+)")
+        f:close()
+        return user + system
+      end
+      local function look(one, pid)
+        ns.run { "sleep", "0.3" }
+        local before = used(pid)
+        ns.run { "sleep", "1" }
+        print(used(pid) - before < 5, seconds_of(one.close, one) < 1)
+      end
+      c = assert(box():start())
+      meddle("limit", "0")
+      look(c, c.pid)
+      local p = assert(box():spawn("sh", "-c", "/w/meddle limit 0 >/dev/null; sleep 71304 & wait"))
+      look(p, p.pid) ]]
+    assert.equal("true\ttrue\ntrue\ttrue\n", said)
+    assert.equal(0, machine.processes("71304"))
+  end)
+
+  needs("that is stopped again and again before a host that does not listen, has its status and usage told", function()
+    local r = machine.host(([[
+      local ns = require "ns"
+      local c = assert(ns.sandbox():session(false):bind(%q, "/w"):start())
+      local p = assert(c:spawn { "/w/meddle", "stops", "4000", tty = true, stdin = "inherit", stdout = "pipe" })
+      p.stdout:read("*a")
+      ns.run { "sleep", "0.3" }
+      print(p:wait(5))
+      print(p:usage() ~= nil)
+      p:close()
+      c:close() ]]):format(machine.public()), { timeout = 60, spec = { pty = true } })
+    assert.matches("nil\texit\t7\r\ntrue\r\n$", r.stdout)
+  end)
+
+  needs("that always makes new processes keeps no stop beyond its grace", function()
+    local said = host [[
+      c = assert(box():rlimits { nproc = 200 }:start())
+      meddle("tree", "60")
+      print(seconds_of(c.stop, c, 0.3) < 1.5) ]]
+    assert.equal("true\n", said)
+  end)
+
   needs("that holds the others fast makes no wait longer than it promises", function()
     local said = host [[
       c = assert(box():start())

@@ -208,7 +208,9 @@ function Container:stop(grace)
   process.check_seconds(grace, "stop")
   local deadline = core.clock() + (grace or GRACE)
   if self:kill("TERM") then
-    while core.clock() < deadline and #(self:processes() or { 1 }) > 0 and not self.box.handle:wait(0.01) do end
+    while core.clock() < deadline and not inside.is_empty(self.box.handle) and living.is_alive(self.box) do
+      self.box.handle:wait(0.01)
+    end
   end
   if not self.box.handle:isclosed() then finish(self) end
   return self:wait(END)

@@ -1,6 +1,6 @@
 /* What a program may try with the init of its box, or with those beside it. Says "ready" when it is done, and waits to be killed,
  * where nothing else is said.
- * usage: meddle flight LIMIT | limit LIMIT | forge | hold | stops NUMBER */
+ * usage: meddle flight LIMIT | limit LIMIT | forge | hold | stops NUMBER | tree NUMBER */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -80,12 +80,23 @@ static void stops(int number) {
     _exit(7);
 }
 
+/* So many processes, each of which makes another one and ends. */
+static void tree(int number) {
+    pid_t self = getpid();
+    signal(SIGTERM, SIG_IGN);
+    while (getpid() == self && number-- > 0) fork();
+    if (getpid() == self) ready();
+    for (;; usleep(1000))
+        if (fork() > 0) _exit(0);
+}
+
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "", *number = argc > 2 ? argv[2] : "0";
     if (!strcmp(what, "flight")) flight(number);
     if (!strcmp(what, "forge")) forge();
     if (!strcmp(what, "hold")) hold();
     if (!strcmp(what, "stops")) stops(atoi(number));
+    if (!strcmp(what, "tree")) tree(atoi(number));
     if (strcmp(what, "limit")) return 0;
     limit(number);
     ready();

@@ -59,7 +59,8 @@ uint32_t end_children(int signals) {
         if (pid == -ECHILD) return 0;
         struct killed k = kill_children();
         if (k.count && k.count == k.immune) return k.left;
-        sys(__NR_ppoll, &poll, 1, pause, 0, 8);
+        if (sys(__NR_ppoll, &poll, 1, pause, 0, 8) == -EINVAL) /* RLIMIT_NOFILE is 0 */
+            sys(__NR_ppoll, 0, 0, pause, 0, 8);
         sys(__NR_read, signals, infos, sizeof infos);
     }
 }

@@ -57,13 +57,16 @@ static void wipe_plan(struct plan *plan, struct step *next) {
 
 /* ---- its life ---- */
 
-/* A stop is told if few that were told are still unread: a program that stops again and again, before a host that only waits for
- * its end, must leave room for the word of that end. */
 static void tell(const struct player *p, uint32_t what, int status) {
     struct record r = {what, status};
-    int unread = 0;
-    if (what == INIT_STOPPED && (FAILED(sys(__NR_ioctl, p->socket, SIOCOUTQ, &unread)) || unread > 2048)) return;
     sys(__NR_sendto, p->socket, &r, sizeof r, MSG_NOSIGNAL);
+}
+
+void tell_stop(int socket, int status) {
+    struct record r = {INIT_STOPPED, status};
+    int unread = 0;
+    if (FAILED(sys(__NR_ioctl, socket, SIOCOUTQ, &unread)) || unread > 2048) return;
+    sys(__NR_sendto, socket, &r, sizeof r, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 int exit_code(int status) { return status & 0x7f ? 128 + (status & 0x7f) : status >> 8; }
@@ -86,13 +89,32 @@ static bool reap(struct player *p, long program, uint32_t how) {
         long pid = sys(__NR_wait4, -1, &status, WNOHANG | __WALL | stops, &usage);
         if (pid <= 0 && pid != -EINTR) return false;
         if (pid != program) continue;
-        bool stopped = (status & 0xff) == 0x7f;
-        tell(p, stopped ? INIT_STOPPED : INIT_STATUS, status);
-        if (stopped) continue;
+        if ((status & 0xff) == 0x7f) {
+            tell_stop(p->socket, status);
+            continue;
+        }
+        tell(p, INIT_STATUS, status);
         tell(p, INIT_MAXRSS, (int)usage.maxrss);
         end(p, how, status);
     }
     return true;
+}
+
+/* What poll(2) would say of a socket. */
+static short state_of(int socket) {
+    char byte;
+    long n = sys(__NR_recvfrom, socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n != 0) return n > 0 ? POLLIN : 0;
+    return FAILED(sys(__NR_sendto, socket, &byte, 0, MSG_NOSIGNAL | MSG_DONTWAIT)) ? POLLHUP : POLLRDHUP;
+}
+
+void await_work(struct pollfd polls[2], const long *timeout) {
+    const long soon[2] = {0, 20000000};
+    long r = sys(__NR_ppoll, polls, 2, timeout, 0, 8);
+    if (!FAILED(r) || r == -EINTR) return;
+    sys(__NR_ppoll, 0, 0, timeout ? timeout : soon, 0, 8);
+    polls[0].revents = POLLIN;
+    polls[1].revents = state_of(polls[1].fd);
 }
 
 /* Was it sent by somebody outside? He has no pid in here. Without a namespace all have one, and the program alone is not heard:
@@ -134,8 +156,7 @@ _Noreturn static void serve(struct player *p, long program, uint32_t how) {
     for (;;) {
         struct pollfd polls[] = {{p->signals, POLLIN, 0}, {socket, POLLIN | POLLRDHUP, 0}};
         long none[2] = {0, 0}, *timeout = reap(p, program, how) ? none : 0;
-        long r = sys(__NR_ppoll, polls, 2, timeout, 0, 8);
-        if (FAILED(r)) continue;
+        await_work(polls, timeout);
         if (polls[1].revents & POLLIN) take_request(socket, program);
         if (polls[1].revents & ~POLLIN) {
             bool gone = polls[1].revents & (POLLHUP | POLLERR);

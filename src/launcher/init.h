@@ -2,6 +2,8 @@
 #ifndef NS_INIT_H
 #define NS_INIT_H
 
+#include <linux/poll.h>
+
 #include "player.h"
 
 enum { TURN = 32 }; /* signals or ended children that are dealt with at once: more may come all the time */
@@ -17,6 +19,14 @@ enum { INIT_SOCKET, INIT_SIGNALS, INIT_PROGRAM, INIT_HOW, INIT_NUMBERS };
 _Noreturn void ns_init(const int numbers[INIT_NUMBERS]);
 
 _Noreturn void exit_init(int code);
+
+/* Tells that a program was stopped, if few such words are still unread: one that stops again and again, before a host that only
+ * waits for its end, must leave room for the word of that end. */
+void tell_stop(int socket, int status);
+
+/* Waits, for `timeout` at the most, until the signals (the first) or the host's socket (the second) want something. A program
+ * may lower our RLIMIT_NOFILE until ppoll(2) takes no descriptor any more: then we look 50 times in a second. */
+void await_work(struct pollfd polls[2], const long *timeout);
 
 /* The code with which an init ends after a program with this status of wait4(2). */
 int exit_code(int status);

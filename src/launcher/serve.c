@@ -135,8 +135,7 @@ static bool reap(struct box *b) {
         struct job *job = pid > 0 ? find_job(b, pid) : 0;
         if (!job) continue;
         if ((status & 0xff) == 0x7f) {
-            struct record r = {INIT_STOPPED, status};
-            if (job->how & JOB_TELLS_STOPS) sys(__NR_sendto, job->socket, &r, sizeof r, MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (job->how & JOB_TELLS_STOPS) tell_stop(job->socket, status);
             continue;
         }
         tell_end(job, status, &usage);
@@ -164,7 +163,7 @@ _Noreturn static void serve(struct box *b) {
     for (bool more = true;;) {
         struct pollfd polls[] = {{b->signals, POLLIN, 0}, {b->socket, POLLIN, 0}};
         long none[2] = {0, 0}, *timeout = more ? none : 0;
-        if (FAILED(sys(__NR_ppoll, polls, 2, timeout, 0, 8))) continue;
+        await_work(polls, timeout);
         if (polls[0].revents) hand_on(b);
         if (polls[0].revents || more) more = reap(b);
         if (polls[1].revents) take_request(b);

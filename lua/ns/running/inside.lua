@@ -31,6 +31,13 @@ local function describe(pid, parent, owner)
   return { pid = pid, inside = number, ppid = parent, argv = argv, process = owner }
 end
 
+--- Has the init with this handle no child? Then it is alone: what loses its parent becomes its child. nil where /proc does
+-- not tell.
+function inside.is_empty(handle)
+  local init = not handle:isclosed() and handle:proc_pid()
+  return init and #children(init) == 0 or nil
+end
+
 --- All below the process with this handle: {pid=, inside=, ppid=, argv=, process=}, in the order of the numbers; or nil,
 -- message, errno. `jobs`: by their numbers.
 function inside.list(handle, jobs)

@@ -12,12 +12,23 @@ local concat, format = table.concat, string.format
 
 local encoders = {}
 
-local function refuse(where, what) error({ problem = ("%s: %s cannot be returned"):format(where, what) }, 0) end
+--- How a key reads in a path: ".name", or "[3]".
+local function step_to(key)
+  if type(key) == "string" and key:find "^[%a_][%w_]*$" then return "." .. key end
+  return ("[%s]"):format(type(key) == "string" and format("%q", key) or tostring(key))
+end
 
-local function add(out, value, where, open)
+--- `path`: the number of the result, and the keys from there on.
+local function refuse(path, what)
+  local where = { "result " .. path[1] }
+  for i = 2, #path do where[i] = step_to(path[i]) end
+  error({ problem = ("%s: %s cannot be returned"):format(concat(where), what) }, 0)
+end
+
+local function add(out, value, path, open)
   local encode = encoders[type(value)]
-  if not encode then refuse(where, "a " .. type(value)) end
-  encode(out, value, where, open)
+  if not encode then refuse(path, "a " .. type(value)) end
+  encode(out, value, path, open)
 end
 
 encoders["nil"] = function(out) out[#out + 1] = "z" end
@@ -45,23 +56,19 @@ function encoders.string(out, value)
   out[#out + 1] = value
 end
 
---- How a key reads in a path: ".name", or "[3]".
-local function step_to(key)
-  if type(key) == "string" and key:find "^[%a_][%w_]*$" then return "." .. key end
-  return ("[%s]"):format(type(key) == "string" and format("%q", key) or tostring(key))
-end
-
 --- `open`: the tables around it. Without metamethods.
-function encoders.table(out, value, where, open)
-  if open[value] then refuse(where, "a table that is in itself") end
+function encoders.table(out, value, path, open)
+  if open[value] then refuse(path, "a table that is in itself") end
   open[value] = true
   out[#out + 1] = "{"
+  local depth = #path + 1
   for key, v in next, value do
-    local at = where .. step_to(key)
-    if type(key) == "table" then refuse(at, "a table as a key") end
-    add(out, key, at, open)
-    add(out, v, at, open)
+    path[depth] = key
+    if type(key) == "table" then refuse(path, "a table as a key") end
+    add(out, key, path, open)
+    add(out, v, path, open)
   end
+  path[depth] = nil
   out[#out + 1] = "}"
   open[value] = nil
 end
@@ -70,7 +77,7 @@ end
 function values.encode(kind, list)
   local out = { format("%s %d;", kind, list.n) }
   local ok, e = pcall(function()
-    for i = 1, list.n do add(out, list[i], "result " .. i, {}) end
+    for i = 1, list.n do add(out, list[i], { i }, {}) end
   end)
   if not ok then return nil, type(e) == "table" and e.problem or tostring(e) end
   out[#out + 1] = "."
