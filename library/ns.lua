@@ -790,7 +790,7 @@ function Box:clone() end
 function Box:spec() end
 
 ---Tries whether it would start here: as ns.check.
----@param ... string
+---@param ... string|ns.Program
 ---@return true|nil ok
 ---@return string|ns.LeftOut[]|nil message or, after true, what is left out
 ---@return integer? errno
@@ -798,7 +798,7 @@ function Box:spec() end
 function Box:check(...) end
 
 ---The steps, in words: as ns.explain.
----@param ... string
+---@param ... string|ns.Program
 ---@return string? text
 ---@return string? message
 ---@return integer? errno
@@ -806,7 +806,7 @@ function Box:check(...) end
 function Box:explain(...) end
 
 ---Starts the program given here, or that of the box: as ns.spawn.
----@param ... string
+---@param ... string|ns.Program
 ---@return ns.Process? process
 ---@return string? message
 ---@return integer? errno
@@ -814,7 +814,7 @@ function Box:explain(...) end
 function Box:spawn(...) end
 
 ---Runs the program given here, or that of the box, to its end: as ns.run.
----@param ... string
+---@param ... string|ns.Program
 ---@return ns.Result? result
 ---@return string? message
 ---@return integer? errno

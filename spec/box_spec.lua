@@ -42,6 +42,18 @@ describe("a box", function()
     assert.same({ clear_env = true, session = true, init = true }, ns.box():clear_env():session():init():spec())
   end)
 
+  it("takes a table of words for one start, as a container does, and keeps none of them", function()
+    local b = ns.box():env("A", "1"):argv("sh", "-c", "echo $A $B; cat")
+    assert.equal("1 2\nin", b:run({ env = { B = "2" }, stdin = "in" }).stdout)
+    assert.equal("own\n", b:run({ "echo", "own", timeout = 20 }).stdout)
+    assert.equal("1\n", b:run().stdout)
+    local p = assert(b:spawn { "cat", stdin = "pipe", stdout = "pipe" })
+    assert.equal("out", p:communicate("out").stdout)
+    assert.matches("1 2", b:explain({ "echo", "1 2" }))
+    assert.has_error(function() b:run { hostnam = "x" } end,
+      "bad argument #1 to 'run' (hostnam: unknown word (did you mean 'hostname'?))")
+  end)
+
   it("takes users and groups by the names that the host has for them", function()
     local name = machine.read("/etc/group"):match("^([^:]+):")
     assert.same({ name }, ns.box():group(name):groups({ name }):spec().groups)

@@ -372,57 +372,60 @@ function Box:spec()
   return stdio.feed(copy(self.words))
 end
 
---- The program given to the method `name`, if there is one.
-local function program(name, ...)
-  if select("#", ...) == 0 then return nil end
-  return arguments(("bad argument #1 to '%s' (argv[%%d]: missing)"):format(name), ...)
+--- The words given to the method `name`: a program and its arguments, or one table of words, whose array part is that.
+local function given_to(name, ...)
+  local first = ...
+  if select("#", ...) == 0 then return {} end
+  local where = ("bad argument #1 to '%s' "):format(name)
+  if type(first) == "table" and not getmetatable(first) then return checked(where .. "(%s)", plan.read, first) end
+  return { argv = arguments(where .. "(argv[%d]: missing)", ...) }
 end
 
---- The program, if there is one, takes the place of the one that the words have, or of their function.
-local function set_program(words, argv)
-  if argv then words.argv, words.fn, words.args = argv, nil, nil end
+--- The words with those that are given: a new table. A program takes the place of a function.
+local function with(words, given)
+  local merged = merge.over(words, given)
+  if given.argv then merged.fn, merged.args = nil, nil end
+  return stdio.feed(merged)
 end
 
---- The spec, with the given program if there is one.
+--- The spec, with the words that are given.
 local function with_argv(self, name, ...)
-  local spec = self:spec()
-  set_program(spec, program(name, ...))
-  return spec
+  return with(self:spec(), given_to(name, ...))
 end
 
---- The same for a start, with what the box keeps of those before (`ns.start.cache`): the words are not copied.
+--- The same for a start, with what the box keeps of those before (`ns.start.cache`), unless other words than argv are given:
+-- the words are not copied.
 local function for_start(self, name, ...)
-  local words = {}
-  for word, value in next, self.words do words[word] = value end
-  stdio.feed(words)
-  set_program(words, program(name, ...))
+  local given = given_to(name, ...)
+  local first = next(given)
+  local is_same = not first or first == "argv" and next(given, first) == nil
   self.cache = self.cache or { spawn = {}, run = {}, call = {} }
-  return words, self.cache[name]
+  return with(self.words, given), is_same and self.cache[name] or nil
 end
 
 --- The steps that would be played, in words, one a line; nothing is run. As `ns.explain`.
--- @tparam[opt] string ... a program and its arguments, in place of the box's own
+-- @tparam[opt] string|table ... a program and its arguments, in place of the box's own; or one table of words
 -- @treturn string the text; or nil, message, errno, detail
 function Box:explain(...)
   return box.explain(with_argv(self, "explain", ...))
 end
 
 --- Would this start here? As `ns.check`.
--- @tparam[opt] string ... a program and its arguments, in place of the box's own
+-- @tparam[opt] string|table ... a program and its arguments, in place of the box's own; or one table of words
 -- @return true; or nil, message, errno, detail
 function Box:check(...)
   return box.check(with_argv(self, "check", ...))
 end
 
 --- Starts the program given here, or that of the box: as `ns.spawn`.
--- @tparam[opt] string ... a program and its arguments
+-- @tparam[opt] string|table ... a program and its arguments; or one table of words, whose array part is that
 -- @treturn Process the running program; or nil, message, errno, detail
 function Box:spawn(...)
   return box.spawn(for_start(self, "spawn", ...))
 end
 
 --- Runs the program given here, or that of the box, to its end: as `ns.run`.
--- @tparam[opt] string ... a program and its arguments
+-- @tparam[opt] string|table ... a program and its arguments; or one table of words, whose array part is that
 -- @treturn Result what it has come to; or nil, message, errno, detail
 function Box:run(...)
   return box.run(for_start(self, "run", ...))
