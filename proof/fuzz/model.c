@@ -463,6 +463,7 @@ static const struct call {
     {__NR_landlock_add_rule, "--1", ZERO, false},
     {__NR_landlock_restrict_self, "", ZERO, false},
     {__NR_seccomp, "--2", ZERO, false},
+    {__NR_seccomp, "--2", ZERO, false},
 };
 
 /* -EFAULT, or 0 and the size of the last bytes */
