@@ -5,6 +5,7 @@
 -- The words are listed in doc/words.md.
 -- @module ns.box
 require("ns.core").nojit()
+local box_words = require "ns.box_words"
 local call = require "ns.call"
 local check = require "ns.words.check"
 local confined = require "ns.confined"
@@ -14,27 +15,11 @@ local namespaces = require "ns.words.namespaces"
 local plan = require "ns.start.plan"
 local stdio = require "ns.words.stdio"
 
-local Box = { __name = "ns.Box" }
-Box.__index = Box
+local Box = box_words.class
+local arguments, checked, copy, set = box_words.arguments, box_words.checked, box_words.copy, box_words.set
+require "ns.box_mounts"
 
 local box = {}
-
---- A copy of a value all through, but for what is an object.
-local function copy(value)
-  if type(value) ~= "table" or getmetatable(value) or rawget(value, "getfd") or rawget(value, "fileno") then return value end
-  local result = {}
-  for k, v in next, value do result[k] = copy(v) end
-  return result
-end
-
---- Calls a check and gives what it returns; a mistake is raised at the caller's line, in the words of `text`.
-local function checked(text, test, ...)
-  local ok, result = pcall(test, ...)
-  if ok then return result end
-  local mistake = check.mistake(result)
-  if not mistake then error(result, 0) end
-  check.raise(text, mistake)
-end
 
 --- The words of a spec, each of them checked.
 local function read(spec)
@@ -65,39 +50,6 @@ function box.over(words, spec, name)
   return self
 end
 
---- Words that are switches need no value; but one that is nil is missing.
-local function check_switch(word, count)
-  if count > 0 or not pcall(plan.words[word].check, true, word) then check.fail(word, "value missing") end
-  return true
-end
-
-local function set(self, word, ...)
-  local value = ...
-  if value == nil then value = checked("%s", check_switch, word, select("#", ...)) end
-  checked("%s", plan.words[word].check, value, word)
-  merge.make_room(self.words, word, value)
-  self.words[word] = copy(value)
-  return self
-end
-
--- A method that there is not, but that other tools have, or that is spelt otherwise.
-setmetatable(Box, { __index = function(_, word)
-  if type(word) == "string" and word:find("^%a") then checked("%s", plan.unknown, word, Box) end
-end })
-
-for word in pairs(plan.words) do
-  Box[word] = function(self, ...) return set(self, word, ...) end
-end
-
---- A list of arguments. One that is nil, as what os.getenv does not find, is a mistake, at the end, too.
-local function arguments(mistake, ...)
-  local list = { ... }
-  for i = 1, select("#", ...) do
-    if list[i] == nil then check.raise(mistake, i) end
-  end
-  return list
-end
-
 --- Adds namespaces: box:unshare("pid", "mount").
 -- @tparam string ... names: user, mount, pid, net, ipc, uts, cgroup, time
 -- @treturn Box itself
@@ -112,15 +64,6 @@ end
 -- What says how the host's own is to look, and goes where that is shared.
 local OF_ITS_OWN = { uts = { "hostname", "domainname" }, time = { "time" }, pid = { "mount_proc" } }
 
---- Keeps the mounts of which that is true.
-local function keep_mounts(self, is_kept)
-  local left = {}
-  for _, m in ipairs(self.words.mounts or {}) do
-    if is_kept(m) then left[#left + 1] = m end
-  end
-  self.words.mounts = self.words.mounts and left
-end
-
 --- Takes namespaces away again, and what only they can have, as hostname, or the mount of /proc:
 -- ns.sandbox():share("net").
 -- @tparam string ... names: user, mount, pid, net, ipc, uts, cgroup, time
@@ -131,152 +74,10 @@ function Box:share(...)
   for name in pairs(checked("%s", namespaces.check, { ... }, "share")) do
     left[name] = nil
     for _, word in ipairs(OF_ITS_OWN[name] or {}) do self.words[word] = nil end
-    keep_mounts(self, function(m) return mounts.kinds[m.type].of ~= name end)
+    box_words.keep_mounts(self, function(m) return mounts.kinds[m.type].of ~= name end)
     if name == "net" and self.confined then confined.share_net(self.words.landlock or {}) end
   end
   return set(self, "flags", namespaces.names(left))
-end
-
--- ---- mounts, one after the other; each takes a table of further fields (`ns.words.mounts`, doc/files.md) last ----
-
-local function add_mount(self, m, options)
-  if options ~= nil and type(options) ~= "table" then
-    check.raise("%s: table of options expected, got %s", m.type, type(options))
-  end
-  for key, value in next, options or {} do m[key] = value end
-  checked("%s", mounts.check_one, m, m.type)
-  if self.confined then
-    self.words.landlock = self.words.landlock or {}
-    checked("%s", confined.bind, self.words.landlock, m)
-    return self
-  end
-  local list = self.words.mounts or {}
-  list[#list + 1] = copy(m)
-  self.words.mounts = list
-  return self
-end
-
---- Binds a part of the host's tree, writable: box:bind("/src"), box:bind("/src", "/work", {idmap = true}).
--- @tparam string|integer source an absolute path on the host, or an open descriptor of it
--- @tparam[opt] string target an absolute path inside; else the same path
--- @tparam[opt] table options ro, dev, suid, exec, try, idmap
--- @treturn Box itself
--- @see mount_setattr(2)
-function Box:bind(source, target, options)
-  if type(target) == "table" then target, options = nil, target end
-  return add_mount(self, { type = "bind", source = source, target = target }, options)
-end
-
---- Binds a part of the host's tree, read-only with all that is mounted below it.
--- @tparam string|integer source an absolute path on the host, or an open descriptor of it
--- @tparam[opt] string target an absolute path inside; else the same path
--- @tparam[opt] table options dev, suid, exec, try, idmap
--- @treturn Box itself
--- @see mount_setattr(2)
-function Box:ro_bind(source, target, options)
-  if type(target) == "table" then target, options = nil, target end
-  return add_mount(self, { type = "bind", source = source, target = target, ro = true }, options)
-end
-
---- A file with the given bytes: box:file("/etc/motd", "hello\n", {mode = "0600"}).
--- @tparam string target an absolute path inside
--- @tparam string data any bytes
--- @tparam[opt] table options mode ("0644"), ro
--- @treturn Box itself
-function Box:file(target, data, options)
-  return add_mount(self, { type = "file", target = target, data = data }, options)
-end
-
---- A symbolic link: box:symlink("/lib64", "usr/lib64").
--- @tparam string target an absolute path inside: the link
--- @tparam string to what it says
--- @treturn Box itself
--- @see symlink(7)
-function Box:symlink(target, to)
-  return add_mount(self, { type = "symlink", target = target, to = to })
-end
-
---- An overlay of a directory, or of several, on `target` (default: the directory itself); what is written is thrown away,
--- unless the options have `upper` and `work`.
--- @tparam string|table lower an absolute path on the host, or a list of them, the uppermost first
--- @tparam[opt] string target an absolute path inside
--- @tparam[opt] table options upper, work, idmap, ro, dev, suid, exec
--- @treturn Box itself
-function Box:overlay(lower, target, options)
-  if type(target) == "table" then target, options = nil, target end
-  return add_mount(self, { type = "overlay", lower = lower, target = target or type(lower) == "string" and lower or nil },
-    options)
-end
-
---- Hides paths under empty files and directories.
--- @tparam string ... absolute paths inside; one that is missing is passed over
--- @treturn Box itself
-function Box:mask(...)
-  for _, target in ipairs(arguments("mask[%d]: missing", ...)) do add_mount(self, { type = "mask", target = target }) end
-  return self
-end
-
---- Takes away again what the box mounts there: ns.sandbox():unmount("/run").
--- @tparam string ... absolute paths inside
--- @treturn Box itself
-function Box:unmount(...)
-  for _, target in ipairs(arguments("unmount[%d]: missing", ...)) do
-    local place, before = checked("%s", mounts.check_place, target, "unmount"), #(self.words.mounts or {})
-    keep_mounts(self, function(m) return mounts.place(m) ~= place end)
-    if #(self.words.mounts or {}) == before then check.raise("unmount: this box mounts nothing at '%s'", target) end
-  end
-  return self
-end
-
---- An empty file system in memory: box:tmpfs("/tmp", {size = "64m"}).
--- @function Box:tmpfs
--- @tparam string target an absolute path inside
--- @tparam[opt] table options size (bytes, "64m", "50%"), inodes, mode ("0755"; for .../tmp "1777"), dev, suid, exec, try
--- @treturn Box itself
-
---- A directory, in a file system of the box's own: box:dir("/work", {mode = "0700"}).
--- @function Box:dir
--- @tparam string target an absolute path inside
--- @tparam[opt] table options mode ("0755"), try
--- @treturn Box itself
-
---- New attributes for a mount that is there: box:remount("/usr", {ro = true, recursive = true}).
--- @function Box:remount
--- @tparam string target an absolute path inside
--- @tparam table options ro, dev, suid, exec: true or false, or as they are; recursive
--- @treturn Box itself
--- @see mount_setattr(2)
-
---- A new /proc; needs "pid".
--- @function Box:proc
--- @tparam[opt="/proc"] string target
--- @tparam[opt] table options hidepid, subset, ro, protect
--- @treturn Box itself
--- @see proc(5)
-
---- A small /dev: null, zero, full, random, urandom, tty, pts, shm, and the links to the standard streams.
--- @function Box:dev
--- @tparam[opt="/dev"] string target
--- @treturn Box itself
-
---- A new /sys, read-only; needs "net".
--- @function Box:sys
--- @tparam[opt="/sys"] string target
--- @tparam[opt] table options ro: false for one that can be written
--- @treturn Box itself
--- @see sysfs(5)
-
---- The POSIX message queues of the box; needs "ipc".
--- @function Box:mqueue
--- @tparam[opt="/dev/mqueue"] string target
--- @treturn Box itself
--- @see mq_overview(7)
-
-for _, kind in ipairs { "tmpfs", "dir", "remount", "proc", "dev", "sys", "mqueue" } do
-  Box[kind] = function(self, target, options)
-    if type(target) == "table" then target, options = nil, target end
-    return add_mount(self, { type = kind, target = target }, options)
-  end
 end
 
 --- Adds a variable, box:env("LANG", "C"), or several, box:env{LANG = "C"}; false removes the host's.

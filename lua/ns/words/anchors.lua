@@ -18,6 +18,9 @@ local HOLDS_NOTHING = { file = true, mask = true }
 local LINKS = 40 -- as path_resolution(7) has it
 local DIRECTORY_MODE = tonumber("755", 8)
 
+--- Does it lie over nothing?
+function anchors.covers_nothing(m) return COVERS_NOTHING[m.type] or false end
+
 --- What is known of the mounts of a plan while it is made. `mounts`: all of the spec's.
 function anchors.new(mounts)
   local known = { tops = {}, links = {} }

@@ -162,7 +162,7 @@ local function proc(m, add, found)
   hide(m, HIDDEN, add)
 end
 
---- {name, the numbers that it has on each Linux}
+-- {name, the numbers that it has on each Linux}
 local DEVICES = { { "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 }, { "urandom", 1, 9 },
   { "tty", 5, 0 } }
 local LINKS = { fd = "/proc/self/fd", stdin = "/proc/self/fd/0", stdout = "/proc/self/fd/1", stderr = "/proc/self/fd/2",
@@ -360,14 +360,11 @@ function mounts.check(value, where)
   return list
 end
 
--- What is no mount itself, but changes one, or what is in it.
-local COVERS_NOTHING = { dir = true, symlink = true, remount = true, propagation = true }
-
 --- Does a mount of the list after the i-th cover a place in that?
 local function is_covered(list, i, place_)
   for j = i + 1, #list do
     local above = list[j].target == "/" and "/" or list[j].target .. "/"
-    if not COVERS_NOTHING[list[j].type] and (place_ .. "/"):sub(1, #above) == above then return true end
+    if not anchors.covers_nothing(list[j]) and (place_ .. "/"):sub(1, #above) == above then return true end
   end
 end
 
