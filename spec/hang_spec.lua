@@ -51,6 +51,15 @@ describe("a start #system", function()
     assert.equal("timeout in: exec '/bin/true' (ETIMEDOUT)\t110\ttable: ", said:match("^[^\n]-table: "))
   end)
 
+  machine.it "sandbox"("of a program in a living box that hangs says in which step, too", function()
+    local said = under("sched_setscheduler:delay_enter=5000000", [[
+      local c = assert(require("ns").sandbox():start())
+      print(select(2, c:run { "true", scheduler = "batch", timeout = 1 }))
+      c:close()
+    ]])
+    assert.equal("timeout in: scheduler batch 0 (ETIMEDOUT)\t110\ttable: ", said:match("^[^\n]-table: "))
+  end)
+
   it("may be repeated after that", function()
     local said = under("chdir:error=EIO:when=1", [[
       local ns = require "ns"

@@ -73,13 +73,14 @@ end
 -- refused, when it is awaited (`ns.start.living`). `left_out`: what need not be tried (`ns.start.optional`). `kept`: what is
 -- kept of launches of the same spec (`ns.start.cache`).
 function container.launch(spec, name, unawaited, left_out, kept)
-  local host = survey.host()
-  host.serves, host.unawaited, host.left_out, spec.init, spec.argv = true, unawaited, left_out, true, nil
+  local host, words = survey.host(), {}
+  for word, value in next, spec do words[word] = value end
+  host.serves, host.unawaited, host.left_out, words.init, words.argv = true, unawaited, left_out, true, nil
   if spec.fn then check.raise("bad argument #1 to '%s' (fn: %s)", name, plan.words.fn.outside) end
-  local checked, mistake, refused = plan.check(spec, host, kept)
+  local checked, mistake, refused = plan.check(words, host, kept)
   if checked and not checked.flags.pid then mistake = "flags: needs 'pid', as a living box is one pid namespace" end
   if mistake then check.raise("bad argument #1 to '%s' (%s)", name, mistake) end
-  local box, message, errno, detail = living.start(checked, refused or host, spec, kept)
+  local box, message, errno, detail = living.start(checked, refused or host, words, kept)
   if not box then return nil, message, errno, detail end
   local jobs = setmetatable({}, { __mode = "v" })
   return setmetatable({ box = box, pid = box.pid, left_out = box.left_out, jobs = jobs }, Container)

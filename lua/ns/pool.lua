@@ -26,12 +26,6 @@ local function is(value)
   return getmetatable(value) == Pool
 end
 
-local function copy(words)
-  local result = {}
-  for word, value in next, words do result[word] = value end
-  return result
-end
-
 --- Boxes whose program has ended, and they with it: the host has them as children until now.
 local function reap(self)
   for _, c in ipairs(self.ended) do c:close() end
@@ -42,7 +36,7 @@ end
 -- left out, the first one is waited for, and the others are started without what that was refused.
 local function launch(self)
   local is_known = self.left_out or not self.spec.optional
-  local c = container.launch(copy(self.spec), "pool", is_known, self.left_out, self.cache)
+  local c = container.launch(self.spec, "pool", is_known, self.left_out, self.cache)
   if c and not is_known then self.left_out = c.box.left end
   self.counts.launched = self.counts.launched + 1
   if c then table.insert(self.boxes, c) else self.counts.failed = self.counts.failed + 1 end
@@ -87,7 +81,7 @@ local function start(self, name, words, patient)
   if self.closed then check.raise("the pool is closed") end
   local c = take(self)
   if not c then
-    local cold, why, code, more = container.launch(copy(self.spec), name, false, self.left_out, self.cache)
+    local cold, why, code, more = container.launch(self.spec, name, false, self.left_out, self.cache)
     self.counts.cold = self.counts.cold + 1
     if not cold then return nil, why, code, more end
     c = cold

@@ -163,7 +163,7 @@ static void expect(int truth, const char *what) {
 
 /* true, or nil and one of these words, and numbers after it */
 static void check_result(int from) {
-    static const char *const words = " exit signal lost timeout again step exec retry died kill plan job clone ";
+    static const char *const words = " exit signal lost timeout again step exec retry died kill plan init job clone ";
     char word[32];
     int count = lua_gettop(L) - from;
     expect(count >= 1 && (lua_isnil(L, from + 1) || lua_isboolean(L, from + 1)), "the first result");

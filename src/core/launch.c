@@ -201,7 +201,7 @@ static int push_answer(lua_State *L, struct process *p) {
  * launcher has, too: nobody else is waited for that has taken one of their sockets. */
 static int push_job_answer(lua_State *L, struct process *p, bool answered) {
     ns_reap(p);
-    if (p->refused) return nsL_refused(L, "clone", p->refused);
+    if (p->refused) return nsL_refused(L, "init", p->refused);
     if (p->state != RUNNING && !answered && p->s.socket >= 0) answered = true, read_records(p);
     if (answered) {
         close(p->s.socket);

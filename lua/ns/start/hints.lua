@@ -126,6 +126,11 @@ end
 
 local NO_PROCESSES = "RLIMIT_NPROC is reached, or a pids limit of the cgroup (systemd: TasksMax=)"
 
+local function init_is_full(step)
+  return step.by_init and "each program that runs takes a descriptor of the container's init, which has as many as the hard "
+    .. "RLIMIT_NOFILE of its host allowed: ulimit -Hn"
+end
+
 --- op, errno, what to look at: the first hint is given.
 local rows = {
   { "execveat", "EACCES", no_launcher },
@@ -147,6 +152,8 @@ local rows = {
   { "clone", "ENOMEM", function() return "out of memory, or the init of this pid namespace has died" end },
   { "clone", "EAGAIN", function() return NO_PROCESSES end },
   { "clone", "EINVAL", function() return "this kernel lacks one of these kinds of namespace" end },
+  { "job", "EAGAIN", function() return NO_PROCESSES end },
+  { "job", "EMFILE", init_is_full },
   { "unshare", "ENOSPC", function() return no_more_namespaces { namespaces = { time = true } } end },
   { "unshare", "EPERM", function() return "needs CAP_SYS_ADMIN: add 'user' to the flags" end },
   { "write", "EPERM", map_refused },

@@ -54,6 +54,7 @@ function spawn.play(handle, bytes, steps, deadline, init)
     if what == "exec" then return errors.refused({ op = "execveat" }, errno) end
     if what == "plan" then return errors.refused({ op = "launch" }, errno) end
     if what == "job" or what == "clone" then return errors.refused({ op = what, namespaces = {} }, errno) end
+    if what == "init" then return errors.refused({ op = "job", by_init = true }, errno) end
     if what == "died" then return errors.died(more, errno, steps) end
     if what == "timeout" then return errors.timeout(steps[more]) end
   end
