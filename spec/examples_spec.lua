@@ -48,10 +48,15 @@ local CALLS = "^ok 1 %- a file of the system is replaced %(inside%)\nok 2 %- the
   .. "not ok 5 %- it does not crash %(signal: killed by signal 11 %(SEGV%)%)\n"
   .. "not ok 6 %- it ends %(timeout: timeout after 0%.%d+ s%)\n$"
 
+local WORKSPACE = "^%$ echo [^\n]+\nanswer%.sh\n%$ sh answer%.sh\n42\n%$ for [^\n]+\nstep 1\nstep 2\nstep 3\n"
+  .. "%$ echo begin[^\n]+\nbegin\ncancelled\nsignal 15\n%$ cat nothing\ncat: [^\n]+\nexit 1\n%$ sleep [^\n]+\nstarted\n"
+  .. "%$ cat /tmp/note\nkept\nleft behind: sleep 1001\n%$ ps [^\n]+\n0\nexit 1\nin the directory: answer%.sh\n$"
+
 local EXPECTED = {
   ["call.lua"] = CALLS,
   ["hostile.lua"] = HOSTILE,
   ["judge.lua"] = VERDICTS,
+  ["judge_luv.lua"] = "^OK 15, WA 15, RE 15, TLE 15\n$",
   ["newns.lua"] = SEED,
   ["loop_cqueues.lua"] = "^" .. LOOP .. "$",
   ["loop_luv.lua"] = "^" .. LOOP .. "$",
@@ -59,12 +64,13 @@ local EXPECTED = {
   ["offline_build.lua"] = BUILD,
   ["root_shell.lua"] = SHELL,
   ["rootfs.lua"] = ROOTFS,
+  ["workspace.lua"] = WORKSPACE,
 }
 
 --- What the machine must have for it: a library in a loop.
 local function needs(name, tree)
   if name == "offline_build.lua" then return "overlay", tree end
-  return name:match("^loop_(%w+)")
+  return name:match("^loop_(%w+)") or name:match("_(luv)%.lua$")
 end
 
 local function run(name, nobody, ...)
