@@ -20,11 +20,19 @@ assert(os.execute(("mkdir -p %s/root/data && echo x > %s/root/data/file"):format
 local HOST = [[
   local ns, modes = require "ns", require "modes"
   local spec, all = modes.spec(%q, %s), {}
+  local function spawn() return ns.spawn(spec) end
+  if %s then
+    local box
+    function spawn()
+      box = #all %% 20 > 0 and box or assert(ns.box(spec):start())
+      return box:spawn(spec.argv)
+    end
+  end
   io.write "x"
   io.stdout:flush()
   for i = 1, 1e9 do
     spec.argv = { "sleep", i %% 3 == 0 and "0" or "300" }
-    all[i] = assert(ns.spawn(spec))
+    all[i] = assert(spawn())
     if i %% 3 == 0 then all[i]:wait(0.002) end
     if i %% 3 == 1 then all[i]:close() end
   end
@@ -69,8 +77,9 @@ local function quote(text) return ("%q"):format(text) end
 --- The world of one mode, which is at work when this returns.
 local function begin(mode, words)
   local who = mode.nobody and '"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",' or ""
-  local errors = ("%s/errors-%s"):format(directory, mode.name:gsub("%W", ""))
-  local values = { SEED = SEED, ROUNDS = ROUNDS, WHO = who, ERRORS = errors, HOST = quote(HOST:format(mode.name, words)) }
+  local errors = ("%s/errors-%s%s"):format(directory, mode.living and "living" or "", (mode.name:gsub("%W", "")))
+  local host = HOST:format(mode.name, words, tostring(mode.living))
+  local values = { SEED = SEED, ROUNDS = ROUNDS, WHO = who, ERRORS = errors, HOST = quote(host) }
   machine.file(errors, "", "666")
   local world = assert(ns.spawn { "lua5.4", "-e", (WARDEN:gsub("%f[%u]%u%u%u+%f[%U]", values)), init = true,
     flags = modes.flags("pid", "mount"), mount_proc = true, env = machine.paths(public), cwd = "/", stdout = "pipe",
@@ -82,10 +91,12 @@ end
 local function files() return ns.run({ "find", directory .. "/root", "-printf", "%p %m %u %s %T@\n" }).stdout end
 
 local worlds, before = {}, files()
-for _, name in ipairs { "no namespace", "pid namespace", "init", "sandbox", "idmapped", "newuidmap" } do
-  if modes.can(name) then
+for _, name in ipairs { "no namespace", "pid namespace", "init", "sandbox", "idmapped", "newuidmap", "living sandbox" } do
+  local living = name:find "^living " ~= nil
+  local mode = { name = name:gsub("^living ", ""), nobody = name == "newuidmap", living = living }
+  if modes.can(mode.name) then
     local words = name == "sandbox" and ("{ root = %q }"):format(directory .. "/root") or "{}"
-    local world, errors = begin({ name = name, nobody = name == "newuidmap" }, words)
+    local world, errors = begin(mode, words)
     worlds[#worlds + 1] = { name = name, world = world, errors = errors }
   end
 end
