@@ -829,7 +829,7 @@ function Box:run(...) end
 function Box:call(fn, ...) end
 
 ---Starts the box itself: a container, in which programs run one after the other, or at once.
----@param ... string|ns.Program
+---@param ... string|ns.Started
 ---@return ns.Container? container
 ---@return string? message
 ---@return integer? errno
@@ -844,6 +844,22 @@ function Box:pool(size) end
 ---The words in which a program of a container may differ from it; the array part is its argv. `user`, `group` and `groups`
 ---too, where the box has a `user` that is not 0.
 ---@class ns.Program : ns.Spec
+
+---What a container is started with: its program, if it has one, and what it is itself.
+---@class ns.Started : ns.Program
+---@field name? string it outlives you, and ns.container finds it
+---@field stay? boolean it stays when its program ends
+
+---What a container is.
+---@class ns.ContainerInfo
+---@field name? string
+---@field pid integer
+---@field started? number seconds, as of os.time; of one with a name
+---@field argv? string[] its program; of one with a name
+---@field stay boolean
+---@field spec ns.Spec
+---@field ids table
+---@field namespaces? ns.NamespaceInfo[]
 
 ---What lives in a container.
 ---@class ns.Inside
@@ -924,6 +940,16 @@ function Container:stop(grace) end
 ---Ends it at once.
 ---@return true ok
 function Container:close() end
+
+---What the program of one with a name has written: the last 64 KiB, or the end of the file that it goes into.
+---@return string? text
+---@return string? message
+---@return integer? errno
+function Container:logs() end
+
+---What it is.
+---@return ns.ContainerInfo
+function Container:info() end
 
 ---The pidfd of its init.
 ---@return integer? fd
@@ -1021,6 +1047,18 @@ function ns.call(spec, fn, ...) end
 ---@param options? { jobs: integer?, timeout: number? }
 ---@return ns.Result[] results in the order of the list
 function ns.parallel(list, runner, options) end
+
+---A container that was started with a name, by whichever script of this user.
+---@param name string
+---@return ns.Container? container
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function ns.container(name) end
+
+---The names of all containers of this user that live.
+---@return string[]
+function ns.containers() end
 
 ---Waits for a process: p:wait(seconds).
 ---@param p ns.Process

@@ -106,9 +106,16 @@ struct record {
  *
  * REQUEST_JOB, for the init of a living box: to start a new job. error is a sum of JOB_*, and two sockets come with it. The
  * first is for the job's launcher: the job's descriptors come through it, with one byte, then its plan, and the launcher
- * answers with records. Through the second the init tells of the job (INIT_JOB, INIT_STATUS ...). */
+ * answers with records. Through the second the init tells of the job (INIT_JOB, INIT_STATUS ...).
+ *
+ * An init that has a listener (BOX_LISTENER) is asked over that, too: whoever connects may ask all this, and REQUEST_BOX, with
+ * the protocol that he speaks, which is answered by INIT_BOX; and REQUEST_END: the end of the box. Such an init outlives its
+ * host from REQUEST_KEEP on: it closes the socket that this has come by. */
 #define REQUEST_JOB 1u
 #define REQUEST_SIGNAL 2u
+#define REQUEST_KEEP 3u
+#define REQUEST_BOX 4u
+#define REQUEST_END 5u
 
 enum {
     JOB_ENDS_BOX = 1 << 0,    /* the box ends with it */
@@ -116,7 +123,8 @@ enum {
     JOB_COPIES =
         1
         << 2, /* until exec it has a copy of the init's memory: it sets what the kernel keeps for all that share one */
-    JOB_KIB = 8, /* the bits from here on: how many KiB its plan takes, with the tables of its player */
+    JOB_OUTLIVES = 1 << 3, /* it goes on when the host that has asked for it is gone */
+    JOB_KIB = 8,           /* the bits from here on: how many KiB its plan takes, with the tables of its player */
 };
 
 /* The init's first record about a job, with the job's pidfd: error is the number of the place where its plan lies, PLAN_PLACES if
@@ -133,6 +141,28 @@ enum {
 
 /* The record of a launcher that has opened the program's terminal in the box, with the host's end of it. */
 #define LAUNCHER_PTY 0xfffffff8u
+
+/* What the init of a box with a name is given as descriptors 0, 1, ...; the last two where it keeps what its program writes.
+ *
+ * LISTENER: a socket that listens (SOCK_SEQPACKET). STATE: what a later host needs to know of the box; the init only hands it on. OUTPUT:
+ * a pipe from the program, which the init reads into LOG, a struct log in memory that has a descriptor. */
+enum { BOX_LISTENER, BOX_STATE, BOX_OUTPUT, BOX_LOG };
+
+/* error is the protocol that the init speaks (PROTOCOL). With the record come the descriptors of STATE, of the init (a pidfd), and of
+ * LOG, if there is one. */
+#define INIT_BOX 0xfffffff7u
+
+/* The last LOG_SIZE bytes of a program's output. `written`: how many there have been; byte n is in bytes[n % LOG_SIZE]. `begun`: of those
+ * before begun - LOG_SIZE some may be written over just now. */
+#define LOG_SIZE 65536u
+struct log {
+    uint64_t begun, written;
+    char bytes[LOG_SIZE];
+};
+
+/* To be raised with each change of the meaning of anything in this file, of what an op does, or of what is in a STATE: a host with another
+ * protocol does not speak to a box. New ops and fields need not be thought of: core/named.c makes a number of all these. */
+#define PROTOCOL 1u
 
 /* The most descriptors that the kernel takes with one message (SCM_MAX_FD). */
 #define DESCRIPTORS_MAX 253

@@ -244,6 +244,9 @@ end
 
 --- Starts the box itself, without a program of its own or with the one given here: a Container, in which programs run one
 -- after the other, or at once, each in milliseconds less. It ends with that program, or, without one, when it is closed.
+--
+-- In a table of words there may be `stay`, true: it stays when that program ends; and `name`: it outlives its handle and
+-- this script, and `ns.container` finds it again.
 -- @tparam[opt] string|table ... a program and its arguments; or one table of words, whose array part is that
 -- @treturn Container the box that lives; or nil, message, errno, detail
 -- @raise a mistake in the spec, with the name of the field

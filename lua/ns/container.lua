@@ -2,16 +2,20 @@
 --
 -- Each program is confined as the box is, and is a Process like any other. What one leaves behind, in /tmp or as a process
 -- in the background, the next one finds: all programs of one box trust each other. The box ends when it is closed or
--- collected, when its host ends, or with the program that it was started with; and everything in it ends with it.
+-- collected, when its host ends, or with the program that it was started with; and everything in it ends with it. One with
+-- a name goes on when its handles are collected and its host ends; others find it by that name: `ns.container(name)`.
 -- @module ns.container
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local core = require "ns.core"
+local errors = require "ns.start.errors"
 local group = require "ns.running.group"
 local groups = require "ns.start.groups"
 local inside = require "ns.running.inside"
 local living = require "ns.start.living"
+local named = require "ns.start.named"
 local namespaces = require "ns.running.namespaces"
+local outliving = require "ns.start.outliving"
 local plan = require "ns.start.plan"
 local process = require "ns.running.process"
 local signals = require "ns.words.signals"
@@ -25,8 +29,8 @@ Container.__index = Container
 -- Seconds between SIGTERM and the end of all that is inside.
 local GRACE = 2
 
--- Seconds that each way to end an init is given.
-local END = 1
+-- Seconds that each way to end an init is given; and the bytes of a log.
+local END, LOG = 1, 65536
 
 --- Is it a container?
 function container.is(value)
@@ -69,10 +73,13 @@ function container.spawn(self, name, words, ends_box)
   return p
 end
 
---- Launches a box without a program of its own: a Container; or nil, message, errno, detail. `unawaited`: it may still be
--- refused, when it is awaited (`ns.start.living`). `left_out`: what need not be tried (`ns.start.optional`). `kept`: what is
--- kept of launches of the same spec (`ns.start.cache`).
-function container.launch(spec, name, unawaited, left_out, kept)
+local function new(box)
+  local jobs = setmetatable({}, { __mode = "v" })
+  return setmetatable({ box = box, name = box.name, pid = box.pid, left_out = box.left_out, jobs = jobs }, Container)
+end
+
+--- The spec checked, the host, and the words; or nil, the step that was refused.
+local function check_spec(spec, name, unawaited, left_out, kept)
   local host, words = survey.host(), {}
   for word, value in next, spec do words[word] = value end
   host.serves, host.unawaited, host.left_out, words.init, words.argv = true, unawaited, left_out, true, nil
@@ -80,20 +87,71 @@ function container.launch(spec, name, unawaited, left_out, kept)
   local checked, mistake, refused = plan.check(words, host, kept)
   if checked and not checked.flags.pid then mistake = "flags: needs 'pid', as a living box is one pid namespace" end
   if mistake then check.raise("bad argument #1 to '%s' (%s)", name, mistake) end
-  local box, message, errno, detail = living.start(checked, refused or host, words, kept)
+  return checked, refused or host, words
+end
+
+--- Launches a box without a program of its own: a Container; or nil, message, errno, detail. `unawaited`: it may still be
+-- refused, when it is awaited (`ns.start.living`). `left_out`: what need not be tried (`ns.start.optional`). `kept`: what is
+-- kept of launches of the same spec (`ns.start.cache`).
+function container.launch(spec, name, unawaited, left_out, kept)
+  local checked, host, words = check_spec(spec, name, unawaited, left_out, kept)
+  local box, message, errno, detail = living.start(checked, host, words, kept)
   if not box then return nil, message, errno, detail end
-  local jobs = setmetatable({}, { __mode = "v" })
-  return setmetatable({ box = box, pid = box.pid, left_out = box.left_out, jobs = jobs }, Container)
+  return new(box)
+end
+
+local function start_named(spec, main, options)
+  local checked, host, words = check_spec(spec, "start")
+  if not checked then return errors.caught(host) end
+  if checked.limits then check.raise "bad argument #1 to 'start' (limits: a container with a name cannot have them yet)" end
+  local box, message, errno, detail = outliving.start { spec = checked, host = host, words = words, main = main,
+    name = options.name, stay = options.stay }
+  if not box then return nil, message, errno, detail end
+  return new(box)
+end
+
+local OPTIONS = { name = named.check, stay = check.boolean }
+
+--- What stands in `start`: the words of the program, nil if there is none; and what is said of the container itself.
+local function read_start(...)
+  if select("#", ...) == 0 then return nil, {} end
+  local words, options = {}, {}
+  for word, value in next, container.read(...) do
+    if OPTIONS[word] then
+      local ok, result = pcall(OPTIONS[word], value, word)
+      if not ok then check.raise("bad argument #1 to 'start' (%s)", check.mistake(result)) end
+      options[word] = result
+    else
+      words[word] = value
+    end
+  end
+  return next(words) ~= nil and words or nil, options
 end
 
 --- Launches a box, with a program or without one: a Container; or nil, message, errno, detail.
 function container.start(spec, ...)
+  local main, options = read_start(...)
+  if options.name then return start_named(spec, main, options) end
   local self, message, errno, detail = container.launch(spec, "start")
-  if not self or select("#", ...) == 0 then return self, message, errno, detail end
-  self.main, message, errno, detail = container.spawn(self, "start", container.read(...), true)
-  if self.main then return self end
+  if not self or not main then return self, message, errno, detail end
+  local done, p
+  done, p, message, errno, detail = pcall(container.spawn, self, "start", main, not options.stay)
+  if done and p then
+    self.main, self.stays = p, options.stay
+    return self
+  end
   self:close()
+  if not done then error(p, 0) end
   return nil, message, errno, detail
+end
+
+--- The container of that name that lives, of this user; as `ns.container`.
+function container.find(name)
+  local ok, mistake = pcall(named.check, name, "name")
+  if not ok then check.raise("bad argument #1 to 'container' (%s)", check.mistake(mistake)) end
+  local box, message, errno, detail = named.find(name)
+  if not box then return nil, message, errno, detail end
+  return new(living.adopt(box))
 end
 
 --- Starts a program in the container: as `ns.spawn`, with the words that a program of it may differ in. What is not said is
@@ -163,7 +221,8 @@ local function wait_for_init(self, seconds)
   while true do
     local left = deadline and math.max(0, deadline - core.clock()) or -1
     local ok, how, code = handle:wait(left)
-    if how ~= "again" and not (how == "timeout" and left ~= 0) then return ok, how, code end
+    if how == "timeout" and left == 0 then return nil, how end
+    if how ~= "again" and how ~= "timeout" then return ok, how, code end
   end
 end
 
@@ -173,7 +232,7 @@ end
 -- @raise if seconds is no number from 0 up
 function Container:wait(seconds)
   process.check_seconds(seconds, "wait")
-  if self.main then return self.main:wait(seconds) end
+  if self.main and not self.stays then return self.main:wait(seconds) end
   return wait_for_init(self, seconds)
 end
 
@@ -196,8 +255,9 @@ local function finish(self)
   for _, way in ipairs { "order_end", "kill_all", "kill_inside" } do
     handle[way](handle)
     local _, how = wait_for_init(self, END)
-    if how ~= "timeout" then return end
+    if how ~= "timeout" then break end
   end
+  if self.name then named.forget(self.name) end
 end
 
 --- Ends the container: SIGTERM to all that is inside, then, when nothing is left or `grace` seconds are over, the end. It
@@ -220,10 +280,44 @@ end
 --- Ends everything in the container at once. May be called again.
 -- @return true
 function Container:close()
+  local handle = self.box.handle
   if self.box.group and not self.told then self.told = group.told(self.box.group) end
-  living.close(self.box)
+  if not self.name then
+    living.close(self.box)
+  elseif not handle:isclosed() then
+    finish(self)
+    self.kept = handle:log()
+    handle:close()
+  end
   if self.main then self.main:close() end
   return true
+end
+
+--- What its program has written to its standard output and error: the last 64 KiB that its init has kept, or of the file
+-- that the output goes into. Also when it has ended.
+-- @treturn string the text; or nil, message, errno (ENODATA where it is not kept)
+function Container:logs()
+  local handle, file = self.box.handle, self.box.file
+  local text = self.kept or not handle:isclosed() and self.name and handle:log()
+  if text or not file then
+    if text then return text end
+    return nil, "the output of this container is not kept", core.constants.errno.ENODATA
+  end
+  local f, message, errno = io.open(file, "rb")
+  if not f then return nil, message, errno end
+  f:seek("set", math.max(0, f:seek("end") - LOG))
+  text = f:read("*a")
+  f:close()
+  return text
+end
+
+--- What it is: `name`, `pid`, `started` (seconds, as of os.time), `argv` of its program, `stay`, `spec` (the words of the
+-- box), `ids` (as `ids()`), `namespaces` (as `ns.namespaces`).
+-- @treturn table
+function Container:info()
+  local box = self.box
+  return { name = self.name, pid = self.pid, started = box.started, argv = box.argv, stay = box.stay or false,
+    spec = box.words, ids = box.known_ids, namespaces = namespaces.list(self) }
 end
 
 --- Gives one of its namespaces a name: mounts it on a file, which is made if it is missing, so that it outlives all that is
@@ -253,7 +347,7 @@ end
 
 function Container:__tostring()
   local state = self.box.handle:isclosed() and "closed" or living.is_alive(self.box) and "running" or "ended"
-  return ("ns.Container (pid %d, %s)"):format(self.pid, state)
+  return ("ns.Container (%spid %d, %s)"):format(self.name and self.name .. ", " or "", self.pid, state)
 end
 
 check.methods(container.is, Container)

@@ -15,6 +15,7 @@ local container = require "ns.container"
 local core = require "ns.core"
 local explain = require "ns.start.explain"
 local features = require "ns.features"
+local named = require "ns.start.named"
 local namespaces = require "ns.running.namespaces"
 local parallel = require "ns.parallel"
 local plan = require "ns.start.plan"
@@ -115,6 +116,19 @@ end
 -- @raise a mistake in the arguments or in a spec
 -- @see ns.parallel
 ns.parallel = parallel.run
+
+--- A container that was started with a name, by this script or by another one of this user.
+-- @function ns.container
+-- @tparam string name
+-- @treturn Container a handle of its own; or nil, message, errno (ENOENT where none of that name lives), detail
+-- @raise if it is no name
+-- @see ns.container
+ns.container = container.find
+
+--- The names of all containers of this user that live.
+-- @function ns.containers
+-- @treturn {string,...} in order
+ns.containers = named.list
 
 --- Waits for a process: `p:wait(seconds)`.
 -- @tparam Process p

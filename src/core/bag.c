@@ -1,5 +1,7 @@
 /* A bag: the descriptors that are opened for one spawn. What the program and the host do not take over is closed with it, whatever
  * goes wrong in between; the collector closes a bag that an error has left behind. */
+#include "bag.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -58,6 +60,11 @@ static int put(struct bag *bag, int fd) {
     close(fd);
     errno = ENOMEM;
     return -1;
+}
+
+int nsL_put(lua_State *L, int arg, long fd) {
+    if (fd < 0) return nsL_failed(L, (int)-fd);
+    return nsL_number(L, put(luaL_checkudata(L, arg, BAG), (int)fd));
 }
 
 static void take(struct bag *bag, int fd) {

@@ -51,7 +51,7 @@ static const struct constant step_bits[] = {STEP(RECURSIVE),  STEP(OURS),      S
 
 #define JOB(name) \
     { #name, JOB_##name }
-static const struct constant job_bits[] = {JOB(ENDS_BOX), JOB(TELLS_STOPS), JOB(COPIES), {NULL, 0}};
+static const struct constant job_bits[] = {JOB(ENDS_BOX), JOB(TELLS_STOPS), JOB(COPIES), JOB(OUTLIVES), {NULL, 0}};
 
 /* The rights of landlock(7), with their values, as headers know few of them. */
 static const struct constant landlock_rights[] = {

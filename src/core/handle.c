@@ -100,7 +100,8 @@ static void take_told(struct process *p, const struct record *r, int fd) {
     if (fd >= 0) close(fd);
     if (r->step == INIT_USAGE) read_usage(p);
     if (r->step == INIT_STOPPED) p->stop = WSTOPSIG(r->error);
-    if (r->step == INIT_STATUS) note_status(p, r->error);
+    if (r->step == INIT_STATUS && p->box) p->end = r->error;
+    if (r->step == INIT_STATUS && !p->box) note_status(p, r->error);
 }
 
 /* What the init has told so far. */
@@ -119,10 +120,11 @@ static void hear_init(struct process *p) {
     }
 }
 
-/* Its box has ended, and it with that: a moment later, and by SIGKILL if the kernel does not know better. */
+/* Its box has ended, and it with that: a moment later, and by SIGKILL if nobody knows better. */
 static void note_end_with_box(struct process *p) {
     struct pollfd poll_end = {p->s.pidfd, POLLIN, 0};
     if (p->s.pidfd >= 0 && poll(&poll_end, 1, 0) <= 0) return;
+    if (p->box && p->end >= 0) return note_status(p, p->end);
     if (p->s.pidfd >= 0) note_foreign_reap(p);
     if (p->state != LOST && p->state != RUNNING) return;
     p->unseen = true;

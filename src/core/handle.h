@@ -23,6 +23,9 @@ struct process {
     int pty;       /* the host's end of a terminal that its launcher has opened in the box; -1 if it has not */
     int told;      /* where the init does that; -1 when the box has ended */
     int place;     /* where its plan lies (plan.h) */
+    bool box;      /* it is the init of a box with a name, as found by that: told is a conversation with it */
+    int log;       /* of such a box: what its program has written; -1: that is not kept */
+    int end;       /* of such a box, once it has told its end: as of wait4(2); else -1 */
     int refused;   /* why the init could not make it: an errno */
     int stop;      /* the signal that has stopped it, as the init has told */
     bool detached;
@@ -37,6 +40,9 @@ struct process {
 
 /* Not closed, and ours. */
 static inline bool ns_is_open(const struct process *p) { return p->open && p->age == p->image->age; }
+
+/* Where an init is asked; -1: nowhere any more. */
+static inline int ns_asked(const struct process *p) { return p->box ? p->told : p->s.socket; }
 
 /* The handle that is the first argument; an error if it is closed. */
 struct process *nsL_checkprocess(lua_State *L);

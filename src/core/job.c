@@ -81,26 +81,28 @@ int nsL_start_job(lua_State *L) {
     const struct plan *plan = nsL_checkplan(L, 3);
     double seconds = luaL_optnumber(L, 5, -1);
     if (count < 0) return nsL_refused(L, "job", EMFILE);
-    if (box->s.socket < 0) return nsL_refused(L, "job", EPIPE);
+    if (ns_asked(box) < 0) return nsL_refused(L, "job", EPIPE);
     struct process *p = lua_newuserdata(L, sizeof *p);
     memset(p, 0, sizeof *p);
-    p->s.pidfd = p->s.socket = p->told = p->pty = -1;
+    p->s.pidfd = p->s.socket = p->told = p->pty = p->log = -1;
     p->image = box->image;
     p->age = box->age;
     p->job = p->alone = true;
     nsL_setclass(L, PROCESS);
     p->open = true;
-    long r = start(p, box->s.socket, fds, count, plan, how, seconds);
+    long r = start(p, ns_asked(box), fds, count, plan, how, seconds);
     if (!FAILED(r)) return 1;
     ns_close_handle(p);
     return nsL_refused(L, "job", (int)-r);
 }
 
-long ns_ask_signal(const struct process *p, int signal) {
-    struct record request = {REQUEST_SIGNAL, signal};
-    long r = p->s.socket < 0 ? -EPIPE : ask(p->s.socket, &request, NULL, 0, 0);
+long ns_ask_init(const struct process *p, uint32_t what, int value) {
+    struct record request = {what, value};
+    long r = ns_asked(p) < 0 ? -EPIPE : ask(ns_asked(p), &request, NULL, 0, 0);
     return r == -EPIPE || r == -ECONNRESET ? -ESRCH : r;
 }
+
+long ns_ask_signal(const struct process *p, int signal) { return ns_ask_init(p, REQUEST_SIGNAL, signal); }
 
 int nsL_signal_all(lua_State *L) {
     long r = ns_ask_signal(nsL_checkprocess(L), (int)luaL_checkinteger(L, 2));

@@ -9,6 +9,9 @@ int nsL_start_job(lua_State *L);
 /* box:signal_all(signal) -> true | nil, "kill", errno */
 int nsL_signal_all(lua_State *L);
 
+/* Asks an init for something that needs no descriptors (REQUEST_*): 0 or more, or -errno; ESRCH when it has ended. */
+long ns_ask_init(const struct process *p, uint32_t what, int value);
+
 /* Asks an init to send a signal; 0 or more, or -errno. */
 long ns_ask_signal(const struct process *p, int signal);
 

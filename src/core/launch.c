@@ -39,8 +39,7 @@ static int image_close(lua_State *L) {
     return 0;
 }
 
-/* One for each Lua state, closed with it. */
-static struct image *get_image(lua_State *L) {
+struct image *nsL_image(lua_State *L) {
     static const char key[] = "ns.launcher";
     lua_getfield(L, LUA_REGISTRYINDEX, key);
     struct image *image = lua_touserdata(L, -1);
@@ -59,13 +58,13 @@ static struct image *get_image(lua_State *L) {
 /* launcher_way() -> "memfd", "file" or "copy": how the launcher comes to run, as far as was seen */
 static int launcher_way(lua_State *L) {
     static const char *const names[] = {"memfd", "file", "copy"};
-    lua_pushstring(L, names[get_image(L)->way]);
+    lua_pushstring(L, names[nsL_image(L)->way]);
     return 1;
 }
 
 /* launcher() -> a descriptor for what is executed, closed by whoever has made it | nil, "execveat", errno */
 static int launcher(lua_State *L) {
-    struct image *image = get_image(L);
+    struct image *image = nsL_image(L);
     if (!ns_have_image(image, false)) return nsL_refused(L, "execveat", errno);
     lua_pushinteger(L, image->fd);
     return 1;
@@ -85,11 +84,11 @@ static int launch(lua_State *L) {
     bool joins = lua_type(L, 5) == LUA_TNUMBER;
     uint64_t then = joins ? (uint64_t)lua_tonumber(L, 5) : 0; /* what is pushed now lies there if they are missing */
     int *inherited = check_descriptors(L, 2, &count);
-    struct image *image = get_image(L);
+    struct image *image = nsL_image(L);
     nsL_reap_orphans(L);
     struct process *p = lua_newuserdata(L, sizeof *p);
     memset(p, 0, sizeof *p);
-    p->s.pidfd = p->s.socket = p->told = p->pty = -1;
+    p->s.pidfd = p->s.socket = p->told = p->pty = p->log = -1;
     p->image = image;
     p->age = image->age;
     p->copy = how & NS_COPY;

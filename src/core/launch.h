@@ -2,6 +2,10 @@
 #define NS_LAUNCH_H
 
 #include "compat.h"
+#include "image.h"
+
+/* The launcher of this Lua state: closed with it. */
+struct image *nsL_image(lua_State *L);
 
 /* h:play(plan, [seconds], [init step]) -> true | nil, "step", errno, step | nil, "exec"|"retry", errno | nil, "died", code, how |
  * nil, "timeout", 0, step | nil, "plan"|"init", errno | nil, "again"

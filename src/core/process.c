@@ -19,6 +19,7 @@
 #include "io.h"
 #include "job.h"
 #include "launch.h"
+#include "named.h"
 #include "open.h"
 #include "orphans.h"
 #include "result.h"
@@ -95,6 +96,7 @@ static int process_kill(lua_State *L) {
 
 /* Tells an init to end all that it has: it finds more of them than we do, and knows their usage. Is there one to be told? */
 static bool order_end(const struct process *p) {
+    if (p->box) return !FAILED(ns_ask_init(p, REQUEST_END, 0));
     if (!p->init || p->s.socket < 0 || shutdown(p->s.socket, SHUT_WR) < 0) return false;
     ns_signal(p->s.pid, p->s.pidfd, SIGCONT); /* if somebody has stopped it */
     return true;
@@ -119,7 +121,8 @@ static int process_left(lua_State *L) {
 static pid_t kill_all(struct process *p) {
     pid_t immune = has_descendants(p) ? ns_kill_descendants(p->s.pid, p->s.pidfd) : 0;
     p->ending = has_descendants(p);
-    return ns_signal(p->s.pid, p->s.pidfd, SIGKILL) == -EPERM ? p->s.pid : immune;
+    pid_t ours = p->box ? 0 : p->s.pid; /* who is no child of ours may have given that number back */
+    return ns_signal(ours, p->s.pidfd, SIGKILL) == -EPERM ? p->s.pid : immune;
 }
 
 /* h:kill_all() -> the pid of one that may not be killed | nothing */
@@ -167,7 +170,7 @@ static void await_end(struct process *p, int left) {
 }
 
 void ns_close_handle(struct process *p) {
-    int *const fds[] = {&p->s.socket, &p->told, &p->pty, &p->s.pidfd};
+    int *const fds[] = {&p->s.socket, &p->told, &p->pty, &p->s.pidfd, &p->log};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         int fd = *fds[i];
         if (fd >= 0) close(fd);
@@ -180,6 +183,7 @@ void ns_close_handle(struct process *p) {
  * the init says who it is before anything else. */
 static void finish_job(struct process *p) {
     struct pollfd poll_told = {p->told, POLLIN, 0};
+    if (p->detached || p->box) return ns_close_handle(p);
     if (p->s.socket >= 0) close(p->s.socket);
     p->s.socket = -1;
     ns_reap(p);
@@ -274,6 +278,8 @@ static const luaL_Reg methods[] = {
     {"play", nsL_play},
     {"start_job", nsL_start_job},
     {"signal_all", nsL_signal_all},
+    {"keep", nsL_keep_box},
+    {"log", nsL_read_log},
     {"wait", process_wait},
     {"kill", process_kill},
     {"kill_all", process_kill_all},

@@ -41,9 +41,11 @@ long close_fds(unsigned first, unsigned last) {
     return FAILED(end) ? end : 0;
 }
 
-void close_all_but(int a, int b) {
+void close_all_but(int a, int b) { close_from(0, a, b); }
+
+void close_from(unsigned first, int a, int b) {
     unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
-    if (low > 0) close_fds(0, low - 1);
+    if (low > 0) close_fds(first, low - 1);
     if (low < high) close_fds(low + 1, high - 1);
     close_fds(high + 1, ~0u);
 }

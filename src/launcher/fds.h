@@ -9,6 +9,9 @@ long close_fds(unsigned first, unsigned last);
 /* Closes all but these two. */
 void close_all_but(int a, int b);
 
+/* The same from the first on, which is not above them. */
+void close_from(unsigned first, int a, int b);
+
 /* Makes `to` a duplicate of fd; what the player itself has under that number moves to another one. flags: O_CLOEXEC; 0 or -errno */
 long dup_to(struct player *, int fd, int to, uint64_t flags);
 

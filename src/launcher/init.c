@@ -108,13 +108,13 @@ static short state_of(int socket) {
     return FAILED(sys(__NR_sendto, socket, &byte, 0, MSG_NOSIGNAL | MSG_DONTWAIT)) ? POLLHUP : POLLRDHUP;
 }
 
-void await_work(struct pollfd polls[2], const long *timeout) {
+void await_work(struct pollfd *polls, uint32_t count, const long *timeout) {
     const long soon[2] = {0, 20000000};
-    long r = sys(__NR_ppoll, polls, 2, timeout, 0, 8);
+    long r = sys(__NR_ppoll, polls, count, timeout, 0, 8);
     if (!FAILED(r) || r == -EINTR) return;
     sys(__NR_ppoll, 0, 0, timeout ? timeout : soon, 0, 8);
     polls[0].revents = POLLIN;
-    polls[1].revents = state_of(polls[1].fd);
+    for (uint32_t i = 1; i < count; i++) polls[i].revents = polls[i].fd < 0 ? 0 : state_of(polls[i].fd);
 }
 
 /* Was it sent by somebody outside? He has no pid in here. Without a namespace all have one, and the program alone is not heard:
@@ -156,7 +156,7 @@ _Noreturn static void serve(struct player *p, long program, uint32_t how) {
     for (;;) {
         struct pollfd polls[] = {{p->signals, POLLIN, 0}, {socket, POLLIN | POLLRDHUP, 0}};
         long none[2] = {0, 0}, *timeout = reap(p, program, how) ? none : 0;
-        await_work(polls, timeout);
+        await_work(polls, 2, timeout);
         if (polls[1].revents & POLLIN) take_request(socket, program);
         if (polls[1].revents & ~POLLIN) {
             bool gone = polls[1].revents & (POLLHUP | POLLERR);

@@ -24,9 +24,9 @@ _Noreturn void exit_init(int code);
  * waits for its end, must leave room for the word of that end. */
 void tell_stop(int socket, int status);
 
-/* Waits, for `timeout` at the most, until the signals (the first) or the host's socket (the second) want something. A program
+/* Waits, for `timeout` at the most, until the signals (the first) or others, as the host's socket, want something. A program
  * may lower our RLIMIT_NOFILE until ppoll(2) takes no descriptor any more: then we look 50 times in a second. */
-void await_work(struct pollfd polls[2], const long *timeout);
+void await_work(struct pollfd *polls, uint32_t count, const long *timeout);
 
 /* The code with which an init ends after a program with this status of wait4(2). */
 int exit_code(int status);

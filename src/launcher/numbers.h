@@ -10,6 +10,7 @@
 #define AF_INET 2
 #define SOCK_DGRAM 2
 #define SOL_SOCKET 1
+#define SO_PEERCRED 17
 #define SCM_RIGHTS 1
 #define MSG_PEEK 0x2
 #define MSG_CTRUNC 0x8

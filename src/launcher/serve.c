@@ -2,12 +2,14 @@
  * makes a child, which plays the job's plan (plan.h). When a job ends, it writes the usage and the status to that job's
  * second socket; these few records always fit into the socket's buffer. It also reaps the orphans that jobs leave behind.
  *
- * The box ends when the host closes its end of the box's socket, or with the job that has JOB_ENDS_BOX. */
+ * The box ends with the job that has JOB_ENDS_BOX; and when the host closes its end of the box's socket, unless the box has a name
+ * (named.h): then hosts come and go, each in a conversation of its own, and a job ends with the host that has asked for it. */
 #include <asm/resource.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 #include <linux/poll.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/signalfd.h>
 #include <linux/wait.h>
@@ -18,47 +20,86 @@
 #include "fds.h"
 #include "init.h"
 #include "message.h"
+#include "named.h"
 #include "numbers.h"
 #include "ops.h"
 #include "sys.h"
 
-/* A job that runs; pid is 0 in a free place of the table. */
-struct job {
-    long pid;
-    int socket;                  /* its second one, through which we tell of it */
-    uint32_t how;                /* JOB_* */
-    struct beginning *beginning; /* until we know that it has executed its program */
+enum { CONVERSATION = -1 };
+
+/* A job that runs, or a conversation; pid is 0 in a free place of the table. */
+struct place {
+    long pid;                    /* or CONVERSATION */
+    int socket;                  /* of a job, its second one, through which we tell of it */
+    uint32_t how;                /* of a job: JOB_* */
+    struct beginning *beginning; /* of a job, until we know that it has executed its program */
 };
+
+/* What is polled; a place's own follows these. */
+enum { SIGNALS, HOST, LISTENER, OUTPUT, PLACES };
 
 struct box {
     int socket, signals; /* to the host; a signalfd */
-    uint32_t room;       /* places in jobs */
-    struct job *jobs;
+    uint32_t room;       /* places */
+    struct place *places;
+    struct pollfd *polls; /* behind the places */
+    struct named named;
     job_player *play_job;
     struct beginning *spare; /* memory for the next one */
 };
 
-/* The number of a free place, or -errno. */
-static long find_place(struct box *b) {
-    for (uint32_t i = 0; i < b->room; i++)
-        if (!b->jobs[i].pid) return (long)i;
-    uint32_t room = b->room ? 2 * b->room : 64;
-    long size = (long)(room * sizeof *b->jobs);
-    long at = sys(SYS_mmap, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (FAILED(at)) return at;
-    struct job *jobs = (struct job *)at;
-    uint32_t place = b->room;
-    for (uint32_t i = 0; i < b->room; i++) jobs[i] = b->jobs[i];
-    if (b->room) sys(__NR_munmap, b->jobs, b->room * sizeof *b->jobs);
-    b->jobs = jobs, b->room = room;
-    return (long)place;
+static long table_size(uint32_t room) {
+    return (long)(room * sizeof(struct place) + (PLACES + room) * sizeof(struct pollfd));
 }
 
-static struct job *find_job(const struct box *b, long pid) {
-    for (uint32_t i = 0; i < b->room; i++)
-        if (b->jobs[i].pid == pid) return &b->jobs[i];
+static long grow(struct box *b) {
+    uint32_t room = b->room ? 2 * b->room : 64;
+    long at = sys(SYS_mmap, 0, table_size(room), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (FAILED(at)) return at;
+    struct place *places = (struct place *)at;
+    struct pollfd *polls = (struct pollfd *)(places + room);
+    for (uint32_t i = 0; i < b->room; i++) places[i] = b->places[i];
+    for (uint32_t i = 0; b->room && i < PLACES + b->room; i++) polls[i] = b->polls[i];
+    if (b->room) sys(__NR_munmap, b->places, table_size(b->room));
+    b->places = places, b->polls = polls, b->room = room;
     return 0;
 }
+
+/* The number of a free place, or -errno. */
+static long find_place(struct box *b) {
+    uint32_t i = 0;
+    while (i < b->room && b->places[i].pid) i++;
+    long r = i < b->room ? 0 : grow(b);
+    return FAILED(r) ? r : (long)i;
+}
+
+static struct place *find_job(const struct box *b, long pid) {
+    for (uint32_t i = 0; i < b->room; i++)
+        if (b->places[i].pid == pid) return &b->places[i];
+    return 0;
+}
+
+/* The job that the box ends with. */
+static const struct place *main_job(const struct box *b) {
+    for (uint32_t i = 0; i < b->room; i++)
+        if (b->places[i].pid > 0 && b->places[i].how & JOB_ENDS_BOX) return &b->places[i];
+    return 0;
+}
+
+static void tell(int socket, uint32_t what, int value) {
+    struct record r = {what, value};
+    sys(__NR_sendto, socket, &r, sizeof r, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* status: as of wait4(2), of the box */
+_Noreturn static void end_box(struct box *b, int status) {
+    named_read_output(&b->named);
+    for (uint32_t i = 0; i < b->room; i++)
+        if (b->places[i].pid == CONVERSATION) tell(b->places[i].socket, INIT_STATUS, status);
+    exit_init(exit_code(status));
+}
+
+/* ---- requests ---- */
 
 static void refuse_job(int socket, long error) {
     struct record r = {INIT_JOB, (int32_t)-error};
@@ -83,7 +124,7 @@ static void start_job(struct box *b, uint32_t how, const int sockets[2]) {
     struct record made = {INIT_JOB, beginning->place};
     long r = send_message(sockets[1], &made, sizeof made, &pidfd, 1);
     sys(__NR_close, pidfd);
-    b->jobs[place] = (struct job){pid, sockets[1], how, beginning};
+    b->places[place] = (struct place){pid, sockets[1], how, beginning};
     if (!FAILED(r)) return;
     sys(__NR_kill, pid, SIGKILL);
     refuse_job(sockets[1], r);
@@ -92,30 +133,74 @@ static void start_job(struct box *b, uint32_t how, const int sockets[2]) {
 /* The memory of those that have executed their programs is free. */
 static void end_beginnings(struct box *b) {
     for (uint32_t i = 0; i < b->room; i++) {
-        struct job *job = &b->jobs[i];
+        struct place *job = &b->places[i];
         if (!job->beginning || job->beginning->is_inside) continue;
         end_beginning(job->beginning, &b->spare);
         job->beginning = 0;
     }
 }
 
-/* Takes one message of the host's. The descriptors of a message that is no request are closed, and by that end-of-file its
- * sender learns that it was refused. */
-static void take_request(struct box *b) {
+/* From now on it is asked by those who connect. */
+static void keep(struct box *b) {
+    if (b->named.listener < 0 || b->socket < 0) return;
+    sys(__NR_prctl, PR_SET_PDEATHSIG, 0, 0, 0, 0);
+    sys(__NR_close, b->socket);
+    b->socket = -1;
+}
+
+/* Takes one message from a socket. The descriptors of a message that is no request are closed,
+ * and by that end-of-file its sender learns that it was refused. over: there is nothing more to be had from him. */
+static void take_request(struct box *b, int socket, bool *over) {
     struct record r = {0, 0};
     int fds[2], count;
-    long n = receive_message(b->socket, &r, sizeof r, fds, 2, &count, MSG_DONTWAIT);
-    if (n == 0) exit_init(0);
+    long n = receive_message(socket, &r, sizeof r, fds, 2, &count, MSG_DONTWAIT);
+    *over = n == 0;
     end_beginnings(b);
-    if (n == sizeof r && r.step == REQUEST_JOB && count == 2) {
+    if (n != sizeof r) r.step = 0;
+    if (r.step == REQUEST_JOB && count == 2) {
         start_job(b, (uint32_t)r.error, fds);
         return;
     }
-    if (n == sizeof r && r.step == REQUEST_SIGNAL) sys(__NR_kill, -1, r.error);
+    if (r.step == REQUEST_SIGNAL) sys(__NR_kill, -1, r.error);
+    if (r.step == REQUEST_KEEP) keep(b);
+    if (r.step == REQUEST_BOX && b->named.listener >= 0) *over = FAILED(named_answer(&b->named, socket));
+    if (r.step == REQUEST_END) end_box(b, main_job(b) ? SIGKILL : 0);
     for (int i = 0; i < count; i++) sys(__NR_close, fds[i]);
 }
 
-static void tell_end(const struct job *job, int status, const struct usage *usage) {
+static void hear_host(struct box *b) {
+    bool over;
+    take_request(b, b->socket, &over);
+    if (over) exit_init(0);
+}
+
+/* From a job nothing is heard but that its host is gone. */
+static void hear_place(struct box *b, uint32_t i) {
+    bool over;
+    if (b->places[i].pid != CONVERSATION) {
+        sys(__NR_kill, b->places[i].pid, SIGKILL);
+        b->places[i].how |= JOB_OUTLIVES; /* as far as that host is concerned */
+        return;
+    }
+    take_request(b, b->places[i].socket, &over);
+    if (!over) return;
+    sys(__NR_close, b->places[i].socket);
+    b->places[i] = (struct place){0};
+}
+
+static void accept_one(struct box *b) {
+    long place = find_place(b);
+    if (FAILED(place)) {
+        b->named.full = true;
+        return;
+    }
+    long fd = named_accept(&b->named);
+    if (!FAILED(fd)) b->places[place] = (struct place){CONVERSATION, (int)fd, 0, 0};
+}
+
+/* ---- children ---- */
+
+static void tell_end(const struct place *job, int status, const struct usage *usage) {
     struct {
         struct record what;
         struct usage usage;
@@ -132,16 +217,16 @@ static bool reap(struct box *b) {
         struct usage usage;
         long pid = sys(__NR_wait4, -1, &status, WNOHANG | WUNTRACED | __WALL, &usage);
         if (pid <= 0 && pid != -EINTR) return false;
-        struct job *job = pid > 0 ? find_job(b, pid) : 0;
+        struct place *job = pid > 0 ? find_job(b, pid) : 0;
         if (!job) continue;
         if ((status & 0xff) == 0x7f) {
             if (job->how & JOB_TELLS_STOPS) tell_stop(job->socket, status);
             continue;
         }
         tell_end(job, status, &usage);
-        if (job->how & JOB_ENDS_BOX) exit_init(exit_code(status));
+        if (job->how & JOB_ENDS_BOX) end_box(b, status);
         if (job->beginning) end_beginning(job->beginning, &b->spare);
-        *job = (struct job){0};
+        *job = (struct place){0};
     }
     return true;
 }
@@ -151,22 +236,53 @@ static bool reap(struct box *b) {
 static void hand_on(const struct box *b) {
     struct signalfd_siginfo infos[TURN];
     long size = sys(__NR_read, b->signals, infos, sizeof infos);
-    for (long i = 0; i * (long)sizeof infos[0] < size; i++)
-        for (uint32_t j = 0; infos[i].ssi_signo != SIGCHLD && infos[i].ssi_signo < SIGRTMIN &&
-                             infos[i].ssi_code == SI_USER && j < b->room;
-             j++)
-            if (b->jobs[j].pid && b->jobs[j].how & JOB_ENDS_BOX && infos[i].ssi_pid == 0)
-                sys(__NR_kill, b->jobs[j].pid, infos[i].ssi_signo);
+    const struct place *job = main_job(b);
+    for (long i = 0; job && i * (long)sizeof infos[0] < size; i++)
+        if (infos[i].ssi_signo != SIGCHLD && infos[i].ssi_signo < SIGRTMIN && infos[i].ssi_code == SI_USER &&
+            infos[i].ssi_pid == 0)
+            sys(__NR_kill, job->pid, infos[i].ssi_signo);
+}
+
+/* ---- its life ---- */
+
+/* Lists what is to be polled, and returns how much that is. A box without a name has no one else to hear than its host; and with
+ * that all ends. */
+static uint32_t list_polls(const struct box *b) {
+    const struct named *n = &b->named;
+    struct pollfd *polls = b->polls;
+    uint32_t count = n->listener < 0 ? LISTENER : PLACES;
+    polls[SIGNALS] = (struct pollfd){b->signals, POLLIN, 0};
+    polls[HOST] = (struct pollfd){b->socket, POLLIN, 0};
+    polls[LISTENER] = (struct pollfd){n->full ? -1 : n->listener, POLLIN, 0};
+    polls[OUTPUT] = (struct pollfd){n->output, POLLIN, 0};
+    for (uint32_t i = 0; n->listener >= 0 && i < b->room; i++) {
+        const struct place *place = &b->places[i];
+        bool talks = place->pid == CONVERSATION, is_watched = place->pid > 0 && !(place->how & JOB_OUTLIVES);
+        polls[PLACES + i] = (struct pollfd){talks || is_watched ? place->socket : -1, talks ? POLLIN : 0, 0};
+        if (place->pid) count = PLACES + i + 1;
+    }
+    return count;
+}
+
+/* The host comes first: what it has asked for before others could connect is done before they are heard. */
+static void hear_all(struct box *b, uint32_t count) {
+    if (b->polls[HOST].revents) hear_host(b);
+    for (uint32_t i = PLACES; i < count; i++)
+        if (b->polls[i].revents) hear_place(b, i - PLACES);
 }
 
 _Noreturn static void serve(struct box *b) {
     for (bool more = true;;) {
-        struct pollfd polls[] = {{b->signals, POLLIN, 0}, {b->socket, POLLIN, 0}};
-        long none[2] = {0, 0}, *timeout = more ? none : 0;
-        await_work(polls, timeout);
-        if (polls[0].revents) hand_on(b);
-        if (polls[0].revents || more) more = reap(b);
-        if (polls[1].revents) take_request(b);
+        long pause[2] = {more ? 0 : 1, 0}; /* the kernel may write there what is left of it */
+        uint32_t count = list_polls(b);
+        await_work(b->polls, count, more || b->named.full ? pause : 0);
+        b->named.full = false;
+        bool signals = b->polls[SIGNALS].revents, accepts = b->polls[LISTENER].revents;
+        if (signals) hand_on(b);
+        if (b->polls[OUTPUT].revents) named_read_output(&b->named);
+        hear_all(b, count);
+        if (signals || more) more = reap(b);
+        if (accepts) accept_one(b);
     }
 }
 
@@ -179,16 +295,20 @@ static void lift_limit(void) {
     sys(__NR_prlimit64, 0, RLIMIT_NOFILE, limits, 0);
 }
 
-/* The last step of the plan of a living box. */
+/* The last step of the plan of a living box. value: how many descriptors, from 0 on, are the box's (BOX_*); 0: it has no name; limit:
+ * the protocol. A box with a name is no part of its host's session. */
 long op_serve(struct player *p, const struct step *s) {
     struct box b = {.socket = p->socket, .signals = p->signals, .play_job = p->play_job};
+    close_from((unsigned)s->value, b.socket, b.signals);
+    long r = named_open(&b.named, (uint32_t)s->value, (int32_t)s->limit);
+    if (!FAILED(r)) r = grow(&b);
+    if (FAILED(r)) return r;
+    if (s->value) sys(__NR_setsid);
     become_init(p, s);
-    close_all_but(b.socket, b.signals);
     sys(__NR_chdir, "/");
     lift_limit();
     ns_report(p, 0);
     sys(__NR_munmap, p->plan, p->mapped);
     prepare_beginning(&b.spare);
-    find_place(&b);
     serve(&b);
 }

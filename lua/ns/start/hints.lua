@@ -124,6 +124,10 @@ local function no_launcher()
     .. "no directory for temporary files allows it: name one in TMPDIR that does, or sysctl vm.memfd_noexec=1"
 end
 
+local function not_ours()
+  return "it must be a directory that is yours, with the mode 0700, and no link: remove it, or set XDG_RUNTIME_DIR"
+end
+
 local NO_PROCESSES = "RLIMIT_NPROC is reached, or a pids limit of the cgroup (systemd: TasksMax=)"
 
 local function init_is_full(step)
@@ -172,6 +176,17 @@ local rows = {
   { "copy", "EDEADLK", function()
     return "it has other threads, which a copy has not: what one of them has locked would stay locked there"
   end },
+  { "name", "EADDRINUSE", function(s)
+    return ("a container of this name lives: ns.container '%s'"):format(s.path)
+  end },
+  { "names", "EPERM", not_ours },
+  { "names", "EACCES", not_ours },
+  { "names", "ENOTDIR", not_ours },
+  { "names", "ELOOP", not_ours },
+  { "container", "ENOENT", function() return "none of this name lives" end },
+  { "container", "EAGAIN", function() return "it is just being started" end },
+  { "container", "ETIMEDOUT", function() return "its init does not answer: somebody may have stopped it" end },
+  { "container", "ENOPROTOOPT", function(s) return s.hint end },
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
 

@@ -12,9 +12,13 @@ local optional = require "ns.start.optional"
 local plan = require "ns.start.plan"
 local spawn = require "ns.start.spawn"
 local streams = require "ns.start.streams"
+local survey = require "ns.start.survey"
 local trees = require "ns.words.trees"
 
 local living, NONE = {}, {}
+
+--- What was found for the box and holds for its programs, too.
+living.FOUND = { "landlock", "keeps_rights", "may_set_groups", "program", "euid_is_root" }
 
 local errno_of, JOB = core.constants.errno, core.constants.job
 
@@ -37,8 +41,14 @@ end
 local function without_launch(host)
   local copy = {}
   for name, value in next, host do copy[name] = value end
-  copy.serves, copy.unawaited, copy.left_out = nil, nil, nil
+  copy.serves, copy.unawaited, copy.left_out, copy.keeps = nil, nil, nil, nil
   return copy
+end
+
+--- A box that was found by its name, made ready for programs.
+function living.adopt(box)
+  box.host, box.cache, box.job_words = survey.host(), {}, words_of(box)
+  return box
 end
 
 --- Launches the init for a spec that was checked with host.serves: what is known of the box; or nil, message, errno, detail.
@@ -180,6 +190,7 @@ end
 local function ask(start, box, list, bytes)
   local how = (start.ends_box and JOB.ENDS_BOX or 0) + (start.spec.tty and JOB.TELLS_STOPS or 0)
     + (start.spec.oom_score_adj and JOB.COPIES or 0)
+    + (start.outlives and JOB.OUTLIVES or 0)
   while true do
     local left = start.deadline and math.max(0, start.deadline - core.clock()) or -1
     local handle, step, errno = box.handle:start_job(list, bytes, how, left)
@@ -194,8 +205,8 @@ local function begin(start)
   if not opened then return errors.refused(step, errno) end
   local list, ends, slave = numbered(opened)
   start.found = { scope = "job", ends = ends, slave = slave, ptmx = opened.ptmx, environ = host.environ,
-    nofile = host.nofile, limits = box.limits, landlock = box.found.landlock, keeps_rights = box.found.keeps_rights,
-    may_set_groups = box.found.may_set_groups }
+    nofile = host.nofile, limits = box.limits }
+  for _, name in ipairs(living.FOUND) do start.found[name] = box.found[name] end
   if spec.tty then
     local message, code, detail
     opened, message, code, detail = spawn.keep_terminal(start, opened)
@@ -220,12 +231,12 @@ local function begin(start)
 end
 
 --- Starts a program for words from `living.check`, with what the box keeps: a process; or nil, message, errno, detail.
--- `ends_box`: the box ends with it.
-function living.spawn(spec, kept, box, ends_box)
+-- `ends_box`: the box ends with it; `outlives`: it goes on without its host.
+function living.spawn(spec, kept, box, ends_box, outlives)
   local began = core.clock()
   return optional.start(spec, box.host, function(less, left)
     local start = { spec = less, cache = less == spec and kept or nil, box = box, began = began, ends_box = ends_box,
-      left = left, deadline = spec.timeout and began + spec.timeout }
+      outlives = outlives, left = left, deadline = spec.timeout and began + spec.timeout }
     return spawn.guarded(begin, start)
   end)
 end

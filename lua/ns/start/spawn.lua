@@ -169,6 +169,7 @@ end
 --- The host's steps up to the clone: what the launcher is to have is open then.
 local function prepare(start, host)
   local opened, step, errno = { ends = {}, ours = {}, made = {} }, nil, nil
+  for i, fd in ipairs(host.keeps or {}) do opened.ends[i - 1] = fd end
   if not start.serves then opened, step, errno = streams.open(start.bag, start.spec, host.trial) end
   if not opened then return errors.refused(step, errno) end
   start.found, step, errno = survey.find(start.spec, host, opened, start.cache)

@@ -5,7 +5,11 @@ require("ns.core").nojit()
 
 local values = {}
 
-local type_of = math.type or function() return "float" end -- luacheck: ignore
+--- A Lua that has one kind of numbers writes those without a fraction as another Lua writes its integers.
+local type_of = math.type or function(n) -- luacheck: ignore
+  return n == math.floor(n) and math.abs(n) < 2 ^ 53 and (n ~= 0 or 1 / n > 0) and "integer" or "float"
+end
+
 local concat, format = table.concat, string.format
 
 -- ---- out ----

@@ -19,6 +19,7 @@
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local constants = require("ns.core").constants
+local protocol = require("ns.core").protocol
 local join = require "ns.words.join"
 local landlock = require "ns.words.landlock"
 local limits = require "ns.words.limits"
@@ -119,9 +120,10 @@ local function proc_path(value, where)
   return mounts.check_place(value, where)
 end
 
---- The init of one program, or that of a living box, which gets its programs later.
+--- The init of one program, or that of a living box, which gets its programs later; one with a name has descriptors, too.
 local function leave_init(value, spec, add, found)
-  if found.scope == "box" then return add { op = "serve", word = "init" } end
+  local count = found.ends[0] and #found.ends + 1 or nil
+  if found.scope == "box" then return add { op = "serve", value = count, limit = count and protocol, word = "init" } end
   local how = (spec.detach and HOW.OUTLIVES or 0) + (spec.tty and HOW.TELLS_STOPS or 0)
     + (spec.flags.pid and 0 or HOW.ENDS_ALL) + (spec.fn and HOW.ANEW or 0)
   if value then add { op = "init", how = how, fd = found.launcher, word = "init" } end
