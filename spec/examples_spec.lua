@@ -62,6 +62,8 @@ local EXPECTED = {
   ["loop_luv.lua"] = "^" .. LOOP .. "$",
   ["loop_socket.lua"] = "^" .. LOOP .. "$",
   ["offline_build.lua"] = BUILD,
+  ["lxc.lua"] = "^lxc%-example is started, pid %d+\n.-lxc%-example +pid %d+, since [^\n]+, 1 processes\n.*lxc%-example\n +2 "
+    .. "sleep 1000\nthe service runs\ncontainer lxc%-example: [^\n]+none of this name lives\n$",
   ["root_shell.lua"] = SHELL,
   ["rootfs.lua"] = ROOTFS,
   ["workspace.lua"] = WORKSPACE,
@@ -177,6 +179,28 @@ describe("the example", function()
     remove()
     assert.equal("rootfs\n", r.stdout)
     assert.equal(7, r.code)
+  end)
+
+  machine.it("sandbox")("lxc.lua starts, lists, enters, shows and stops a container #system", function()
+    local directory, remove = machine.directory()
+    os.execute("chmod 700 " .. directory)
+    local env = machine.paths(machine.public())
+    env.XDG_RUNTIME_DIR = directory
+    local function lxc(...)
+      local r = ns.run { machine.lua, machine.public() .. "/examples/lxc.lua", env = env, cwd = "/", timeout = 60, ... }
+      return (r.stdout .. r.stderr):gsub("%d+:%d+", "TIME"):gsub("%d%d+", "N"), r.code
+    end
+    local told = { lxc("start", "spec-lxc", "sh", "-c", "echo hello from $(hostname); exec sleep 7123") }
+    machine.eventually(function() return (lxc("logs", "spec-lxc")) ~= "" end)
+    for _, words in ipairs { { "logs" }, { "run", "sh", "-c", "hostname; exit 7" }, { "stop" }, { "logs" } } do
+      local text, code = lxc(words[1], "spec-lxc", (unpack or table.unpack)(words, 2)) -- luacheck: ignore
+      told[#told + 1], told[#told + 2] = text, code
+    end
+    local list, left = lxc "list", machine.sh({}, "ls -A " .. directory)
+    remove()
+    assert.same({ "spec-lxc is started, pid N\n", 0, "hello from spec-lxc\n", 0, "spec-lxc\n", 7, "", 0,
+      "lxc: container spec-lxc: No such file or directory (ENOENT); none of this name lives\n", 1 }, told)
+    assert.same({ "", "" }, { list, left })
   end)
 
   machine.it("tree", "overlay")("offline_build.lua takes a directory and a program #system", function()
