@@ -233,6 +233,7 @@ static long call_recvmsg(long message) {
     if (b < 8) return b < 4 ? 0 : -EMFILE;
     for (size_t i = 0; i < m->msg_iov->iov_len; i++) ((uint8_t *)m->msg_iov->iov_base)[i] = model_answer();
     if (b & 1) *(uint32_t *)m->msg_iov->iov_base = REQUEST_JOB;
+    if (!(b & 1) && b & 32) *(uint32_t *)m->msg_iov->iov_base = model_answer() % (REQUEST_END + 1);
     size_t fds = b & 2 ? 2 : b & 4 ? 1 : 0, size = CMSG_LEN(fds * sizeof(int));
     if (size > m->msg_controllen) fds = 0;
     m->msg_controllen = fds ? size : 0;
@@ -295,7 +296,16 @@ static long call_ppoll(long polls, long count) {
     take(polls, (size_t)count * sizeof *p);
     if (count > 0) p[0].revents = b & 1 ? POLLIN : 0;
     if (count > 1) p[1].revents = b & 1 ? 0 : b & 2 ? POLLRDHUP : POLLHUP;
+    for (long i = 2; i < count; i++) p[i].revents = p[i].fd >= 0 && model_answer() & 1 ? POLLIN : 0; /* a box with a name */
     return b > 250 ? -EINTR : b == 250 ? -ENOMEM : 1;
+}
+
+/* Who has connected: from outside and the owner, or not. */
+static long call_getsockopt(long out) {
+    uint8_t b = model_answer();
+    uint32_t who[3] = {b & 1 ? 7 : 0, b & 2 ? 1 : 0, 0};
+    memcpy((void *)out, who, sizeof who);
+    return b > 250 ? -ENOPROTOOPT : 0;
 }
 
 enum { TABLE = 1024 }; /* room for so many descriptors */
@@ -354,6 +364,7 @@ static long special(long n, long a, long b, long c, long d, long e) {
     if (n == __NR_getcwd) return call_getcwd(a, b);
     if (n == __NR_ioctl) return call_ioctl(b, c);
     if (n == __NR_wait4) return call_wait4(b);
+    if (n == __NR_getsockopt) return call_getsockopt(d);
     if (n == __NR_ppoll) return call_ppoll(a, b);
     if (n == __NR_fcntl) return call_fcntl(a, b);
     if (n == __NR_pselect6) return call_pselect(a, b);
@@ -420,6 +431,10 @@ static const struct call {
     {__NR_chdir, "s", ZERO, false},
     {__NR_fchdir, "", ZERO, false},
     {__NR_socket, "", FD, false},
+    {__NR_accept4, "", FD, false},
+    {__NR_getsockopt, "", ZERO, true},
+    {__NR_pidfd_open, "", FD, false},
+    {__NR_madvise, "", ZERO, false},
     {__NR_fcntl, "", FD, true},
     {__NR_close, "", ZERO, false},
     {__NR_close_range, "", ZERO, false},
