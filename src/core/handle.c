@@ -163,3 +163,23 @@ int ns_told_stop(const struct process *p) {
     }
     return signal;
 }
+
+void ns_await_joined(struct process *p) {
+    struct pollfd poll_end = {p->s.pidfd, POLLIN, 0};
+    if (p->joins) shutdown(p->s.socket, SHUT_WR);
+    for (int i = 0; i < 800 && p->joins && p->state == RUNNING; i++) {
+        if (i == 400) ns_signal(p->s.pid, p->s.pidfd, SIGKILL);
+        poll(&poll_end, 1, 1);
+        ns_reap(p);
+    }
+}
+
+void ns_close_handle(struct process *p) {
+    int *const fds[] = {&p->s.socket, &p->told, &p->pty, &p->s.pidfd, &p->log};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        int fd = *fds[i];
+        if (fd >= 0) close(fd);
+        *fds[i] = -1;
+    }
+    p->open = false;
+}

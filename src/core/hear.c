@@ -94,13 +94,3 @@ void ns_find_joined(struct process *p) {
     struct record r = {0, 0};
     while (p->joins && p->s.socket >= 0 && ns_hear_launcher(p, &r) > 0) continue;
 }
-
-void ns_await_joined(struct process *p) {
-    struct pollfd poll_end = {p->s.pidfd, POLLIN, 0};
-    if (p->joins) shutdown(p->s.socket, SHUT_WR);
-    for (int i = 0; i < 800 && p->joins && p->state == RUNNING; i++) {
-        if (i == 400) ns_signal(p->s.pid, p->s.pidfd, SIGKILL);
-        poll(&poll_end, 1, 1);
-        ns_reap(p);
-    }
-}

@@ -169,16 +169,6 @@ static void await_end(struct process *p, int left) {
     }
 }
 
-void ns_close_handle(struct process *p) {
-    int *const fds[] = {&p->s.socket, &p->told, &p->pty, &p->s.pidfd, &p->log};
-    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
-        int fd = *fds[i];
-        if (fd >= 0) close(fd);
-        *fds[i] = -1;
-    }
-    p->open = false;
-}
-
 /* A launcher that has not said yet that it executes the program leaves when its socket is closed. Of the other end we hear soon:
  * the init says who it is before anything else. */
 static void finish_job(struct process *p) {
@@ -188,7 +178,7 @@ static void finish_job(struct process *p) {
     p->s.socket = -1;
     ns_reap(p);
     if (p->state == RUNNING && p->s.pidfd < 0 && poll(&poll_told, 1, 400) > 0) ns_reap(p);
-    if (p->state == RUNNING && p->s.pidfd >= 0 && !p->detached) {
+    if (p->state == RUNNING && p->s.pidfd >= 0) {
         kill_all(p);
         await_end(p, 60);
     }

@@ -17,7 +17,8 @@ struct beginning {
 void prepare_beginning(struct beginning **spare);
 
 /* Makes the child that plays the plan from the socket. how: JOB_*. Its pid, or -errno. spare: NULL, or one that nobody is in. */
-long begin_job(struct beginning **, struct beginning **spare, job_player *, int socket, uint32_t how, int *pidfd);
+long begin_job(struct beginning **made, struct beginning **spare, job_player *play, int socket, uint32_t how,
+               int *pidfd);
 
 /* To be called when the child has left that memory. */
 void end_beginning(struct beginning *, struct beginning **spare);
