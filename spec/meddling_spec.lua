@@ -42,7 +42,7 @@ describe("a program in a living box that meddles with its init #system", functio
       end
       print(eventually(function() return #c:processes() == 1 end))
       c:close() ]]
-    local refused = "nil\tclone: Too many references: cannot splice %(ETOOMANYREFS%)[^\n]*\n"
+    local refused = "nil\task the init for a program: Too many references: cannot splice %(ETOOMANYREFS%)[^\n]*\n"
     assert.matches("^" .. refused .. refused .. "true\n$", said)
     assert.equal(0, machine.processes("71301"))
   end)
