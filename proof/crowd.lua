@@ -59,7 +59,7 @@ local function host(title, code, values, limit)
 end
 
 -- each has a keyring of its own, and an ordinary user may have 200 keys
-local many = machine.root and proof.size(200, 1000) or 150
+local many = machine.root and proof.size(120, 1000) or 150
 for _, name in ipairs { "user and pid and mount", "sandbox" } do
   host("crowd, " .. name, CROWD, { MANY = many, NAME = name, SEED = SEED }, 4 * many + 100)
 end

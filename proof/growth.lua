@@ -5,7 +5,7 @@ local modes = require "modes"
 local ns = require "ns"
 local proof = require "proof"
 
-local WARM, MANY = proof.size(50, 1000), proof.size(150, 20000)
+local WARM, MANY = proof.size(30, 1000), proof.size(90, 20000)
 local BATCH = 50
 local KIB = 256 -- of growth after the warm-up
 
@@ -118,7 +118,7 @@ end)
 
 -- ---- the kernel's namespaces: a user namespace that may have only so many of them ----
 
-local LIMIT, ROUNDS = 60, proof.size(60, 1500)
+local LIMIT, ROUNDS = 60, proof.size(40, 1500)
 
 local LIMITED = [[
   local core, ns, modes = require "ns.core", require "ns", require "modes"

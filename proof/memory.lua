@@ -137,8 +137,8 @@ for _, version in ipairs(proof.long and { "5.1", "5.2", "5.3", "5.4" } or { "5.4
   local host, core = make(version, version)
   local between = version == "5.2" or version == "5.3" -- what differs is tried in 5.1 or in 5.4
   for _, how in ipairs { "on", "once" } do
-    local total = try("allocations of Lua " .. version, host, core, "lua", how, proof.size(59, between and 4 or 1))
-    local least = proof.size(150, between and 2000 or 9000)
+    local total = try("allocations of Lua " .. version, host, core, "lua", how, proof.size(97, between and 4 or 1))
+    local least = proof.size(90, between and 2000 or 9000)
     proof.check(total > least, "only %d allocations of Lua %s were tried", total, version)
   end
 end

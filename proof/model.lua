@@ -103,7 +103,7 @@ end
 
 local report = machine.public() .. "/report"
 assert(ns.run({ "gcc", "-O2", "-static", "-o", report, "proof/report.c" }).ok)
-local count, seed = proof.size(300, 10000), proof.long and 1 or os.time() % 1000000 * 1000
+local count, seed = proof.size(200, 10000), proof.long and 1 or os.time() % 1000000 * 1000
 all(report, seed, count)
 local rootless = machine.root and as_nobody(report, seed, count)
 proof.figure("random specs", "%d as this user%s", count, rootless and (", %d as an ordinary one"):format(count) or "")
