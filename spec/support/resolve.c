@@ -51,7 +51,7 @@ static int is_one(long a, long b) {
     return !FAILED(look(a, &s)) && !FAILED(look(b, &t)) && s.stx_ino == t.stx_ino && mount_id(a) == mount_id(b);
 }
 
-static int look_up(int at) {
+static int look_up_one(int at) {
     char path[PATH_MAX];
     uint64_t flags = ANY(kinds), scope = ANY(scopes);
     struct open_how how = {flags | O_PATH | O_CLOEXEC, 0, scope | RESOLVE_NO_MAGICLINKS};
@@ -79,7 +79,7 @@ int main(int argc, char **argv) {
         sys(__NR_mkdirat, at, "proc", 0755);
         if (tree % 3 == 0) sys(__NR_mount, "proc", "proc", "proc", 0, 0);
         for (int i = 0; i < ENTRIES; i++) make_entry(at);
-        for (int i = 0; i < LOOKUPS; i++) found += look_up(at);
+        for (int i = 0; i < LOOKUPS; i++) found += look_up_one(at);
         sys(__NR_chdir, "..");
         sys(__NR_close, at);
     }
