@@ -76,7 +76,7 @@ static __attribute__((noinline)) long clone_into(struct clone3 *a, struct child 
 static long clone_grouped(struct spawned *s, struct child *c, uint64_t how) {
     struct clone3 a = {.flags = c->clone_flags | how | CLONE_PIDFD | CLONE3_INTO_CGROUP,
                        .pidfd = (uintptr_t)&s->pidfd,
-                       .exit_signal = c->clone_flags & CLONE_PARENT ? 0 : SIGCHLD,
+                       .exit_signal = (c->clone_flags & CLONE_PARENT) ? 0 : SIGCHLD,
                        .cgroup = (uint64_t)c->group};
     return clone_into(&a, c);
 }

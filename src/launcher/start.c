@@ -11,7 +11,9 @@ __asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16,
 #elif defined(__aarch64__)
 __asm__(".globl _start\n_start:\n\tmov x29, #0\n\tmov x0, sp\n\tb start\n");
 #elif defined(__riscv)
-__asm__(".globl _start\n_start:\n\tmv a0, sp\n\tandi sp, sp, -16\n\tcall start\n");
+/* gp: the linker addresses data by it */
+__asm__(".globl _start\n_start:\n\t.option push\n\t.option norelax\n\tla gp, __global_pointer$\n\t.option pop\n\tmv "
+        "a0, sp\n\tandi sp, sp, -16\n\tcall start\n");
 #elif defined(__arm__)
 __asm__(".globl _start\n_start:\n\tmov r0, sp\n\tbic sp, sp, #7\n\tbl start\n");
 #elif defined(__i386__)
