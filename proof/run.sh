@@ -4,7 +4,10 @@
 set -u
 form=$1
 shift
-[ $# -gt 0 ] || set -- $(grep -v '^#' proof/parts)
+skip='^#'
+[ "$form" = long ] || skip='^#\| long$'
+# shellcheck disable=SC2046
+[ $# -gt 0 ] || set -- $(grep -v "$skip" proof/parts | sed 's/ long$//')
 build=${BUILD:-build}
 report=$build/proof.md
 log=$(mktemp)
