@@ -68,9 +68,15 @@ local function is_mute(point) return rules.call(point) == "sendto" end
 
 -- ---- the verdicts: what is wrong, or nil and what has come of it ----
 
---- The step at a point of the start `o`. An init says meanwhile that its child is at the next step.
+--- The step at a point of the start `o`. An init says meanwhile that its child is at the next step; a filter is installed by
+-- the step that runs the program, and told as its own.
 local function step_of(point, o)
   local steps = o.lists[point.process]
+  if steps and point["function"] == "install_filter" then
+    for _, step in ipairs(steps) do
+      if step.op == "seccomp" then return step end
+    end
+  end
   local is_init = steps and point["function"] == "op_init" and steps[point.step].op ~= "init"
   return steps and steps[is_init and point.step - 1 or point.step]
 end
