@@ -109,7 +109,7 @@ describe("of what the host has changed #system", function()
 
   -- The signal of the host's end is the init's.
   local BOXED = { pdeathsig = "0", cwd = "/", umask = "022", secret = "gone", session = "own", securebits = "0",
-    net_raw = "0", no_new_privs = "1" }
+    net_raw = "0", no_new_privs = "1", seccomp = "2" }
 
   machine.root_it("a sandbox gets limits and priorities, and nothing that tells of the host", function()
     compare(report("ns.sandbox():env('KEY', os.getenv('KEY')):spec()", { more = ROOT }), RESET, KEPT, BOXED,
