@@ -109,20 +109,34 @@ end
 
 local HELPER = "^new[ug]idmap$"
 
+--- Does the refusal name the step? A lookup is told as the mount that it is for.
+local function is_told(o, step)
+  local told = step.of or step
+  return o.detail.step == told.op and starts_with(o.message, errors.describe(told) .. ": ")
+end
+
+--- What an init says is told as the step at which its child is by then.
+local function is_ahead(point, o)
+  local steps = point["function"] == "op_init" and o.lists[point.process] or {}
+  for i = point.step, #steps do
+    if is_told(o, steps[i]) then return true end
+  end
+  return false
+end
+
 --- A refusal names what was refused and the errno.
 local function refusal(point, o, error)
   local detail = o.detail
   if type(detail) ~= "table" or not detail.step or not detail.code then return "no detail" end
   if point.process == 0 then return o.errno ~= error and "another errno" or nil, "named" end
-  if point.step <= 0 or is_mute(point) and detail.code == "DIED" then return nil, "named" end
+  local has_ended = detail.code == "DIED" or detail.code == "ESRCH" -- the program, or the container with it
+  if point.step <= 0 or is_mute(point) and has_ended then return nil, "named" end
   local step = step_of(point, o)
   local helper = detail.step:find(HELPER)
   if not step then return "no such step" end
   if helper and (o.errno == error or is_mute(point)) then return nil, "named" end
   if o.errno ~= error and not is_said_otherwise(point, o, error) then return "another errno" end
-  local told = step.of or step -- a lookup is told as the mount that it is for
-  if detail.step ~= told.op or not starts_with(o.message, errors.describe(told) .. ": ") then return "another step" end
-  return nil, "named"
+  return not is_told(o, step) and not is_ahead(point, o) and "another step" or nil, "named"
 end
 
 local function failed(point, o, mode, error)
@@ -155,7 +169,7 @@ end
 --- The init of a living box that had said that it stands: it is asked in vain.
 local function is_gone(point, o)
   local step = point.step > 0 and step_of(point, o)
-  return step and step.op == "serve" and o.detail.step == "job" and o.errno == errno.EPIPE
+  return step and step.op == "serve" and o.detail.step == "job" and (o.errno == errno.EPIPE or o.errno == errno.ESRCH)
 end
 
 local function died(point, o, mode)
