@@ -29,6 +29,10 @@ local function make_host()
   host.euid = form % 2 == 0 and 0 or 1000
   host.egid, host.caps = host.euid, host.euid == 0 and form % 16 ~= 8 and machine.ALL_CAPS or 0
   host.access, host.nofile = core.access, core.nofile
+  host.landlock = function()
+    if form % 9 == 0 then return nil, "Operation not supported", 95 end
+    return form % 9
+  end
   host.nested = function() return form % 64 == 34 end
   host.environ = function() return { "PATH=/usr/bin:/bin::", "A=1", "odd" } end
   host.arg_max = function() return form % 8 == 1 and 140000 or 2097152 end
