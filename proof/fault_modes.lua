@@ -150,7 +150,7 @@ local function list(at, group)
       argv = { "/report", "/tmp" } } },
     { name = "rootless self", group = "nobody", spec = { flags = "user", map = "self", nice = 19, no_new_privs = true } },
     { name = "rootless, plain", group = "nobody", spec = { no_new_privs = true, umask = 63 } },
-    { name = "rootless landlock", group = "nobody", spec = { landlock = { execute = { "/", "/dev/null" },
+    { name = "rootless landlock", group = "nobody", spec = { init = true, landlock = { execute = { "/", "/dev/null" },
       read = { "/" } } } },
     { name = "rootless init", group = "nobody", spec = { flags = { "user", "pid", "mount" }, mount_proc = true,
       init = true } },

@@ -183,8 +183,11 @@ end
 local verdicts = { failed, hung, died }
 
 --- May the case leave an ended process to the init of this machine? The one of a trial is traced by the launcher. And a
--- launcher that joins, and is killed just when it has made the process, cannot tell of it any more: that one ends.
+-- launcher that joins, and is killed just when it has made the process, cannot tell of it any more: that one ends. And an
+-- init without a pid namespace is killed before it has reaped the program that could not be started.
 function rules.may_orphan(case)
+  local spec = case.mode.spec
+  if type(spec) == "table" and spec.init and not spec.flags then return true end
   local call = rules.call(case.point)
   if case.point["function"] == "op_clone" and case.action ~= rules.FAIL and call ~= "clone" then return true end
   return case.mode.trial and (case.action ~= rules.FAIL or rules.call(case.point) == "kill")

@@ -23,6 +23,7 @@
 #include "player.h"
 #include "resolve.h"
 #include "sys.h"
+#include "text.h"
 #include "trees.h"
 
 /* path, source, type, flags, data: mount(2) */
@@ -40,7 +41,9 @@ static long write_to(long fd, const struct player *p, const struct step *s) {
 
 /* A path of /proc, below a descriptor for that. */
 static long open_in(long proc, const struct player *p, const struct step *s, int flags) {
-    return sys(__NR_openat, proc, plan_string(p, s->path) + sizeof "/proc", flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    const char *path = plan_string(p, s->path);
+    if (!path || !starts_with(path, "/proc/")) return -EINVAL;
+    return sys(__NR_openat, proc, path + sizeof "/proc", flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
 static long open_path(const struct player *p, const struct step *s, int flags) {
