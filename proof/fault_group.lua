@@ -15,7 +15,7 @@ local rules = require "fault_rules"
 local snapshot = require "support.snapshot"
 
 local FAIL, HANG, DIE = rules.FAIL, rules.HANG, rules.DIE
-local SECONDS = 0 -- in the short form, for the cases that are not due in any case
+local SECONDS = 2 -- in the short form, for the cases that are not due in any case
 local AT_EACH = 2 -- in the long form, so many errnos at each call, beside all of them at one call of each step
 local DEATHS = 3 -- calls of a step at which the launcher is killed
 

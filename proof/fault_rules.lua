@@ -63,8 +63,11 @@ local function is_meant(point, step, error, mode)
   end
 end
 
---- Who cannot speak cannot say why.
-local function is_mute(point) return rules.call(point) == "sendto" end
+--- Who cannot speak cannot say why, nor a function that is filtered already and cannot say that it is to begin.
+local function is_mute(point)
+  local call = rules.call(point)
+  return call == "sendto" or call == "close" and point["function"] == "op_call"
+end
 
 -- ---- the verdicts: what is wrong, or nil and what has come of it ----
 
@@ -109,10 +112,11 @@ end
 
 local HELPER = "^new[ug]idmap$"
 
---- Does the refusal name the step? A lookup is told as the mount that it is for.
-local function is_told(o, step)
+--- Does the refusal name the step? A lookup is told as the mount that it is for. before: what a timeout says first.
+local function is_told(o, step, before)
   local told = step.of or step
-  return o.detail.step == told.op and starts_with(o.message, errors.describe(told) .. ": ")
+  local text = errors.describe(told)
+  return o.detail.step == told.op and starts_with(o.message, before and before .. text or text .. ": ")
 end
 
 --- What an init says is told as the step at which its child is by then.
@@ -128,7 +132,9 @@ end
 local function refusal(point, o, error)
   local detail = o.detail
   if type(detail) ~= "table" or not detail.step or not detail.code then return "no detail" end
-  if point.process == 0 then return o.errno ~= error and "another errno" or nil, "named" end
+  -- root = "/" is what can be reached of it: without that the program may be missing
+  local is_left_out = rules.call(point) == "faccessat" and o.errno == errno.ENOENT
+  if point.process == 0 then return o.errno ~= error and not is_left_out and "another errno" or nil, "named" end
   local has_ended = detail.code == "DIED" or detail.code == "ESRCH" -- the program, or the container with it
   if point.step <= 0 or is_mute(point) and has_ended then return nil, "named" end
   local step = step_of(point, o)
@@ -153,6 +159,16 @@ local function failed(point, o, mode, error)
   return difference(o, mode)
 end
 
+--- A child that its init has made hangs, or while it is made: all that the host can see is that the init has come as far as
+-- the step after its own.
+local function is_after_init(point, o)
+  local steps = o.lists[point.process] or {}
+  for i = 1, math.min(point.step, #steps - 1) do
+    if steps[i].op == "init" then return is_told(o, steps[i + 1], "timeout in: ") end
+  end
+  return false
+end
+
 local function hung(point, o, mode)
   if not o.ok then return "raised" end
   if same(o, mode) then return nil, "same effect" end -- nobody waits for a process that only holds ids
@@ -161,9 +177,7 @@ local function hung(point, o, mode)
   if mode.closed then step = nil end
   if starts_with(o.message, step and "timeout in: " .. errors.describe(step) or "timeout") then return nil, "named" end
   if o.detail.step:find(HELPER) then return nil, "named" end
-  local is_clone = point["function"] == "op_init" and rules.call(point) == "clone" -- by then it is the child's step
-  if is_clone and o.detail.step == "exec" then return nil, "named" end
-  return "another step"
+  return not is_after_init(point, o) and "another step" or nil, "named"
 end
 
 --- The init of a living box that had said that it stands: it is asked in vain.
@@ -177,7 +191,9 @@ local function died(point, o, mode)
   if same(o, mode) then return nil, "same effect" end
   if o.p then return not (o.r and o.r.signal == 9) and "no signal" or nil, "signal told" end
   if is_gone(point, o) then return nil, "named" end
-  return not o.message:find("killed by signal 9", 1, true) and "not named" or nil, "named"
+  local says = o.message:find("killed by signal 9", 1, true)
+    or o.message:find("the container has ended (exit 137)", 1, true) -- with its program: 128 + 9
+  return not says and "not named" or nil, "named"
 end
 
 local verdicts = { failed, hung, died }
@@ -188,8 +204,9 @@ local verdicts = { failed, hung, died }
 function rules.may_orphan(case)
   local spec = case.mode.spec
   if type(spec) == "table" and spec.init and not spec.flags then return true end
-  local call = rules.call(case.point)
-  if case.point["function"] == "op_clone" and case.action ~= rules.FAIL and call ~= "clone" then return true end
+  local call, where = rules.call(case.point), case.point["function"]
+  local has_cloned = where == "op_clone" and call ~= "clone" or where == "send_message" and spec and spec.join
+  if has_cloned and case.action ~= rules.FAIL then return true end
   return case.mode.trial and (case.action ~= rules.FAIL or rules.call(case.point) == "kill")
 end
 

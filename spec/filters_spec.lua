@@ -344,6 +344,12 @@ describe("a program under a filter #system", function()
       assert.is_nil(ok)
       assert.matches("^filter system calls: Invalid argument %(EINVAL%); this kernel has no filters ", message)
     end
+    for _, init in ipairs { false, true } do
+      spec = { init = init, no_new_privs = true, seccomp = { bpf = ("\99"):rep(8) } }
+      local ok, message = ns.call(spec, function() end)
+      assert.is_nil(ok)
+      assert.matches("^filter system calls: Invalid argument %(EINVAL%)", message, 1, "init " .. tostring(init))
+    end
   end)
 
   it("is refused where there is no right to one, with the word that helps", function()
