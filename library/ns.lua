@@ -326,6 +326,7 @@
 ---@field join? ns.Join namespaces of others that it enters
 ---@field landlock? ns.Landlock which files, ports and processes it may reach
 ---@field disable_userns? boolean no further user namespaces inside; needs "user"
+---@field sysctl? table<string, string|number> settings of its network, as {["net.ipv4.ip_forward"] = 1}; needs "net"
 ---@field rlimits? ns.Limits
 ---@field limits? ns.GroupLimits what the program and all that it starts may have together
 ---@field nice? integer -20 to 19
@@ -641,6 +642,7 @@ function Pty:close() end
 ---@field optional fun(self: ns.Box, value: string|string[]): ns.Box
 ---@field join fun(self: ns.Box, value: ns.Join): ns.Box
 ---@field disable_userns fun(self: ns.Box, value?: boolean): ns.Box
+---@field sysctl fun(self: ns.Box, value: table<string, string|number>): ns.Box
 ---@field limits fun(self: ns.Box, value: ns.GroupLimits): ns.Box
 ---@field rlimits fun(self: ns.Box, value: ns.Limits|table<string, false>): ns.Box adds by name; false takes one away
 ---@field nice fun(self: ns.Box, value: integer): ns.Box
@@ -1059,6 +1061,118 @@ function ns.container(name) end
 ---The names of all containers of this user that live.
 ---@return string[]
 function ns.containers() end
+
+---What a link is like; the first ones can change while it lives.
+---@class ns.Shape
+---@field delay? number|string seconds, or as "10ms"; each way
+---@field jitter? number|string how far the delay varies
+---@field loss? number percent of the packets
+---@field duplicate? number percent
+---@field corrupt? number percent that arrive with a wrong bit
+---@field reorder? number percent that overtake the delayed ones
+---@field rate? number|string bits per second, or as "10mbit"
+---@field mtu? integer 1280 to 65535
+
+---@class ns.LinkWords : ns.Shape
+---@field ipv4? string the subnet of a link between two hosts, as "10.0.0.0/24"
+---@field ipv6? string
+
+---@class ns.SwitchWords
+---@field ipv4? string its subnet, as "10.0.0.0/24"
+---@field ipv6? string as "fd00::/64"
+
+---@class ns.HostAddress
+---@field link ns.Link
+---@field name string of the interface inside
+---@field ipv4? string
+---@field ipv6? string
+
+---A host or a router of a network: a living box.
+---@class ns.Host : ns.Container
+---@field name string
+---@field ip? string its first address, when the network is started
+---@field ip6? string
+---@field container? ns.Container
+local Host = {}
+
+---Its addresses, in the order of its links.
+---@return ns.HostAddress[]
+function Host:addresses() end
+
+---@class ns.Switch
+---@field name string
+
+---A link of a network.
+---@class ns.Link
+---@field name string
+local Link = {}
+
+---Changes what it is like, also while all runs. What is not named stays; false takes it away.
+---@param words ns.Shape
+---@return ns.Link? link
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Link:set(words) end
+
+---Takes it down, as if the cable were pulled out.
+---@return ns.Link? link
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Link:down() end
+
+---Takes it up again.
+---@return ns.Link? link
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Link:up() end
+
+---A network: hosts, routers, switches and links.
+---@class ns.Net
+local Net = {}
+
+---Adds a host, with words over those of ns.sandbox(), or with a box.
+---@param name string
+---@param words? ns.Spec|ns.Box
+---@return ns.Host
+function Net:host(name, words) end
+
+---Adds a router.
+---@param name string
+---@param words? ns.Spec|ns.Box
+---@return ns.Host
+function Net:router(name, words) end
+
+---Adds a switch.
+---@param name string
+---@param words? ns.SwitchWords
+---@return ns.Switch
+function Net:switch(name, words) end
+
+---Links two of its hosts, routers and switches.
+---@param a ns.Host|ns.Switch|string
+---@param b ns.Host|ns.Switch|string
+---@param words? ns.LinkWords
+---@return ns.Link
+function Net:link(a, b, words) end
+
+---Starts all its boxes and wires them; when it returns, packets go through.
+---@return ns.Net? net
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Net:start() end
+
+---Ends all its boxes at once, and with them all links.
+---@return true
+function Net:close() end
+
+---A new network without anything in it.
+---@param options? { ipv4?: boolean, ipv6?: boolean }
+---@return ns.Net
+function ns.net(options) end
 
 ---Waits for a process: p:wait(seconds).
 ---@param p ns.Process

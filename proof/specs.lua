@@ -51,6 +51,7 @@ local WORDS = {
   end },
   { "init", 0.3, "pid", function() return true end },
   { "disable_userns", 0.2, "user", function() return true end },
+  { "sysctl", 0.2, "net", function() return { ["net.ipv4.ip_unprivileged_port_start"] = one_of(0, "80", 1024) } end },
   { "securebits", 0.1, nil, function(set, root)
     return (set.user or root) and { "no_setuid_fixup", "keep_caps" } or nil
   end },

@@ -16,7 +16,7 @@ local function everything()
     mount_proc = "/other", hostname = "box", domainname = "dom", fds = { [5] = 0 }, rlimits = { core = 0 }, nice = 1,
     ioprio = "idle", scheduler = "batch", affinity = 0, personality = "linux32", caps = { "kill" }, securebits = "noroot",
     umask = 18, user = 0, group = 0, groups = { 0 }, cwd = "/srv", no_new_privs = true, init = true,
-    landlock = { read = { "/" } },
+    landlock = { read = { "/" } }, sysctl = { ["net.ipv4.ip_forward"] = 1 },
     seccomp = "default",
   }
 end
@@ -40,6 +40,7 @@ describe("the order inside:", function()
     { "the offsets", { op = "write", path = "/proc/self/timens_offsets" }, "the program", { op = "exec" } },
     { "files of the host's /proc", { op = "write", path = "/proc/self/oom_score_adj" }, "the new root", { op = "newroot" } },
     { "a limit of user namespaces", { op = "sysctl", word = "disable_userns" }, "the new root", { op = "newroot" } },
+    { "settings of the network", { op = "sysctl", word = "sysctl" }, "the new root", { op = "newroot" } },
     { "the system", { op = "tree", path = "/usr" }, "the user's mounts", { op = "fs", type = "proc" } },
     { "proc", { op = "fs", type = "proc", path = "/proc" }, "its masks", { op = "mask", path = "/proc/kcore" } },
     { "the last proc", { op = "fs", type = "proc", path = "/other" }, "pivot_root", { op = "pivot" } },

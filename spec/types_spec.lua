@@ -85,6 +85,14 @@ describe("the types for editors", function()
     end
   end)
 
+  it("name the methods of a network and of its links", function()
+    for class, file in pairs { ["ns.Net"] = "net", ["ns.Link"] = "net_link" } do
+      local methods = { name = class == "ns.Link" or nil }
+      for name in machine.read(("lua/ns/%s.lua"):format(file)):gmatch("\nfunction %u%l+:(%l+)") do methods[name] = true end
+      compare(class, methods)
+    end
+  end)
+
   it("name the methods of a terminal", function()
     local p = assert(ns.spawn { "true", pty = true })
     compare("ns.Pty", keys(getmetatable(p.pty).__index))

@@ -108,6 +108,9 @@ struct record {
  * first is for the job's launcher: the job's descriptors come through it, with one byte, then its plan, and the launcher
  * answers with records. Through the second the init tells of the job (INIT_JOB, INIT_STATUS ...).
  *
+ * REQUEST_SOCKET, for that init, too: to make a socket in its net namespace. error is its family, its type << 8 and its protocol << 16.
+ * The answer, INIT_MADE, goes over the socket that comes with it: with the one made, or error says why there is none.
+ *
  * An init that has a listener (BOX_LISTENER) is asked over that, too: whoever connects may ask all this, and REQUEST_BOX, with
  * the protocol that he speaks, which is answered by INIT_BOX; and REQUEST_END: the end of the box. Such an init outlives its
  * host from REQUEST_KEEP on: it closes the socket that this has come by. */
@@ -116,6 +119,7 @@ struct record {
 #define REQUEST_KEEP 3u
 #define REQUEST_BOX 4u
 #define REQUEST_END 5u
+#define REQUEST_SOCKET 6u
 
 enum {
     JOB_ENDS_BOX = 1 << 0,    /* the box ends with it */
@@ -152,6 +156,9 @@ enum { BOX_LISTENER, BOX_STATE, BOX_OUTPUT, BOX_LOG };
  * LOG, if there is one. */
 #define INIT_BOX 0xfffffff7u
 
+/* The answer to REQUEST_SOCKET. */
+#define INIT_MADE 0xfffffff6u
+
 /* The last LOG_SIZE bytes of a program's output. `written`: how many there have been; byte n is in bytes[n % LOG_SIZE]. `begun`: of those
  * before begun - LOG_SIZE some may be written over just now. */
 #define LOG_SIZE 65536u
@@ -162,7 +169,7 @@ struct log {
 
 /* To be raised with each change of the meaning of anything in this file, of what an op does, or of what is in a STATE: a host with another
  * protocol does not speak to a box. New ops and fields need not be thought of: core/named.c makes a number of all these. */
-#define PROTOCOL 1u
+#define PROTOCOL 2u
 
 /* The most descriptors that the kernel takes with one message (SCM_MAX_FD). */
 #define DESCRIPTORS_MAX 253

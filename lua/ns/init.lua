@@ -17,6 +17,7 @@ local explain = require "ns.start.explain"
 local features = require "ns.features"
 local named = require "ns.start.named"
 local namespaces = require "ns.running.namespaces"
+local net = require "ns.net"
 local parallel = require "ns.parallel"
 local plan = require "ns.start.plan"
 local pool = require "ns.pool"
@@ -129,6 +130,14 @@ ns.container = container.find
 -- @function ns.containers
 -- @treturn {string,...} in order
 ns.containers = named.list
+
+--- A new network, to which hosts, switches, routers and links are added, and which is started then.
+-- @function ns.net
+-- @tparam[opt] table options `ipv4`, `ipv6`: false for one without
+-- @treturn Net
+-- @raise a mistake in the options
+-- @see ns.net
+ns.net = net
 
 --- Waits for a process: `p:wait(seconds)`.
 -- @tparam Process p

@@ -233,7 +233,7 @@ static long call_recvmsg(long message) {
     if (b < 8) return b < 4 ? 0 : -EMFILE;
     for (size_t i = 0; i < m->msg_iov->iov_len; i++) ((uint8_t *)m->msg_iov->iov_base)[i] = model_answer();
     if (b & 1) *(uint32_t *)m->msg_iov->iov_base = REQUEST_JOB;
-    if (!(b & 1) && b & 32) *(uint32_t *)m->msg_iov->iov_base = model_answer() % (REQUEST_END + 1);
+    if (!(b & 1) && b & 32) *(uint32_t *)m->msg_iov->iov_base = model_answer() % (REQUEST_SOCKET + 1);
     size_t fds = b & 2 ? 2 : b & 4 ? 1 : 0, size = CMSG_LEN(fds * sizeof(int));
     if (size > m->msg_controllen) fds = 0;
     m->msg_controllen = fds ? size : 0;

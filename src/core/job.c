@@ -49,9 +49,7 @@ static int make_sockets(struct process *p, int theirs[2]) {
     return setsockopt(p->s.socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ? -errno : 0;
 }
 
-/* Sends the init a request. It reads requests at once; only where somebody has stopped it may there be no room for one: then
- * `seconds` is how long that is waited for. */
-static long ask(int box, const struct record *request, const int *fds, int count, double seconds) {
+long ns_ask(int box, const struct record *request, const int *fds, int count, double seconds) {
     struct timespec t, *timeout = ns_timeout(seconds, &t);
     struct pollfd room = {box, POLLOUT, 0};
     long n = send_message(box, request, sizeof *request, fds, count);
@@ -69,7 +67,7 @@ static long start(struct process *p, int box, const int *fds, int count, const s
     long r = make_sockets(p, theirs);
     if (!FAILED(r)) r = send_message(p->s.socket, plan, plan->size, fds, count);
     if (!FAILED(r)) p->s.sent = (uint32_t)r;
-    if (!FAILED(r)) r = ask(box, &request, theirs, 2, seconds);
+    if (!FAILED(r)) r = ns_ask(box, &request, theirs, 2, seconds);
     for (int i = 0; i < 2; i++)
         if (theirs[i] >= 0) close(theirs[i]);
     return r;
@@ -98,7 +96,7 @@ int nsL_start_job(lua_State *L) {
 
 long ns_ask_init(const struct process *p, uint32_t what, int value) {
     struct record request = {what, value};
-    long r = ns_asked(p) < 0 ? -EPIPE : ask(ns_asked(p), &request, NULL, 0, 0);
+    long r = ns_asked(p) < 0 ? -EPIPE : ns_ask(ns_asked(p), &request, NULL, 0, 0);
     return r == -EPIPE || r == -ECONNRESET ? -ESRCH : r;
 }
 

@@ -15,6 +15,7 @@ void nsL_open_host(lua_State *L);
 void nsL_open_launch(lua_State *L);
 void nsL_open_named(lua_State *L);
 void nsL_open_namespace(lua_State *L);
+void nsL_open_netlink(lua_State *L);
 void nsL_open_orphans(lua_State *L);
 void nsL_open_encode(lua_State *L);
 void nsL_open_probe(lua_State *L);

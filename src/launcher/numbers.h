@@ -8,7 +8,9 @@
 
 /* socket(2), recv(2), send(2) */
 #define AF_INET 2
+#define AF_NETLINK 16
 #define SOCK_DGRAM 2
+#define SOCK_RAW 3
 #define SOL_SOCKET 1
 #define SO_PEERCRED 17
 #define SCM_RIGHTS 1

@@ -249,6 +249,7 @@ const struct op ns_ops[] = {
     {"foreground", op_foreground},
     {"controlling", op_controlling},
     {"loopback", op_loopback},
+    {"netlink", op_netlink},
     {"dup", op_dup},
     {"close", op_close},
     {"newroot", op_newroot},

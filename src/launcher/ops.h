@@ -73,6 +73,9 @@ long op_landlock_restrict(struct player *, const struct step *);
 long op_signalfd(struct player *, const struct step *);
 long op_init(struct player *, const struct step *);
 
+/* net.c */
+long op_netlink(struct player *, const struct step *);
+
 /* serve.c */
 long op_serve(struct player *, const struct step *);
 

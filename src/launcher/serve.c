@@ -21,6 +21,7 @@
 #include "init.h"
 #include "message.h"
 #include "named.h"
+#include "net.h"
 #include "numbers.h"
 #include "ops.h"
 #include "sys.h"
@@ -164,6 +165,7 @@ static void take_request(struct box *b, int socket, bool *over) {
     if (r.step == REQUEST_SIGNAL) sys(__NR_kill, -1, r.error);
     if (r.step == REQUEST_KEEP) keep(b);
     if (r.step == REQUEST_BOX && b->named.listener >= 0) *over = FAILED(named_answer(&b->named, socket));
+    if (r.step == REQUEST_SOCKET && count == 1) give_socket((uint32_t)r.error, fds[0]);
     if (r.step == REQUEST_END) end_box(b, main_job(b) ? SIGKILL : 0);
     for (int i = 0; i < count; i++) sys(__NR_close, fds[i]);
 }

@@ -89,6 +89,7 @@ local READS = {
   caps = function(s) return s.how and "set capabilities" or "drop inheritable capabilities" end,
   keyring = function() return "join a new session keyring" end,
   seccomp = function() return "filter system calls" end,
+  netlink = function(s) return s.from end,
   loopback = function() return "bring the loopback up" end,
   controlling = function() return "make the terminal the controlling one" end,
   symlink = function(s) return ("link %s to %s"):format(s.path, s.data) end,

@@ -33,6 +33,7 @@ local root = require "ns.words.root"
 local seccomp = require "ns.words.seccomp"
 local signals = require "ns.words.signals"
 local stdio = require "ns.words.stdio"
+local sysctl = require "ns.words.sysctl"
 local terminal = require "ns.words.terminal"
 local trees = require "ns.words.trees"
 
@@ -177,6 +178,7 @@ rows = {
     local path = "/proc/sys/user/max_user_namespaces"
     add(join.in_proc({ op = "sysctl", path = path, data = "0", word = "disable_userns" }, found))
   end },
+  { word = "sysctl", check = sysctl.check, needs = { "net" }, describes = true, steps = sysctl.steps },
   { flag = "mount", steps = root.lift_limit },
   { word = "root", check = root.check, needs = { "mount" }, steps = root.build },
   { word = "system", check = check.boolean, needs = { "mount" } },

@@ -27,6 +27,7 @@ local ROWS = {
   { "cwd", "chdir directory workdir working_dir workingdir" },
   { "env, and clear_env", "environment environ envs setenv" },
   { "user, and group", "uid gid run_as" },
+  { "sysctl", "sysctls settings" },
   { "caps", "capabilities capability cap_add cap_drop privileged" },
   { "landlock = { read = {PATHS}, write = {PATHS}, execute = {PATHS} }", "paths readable writable executable" },
   { "seccomp, no_new_privs and caps", "filter syscalls syscall_filter apparmor" },
