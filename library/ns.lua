@@ -334,6 +334,7 @@
 ---@field scheduler? ns.Policy|ns.Scheduler
 ---@field affinity? integer|integer[] numbers of processors
 ---@field oom_score_adj? integer -1000 to 1000
+---@field reachable? boolean p:connect leads to its servers: it has an init
 ---@field personality? ns.Persona|ns.Persona[]
 ---@field keyring? "own"|"inherit" the session keyring; "own" where nothing is said
 ---@field root? "/"|"empty"|string a root of its own, with the parts of the host's or of a directory; needs "mount"
@@ -545,6 +546,66 @@ function Process:stream(name) end
 ---@return integer code
 function Process:interact() end
 
+---Connects to a server in its network, as if from there. It needs an init, as by `reachable`.
+---@param server integer|string a port; "ADDRESS:PORT"; in a container a path, or "@NAME"
+---@param seconds? number
+---@return ns.Connection? connection
+---@return string? message
+---@return integer? errno
+function Process:connect(server, seconds) end
+
+---Waits until a server in its network takes connections.
+---@param server integer|string as for connect
+---@param seconds? number
+---@return true|nil ok
+---@return string? message "timeout", or why
+---@return integer? errno
+function Process:wait_for(server, seconds) end
+
+---A connection to a server in a box.
+---@class ns.Connection
+local Connection = {}
+
+---As file:write, without a buffer.
+---@param ... string|number
+---@return ns.Connection? self
+---@return string? message
+---@return integer? errno
+function Connection:write(...) end
+
+---As file:read; nil when the server has closed its side.
+---@param ... string|integer
+---@return string|number|nil
+function Connection:read(...) end
+
+---As file:lines.
+---@return fun(): string?
+function Connection:lines() end
+
+---Nothing more will be written.
+---@return true|nil ok
+---@return string? message
+---@return integer? errno
+function Connection:shutdown() end
+
+---Its descriptor, which stays its own.
+---@return integer fd
+function Connection:getfd() end
+
+---For LuaSocket's select.
+---@return boolean
+function Connection:dirty() end
+
+---Gives its descriptor away, which does not block; the connection is closed.
+---@return integer? fd
+---@return string? message
+---@return integer? errno
+function Connection:detach() end
+
+---Closes it. May be called again.
+---@return true
+function Connection:close() end
+
 ---A stream of a process, for event loops.
 ---@class ns.Stream
 local Stream = {}
@@ -650,6 +711,7 @@ function Pty:close() end
 ---@field scheduler fun(self: ns.Box, value: ns.Policy|ns.Scheduler): ns.Box
 ---@field affinity fun(self: ns.Box, value: integer|integer[]): ns.Box
 ---@field oom_score_adj fun(self: ns.Box, value: integer): ns.Box
+---@field reachable fun(self: ns.Box, value?: boolean): ns.Box
 ---@field personality fun(self: ns.Box, value: ns.Persona|ns.Persona[]): ns.Box
 ---@field keyring fun(self: ns.Box, value: "own"|"inherit"): ns.Box
 ---@field root fun(self: ns.Box, value: "/"|"empty"|string): ns.Box
@@ -884,6 +946,22 @@ local Container = {}
 ---@return integer? errno
 ---@return ns.Detail? detail
 function Container:spawn(...) end
+
+---Connects to a server in it.
+---@param server integer|string a port; "ADDRESS:PORT"; the path of a socket; "@NAME"
+---@param seconds? number
+---@return ns.Connection? connection
+---@return string? message
+---@return integer? errno
+function Container:connect(server, seconds) end
+
+---Waits until a server in it takes connections.
+---@param server integer|string as for connect
+---@param seconds? number
+---@return true|nil ok
+---@return string? message "timeout", or why
+---@return integer? errno
+function Container:wait_for(server, seconds) end
 
 ---Runs a program in the container to its end and collects what it writes.
 ---@param ... string|ns.Program

@@ -80,7 +80,9 @@ describe("the types for editors", function()
     for class, file in pairs { ["ns.Container"] = "container", ["ns.Pool"] = "pool" } do
       local is_container = class == "ns.Container" or nil
       local methods = { left_out = is_container, main = is_container }
-      for name in machine.read(("lua/ns/%s.lua"):format(file)):gmatch("\nfunction %u%l+:(%l+)") do methods[name] = true end
+      for name in machine.read(("lua/ns/%s.lua"):format(file)):gmatch("\nfunction %u%l+:(%l[%l_]+)") do
+        methods[name] = true
+      end
       compare(class, methods)
     end
   end)
@@ -97,6 +99,12 @@ describe("the types for editors", function()
     local p = assert(ns.spawn { "true", pty = true })
     compare("ns.Pty", keys(getmetatable(p.pty).__index))
     p:close()
+  end)
+
+  it("name the methods of a connection", function()
+    local methods, text = {}, machine.read "lua/ns/running/connection.lua"
+    for name in text:gmatch("\nfunction Connection:(%l+)") do methods[name] = true end
+    compare("ns.Connection", methods)
   end)
 
   it("name the methods of a stream", function()

@@ -108,7 +108,7 @@ struct record {
  * first is for the job's launcher: the job's descriptors come through it, with one byte, then its plan, and the launcher
  * answers with records. Through the second the init tells of the job (INIT_JOB, INIT_STATUS ...).
  *
- * REQUEST_SOCKET, for that init, too: to make a socket in its net namespace. error is its family, its type << 8 and its protocol << 16.
+ * REQUEST_SOCKET, for any init: to make a socket in its net namespace. error is its family, its type << 8 and its protocol << 16.
  * The answer, INIT_MADE, goes over the socket that comes with it: with the one made, or error says why there is none.
  *
  * An init that has a listener (BOX_LISTENER) is asked over that, too: whoever connects may ask all this, and REQUEST_BOX, with
@@ -158,6 +158,9 @@ enum { BOX_LISTENER, BOX_STATE, BOX_OUTPUT, BOX_LOG };
 
 /* The answer to REQUEST_SOCKET. */
 #define INIT_MADE 0xfffffff6u
+
+/* The record of a launcher that has made a socket for the host, with it. */
+#define LAUNCHER_SOCKET 0xfffffff5u
 
 /* The last LOG_SIZE bytes of a program's output. `written`: how many there have been; byte n is in bytes[n % LOG_SIZE]. `begun`: of those
  * before begun - LOG_SIZE some may be written over just now. */

@@ -7,6 +7,7 @@
 -- @module ns.container
 require("ns.core").nojit()
 local check = require "ns.words.check"
+local connect = require "ns.running.connect"
 local core = require "ns.core"
 local errors = require "ns.start.errors"
 local group = require "ns.running.group"
@@ -52,6 +53,10 @@ local function end_of(self)
   if self.box.handle:isclosed() then return "the container is closed" end
   local _, how, code = self:wait(END)
   return (how == "exit" or how == "signal") and ("the container has ended (%s %d)"):format(how, code) or nil
+end
+
+local function end_of_closed(self)
+  return self.box.handle:isclosed() and end_of(self) or nil
 end
 
 --- nil, message, errno, detail for a start; and, where that was refused as the container has ended, that.
@@ -186,6 +191,33 @@ function Container:shell(...)
   local ok, how, code = p:interact()
   p:close()
   return ok, how, code
+end
+
+--- Connects to a server in it: also where it has no interface but its loopback.
+-- @tparam integer|string server a port, of 127.0.0.1 or ::1; "ADDRESS:PORT"; the path of a socket; or "@" and the name of an
+-- abstract one
+-- @tparam[opt] number seconds at the most
+-- @treturn Connection or nil, message, errno (ECONNREFUSED where nobody listens)
+-- @raise if that is no server, or seconds is no number from 0 up
+-- @see network_namespaces(7)
+function Container:connect(server, seconds)
+  local over = end_of_closed(self)
+  if over then return nil, over, core.constants.errno.ESRCH end
+  return connect.open(self.box.handle, server, seconds, true)
+end
+
+--- Waits until a server in it takes connections: it is connected to again and again.
+-- @tparam integer|string server as for `connect`
+-- @tparam[opt] number seconds at the most; else as long as the container lives
+-- @return true; or nil, "timeout", errno; nil, message, errno (ESRCH when the container has ended)
+-- @raise if that is no server, or seconds is no number from 0 up
+function Container:wait_for(server, seconds)
+  local over = end_of_closed(self)
+  if over then return nil, over, core.constants.errno.ESRCH end
+  return connect.wait(self.box.handle, server, seconds, true, function(pause)
+    self.box.handle:wait(pause)
+    return not living.is_alive(self.box) and end_of(self) or nil
+  end)
 end
 
 --- What lives inside, its init left out: a list of { pid, inside, ppid, argv, process }. `pid` is its number on the host,

@@ -431,6 +431,7 @@ static const struct call {
     {__NR_chdir, "s", ZERO, false},
     {__NR_fchdir, "", ZERO, false},
     {__NR_socket, "", FD, false},
+    {__NR_connect, "-b", ZERO, false},
     {__NR_accept4, "", FD, false},
     {__NR_getsockopt, "", ZERO, true},
     {__NR_pidfd_open, "", FD, false},

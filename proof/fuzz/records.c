@@ -44,6 +44,7 @@ static ssize_t told_recv(int fd, void *to, size_t size, int flags) {
     if (b == 9) *(uint32_t *)to = INIT_STOPPED;
     if (b == 10) *(uint32_t *)to = INIT_MAXRSS;
     if (b == 11) *(uint32_t *)to = LAUNCHER_PTY;
+    if (b == 12) *(uint32_t *)to = LAUNCHER_SOCKET;
     if (b == 8) memset((char *)to + 4, 0, 4);
     return (ssize_t)(b < 6 ? b % size : size);
 }

@@ -181,5 +181,9 @@ void ns_close_handle(struct process *p) {
         if (fd >= 0) close(fd);
         *fds[i] = -1;
     }
+    while (p->handed_count > 0) {
+        int fd = p->handed[--p->handed_count];
+        if (fd >= 0) close(fd);
+    }
     p->open = false;
 }

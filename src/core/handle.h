@@ -9,6 +9,8 @@
 
 #define PROCESS "ns.Handle"
 
+enum { HANDED_MAX = 64 };
+
 struct process {
     bool open;
     struct spawned s; /* of a job: pidfd -1 until its init has told */
@@ -28,6 +30,8 @@ struct process {
     int end;       /* of such a box, once it has told its end: as of wait4(2); else -1 */
     int refused;   /* why the init could not make it: an errno */
     int stop;      /* the signal that has stopped it, as the init has told */
+    int handed[HANDED_MAX]; /* sockets that its launcher has made for us */
+    int handed_count;
     bool detached;
     bool alone;  /* no pid namespace ends the rest of its tree */
     bool ending; /* it was told to end, and its group with it */

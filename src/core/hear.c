@@ -67,6 +67,8 @@ static void take_joined(struct process *p, int pidfd, pid_t pid) {
 static void take_descriptor(struct process *p, const struct record *r, int fd) {
     if (r->step == LAUNCHER_PTY && p->pty < 0)
         p->pty = ns_above_stdio(fd);
+    else if (r->step == LAUNCHER_SOCKET && fd >= 0 && p->handed_count < HANDED_MAX)
+        p->handed[p->handed_count++] = ns_above_stdio(fd);
     else if (fd >= 0)
         close(fd);
 }

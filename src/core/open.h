@@ -21,6 +21,7 @@ void nsL_open_encode(lua_State *L);
 void nsL_open_probe(lua_State *L);
 void nsL_open_process(lua_State *L);
 void nsL_open_signals(lua_State *L);
+void nsL_open_sockets(lua_State *L);
 void nsL_open_stream(lua_State *L);
 void nsL_open_syscalls(lua_State *L);
 void nsL_open_terminal(lua_State *L);

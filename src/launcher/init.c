@@ -21,6 +21,8 @@
 #include "children.h"
 #include "fds.h"
 #include "init.h"
+#include "message.h"
+#include "net.h"
 #include "numbers.h"
 #include "ops.h"
 #include "sys.h"
@@ -144,11 +146,14 @@ static void end_program(const struct player *p, long program, uint32_t how, bool
     end(p, how, SIGKILL);
 }
 
-/* What the host asks for: a signal for the program. At its end of the socket there is nothing to read. */
+/* What the host asks for: a signal for the program, or a socket. At its end of the socket there is nothing to read. */
 static void take_request(int socket, long program) {
-    struct record r;
-    long n = sys(__NR_recvfrom, socket, &r, sizeof r, MSG_DONTWAIT);
+    struct record r = {0, 0};
+    int fd, count;
+    long n = receive_message(socket, &r, sizeof r, &fd, 1, &count, MSG_DONTWAIT);
     if (n == sizeof r && r.step == REQUEST_SIGNAL) sys(__NR_kill, program, r.error);
+    if (n == sizeof r && r.step == REQUEST_SOCKET && count == 1) give_socket((uint32_t)r.error, fd);
+    if (count == 1) sys(__NR_close, fd);
 }
 
 _Noreturn static void serve(struct player *p, long program, uint32_t how) {

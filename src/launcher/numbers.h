@@ -7,8 +7,10 @@
 #define MNT_DETACH 2
 
 /* socket(2), recv(2), send(2) */
+#define AF_UNIX 1
 #define AF_INET 2
 #define AF_NETLINK 16
+#define SOCK_STREAM 1
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
 #define SOL_SOCKET 1

@@ -292,5 +292,6 @@ const struct op ns_ops[] = {
     {"call", op_call},
     {"pty", op_pty},
     {"chown", op_chown},
+    {"connect", op_connect},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

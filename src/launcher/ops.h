@@ -44,6 +44,9 @@ long op_foreground(struct player *, const struct step *);
 long op_controlling(struct player *, const struct step *);
 long op_pty(struct player *, const struct step *);
 
+/* sockets.c */
+long op_connect(struct player *, const struct step *);
+
 /* privileges.c */
 long op_setgroups(struct player *, const struct step *);
 long op_setgid(struct player *, const struct step *);

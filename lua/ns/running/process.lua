@@ -10,6 +10,7 @@
 require("ns.core").nojit()
 local core = require "ns.core"
 local check = require "ns.words.check"
+local connect = require "ns.running.connect"
 local group = require "ns.running.group"
 local lifecycle = require "ns.running.lifecycle"
 local interact = require "ns.running.interact"
@@ -332,6 +333,46 @@ function Process:stream(name)
   if name == "pty" then input, output = file.input, file.output end
   self.streams[name] = stream.new(self, poll, input, output)
   return self.streams[name]
+end
+
+--- The init that makes sockets of its network; or nil, and why there is none.
+local function asked(self)
+  local handle = self.box and self.box.handle or self.init and self.handle or nil
+  if not handle then
+    return nil, "the program has no init that could be asked for a socket: start it with reachable = true",
+      core.constants.errno.EOPNOTSUPP
+  end
+  if handle:isclosed() then return nil, "the process is closed", core.constants.errno.ESRCH end
+  return handle
+end
+
+--- Connects to a server in its network, as if from there: also where it has no interface but its loopback. It needs an init,
+-- as in `ns.sandbox()` and by `reachable`; a program of a container has that of its container.
+-- @tparam integer|string server a port, of 127.0.0.1 or ::1; "ADDRESS:PORT"; in a container the path of a socket, too, or
+-- "@" and the name of an abstract one
+-- @tparam[opt] number seconds at the most
+-- @treturn Connection or nil, message, errno (ECONNREFUSED where nobody listens)
+-- @raise if that is no server, or seconds is no number from 0 up
+-- @see network_namespaces(7)
+function Process:connect(server, seconds)
+  local handle, message, errno = asked(self)
+  if not handle then return nil, message, errno end
+  return connect.open(handle, server, seconds, self.box ~= nil)
+end
+
+--- Waits until a server in its network takes connections: it is connected to again and again.
+-- @tparam integer|string server as for `connect`
+-- @tparam[opt] number seconds at the most; else as long as the program runs
+-- @return true; or nil, "timeout", errno; nil, message, errno (ESRCH when the program has ended)
+-- @raise if that is no server, or seconds is no number from 0 up
+function Process:wait_for(server, seconds)
+  local handle, message, errno = asked(self)
+  if not handle then return nil, message, errno end
+  return connect.wait(handle, server, seconds, self.box ~= nil, function(pause)
+    local _, how, code = self:wait(pause)
+    if how == "timeout" then return nil end
+    return (how == "exit" or how == "signal") and ("the program has ended (%s %d)"):format(how, code) or how
+  end)
 end
 
 --- Gives one of its namespaces a name: mounts it on a file, which is made if it is missing, so that it outlives all that is

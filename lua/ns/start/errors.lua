@@ -104,6 +104,7 @@ local READS = {
   terminal = function() return "keep the terminal open" end,
   give = function() return "give the program its streams" end,
   serve = function() return "leave an init behind" end,
+  connect = function(s) return ("connect to %s"):format((s.data:gsub("^%z", "@"):gsub("%z$", ""))) end,
   job = function() return "ask the init for a program" end,
   names = function(s) return ("use %s for the names of containers"):format(s.path) end,
   memfd = function() return "make a file in memory" end,

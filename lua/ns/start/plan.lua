@@ -85,6 +85,12 @@ function plan.check_together(spec, host)
   ids.check_mapped(spec, host)
   privileges.check_bits(spec)
   program.check_together(spec)
+  if spec.reachable then
+    if spec.init == false then
+      check.fail("reachable", "needs an init, which makes sockets for you: not with init = false")
+    end
+    spec.init = true
+  end
   seccomp.check_together(spec)
   if spec.system and not spec.root then spec.root = "empty" end
   if spec.root then plan.check_places(spec, "is a 'root'") end

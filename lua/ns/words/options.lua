@@ -255,6 +255,7 @@ rows = {
     add { op = "chdir", path = path, word = "cwd" }
   end },
   { scope = "rights", word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
+  { word = "reachable", check = check.boolean },
   { word = "init", check = check.boolean, steps = leave_init },
   { scope = "job", with = "pty", steps = terminal.lead_session },
   -- The init is not restricted: it must reach all that the program has started.

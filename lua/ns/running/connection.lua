@@ -1,0 +1,104 @@
+--- A connection to a server in a box: made by `p:connect` and `c:connect`. It is read and written as a Lua file; what has an
+-- event loop of its own takes its descriptor by `detach`.
+-- @module ns.running.connection
+require("ns.core").nojit()
+local check = require "ns.words.check"
+local core = require "ns.core"
+
+local connection = {}
+local Connection = { __name = "ns.Connection" }
+Connection.__index = Connection
+
+--- Wraps a connected socket of the bag: two Lua files, as one cannot change between reading and writing. nil, message, errno
+-- on failure.
+function connection.new(bag, fd, text)
+  local other, message, errno = bag:dup(fd)
+  if not other then return nil, message, errno end
+  local input, output
+  input, message, errno = bag:file(other, "w")
+  if input then output, message, errno = bag:file(fd, "t") end
+  if not output then return nil, message, errno end
+  input:setvbuf("no")
+  return setmetatable({ input = input, output = output, text = text }, Connection)
+end
+
+--- Is it a connection?
+function connection.is(value)
+  return getmetatable(value) == Connection
+end
+
+local function open_fd(self)
+  return io.type(self.output) == "file" and core.fileno(self.output)
+    or check.raise "attempt to use a closed connection"
+end
+
+--- Writes to the server. As file:write, without a buffer.
+-- @param ... strings and numbers
+-- @return the connection; or nil, message, errno
+function Connection:write(...)
+  local ok, message, errno = self.input:write(...)
+  if not ok then return nil, message, errno end
+  return self
+end
+
+--- Reads what the server says. As file:read; nil when it has closed its side.
+-- @param ... formats: "*l", "*a", a number of bytes
+-- @return what file:read returns
+function Connection:read(...)
+  return self.output:read(...)
+end
+
+--- Iterates over the lines that the server says. As file:lines.
+-- @treturn function an iterator
+function Connection:lines()
+  return function() return self:read("*l") end
+end
+
+--- Tells the server that nothing more will be written; what it says can still be read.
+-- @return true; or nil, message, errno
+-- @see shutdown(2)
+function Connection:shutdown()
+  return core.shutdown(open_fd(self))
+end
+
+--- Its descriptor, which stays the connection's own: as a stream of a spec, and for LuaSocket's select.
+-- @treturn integer
+function Connection:getfd()
+  return open_fd(self)
+end
+
+--- For LuaSocket's select: is there something that was read ahead?
+-- @treturn boolean
+function Connection:dirty()
+  return core.ahead(self.output) > 0
+end
+
+--- Gives its descriptor away, to a library that has sockets of its own: luv's `tcp:open`, `fdopen` of cqueues. It does not
+-- block, is closed on exec, and is yours; the connection itself is closed.
+-- @treturn integer a descriptor; or nil, message, errno
+-- @raise if something was read from it already, of which a part may be lost
+function Connection:detach()
+  local fd = open_fd(self)
+  if core.ahead(self.output) > 0 then check.raise "something was read ahead already: detach comes first" end
+  local other, message, errno = core.detach(fd)
+  if other then self:close() end
+  return other, message, errno
+end
+
+--- Closes it. May be called again.
+-- @return true
+function Connection:close()
+  for _, file in ipairs { self.input, self.output } do
+    if io.type(file) == "file" then file:close() end
+  end
+  return true
+end
+
+function Connection:__tostring()
+  return ("ns.Connection (%s%s)"):format(self.text, io.type(self.output) == "file" and "" or ", closed")
+end
+
+check.methods(connection.is, Connection)
+Connection.__close = Connection.close
+
+return connection

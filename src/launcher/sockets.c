@@ -1,0 +1,44 @@
+/* A socket belongs to the network that its maker is in, for ever: so what is made here and given to the host leads to the servers
+ * in the box, though there is no interface between the two. */
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/un.h>
+#include <stdint.h>
+
+#include "message.h"
+#include "numbers.h"
+#include "ops.h"
+#include "sys.h"
+
+/* Sends the host a socket, and closes it: 0, or -errno. */
+static long hand_out(const struct player *p, long socket) {
+    struct record r = {LAUNCHER_SOCKET, 0};
+    int fd = (int)socket;
+    long n = send_message(p->socket, &r, sizeof r, &fd, 1);
+    sys(__NR_close, fd);
+    return FAILED(n) ? n : 0;
+}
+
+/* O_NONBLOCK: who does not accept, and has a full queue, gives EAGAIN. */
+static long connect_to(const struct sockaddr_un *address, uint32_t size) {
+    long fd = sys(__NR_socket, AF_UNIX, SOCK_STREAM | O_CLOEXEC | O_NONBLOCK, 0);
+    long r = FAILED(fd) ? fd : sys(__NR_connect, fd, address, sizeof address->sun_family + size);
+    if (!FAILED(r)) return fd;
+    if (!FAILED(fd)) sys(__NR_close, fd);
+    return r;
+}
+
+/* data: the path of a socket, with its 0; or the name of an abstract one, which begins with a 0. The host gets one that is
+ * connected to it, and we leave, as there is no program. */
+long op_connect(struct player *p, const struct step *s) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *name = plan_string(p, s->data);
+    if (s->size > sizeof address.sun_path) return -ENAMETOOLONG;
+    for (volatile uint32_t i = 0; i < s->size; i++) address.sun_path[i] = name[i];
+    long fd = connect_to(&address, s->size);
+    if (FAILED(fd)) return fd;
+    long r = hand_out(p, fd);
+    if (FAILED(r)) return r;
+    ns_report(p, 0);
+    end_process(0);
+}
