@@ -11,10 +11,12 @@ local SERVER = [[
   while (accept(my $c, $s)) { print $c `hostname`; close $c } ]]
 
 local ASK = [[
-  use Socket qw(:all); my ($host, $family, $seconds) = @ARGV; alarm $seconds;
-  my ($error, @all) = getaddrinfo($host, 80, { socktype => SOCK_STREAM, family => $family });
-  @all or die "name: $error\n";
-  socket(my $s, $all[0]{family}, SOCK_STREAM, 0); connect($s, $all[0]{addr}) or die "connect: $!\n"; print <$s>; ]]
+  use Socket qw(:all); my ($family, $seconds, @names) = @ARGV;
+  sub ask {
+    my ($error, @all) = getaddrinfo($_[0], 80, { socktype => SOCK_STREAM, family => $family }); @all or return "name: $error";
+    socket(my $s, $all[0]{family}, SOCK_STREAM, 0); local $SIG{ALRM} = sub { die "silence\n" }; alarm $seconds;
+    my $got = eval { connect($s, $all[0]{addr}) ? <$s> : "connect: $!" }; alarm 0; chomp($got //= $@); return $got; }
+  print join(" ", map { ask($_) } @names); ]]
 
 local PING = [[
   use Socket; use Time::HiRes "time"; socket(my $s, PF_INET, SOCK_DGRAM, 1) or die "socket: $!\n"; alarm 5;
@@ -41,12 +43,13 @@ function net.close(network)
   servers = {}
 end
 
---- What a host hears from the server of that name or address: the name of that host, or what is wrong; "silence" after so
--- many seconds.
-function net.ask(host, name, family, seconds)
-  local r = assert.truthy(host:run("perl", "-e", ASK, name, tostring(family or 0), tostring(seconds or 5)))
-  if r.how == "signal" then return "silence" end
-  return ((r.ok and r.stdout or r.stderr):gsub("\n$", ""))
+--- What a host hears from the servers of these names or addresses, parted by spaces: the name of each, or what is wrong;
+-- "silence" after so many seconds.
+function net.ask(host, names, family, seconds)
+  local words = { "perl", "-e", ASK, tostring(family or 0), tostring(seconds or 5) }
+  for name in names:gmatch "%S+" do words[#words + 1] = name end
+  local r = assert.truthy(host:run(words))
+  return r.ok and r.stdout or r.stderr
 end
 
 --- Milliseconds until an address has answered an echo request of ICMP; or what is wrong.

@@ -111,9 +111,10 @@ function addresses.check_subnet(family)
   end
 end
 
---- Is the address of the subnet?
-function addresses.is_in(bytes, subnet)
-  return #bytes == #subnet.bytes and masked(bytes, subnet.prefix) == subnet.bytes
+--- Have two subnets of a family an address in common?
+function addresses.overlap(a, b)
+  local prefix = math.min(a.prefix, b.prefix)
+  return masked(a.bytes, prefix) == masked(b.bytes, prefix)
 end
 
 --- The bytes of address number `n` of a subnet; nil where that is not one for a host.

@@ -78,19 +78,32 @@ end
 
 -- ---- addresses ----
 
-local function give_subnets(segments, wanted)
-  for _, family in ipairs(FAMILIES) do
-    local taken = {}
-    for _, segment in ipairs(segments) do
-      if segment[family] then taken[segment[family].text] = true end
-    end
-    local n = 0
-    for _, segment in ipairs(segments) do
-      while wanted[family] and not segment[family] do
-        local text = DEFAULTS[family](n, #segments)
-        if not taken[text] then segment[family] = CHECKS[family](text, family) end
-        n = n + 1
-      end
+local function find_overlap(subnet, taken)
+  for _, other in ipairs(taken) do
+    if addresses.overlap(subnet, other) then return other end
+  end
+end
+
+--- Those that were asked for, of the family.
+local function find_declared(segments, family)
+  local taken = {}
+  for _, segment in ipairs(segments) do
+    local subnet = segment[family]
+    local other = subnet and find_overlap(subnet, taken)
+    if other then check.raise("the subnets %s and %s overlap", other.text, subnet.text) end
+    taken[#taken + 1] = subnet
+  end
+  return taken
+end
+
+--- The others get the next ones that nobody has.
+local function give_subnets(segments, family)
+  local taken, n = find_declared(segments, family), 0
+  for _, segment in ipairs(segments) do
+    while not segment[family] do
+      local subnet = CHECKS[family](DEFAULTS[family](n, #segments), family)
+      if not find_overlap(subnet, taken) then segment[family] = subnet end
+      n = n + 1
     end
   end
 end
@@ -163,7 +176,10 @@ end
 --- Gives each interface its segment, number, `ipv4` and `ipv6` (bytes), and each node its `routes`. `wanted`: the families.
 function topology.plan(nodes, switches, links, wanted)
   local segments = find_segments(switches, links)
-  give_subnets(segments, wanted)
+  for _, family in ipairs(FAMILIES) do
+    if wanted[family] then give_subnets(segments, family) end
+    for _, segment in ipairs(segments) do segment[family] = wanted[family] and segment[family] or nil end
+  end
   give_addresses(nodes)
   for _, node in ipairs(nodes) do node.routes = routes_of(node) end
   return segments
