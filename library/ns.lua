@@ -1243,6 +1243,21 @@ function Net:link(a, b, words) end
 ---@return ns.Detail? detail
 function Net:start() end
 
+---Cuts hosts and routers off from all others, but not from each other: net:cut{a, b}.
+---@param ... ns.Host|string|(ns.Host|string)[]
+---@return ns.Net? net
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Net:cut(...) end
+
+---Takes all cuts back.
+---@return ns.Net? net
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Net:heal() end
+
 ---Ends all its boxes at once, and with them all links.
 ---@return true
 function Net:close() end

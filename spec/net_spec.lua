@@ -135,3 +135,126 @@ describe("routers #system", function()
     assert.equal("connect: Network is unreachable", at.ask(a, c.ip))
   end)
 end)
+
+describe("a link #system", function()
+  local function pair(words)
+    local net = ns.net()
+    local a, b = net:host "a", net:host "b"
+    local link = net:link(a, b, words)
+    start(net)
+    at.serve(b)
+    return a, b, link, net
+  end
+
+  needs("goes down and up while all runs, and its ends keep their addresses", function()
+    local a, b, link = pair()
+    local before = a:run("sh", "-c", "ip -o addr; ip route; ip -6 route").stdout
+    assert.equal(link, link:down())
+    assert.equal("ns.Link (a-b, down)", tostring(link))
+    assert.equal("silence silence", at.ask(a, b.ip .. " " .. b.ip6, nil, 1))
+    assert.equal(link, link:up())
+    assert.equal("b b", at.ask(a, b.ip .. " " .. b.ip6))
+    assert.equal(before, a:run("sh", "-c", "ip -o addr; ip route; ip -6 route").stdout)
+  end)
+
+  needs("has an MTU, which can change", function()
+    local a, b, link = pair { mtu = 9000 }
+    local line = { "sh", "-c", "ip -o link show eth0 | sed 's/.*mtu //; s/ .*//'" }
+    assert.equal("9000\n", a:run(line).stdout)
+    assert.truthy(link:set { mtu = 1300 })
+    assert.equal("1300\n1300\n", a:run(line).stdout .. b:run(line).stdout)
+  end)
+
+  machine.it("sandbox", "tbf")("has a rate, which can change and go, both ways", function()
+    local a, b, link = pair { rate = "4mbit" }
+    local show = { "tc", "qdisc", "show", "dev", "eth0" }
+    assert.matches("tbf .*rate 4Mbit", a:run(show).stdout)
+    assert.matches("tbf .*rate 4Mbit", b:run(show).stdout)
+    assert.truthy(link:set { rate = 20e9 })
+    assert.matches("rate 20Gbit", a:run(show).stdout)
+    assert.truthy(link:set { rate = false })
+    assert.is_nil(a:run(show).stdout:find "tbf")
+    assert.equal("b", at.ask(a, "b"))
+  end)
+
+  machine.it("sandbox", "netem")("has a delay, a loss and a rate at once", function()
+    local a, b, link = pair { delay = "20ms", loss = 0.001, rate = "8mbit" }
+    local show = a:run("tc", "qdisc", "show", "dev", "eth0").stdout
+    assert.matches("netem .*delay 20ms.*tbf .*rate 8Mbit", (show:gsub("\n", " ")))
+    assert.truthy(at.ping(a, b.ip) >= 40)
+    assert.truthy(link:set { delay = "100ms" })
+    assert.truthy(at.ping(a, b.ip) >= 200)
+    assert.truthy(link:set { delay = false, loss = 100 })
+    assert.equal("silence", at.ask(a, b.ip, nil, 2))
+    assert.truthy(link:set { loss = false })
+    assert.equal("b", at.ask(a, "b"))
+  end)
+
+  if machine.can.sandbox and not machine.can.netem then
+    it("with a delay is refused where the kernel has no netem, and what it needs is named", function()
+      local net = ns.net()
+      local link = net:link(net:host "a", net:host "b", { delay = "20ms" })
+      local before = own_network()
+      local none, message, _, detail = net:start()
+      assert.is_nil(none)
+      assert.matches("^netem on a%-eth0: .*%(ENOENT%); this kernel has no netem %(.*rate does not$", message)
+      assert.same({ "netlink", "net" }, { detail.step, detail.word })
+      assert.equal(before, own_network())
+      link:set { delay = false, rate = "1gbit" }
+      assert(net:start())
+      none, message = link:set { loss = 1 }
+      assert.is_nil(none)
+      assert.matches("this kernel has no netem", message)
+      assert.matches("tbf", net.names.a:run("tc", "qdisc", "show", "dev", "eth0").stdout)
+      net:close()
+    end)
+  end
+end)
+
+describe("a network that is cut #system", function()
+  needs("falls into parts, on one switch, and heals", function()
+    local net = ns.net()
+    local s, hosts = net:switch "s", {}
+    for i, name in ipairs { "a", "b", "c", "d" } do
+      hosts[i] = net:host(name)
+      net:link(hosts[i], s)
+    end
+    start(net)
+    for _, h in ipairs(hosts) do at.serve(h) end
+    local a, b, c, d = hosts[1], hosts[2], hosts[3], hosts[4]
+    assert.equal(net, net:cut { a, "b" })
+    assert.equal("b silence silence", at.ask(a, "b c d", nil, 1))
+    assert.equal("silence d", at.ask(c, "a d", nil, 1))
+    net:cut({ a }, { d })
+    assert.equal("silence silence", at.ask(b, "a c", nil, 1))
+    assert.equal("silence silence", at.ask(d, "a c", nil, 1))
+    assert.equal(net, net:heal())
+    for _, h in ipairs(hosts) do assert.equal("a b c d", at.ask(h, "a b c d")) end
+  end)
+
+  needs("keeps together what is on one side, over several switches, routers and links without a switch", function()
+    local net = ns.net()
+    local s1, s2 = net:switch "s1", net:switch "s2"
+    local trunk = net:link(s1, s2)
+    local a, b, c, r, d = net:host "a", net:host "b", net:host "c", net:router "r", net:host "d"
+    net:link(a, s1)
+    net:link(b, s2)
+    net:link(c, s2)
+    net:link(r, s1)
+    net:link(r, d)
+    start(net)
+    for _, h in ipairs { a, b, c, r, d } do at.serve(h) end
+    net:cut { a, b }
+    assert.equal("b silence silence", at.ask(a, "b c d", nil, 1))
+    assert.equal("r d", at.ask(c, "r d"))
+    trunk:down()
+    assert.equal("silence", at.ask(a, "b", nil, 1))
+    trunk:up()
+    assert.equal("b", at.ask(a, "b"))
+    net:heal()
+    net:cut(d)
+    assert.equal("b r silence", at.ask(a, "b r d", nil, 1))
+    net:heal()
+    assert.equal("b c r d", at.ask(a, "b c r d"))
+  end)
+end)

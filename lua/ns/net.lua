@@ -8,6 +8,7 @@ local box = require "ns.box"
 local check = require "ns.words.check"
 local core = require "ns.core"
 local namespaces = require "ns.words.namespaces"
+local net_cut = require "ns.net_cut"
 local net_link = require "ns.net_link"
 local net_node = require "ns.net_node"
 local net_start = require "ns.net_start"
@@ -176,6 +177,51 @@ function Net:start()
   return self
 end
 
+--- The hosts and routers of a list, or a single one, by themselves or by their names.
+local function check_side(self, list, argument)
+  if type(list) ~= "table" or net_node.is(list) then list = { list } end
+  local nodes = {}
+  for i, value in ipairs(list) do
+    local node = type(value) == "string" and self.names[value] or value
+    if not net_node.is_host(node) or node.net ~= self then
+      check.raise("bad argument #%d to 'cut' ([%d]: host or router of this network expected, got %s)", argument, i,
+        type(value) == "string" and "'" .. value .. "'" or type(value))
+    end
+    nodes[i] = node
+  end
+  return nodes
+end
+
+local function check_lives(self, method)
+  if not self.started or self.closed then
+    check.raise("'%s': the network is %s", method, self.closed and "closed" or "not started")
+  end
+end
+
+--- Cuts hosts and routers off from all others, but not from each other: net:cut{a, b}. With several lists each is a part
+-- of its own. Packets between two parts are lost without a word, as in a network that has fallen apart.
+-- @tparam table|Host ... lists of hosts and routers, or of their names
+-- @treturn Net itself; or nil, message, errno, detail
+-- @raise if there is something else among them; the network is not there
+function Net:cut(...)
+  check_lives(self, "cut")
+  local lists = {}
+  for i = 1, select("#", ...) do lists[i] = check_side(self, (select(i, ...)), i) end
+  local ok, message, errno, detail = net_cut.cut(self, lists)
+  if not ok then return nil, message, errno, detail end
+  return self
+end
+
+--- Takes all cuts back.
+-- @treturn Net itself; or nil, message, errno, detail
+-- @raise the network is not there
+function Net:heal()
+  check_lives(self, "heal")
+  local ok, message, errno, detail = net_cut.heal(self)
+  if not ok then return nil, message, errno, detail end
+  return self
+end
+
 --- Ends all its boxes at once, and with them all links. May be called again.
 -- @return true
 function Net:close()
@@ -209,8 +255,8 @@ local net = {}
 function net.new(options)
   options = checked("net", 1, check.record(OPTIONS), options or {})
   local families = { ipv4 = options.ipv4 ~= false, ipv6 = options.ipv6 ~= false and has_ipv6() }
-  return setmetatable({ names = {}, nodes = {}, switches = {}, links = {}, families = families, last_index = FIRST_INDEX,
-    fabric = { name = "the switches" } }, Net)
+  return setmetatable({ names = {}, nodes = {}, switches = {}, links = {}, families = families, sides = 0,
+    last_index = FIRST_INDEX, fabric = { name = "the switches" } }, Net)
 end
 
 return setmetatable(net, { __call = function(_, options) return net.new(options) end })

@@ -34,7 +34,8 @@ end
 
 -- ---- what a host does, as the container that it is ----
 
-for _, method in ipairs { "run", "spawn", "shell", "processes", "kill", "limits", "usage", "info", "getfd", "ids" } do
+for _, method in ipairs { "run", "spawn", "shell", "processes", "kill", "limits", "usage", "info", "getfd", "ids",
+  "connect", "wait_for" } do
   --- As the method of `ns.container`.
   Host[method] = function(self, ...)
     if not self.container then

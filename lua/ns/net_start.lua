@@ -73,6 +73,7 @@ local function wire_switches(self)
   local list = {}
   for _, switch in ipairs(self.switches) do
     local index = self:next_index()
+    switch.bridges = nil
     switch.bridge = { index = index, name = ("b%d"):format(index), label = switch.name, up = true }
     list[#list + 1] = rtnetlink.link("bridge", switch.bridge)
   end
@@ -113,22 +114,14 @@ local function await_switches(self)
   return wiring.await(self.fabric.socket, ports, {})
 end
 
-local function each(list, f)
-  for _, item in ipairs(list) do
-    local ok, message, errno, detail = f(item)
-    if not ok then return nil, message, errno, detail end
-  end
-  return true
-end
-
 --- The steps of a start, in their order.
 local STEPS = {
   start_boxes,
   wire_switches,
-  function(self) return each(self.nodes, wire_node) end,
-  function(self) return each(self.links, function(link) return net_link.shape(link, link.words) end) end,
+  function(self) return net_link.each(self.nodes, wire_node) end,
+  function(self) return net_link.each(self.links, net_link.shape) end,
   await_switches,
-  function(self) return each(self.nodes, await_node) end,
+  function(self) return net_link.each(self.nodes, await_node) end,
 }
 
 --- Starts all of a network: true; or nil, message, errno, detail, and nothing is left.

@@ -158,6 +158,17 @@ end
 -- Root's own id may be mapped (Linux 5.12: only with CAP_SETFCAP).
 TRIES.zero = function() return try { flags = "user", map = "root" } end
 
+-- The queues that links of a network may have.
+for kind, words in pairs { tbf = { rate = 1e6 }, netem = { delay = 0.01 } } do
+  TRIES[kind] = function()
+    local net = ns.net()
+    net:link(net:host "a", net:host "b", words)
+    local ok, why = net:start()
+    net:close()
+    return ok ~= nil, why
+  end
+end
+
 -- A control group of its own, with limits.
 TRIES.limits = function() return try { limits = { memory = "100m", pids = 100, cpu = 1 } } end
 

@@ -13,7 +13,7 @@ local SERVER = [[
 local ASK = [[
   use Socket qw(:all); my ($family, $seconds, @names) = @ARGV;
   sub ask {
-    my ($error, @all) = getaddrinfo($_[0], 80, { socktype => SOCK_STREAM, family => $family }); @all or return "name: $error";
+    my ($error, @all) = getaddrinfo($_[0], 80, { socktype => SOCK_STREAM, family => $family }); @all or return $error;
     socket(my $s, $all[0]{family}, SOCK_STREAM, 0); local $SIG{ALRM} = sub { die "silence\n" }; alarm $seconds;
     my $got = eval { connect($s, $all[0]{addr}) ? <$s> : "connect: $!" }; alarm 0; chomp($got //= $@); return $got; }
   print join(" ", map { ask($_) } @names); ]]

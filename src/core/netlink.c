@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "inside.h"
@@ -23,7 +24,7 @@
 enum { ANSWER_MAX = 16384 };
 
 struct netlink {
-    int fd, namespace; /* -1 when it is closed; -1 until it is asked for */
+    int fd, namespace; /* -1 when it is closed */
 };
 
 static struct netlink *check(lua_State *L) {
@@ -39,7 +40,19 @@ static int set_options(int fd) {
     return setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on) < 0 ? -errno : 0;
 }
 
-/* netlink(handle of a living box, [protocol], [seconds]) -> netlink | nil, message, errno */
+/* No message is for our own network: nor where the box has that one, or somebody has taken its init's place. */
+static int check_namespace(struct netlink *n) {
+    struct stat ours, its;
+    int type = 0;
+    socklen_t size = sizeof type;
+    if (getsockopt(n->fd, SOL_SOCKET, SO_DOMAIN, &type, &size) < 0 || type != AF_NETLINK) return -EPROTO;
+    n->namespace = ns_above_stdio(ioctl(n->fd, SIOCGSKNS));
+    if (n->namespace < 0 || fstat(n->namespace, &its) < 0) return -errno;
+    if (stat("/proc/thread-self/ns/net", &ours) < 0 && stat("/proc/self/ns/net", &ours) < 0) return -errno;
+    return ours.st_ino == its.st_ino && ours.st_dev == its.st_dev ? -EXDEV : 0;
+}
+
+/* netlink(handle of a living box, [protocol], [seconds]) -> netlink | nil, message, errno: EXDEV, it would be for our own network */
 static int new_netlink(lua_State *L) {
     const struct process *box = nsL_checkprocess(L);
     int protocol = (int)luaL_optinteger(L, 2, 0);
@@ -48,7 +61,8 @@ static int new_netlink(lua_State *L) {
     n->fd = n->namespace = -1;
     nsL_setclass(L, NETLINK);
     n->fd = ns_socket_inside(box, AF_NETLINK, SOCK_RAW, protocol, seconds);
-    int error = n->fd < 0 ? n->fd : set_options(n->fd);
+    int error = n->fd < 0 ? n->fd : check_namespace(n);
+    if (error == 0) error = set_options(n->fd);
     return error < 0 ? nsL_failed(L, -error) : 1;
 }
 
@@ -128,11 +142,10 @@ static int netlink_ask(lua_State *L) {
     return 2;
 }
 
-/* n:namespace() -> a descriptor of its net namespace, which is closed with it | nil, message, errno */
+/* n:namespace() -> a descriptor of its net namespace, which is closed with it */
 static int netlink_namespace(lua_State *L) {
-    struct netlink *n = check(L);
-    if (n->namespace < 0) n->namespace = ns_above_stdio(ioctl(n->fd, SIOCGSKNS));
-    return nsL_number(L, n->namespace);
+    lua_pushinteger(L, check(L)->namespace);
+    return 1;
 }
 
 static int netlink_close(lua_State *L) {

@@ -16,7 +16,8 @@ local ANSWER, READY = 10, 5
 function wiring.open(box, name)
   local socket, _, errno = core.netlink(box.handle, 0, ANSWER)
   if socket then return socket end
-  return errors.refused({ op = "netlink", from = ("open the network of %s"):format(name), word = "net" }, errno)
+  local hint = errno == errno_of.EXDEV and "it is the machine's own, which is left alone" or nil
+  return errors.refused({ op = "netlink", from = ("open the network of %s"):format(name), word = "net", hint = hint }, errno)
 end
 
 --- The kernel's own words, if it has some.

@@ -60,7 +60,7 @@ end
 -- ---- links ----
 
 local NEWLINK, DELLINK, GETLINK = 16, 17, 18
-local UP = 1
+local UP, NOARP = 1, 0x80
 local IFLA = { ADDRESS = 1, IFNAME = 3, MTU = 4, MASTER = 10, OPERSTATE = 16, LINKINFO = 18, AF_SPEC = 26, NET_NS_FD = 28 }
 local OPERSTATE_UP = 6
 local INFO_KIND, INFO_DATA, VETH_PEER = 1, 2, 1
@@ -83,8 +83,10 @@ local function called(one) return one.label or one.name end
 
 local function new_link(what, kind, one, data)
   local info = attribute(INFO_KIND, kind .. "\0") .. (data and attribute(INFO_DATA, data) or "")
-  return message(what, NEWLINK, NEW, ifinfo(one.index, one.up and UP, one.up and UP) .. end_attributes(one)
+  local m = message(what, NEWLINK, NEW, ifinfo(one.index, one.up and UP, one.up and UP) .. end_attributes(one)
     .. attribute(IFLA.LINKINFO, info))
+  m.kernel = ("this kernel has no links of the kind %s (the module %s)"):format(kind, kind)
+  return m
 end
 
 --- A new link of that kind without data of its own: bridge, dummy.
@@ -109,6 +111,14 @@ end
 
 function rtnetlink.down(one)
   return message(("%s down"):format(called(one)), NEWLINK, REQUEST, ifinfo(one.index, 0, UP))
+end
+
+--- Two messages by which it forgets who its neighbours are, and whom it has asked for in vain: who asks in vain for a moment
+-- more gets that as an error, though the other is there again.
+function rtnetlink.forget_neighbours(one)
+  local what = ("%s forgets its neighbours"):format(called(one))
+  return message(what, NEWLINK, REQUEST, ifinfo(one.index, NOARP, NOARP)),
+    message(what, NEWLINK, REQUEST, ifinfo(one.index, 0, NOARP))
 end
 
 function rtnetlink.mtu(one, mtu)

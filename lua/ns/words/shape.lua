@@ -85,15 +85,23 @@ local function tbf(w)
     .. (bytes > MOST and attribute(TBF.RATE64, u64(bytes)) or "")
 end
 
+local NO_NETEM = "this kernel has no netem (CONFIG_NET_SCH_NETEM, the module sch_netem), which delay, jitter, loss, "
+  .. "duplicate, corrupt and reorder need; rate does not"
+local NO_TBF = "this kernel has no tbf (CONFIG_NET_SCH_TBF, the module sch_tbf), which rate needs"
+
 local FAULTS = { "delay", "loss", "duplicate", "corrupt" }
 
 --- The messages that give an end these words; it must have no queues of ours.
 function shape.messages(one, words)
-  local list = {}
-  for _, word in ipairs(FAULTS) do
-    if (words[word] or 0) > 0 then list[1] = rtnetlink.qdisc(one, "netem", netem(words), 1) end
+  local list, is_faulty = {}, false
+  for _, word in ipairs(FAULTS) do is_faulty = is_faulty or (words[word] or 0) > 0 end
+  local function add(kind, options, missing)
+    local m = rtnetlink.qdisc(one, kind, options, #list + 1)
+    m.kernel = missing
+    list[#list + 1] = m
   end
-  if words.rate then list[#list + 1] = rtnetlink.qdisc(one, "tbf", tbf(words), #list + 1) end
+  if is_faulty then add("netem", netem(words), NO_NETEM) end
+  if words.rate then add("tbf", tbf(words), NO_TBF) end
   return list
 end
 
