@@ -158,6 +158,7 @@
 ---@field try? boolean passed over when the source is missing
 ---@field nofollow? boolean a link in the source is refused
 ---@field idmap? ns.IdMapping
+---@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
 
 ---An empty file system in memory.
 ---@class ns.Mount.tmpfs
@@ -171,6 +172,7 @@
 ---@field suid? boolean
 ---@field exec? boolean
 ---@field try? boolean passed over where its place is missing and cannot be made
+---@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
 
 ---@class ns.Mount.proc
 ---@field type "proc"
@@ -179,6 +181,7 @@
 ---@field subset? "pid"
 ---@field ro? boolean
 ---@field protect? boolean false: the lists of keys are not hidden, and what belongs to the machine is not guarded
+---@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
 
 ---null, zero, full, random, urandom, tty, pts, shm, the links of the standard streams.
 ---@class ns.Mount.dev
@@ -186,17 +189,28 @@
 ---@field target? string "/dev" where nothing is said
 ---@field size? ns.Size of /dev/shm, half of the memory where nothing is said
 ---@field inodes? integer of /dev/shm
+---@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
 
 ---Needs "net".
 ---@class ns.Mount.sys
 ---@field type "sys"
 ---@field target? string "/sys" where nothing is said
 ---@field ro? boolean true where nothing is said
+---@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
 
 ---Needs "ipc".
 ---@class ns.Mount.mqueue
 ---@field type "mqueue"
 ---@field target? string "/dev/mqueue" where nothing is said
+---@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
+
+---A root in layers: what is written goes to upper, or is thrown away.
+---@class ns.Layers
+---@field lower string|string[] "/", "empty", or absolute paths on the host, the uppermost first
+---@field upper? string where changes are kept; it is made if it is missing
+---@field work? string a directory of the kernel's beside upper, whose name and ".work" where nothing is said
+---@field idmap? ns.IdMapping of the lowers; true for root with map "range"
+---@field userxattr? boolean layers are marked by user.*, as those of images are; always in a user namespace
 
 ---One or more directories, and what is written above them: thrown away, unless there are upper and work.
 ---@class ns.Mount.overlay
@@ -210,6 +224,7 @@
 ---@field suid? boolean
 ---@field exec? boolean
 ---@field idmap? ns.IdMapping for one lower that is thrown away
+---@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
 
 ---@class ns.Mount.file
 ---@field type "file"
@@ -217,17 +232,20 @@
 ---@field data string any bytes
 ---@field mode? ns.Mode "0644" where nothing is said
 ---@field ro? boolean where it covers another file; true where nothing is said
+---@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
 
 ---@class ns.Mount.dir
 ---@field type "dir"
 ---@field target string
 ---@field try? boolean passed over where its place is missing and cannot be made
 ---@field mode? ns.Mode "0755" where nothing is said
+---@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
 
 ---@class ns.Mount.symlink
 ---@field type "symlink"
 ---@field target string the link
 ---@field to string what it says
+---@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
 
 ---New attributes for a mount that is there; what is not said stays.
 ---@class ns.Mount.remount
@@ -337,7 +355,7 @@
 ---@field reachable? boolean p:connect leads to its servers: it has an init
 ---@field personality? ns.Persona|ns.Persona[]
 ---@field keyring? "own"|"inherit" the session keyring; "own" where nothing is said
----@field root? "/"|"empty"|string a root of its own, with the parts of the host's or of a directory; needs "mount"
+---@field root? "/"|"empty"|string|ns.Layers a root of its own, with the parts of the host's or of a directory; needs "mount"
 ---@field system? boolean /usr, /etc, /bin, /sbin and /lib* of the host in that root; needs "mount"
 ---@field read_only? boolean the root is read-only, true where nothing is said; needs root or system
 ---@field mounts? ns.Mount[] in this order; needs "mount"
@@ -714,7 +732,7 @@ function Pty:close() end
 ---@field reachable fun(self: ns.Box, value?: boolean): ns.Box
 ---@field personality fun(self: ns.Box, value: ns.Persona|ns.Persona[]): ns.Box
 ---@field keyring fun(self: ns.Box, value: "own"|"inherit"): ns.Box
----@field root fun(self: ns.Box, value: "/"|"empty"|string): ns.Box
+---@field root fun(self: ns.Box, value: "/"|"empty"|string|ns.Layers): ns.Box
 ---@field system fun(self: ns.Box, value?: boolean): ns.Box
 ---@field read_only fun(self: ns.Box, value?: boolean): ns.Box
 ---@field mounts fun(self: ns.Box, value: ns.Mount[]): ns.Box
@@ -780,6 +798,11 @@ function Box:symlink(target, to) end
 ---@param options? table
 ---@return ns.Box
 function Box:overlay(lower, target, options) end
+
+---One writable layer over the whole root, thrown away or kept in a directory.
+---@param directory? string for two directories, upper and work; it is made if it is missing
+---@return ns.Box
+function Box:upper(directory) end
 
 ---Hides paths.
 ---@param ... string

@@ -79,6 +79,22 @@ function Box:overlay(lower, target, options)
     options)
 end
 
+--- Puts one writable layer over the whole root of the box: box:upper(), which is thrown away; box:upper("/srv/mine"), which
+-- is kept in that directory and found there by the next start. Without a root of its own and `system`, the box gets the
+-- host's.
+-- @tparam[opt] string directory an absolute path on the host, for two directories, "upper" and "work"; it is made, for its
+-- owner alone, if it is missing
+-- @treturn Box itself
+-- @see ns.changes
+function Box:upper(directory)
+  if directory ~= nil then checked("%s", check.absolute, directory, "upper") end
+  local root = self.words.root or self.words.system and "empty" or "/"
+  local layered = type(root) == "table" and copy(root) or { lower = root }
+  layered.upper = directory and directory:gsub("/+$", "") .. "/upper" or nil
+  layered.work = directory and directory:gsub("/+$", "") .. "/work" or nil
+  return box_words.set(self, "root", layered)
+end
+
 --- Hides paths under empty files and directories.
 -- @tparam string ... absolute paths inside; one that is missing is passed over
 -- @treturn Box itself

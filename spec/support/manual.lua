@@ -52,6 +52,7 @@ end
 
 --- What must be had on this machine, by what the text says.
 local NEEDS = { { "ns%.sandbox", "sandbox" }, { 'root = "', "root" }, { "mount_proc", "proc" }, { ":overlay%(", "overlay" },
+  { ":upper%(", "overlay" }, { ":upper%(", "tree" },
   { ":bind%(", "tree" }, { "PWD", "tree" }, { "/python3", "python" }, { "luarocks", "luarocks" } }
 
 --- The names for machine.it.

@@ -43,11 +43,11 @@ static const struct constant prctls[] = {
 /* ours: plan.h */
 #define STEP(name) \
     { #name, STEP_##name }
-static const struct constant step_bits[] = {STEP(RECURSIVE),  STEP(OURS),      STEP(BENEATH_ROOT), STEP(NO_LINK),
-                                            STEP(LOOKED_UP),  STEP(SAME_FILE), STEP(ROOT_PART),    STEP(ONE_MOUNT),
-                                            STEP(THROW_AWAY), STEP(USERXATTR), STEP(CAPS_ONLY),    STEP(CAPS_ALL),
-                                            STEP(HOSTS),      STEP(OUTLIVES),  STEP(TELLS_STOPS),  STEP(ENDS_ALL),
-                                            STEP(ANEW),       STEP(TRIAL),     STEP(HOSTS_PROC),   {NULL, 0}};
+static const struct constant step_bits[] = {
+    STEP(RECURSIVE),  STEP(OURS),       STEP(BENEATH_ROOT), STEP(NO_LINK),   STEP(LOOKED_UP), STEP(SAME_FILE),
+    STEP(ROOT_PART),  STEP(ONE_MOUNT),  STEP(THROW_AWAY),   STEP(USERXATTR), STEP(CAPS_ONLY), STEP(CAPS_ALL),
+    STEP(HOSTS),      STEP(OUTLIVES),   STEP(TELLS_STOPS),  STEP(ENDS_ALL),  STEP(ANEW),      STEP(TRIAL),
+    STEP(HOSTS_PROC), STEP(ROOT_LAYER), STEP(PART_LAYER),   STEP(MKDIR),     {NULL, 0}};
 
 #define JOB(name) \
     { #name, JOB_##name }

@@ -230,8 +230,16 @@ static int get_xattr(lua_State *L) {
     return 1;
 }
 
-/* mkdir(path) -> true | nil, message, errno */
-static int make_directory(lua_State *L) { return nsL_done(L, mkdir(luaL_checkstring(L, 1), 0755) < 0 ? -errno : 0); }
+/* mkdir(path, [mode, [uid, gid]]) -> true | nil, message, errno. A mode that is given is just that, whatever the umask; one with an
+ * owner is his before anybody can enter it. */
+static int make_directory(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    bool has_mode = !lua_isnoneornil(L, 2), has_owner = !lua_isnoneornil(L, 3);
+    if (mkdir(path, has_mode ? 0700 : 0755) < 0) return nsL_done(L, -errno);
+    int r = has_owner ? lchown(path, (uid_t)luaL_checknumber(L, 3), (gid_t)luaL_checknumber(L, 4)) : 0;
+    if (r == 0 && has_mode) r = chmod(path, (mode_t)luaL_checkinteger(L, 2));
+    return nsL_done(L, r < 0 ? -errno : 0);
+}
 
 static const luaL_Reg methods[] = {
     {"write", group_write},   {"read", group_read}, {"getfd", group_getfd},

@@ -56,6 +56,7 @@ static long write_cover(const struct player *p, long directory, const struct ste
 
 /* The new root is bindable for that moment. */
 static long cover_from_root(struct player *p, long from, const char *path, const struct step *s) {
+    if (p->scratch >= 0) return cover(p, p->root, from, path, s); /* one in layers is bindable */
     long r = set_propagation(p->root, MS_PRIVATE, 0);
     if (FAILED(r)) return r;
     r = cover(p, p->root, from, path, s);

@@ -135,6 +135,14 @@ long op_propagation(struct player *p, const struct step *s) {
 
 /* ---- the end ---- */
 
+static void close_root(struct player *p) {
+    int *const fds[] = {&p->root, &p->scratch, &p->upper, &p->works};
+    for (int i = 0; i < 4; i++) {
+        if (*fds[i] >= 0) sys(__NR_close, *fds[i]);
+        *fds[i] = -1;
+    }
+}
+
 /* Into the new root, out of the old one for good. flags: MOUNT_ATTR_* of the root itself */
 long op_pivot(struct player *p, const struct step *s) {
     long r = set_attributes(p->root, s->flags, 0, 0);
@@ -143,8 +151,7 @@ long op_pivot(struct player *p, const struct step *s) {
     if (!FAILED(r)) r = sys(__NR_pivot_root, ".", ".");
     if (!FAILED(r)) r = sys(__NR_umount2, ".", MNT_DETACH);
     if (!FAILED(r)) r = sys(__NR_chdir, "/");
-    sys(__NR_close, p->root);
-    p->root = -1;
+    close_root(p);
     unpin(p);
     return r;
 }

@@ -70,7 +70,7 @@ static const struct pin *pin_above(const struct player *p, const char *path, int
 
 /* Is the way to a place fixed? To be asked before something is mounted there: that would be no part of our root. */
 int is_fixed(struct player *p, const char *path) {
-    if (FAILED(check_ours(p, root_of(p)))) return 0;
+    if (p->scratch >= 0 || FAILED(check_ours(p, root_of(p)))) return 0; /* the layers of a root are not ours alone */
     long fd = resolve(p->root, path, 0, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
     return !FAILED(fd) && !FAILED(sys(__NR_close, fd));
 }
@@ -113,6 +113,9 @@ long open_place(struct player *p, const char *path, uint64_t flags) {
 
 /* ---- file systems of our making ---- */
 
+/* In the number of a device: what is made there is kept, so a step must ask for it. */
+#define KEPT (1ull << 63)
+
 long note_ours(struct player *p, long fd) {
     struct statx s;
     long r = look(fd, &s);
@@ -120,12 +123,19 @@ long note_ours(struct player *p, long fd) {
     return r;
 }
 
+long note_kept(struct player *p, long fd) {
+    long r = note_ours(p, fd);
+    if (!FAILED(r)) p->devices[p->device_count - 1] |= KEPT;
+    return r;
+}
+
 long check_ours(const struct player *p, long fd) {
     struct statx s;
     long r = FAILED(fd) ? fd : look(fd, &s);
     if (FAILED(r)) return r;
+    uint64_t kept = step_of(p)->how & STEP_MKDIR ? KEPT : 0;
     for (int i = 0; i < p->device_count; i++)
-        if (p->devices[i] == device(&s)) return 0;
+        if (p->devices[i] == device(&s) || p->devices[i] == (device(&s) | kept)) return 0;
     return -EROFS;
 }
 

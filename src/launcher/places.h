@@ -20,6 +20,8 @@ void copy_path(char *to, const char *path);
 /* File systems of our making. check_ours: -EROFS for another one; a descriptor that is an error stays that error. */
 long note_ours(struct player *, long fd);
 long check_ours(const struct player *, long fd);
+/* One in which places are made only where the step says MKDIR. */
+long note_kept(struct player *, long fd);
 
 /* Mounts that later places are looked up beneath (places.c): is the way to one fixed; notes one; gives back their descriptors. */
 int is_fixed(struct player *, const char *path);

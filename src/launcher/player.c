@@ -23,6 +23,9 @@ void start_player(struct player *p, int socket, struct plan *plan) {
                          .signals = -1,
                          .ruleset = -1,
                          .next = -1,
+                         .scratch = -1,
+                         .upper = -1,
+                         .works = -1,
                          .devices = devices,
                          .pins = pins};
     p->mapped = player_size(plan);

@@ -36,7 +36,9 @@ struct player {
     uint64_t *devices; /* by the numbers of their devices */
     int pinned;        /* mounts that later places are looked up beneath: places.c */
     struct pin *pins;
-    long mapped; /* bytes of the plan and of both tables, which lie behind it */
+    int scratch;      /* of a layered root (overlay.c): a tmpfs with places for trees; -1 without one */
+    int upper, works; /* and the directories that its parts have theirs in */
+    long mapped;      /* bytes of the plan and of both tables, which lie behind it */
 
     const struct step *filter; /* of system calls: what exec and call install last of all */
 };
@@ -61,5 +63,10 @@ static inline char *plan_string(const struct player *p, uint32_t offset) {
     return offset ? (char *)p->plan + offset : 0;
 }
 char **plan_list(const struct player *, uint32_t offset);
+
+/* The step that is being played. */
+static inline const struct step *step_of(const struct player *p) {
+    return (const struct step *)((const char *)p->plan + p->plan->steps) + p->plan->current - 1;
+}
 
 #endif

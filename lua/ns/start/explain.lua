@@ -70,7 +70,7 @@ function explain.text(spec, host)
   spec = known.spec
   for _, entry in ipairs(known.left) do lines[#lines + 1] = ("leave out %s: %s"):format(entry.what, entry.why) end
   for _, left in ipairs(found.left_out) do
-    lines[#lines + 1] = ("leave out %s: %s"):format(left.path, core.strerror(left.errno))
+    lines[#lines + 1] = ("leave out %s: %s"):format(left.path, left.why or core.strerror(left.errno))
   end
   local by_host = plan.host_steps(spec, found)
   for _, one in ipairs(by_host) do

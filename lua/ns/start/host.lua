@@ -38,7 +38,7 @@ local function open_tree(step, start)
   local fd, _, errno = start.bag:open_tree(below.rest or step.path, step.propagation, step.nofollow, below.top)
   if fd then
     local refused, why = nil, nil
-    if m.type == "overlay" then refused, why = uncovers(m, found) end
+    if m.type == "overlay" and not m.is_base then refused, why = uncovers(m, found) end
     found.trees[m] = fd
     return not refused, refused, why
   elseif m.try and errno == errno_of.ENOENT then
@@ -101,6 +101,12 @@ local function idmap(step, start)
   return ok, shown, why
 end
 
+--- A directory of the host's, where it is missing; for the ids that are named.
+local function mkdir(step)
+  local ok, _, errno = core.mkdir(step.path, step.mode, step.uid, step.gid)
+  return ok or errno == errno_of.EEXIST, step, errno
+end
+
 -- ---- the process ----
 
 local function give(step)
@@ -141,7 +147,7 @@ local function run_helper(step, start)
 end
 
 local PLAYERS = { pidfd = join.pidfd, open_ns = join.open_ns, open_proc = join.open_proc, open_tree = open_tree,
-  idmap = idmap, give = give, group = groups.make, limit = groups.limit, open_limit = groups.open_limit,
+  idmap = idmap, mkdir = mkdir, give = give, group = groups.make, limit = groups.limit, open_limit = groups.open_limit,
   attach = groups.attach, clone = clone, write = write, newuidmap = run_helper, newgidmap = run_helper }
 
 --- Plays a step for `start`, {found=, bag=, copies=, deadline=, run=}, which gets handle and pid, and a holder of user

@@ -6,7 +6,7 @@ local host_path = require "ns.start.host_path"
 local mountinfo = require "ns.start.mountinfo"
 local proc = require "ns.start.proc"
 
-local errno = core.constants.errno
+local errno, HOW = core.constants.errno, core.constants.step
 
 local OF_A_NAMESPACE = { proc = "pid", sysfs = "net", mqueue = "ipc" }
 
@@ -160,6 +160,12 @@ end
 local function not_ours(step, steps)
   if step.op == "symlink" and host_path.access(host_path.find(before(steps, step), step.path), 0) then
     return step.path .. " is there, and a link cannot lie over it"
+  end
+  for _, one in ipairs(before(steps, step)) do
+    local is_kept = one.op == "overlay" and math.floor(one.how / HOW.THROW_AWAY) % 2 == 0
+    if is_kept and (step.path .. "/"):sub(1, #one.path) == one.path then
+      return ("%s is not there: mkdir = true makes it in the layer that is kept"):format(step.path)
+    end
   end
   return ("%s is not there, and is not made: only in what this spec mounts itself (a tmpfs, a root's top) are places made")
     :format(step.path)

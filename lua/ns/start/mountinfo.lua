@@ -28,6 +28,17 @@ end
 
 local function any() return true end
 
+--- All mounts of the host: a list of {place, type}; nil, errno where it cannot be told.
+function mountinfo.list()
+  local text, errno = mountinfo.read()
+  if not text then return nil, errno end
+  local list = {}
+  for escaped, kind in text:gmatch("%S+ %S+ %S+ %S+ (%S+)[^\n]- %- (%S+)[^\n]*\n") do
+    list[#list + 1] = { unescape(escaped), kind }
+  end
+  return list
+end
+
 --- The first mount of the host below one of the directories, and that directory; nil, nil, errno where it cannot be told.
 function mountinfo.mount_below(directories)
   local text, errno = mountinfo.read()

@@ -4,7 +4,7 @@
 -- there, the program has. So root's ids are given only where nobody else can bring something in, or take it out.
 -- @module ns.start.owners
 require("ns.core").nojit()
-local EPERM = require("ns.core").constants.errno.EPERM
+local errno_of = require("ns.core").constants.errno
 
 local owners = {}
 
@@ -21,8 +21,7 @@ local function is_sticky(mode) return math.floor(mode / 512) % 2 == 1 end
 
 --- Is a directory of root's out of the reach of all others? It, or one above it, lets nobody else through; and nobody else
 -- can put another one in its place.
-local function is_closed(path, host)
-  local closed = false
+local function is_closed(path, host, closed)
   while path ~= "" do
     local uid, _, mode = host.owner(path)
     if uid ~= 0 or others_have(mode, WRITE) and not is_sticky(mode) then return false end
@@ -33,12 +32,16 @@ local function is_closed(path, host)
 end
 
 --- What is mapped of the parts of a root directory, as the field idmap says it: "owner", where it is an ordinary user's,
--- whose ids follow; true, where it is root's and closed to all others. nil, errno: neither.
-function owners.idmap(directory, host)
+-- whose ids follow; true, where it is root's and closed to all others, as one will be that is made for it (`is_new`). nil,
+-- errno: neither.
+function owners.idmap(directory, host, is_new)
   local uid, gid, errno = host.owner(directory)
-  if not uid then return nil, errno end
-  if uid ~= 0 and gid ~= 0 then return "owner", { uid = uid, gid = gid } end
-  if not is_closed(directory, host) then return nil, EPERM end
+  local is_missing = errno == errno_of.ENOENT and is_new
+  if not uid and not is_missing then return nil, errno end
+  if not is_missing and uid ~= 0 and gid ~= 0 then return "owner", { uid = uid, gid = gid } end
+  if not is_closed(is_missing and directory:match("^(.*)/") or directory, host, is_missing) then
+    return nil, errno_of.EPERM
+  end
   return true
 end
 

@@ -6,6 +6,7 @@ local check = require "ns.words.check"
 local synonyms = require "ns.words.synonyms"
 local ids = require "ns.start.ids"
 local join = require "ns.words.join"
+local layers = require "ns.words.layers"
 local lookups = require "ns.words.lookups"
 local mounts = require "ns.words.mounts"
 local optional = require "ns.words.optional"
@@ -92,6 +93,7 @@ function plan.check_together(spec, host)
     spec.init = true
   end
   seccomp.check_together(spec)
+  layers.split(spec)
   if spec.system and not spec.root then spec.root = "empty" end
   if spec.root then plan.check_places(spec, "is a 'root'") end
   if join.may_have(spec.join, "mount") then plan.check_places(spec, "may be another root, of 'join'") end

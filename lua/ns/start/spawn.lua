@@ -111,7 +111,7 @@ local function left_out(start)
   local list = {}
   for i, entry in ipairs(start.left) do list[i] = entry end
   for _, part in ipairs(start.found.left_out) do
-    local why = ("%s (%s)"):format(core.strerror(part.errno), errors.code(part.errno))
+    local why = part.why or ("%s (%s)"):format(core.strerror(part.errno), errors.code(part.errno))
     list[#list + 1] = optional.told(part.path, why, part.errno, nil, part.path)
   end
   return list

@@ -7,6 +7,7 @@ local groups = require "ns.start.groups"
 local ids = require "ns.start.ids"
 local join = require "ns.start.join"
 local landlock = require "ns.start.landlock"
+local layered = require "ns.start.layered"
 local maps = require "ns.words.maps"
 local namespaces = require "ns.words.namespaces"
 local owners = require "ns.start.owners"
@@ -86,7 +87,7 @@ function survey.find(spec, host, opened, box)
   local root_name
   found.below, found.below_text, root_name = sources.find(spec, host)
   if not spec.root then return found end
-  local list, path, errno = parts.still(box and box.parts, host), nil, nil
+  local list, path, errno = parts.still(not spec.layers and box and box.parts, host), nil, nil
   if not list then list, path, errno = parts.find(spec, host) end
   if not list then return nil, { op = "open", path = path, word = "root" }, errno end
   if root_name and root_name ~= list.directory then
@@ -94,6 +95,11 @@ function survey.find(spec, host, opened, box)
   end
   if box then box.parts = list end
   found.parts, found.left_out = list, list.left_out
+  if spec.layers then
+    local ok, refused, why = layered.find(spec, host, found)
+    if not ok then return nil, refused, why end
+    return found
+  end
   return find_owner(spec, host, found)
 end
 

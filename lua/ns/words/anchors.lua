@@ -32,6 +32,9 @@ end
 
 local function is_below(place, top) return place:sub(1, #top + 1) == top .. "/" end
 
+--- The top of the root is "" before each name.
+local function top_at(place) return place == "/" and "" or place end
+
 --- Where a place lies, as the links that this plan makes lead there.
 local function resolve(known, place)
   for _ = 1, LINKS do
@@ -84,7 +87,7 @@ end
 function anchors.of(m, known)
   local place = resolve(known, m.target)
   for i = #known.tops, 1, -1 do
-    if known.tops[i].target == place then return known.tops[i].anchors end
+    if known.tops[i].target == top_at(place) then return known.tops[i].anchors end
   end
   return {}
 end
@@ -94,7 +97,7 @@ function anchors.note(m, known)
   if m.type == "symlink" then known.links[m.target] = m.to end
   if COVERS_NOTHING[m.type] or HOLDS_NOTHING[m.type] then return end
   local of_the_host = m.type == "bind" or m.type == "overlay"
-  local top = { target = resolve(known, m.target), written = of_the_host and (not m.ro or known.opened), try = m.try,
+  local top = { target = top_at(resolve(known, m.target)), written = of_the_host and (not m.ro or known.opened), try = m.try,
     made = m.type == "overlay" and not m.upper and not m.ro, anchors = {}, anchored = {} }
   known.tops[#known.tops + 1] = top
   known.written = known.written or top.written

@@ -39,11 +39,10 @@ local function check_target(value, where)
   return value
 end
 
---- A root as a whole is no layer: it is put together from the parts of its directory.
+--- A root in layers is made by the word root.
 local function check_overlay_target(value, where)
   if mounts.check_place(value, where) ~= "/" then return mounts.check_place(value, where) end
-  check.fail(where, "'/' is what the word root makes: root = DIRECTORY, and an overlay for each directory in it that is to "
-    .. "be changed (DIRECTORY/etc on /etc)")
+  check.fail(where, "'/' is what the word root makes: root = { lower = DIRECTORY }")
 end
 
 local function source(value, where)
@@ -83,8 +82,10 @@ local function idmap(value, where)
   end, 1)(value, where)
 end
 
-local bind_fields = { source = source, target = check_target, nofollow = check.boolean, ro = check.boolean,
-  dev = check.boolean, suid = check.boolean, exec = check.boolean, try = check.boolean, idmap = idmap }
+mounts.check_idmap = idmap
+
+local bind_fields = { source = source, target = check_target, mkdir = check.boolean, nofollow = check.boolean,
+  ro = check.boolean, dev = check.boolean, suid = check.boolean, exec = check.boolean, try = check.boolean, idmap = idmap }
 
 --- The tree is the host's own descriptor if it had to open it; else the launcher takes it by its path. At the path of a
 -- descriptor somebody may have put something else: then the launcher refuses it.
@@ -188,7 +189,7 @@ local function dev(m, add, found)
   end
 end
 
-local place = { target = check_target }
+local place = { target = check_target, mkdir = check.boolean }
 local any_place = { target = mounts.check_place }
 
 local function with(fields, more)
@@ -222,8 +223,9 @@ mounts.kinds = {
   overlay = { requires = { "lower" }, together = overlay.check_together, steps = function(m, add, found)
     if not found.has_root then mounts.look_up(m, add, found) end
     add(overlay.step(m, found, attributes(m)))
-  end, fields = with(flags, { target = check_overlay_target, lower = overlay.check_lower, upper = check.absolute,
-    work = check.absolute, idmap = idmap }) },
+    if m.layer == "root" then mounts.steps(found.parts, add, found) end
+  end, fields = with(flags, { target = check_overlay_target, mkdir = check.boolean, lower = overlay.check_lower,
+    upper = check.absolute, work = check.absolute, idmap = idmap }) },
   file = { requires = { "data" }, fields = with(place, { data = function(value, where)
     if type(value) ~= "string" then check.fail(where, "string expected, got %s", type(value)) end
     return value
@@ -248,7 +250,7 @@ mounts.kinds = {
         word = "mounts" }
     end)
   end },
-  mask = { fields = place, steps = function(m, add)
+  mask = { fields = { target = check_target }, steps = function(m, add)
     add { op = "mask", path = m.target, flags = RDONLY + NOSUID + NODEV + NOEXEC, ignore = ENOENT, word = "mounts" }
   end },
   propagation = { requires = { "mode" }, fields = with(any_place, { recursive = check.boolean,
@@ -398,11 +400,20 @@ local function of_part(m, add)
   end
 end
 
+--- The steps of a mount whose place is to be made in a layer that is kept, too.
+local function making(add)
+  return function(step)
+    step.how = (step.how or 0) + HOW.MKDIR
+    add(step)
+  end
+end
+
 --- The steps of all mounts, in the user's order.
 function mounts.steps(list, add, found)
   local known = found.anchors
   for _, m in ipairs(list) do
     local add_one = found.has_optional and of_part(m, add) or add
+    if m.mkdir then add_one = making(add_one) end
     anchors.before(m, add_one, known)
     mounts.kinds[m.type].steps(m, add_one, found)
     anchors.note(m, known)

@@ -27,37 +27,51 @@ function overlay.check_together(m, where)
   end
 end
 
---- The options of an overlay, in which each path is as `name` says it. In a user namespace an overlay cannot mark its files
--- by trusted.*: it does it by user.* there.
-local function options_of(m, tree, own, name)
+-- Which layers there are is said by the spec; what each is called in an option, by `name`: a path, or a descriptor of it.
+
+--- The trees that the host has opened, of a root in layers: each lower, and the directory that has upper and work.
+local function of_trees(m, found)
+  local options = {}
+  for i, tree in ipairs(m.trees.lower) do options[i] = "lowertree=" .. found.trees[tree] end
+  if m.trees.base then
+    options[#options + 1] = "basetree=" .. found.trees[m.trees.base]
+    options[#options + 1] = "upperdir=" .. m.trees.upper
+    options[#options + 1] = "workdir=" .. m.trees.work
+  end
+  return options
+end
+
+local function of_paths(m, tree, name)
   local options = {}
   for i, path in ipairs(tree and {} or m.lower) do options[i] = "lowerdir=" .. name(path) end
   if m.upper then
     options[#options + 1] = "upperdir=" .. name(m.upper)
     options[#options + 1] = "workdir=" .. name(m.work)
   end
-  if own then options[#options + 1] = "userxattr" end
   return options
 end
 
+local LAYERS = { root = HOW.ROOT_LAYER, part = HOW.PART_LAYER }
+
 local function itself(path) return path end
 
---- The step for a mount.
+--- The step for a mount. In a user namespace an overlay cannot mark its files by trusted.*: it does it by user.* there.
 function overlay.step(m, found, flags)
   local tree = found.trees and found.trees[m]
-  local own = found.maps or found.nested and found.nested()
-  local xattr = own and HOW.USERXATTR or 0
+  local own = found.maps or m.userxattr or found.nested and found.nested()
+  local how = (own and HOW.USERXATTR or 0) + (LAYERS[m.layer] or 0)
   local function looked_up(path)
     local number = lookups.number(m, path, found)
     return number and ("/proc/self/fd/%d"):format(number) or path
   end
-  local function step(name)
-    return { op = "overlay", path = m.target, options = options_of(m, tree, own, name), fd = tree or nil, flags = flags,
-      how = (m.upper or m.ro) and xattr or xattr + HOW.THROW_AWAY, source = m.lower[1],
+  local function step(options)
+    if own then options[#options + 1] = "userxattr" end
+    return { op = "overlay", path = m.target, options = options, fd = tree or nil, flags = flags,
+      how = (m.upper or m.ro or m.kept) and how or how + HOW.THROW_AWAY, source = m.shown or m.lower[1],
       note = found.notes and found.notes[m], word = "mounts" }
   end
-  local one = step(looked_up)
-  one.of = step(itself)
+  local one = step(m.trees and of_trees(m, found) or of_paths(m, tree, looked_up))
+  one.of = step(of_paths(m, tree, itself))
   one.of.below = found.below and found.below[m]
   return one
 end

@@ -4,15 +4,17 @@ require("ns.core").nojit()
 local anchors = require "ns.words.anchors"
 local check = require "ns.words.check"
 local constants = require("ns.core").constants
+local layers = require "ns.words.layers"
 local lookups = require "ns.words.lookups"
 local mounts = require "ns.words.mounts"
 
 local root, NONE = {}, {}
 local ATTR = constants.mount_attr
 
---- root: "/", "empty" or a directory.
+--- root: "/", "empty", a directory; or a table, for one in layers.
 function root.check(value, where)
   if value == "empty" then return value end
+  if type(value) == "table" then return layers.check(value, where, mounts.check_idmap) end
   return check.absolute(value, where)
 end
 
@@ -20,12 +22,13 @@ end
 function root.build(_, spec, add, found)
   for _, m in ipairs(spec.mounts or NONE) do mounts.look_up(m, add, found) end
   add { op = "newroot", options = { "mode=0755" }, flags = ATTR.NOSUID + ATTR.NODEV, word = "root" }
+  if spec.layers then return layers.places(found, add) end
   mounts.steps(found.parts or NONE, add, found)
 end
 
 --- The top of a root that has its parts from elsewhere cannot be written: what is made there would be in no directory.
 function root.pivot(_, spec, add)
-  local writable = spec.read_only == false and spec.root == "empty"
+  local writable = spec.layers and not spec.read_only or spec.read_only == false and spec.root == "empty"
   add { op = "pivot", flags = (writable and 0 or ATTR.RDONLY) + ATTR.NOSUID + ATTR.NODEV, word = "root" }
 end
 

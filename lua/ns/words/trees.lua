@@ -6,6 +6,7 @@
 -- other way round. An ordinary user is the same user inside: there the launcher goes by the path.
 -- @module ns.words.trees
 require("ns.core").nojit()
+local layers = require "ns.words.layers"
 local mount = require("ns.core").constants.mount
 
 local trees = {}
@@ -17,6 +18,7 @@ function trees.propagation(spec) return spec.propagation == "slave" and mount.SL
 -- written would be out of reach: there its owner is the program, unless the mount says otherwise.
 local function idmap_of(m, spec, found)
   if m.type ~= "bind" and m.type ~= "overlay" then return nil end
+  if m.layer then return found.layers_idmap end
   if m.idmap ~= nil or spec.map ~= "range" or not found.root or m.ro then return m.idmap or nil end
   if m.part then return found.parts_idmap end -- nil for "/": the host's own is not given away
   if m.type == "bind" or not m.upper and #m.lower == 1 then return "owner" end
@@ -29,18 +31,45 @@ local function wants(m, idmap, spec, found)
   return m.type == "bind" and (idmap or type(m.source) == "number" or has_other_ids(spec, found) and found.root)
 end
 
+local function map_ids(path, m, idmap, owner, add)
+  add { op = "idmap", path = path, mount = m, idmap = idmap, owner = owner, word = "mounts", part = m.target }
+end
+
+--- Opens each directory of a root in layers, with its ids mapped: found.trees has them by what stands for each in m.trees.
+local function open_layers(m, idmap, spec, add, found)
+  local base, upper, work = layers.base(spec.layers)
+  m.trees, found.trees[m] = { lower = {}, upper = upper, work = work }, false
+  local function open(path, by, owner)
+    local tree = { type = m.type, target = m.target, lower = { path }, shown = m.shown, is_base = by ~= idmap }
+    add { op = "open_tree", path = path, mount = tree, propagation = trees.propagation(spec), word = "mounts",
+      part = m.target, below = found.below and found.below[m] and found.below[m][path] }
+    map_ids(path, tree, by, owner, add)
+    return tree
+  end
+  for i, path in ipairs(m.lower) do m.trees.lower[i] = open(path, idmap) end
+  if base then m.trees.base = open(base, found.base_idmap, found.base_owner) end
+end
+
+--- The directories of an upper that is kept, where they are missing: for the program's ids, if the host gives it no others.
+local function make_upper(m, spec, add, found)
+  local t, owner = spec.layers, found.upper_owner or {}
+  for _, row in ipairs { { layers.base(t), 448 }, { t.upper, 0 }, { t.work, 448 } } do
+    add { op = "mkdir", path = row[1], mode = row[2], uid = owner.uid, gid = owner.gid, word = "root", part = m.target }
+  end
+end
+
 --- The host's steps that open a mount's tree. What cannot be opened without mapped ids, the launcher is left to open by its
 -- path: an ordinary user's, who gets as far inside, and that of a root without CAP_SYS_ADMIN.
 local function open_one(m, spec, add, found)
   local idmap = idmap_of(m, spec, found)
+  if m.layer == "root" and m.upper then make_upper(m, spec, add, found) end
+  if m.layer == "root" then return idmap and open_layers(m, idmap, spec, add, found) end
   if not wants(m, idmap, spec, found) then return end
   local source = m.source or m.lower[1]
   add { op = "open_tree", path = source, mount = m, propagation = trees.propagation(spec), nofollow = m.nofollow,
     below = found.below and found.below[m] and found.below[m][source], may_fail = not idmap, word = "mounts",
     part = m.target }
-  if not idmap then return end
-  add { op = "idmap", path = source, mount = m, idmap = idmap, owner = m.part and found.parts_owner or nil, word = "mounts",
-    part = m.target }
+  if idmap then map_ids(source, m, idmap, m.part and not m.layer and found.parts_owner or nil, add) end
 end
 
 --- The parts of the root, by the host.
