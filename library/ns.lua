@@ -103,6 +103,18 @@
 ---@field arch? ("x86"|"x32"|"x86_64"|"aarch64"|"arm"|"riscv64")[] whose programs may run besides
 ---@field flags? ("tsync"|"log"|"spec_allow")[]
 ---@field bpf? string ready instructions, in place of all of these but flags
+---@field trace? boolean whether the Process and the Result list what was refused; needs `init`
+
+---A system call that a filter has refused.
+---@class ns.Denied
+---@field name string as "mount"
+---@field errno string what it got, as "EPERM"
+---@field count integer how often
+
+---Most refused first.
+---@class ns.DeniedList
+---@field [integer] ns.Denied
+---@field more? integer refusals of yet other calls, for which there is no room
 
 ---@class ns.Limits
 ---@field as? ns.LimitValue bytes of address space
@@ -454,6 +466,7 @@
 ---@field wall number seconds from the start until the end was seen
 ---@field usage? ns.Usage
 ---@field left_out ns.LeftOut[]
+---@field denied? ns.DeniedList system calls that its filter has refused: with `seccomp = { trace = true }`
 
 ---A program that was started. Closing or dropping it ends the program, unless it is detached.
 ---@class ns.Process
@@ -506,6 +519,10 @@ function Process:resize(rows, cols) end
 ---What the program has used, once it has ended.
 ---@return ns.Usage?
 function Process:usage() end
+
+---Which system calls its filter has refused, while it runs, too: with `seccomp = { trace = true }`.
+---@return ns.DeniedList?
+function Process:denied() end
 
 ---Who it is on the host.
 ---@return ns.Ids

@@ -132,6 +132,7 @@ local function list(at, group)
     { name = "join a path", spec = { join = { uts = ("/proc/%d/ns/uts"):format(target.pid) },
       flags = { "user", "mount" } } },
     { name = "filter", spec = { no_new_privs = true, init = true, seccomp = { deny = { "ptrace" }, kill = { "acct" } } } },
+    { name = "traced filter", spec = { no_new_privs = true, init = true, seccomp = { trace = true } } },
     { name = "landlock", spec = { landlock = { read = { "/" }, write = { at .. "/tree" }, execute = { "/" },
       tcp_bind = { 80 }, scope = "signal" } } },
     { name = "terminal", group = "terminal", spec = { tty = true, stderr = "null" } },

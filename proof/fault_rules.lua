@@ -75,7 +75,7 @@ end
 -- the step that runs the program, and told as its own.
 local function step_of(point, o)
   local steps = o.lists[point.process]
-  if steps and point["function"] == "install_filter" then
+  if steps and point["function"]:find "^install" then
     for _, step in ipairs(steps) do
       if step.op == "seccomp" then return step end
     end

@@ -112,6 +112,7 @@ local PATHS = {
   ["fds.c op_close AT_FDCWD"] = "the directory of the host is closed with all others",
   ["init.c op_init chdir"] = "an init is in the root that it has",
   ["init.c ns_init chdir"] = "the same",
+  ["filter.c supervise chdir"] = "the same",
   ["serve.c op_serve chdir"] = "the same",
   ["player.c start_player AT_FDCWD"] = "where relative sources begin: they are the host's, as the spec says them",
   ["mounts.c op_hold openat"] = "the same",

@@ -175,6 +175,20 @@ struct log {
     char bytes[LOG_SIZE];
 };
 
+/* Memory of the host's that a supervisor writes what a filter refuses into (launcher/trace.c), in order of the first refusal. */
+#define TRACE_ROWS 254u
+struct refusal {
+    uint32_t audit, number; /* the architecture and the number of the call, as in struct seccomp_data */
+    uint32_t error, count;  /* the errno that it got, and how often */
+};
+struct trace {
+    int32_t
+        listener; /* the descriptor that the filter asks through, + 1: set when it is installed, 0 again when the supervisor has it; -1: it
+                         was refused */
+    uint32_t count, more; /* rows; and refusals for which there was none */
+    struct refusal rows[TRACE_ROWS];
+};
+
 /* To be raised with each change of the meaning of anything in this file, of what an op does, or of what is in a STATE: a host with another
  * protocol does not speak to a box. New ops and fields need not be thought of: core/named.c makes a number of all these. */
 #define PROTOCOL 2u

@@ -120,7 +120,7 @@ local function seccomp()
   local test = function() return { byte() % 7, pick { "==", "<", "&" }, number(), chance(2) and number() or nil } end
   local rule = function() return { call(), action = action(), arg = boolean() and reader.list(3, test) or nil } end
   return { default = boolean() and action() or nil, allow = reader.list(3, call), deny = reader.list(2, call),
-    rules = reader.list(3, rule), bpf = chance(8) and text() or nil }
+    rules = reader.list(3, rule), bpf = chance(8) and text() or nil, trace = chance(3) and boolean() or nil }
 end
 
 local WORDS = {

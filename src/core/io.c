@@ -4,8 +4,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008
+#endif
 
 int ns_above_stdio(int fd) {
     if (fd < 0 || fd > 2) return fd;
@@ -14,6 +19,12 @@ int ns_above_stdio(int fd) {
     close(fd);
     errno = error;
     return moved;
+}
+
+int ns_new_memory(void) {
+    int fd = memfd_create("ns", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd < 0 && errno == EINVAL) fd = memfd_create("ns", MFD_CLOEXEC | MFD_ALLOW_SEALING); /* before 6.3 */
+    return ns_above_stdio(fd);
 }
 
 /* The kernel first carries what was written to the master's side, and then looks whether the other side is closed (n_tty_read):

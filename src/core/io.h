@@ -8,6 +8,9 @@
 /* Moves a descriptor out of the way of 0, 1 and 2, where a host that has closed them gets its new ones. */
 int ns_above_stdio(int fd);
 
+/* A file in memory, which can be sealed and not executed. */
+int ns_new_memory(void);
+
 /* read(2), where a terminal whose program has closed it is at its end, too. */
 ssize_t ns_read(int fd, char *bytes, size_t size);
 

@@ -25,9 +25,6 @@
 #include "open.h"
 #include "result.h"
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008
-#endif
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
@@ -137,16 +134,10 @@ static int named_rmdir(lua_State *L) {
 
 /* ---- what the init is given ---- */
 
-static int new_memory(void) {
-    int fd = memfd_create("ns", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-    if (fd < 0 && errno == EINVAL) fd = memfd_create("ns", MFD_CLOEXEC | MFD_ALLOW_SEALING); /* before 6.3 */
-    return ns_above_stdio(fd);
-}
-
 /* memory(bag, size) -> fd | nil, message, errno: a memfd of that size, which stays; 0: one that named_write fills */
 static int new_memfd(lua_State *L) {
     lua_Integer size = luaL_checkinteger(L, 2);
-    int fd = new_memory();
+    int fd = ns_new_memory();
     if (fd < 0 || size == 0) return nsL_put(L, 1, fd < 0 ? -errno : fd);
     if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
         return nsL_put(L, 1, fd);

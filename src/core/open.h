@@ -26,6 +26,7 @@ void nsL_open_stream(lua_State *L);
 void nsL_open_syscalls(lua_State *L);
 void nsL_open_terminal(lua_State *L);
 void nsL_open_descendants(lua_State *L);
+void nsL_open_trace(lua_State *L);
 void nsL_open_watch(lua_State *L);
 
 #endif

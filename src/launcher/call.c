@@ -28,16 +28,16 @@ static long cut_capabilities(void) {
     return sys(__NR_capset, &head, sets);
 }
 
-static void install_and_end(void *player) {
-    long r = install_filter(player);
+static void try_and_end(void *player) {
+    long r = try_filter(player);
     end_process(FAILED(r) ? (int)-r : 0);
 }
 
 /* Would the filter be installed? A child that shares our memory tries it; where none can be made, nobody knows. */
-static long try_filter(struct player *p) {
+static long try_apart(struct player *p) {
     long stack[512] __attribute__((aligned(16)));
     int status = 0;
-    long child = sys_clone(CLONE_VM | CLONE_VFORK, stack + sizeof stack / sizeof *stack, 0, 0, install_and_end, p);
+    long child = sys_clone(CLONE_VM | CLONE_VFORK, stack + sizeof stack / sizeof *stack, 0, 0, try_and_end, p);
     if (FAILED(child)) return 0;
     while (sys(__NR_wait4, child, &status, __WALL, 0) == -EINTR) continue;
     return status & 0x7f ? 0 : -(status >> 8 & 0xff);
@@ -48,7 +48,7 @@ long op_call(struct player *p, const struct step *s) {
     long r = cut_capabilities();
     if (FAILED(r)) return r;
     unmask_signals();
-    if (p->init && p->filter) r = try_filter(p); /* when the init's word is said, the host hears of nothing else */
+    if (p->init && p->filter) r = try_apart(p); /* when the init's word is said, the host hears of nothing else */
     if (FAILED(r)) return r;
     ns_report(p, 0);
     if (p->init) {
@@ -57,6 +57,7 @@ long op_call(struct player *p, const struct step *s) {
     }
     r = install_filter(p);
     if (FAILED(r)) return r;
+    drop_listener(p);
     if (s->how & STEP_TRIAL || FAILED(sys(__NR_close, p->socket))) end_process(s->how & STEP_TRIAL ? 0 : 127);
     sys(__NR_munmap, p->plan, p->mapped);
     p->returns = 1;

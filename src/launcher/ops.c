@@ -293,5 +293,6 @@ const struct op ns_ops[] = {
     {"pty", op_pty},
     {"chown", op_chown},
     {"connect", op_connect},
+    {"trace", op_trace},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

@@ -61,10 +61,19 @@ long op_scheduler(struct player *, const struct step *);
 long op_ioprio(struct player *, const struct step *);
 long op_personality(struct player *, const struct step *);
 long op_keyring(struct player *, const struct step *);
+
+/* filter.c */
 long op_seccomp(struct player *, const struct step *);
+long op_trace(struct player *, const struct step *);
 
 /* Installs the filter that the plan has, if any: no step is played after it. The step that fails is that of the filter. */
 long install_filter(struct player *);
+
+/* Only whether it could be installed: in a process that ends then. */
+long try_filter(struct player *);
+
+/* For who goes on without an exec: it must not keep what could answer in the supervisor's place. */
+void drop_listener(struct player *);
 
 /* landlock.c */
 long op_landlock(struct player *, const struct step *);

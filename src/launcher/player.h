@@ -41,6 +41,8 @@ struct player {
     long mapped;      /* bytes of the plan and of both tables, which lie behind it */
 
     const struct step *filter; /* of system calls: what exec and call install last of all */
+    struct trace *trace;       /* where what it refuses is noted; NULL: nowhere */
+    int listener;              /* where its supervisor is asked */
 };
 
 /* The bytes that a plan takes with its tables. */

@@ -2,7 +2,6 @@
 #include <linux/capability.h>
 #include <linux/errno.h>
 #include <linux/prctl.h>
-#include <linux/seccomp.h>
 #include <stddef.h>
 
 #include "ops.h"
@@ -113,23 +112,4 @@ long op_keyring(struct player *p, const struct step *s) {
         sys(__NR_ppoll, 0, 0, pause, 0, 8);
     }
     return r == -ENOSYS ? 0 : FAILED(r) ? r : 0;
-}
-
-/* data: the instructions; flags: SECCOMP_FILTER_FLAG_*. It is for the program alone. What exec and call still do themselves, as to
- * report, a strict filter would refuse: so they install it, right before the program. */
-long op_seccomp(struct player *p, const struct step *s) {
-    p->filter = s;
-    return 0;
-}
-
-long install_filter(struct player *p) {
-    const struct step *s = p->filter;
-    if (!s) return 0;
-    struct { /* as struct sock_fprog */
-        unsigned short count;
-        const char *instructions;
-    } program = {(unsigned short)(s->size / 8), plan_string(p, s->data)};
-    long r = sys(__NR_seccomp, SECCOMP_SET_MODE_FILTER, s->flags, &program);
-    if (FAILED(r)) p->plan->current = (uint32_t)(s - (const struct step *)((char *)p->plan + p->plan->steps)) + 1;
-    return r;
 }

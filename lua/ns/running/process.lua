@@ -11,6 +11,7 @@ require("ns.core").nojit()
 local core = require "ns.core"
 local check = require "ns.words.check"
 local connect = require "ns.running.connect"
+local denied = require "ns.running.denied"
 local group = require "ns.running.group"
 local lifecycle = require "ns.running.lifecycle"
 local interact = require "ns.running.interact"
@@ -184,6 +185,14 @@ function Process:usage()
   return usage
 end
 
+--- Which system calls its filter has refused, to it and to all that it has started, with `seccomp = { trace = true }`: a
+-- list of { name, errno, count }, most refused first. While it runs, too. Nil without `trace`.
+-- @treturn table
+-- @see seccomp_unotify(2)
+function Process:denied()
+  return self.refusals and denied.list(self.refusals)
+end
+
 --- Who it is on the host: uid and gid, with which it started, and uid_map and gid_map, as in a spec, where it has a user
 -- namespace. Root's boxes have other ids each time, where `map` is "range".
 -- @treturn table
@@ -264,7 +273,7 @@ end
 local function outcome(self, x)
   local ok, how, code = self:wait()
   local fields = { timed_out = self.timed_out, wall = self.wall, usage = self:usage(), left_out = self.left_out,
-    oom = self.oom }
+    oom = self.oom, denied = self:denied() }
   gather(self, x.capture, x.ahead, fields)
   return fields, ok, how, code
 end

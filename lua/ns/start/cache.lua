@@ -11,7 +11,7 @@ local cache = {}
 
 -- What the launcher's steps depend on, by its name in what is found (`ns.start.survey`).
 local PLAIN = { "slave", "console", "background", "privileged", "writer", "may_set_groups", "drops_groups", "root", "trial",
-  "parts", "launcher" }
+  "parts", "launcher", "trace" }
 
 local function same_table(a, b)
   if a == b then return true end

@@ -30,7 +30,7 @@ local function more_of(step)
   if DATA[step.op] and not step.from then more[1] = step.data:gsub("%s+$", ""):gsub("\n", ", ") end
   for _, option in ipairs((step.op == "overlay" and step.of or step).options or {}) do more[#more + 1] = option end
   for i = 2, #(step.argv or {}) do more[#more + 1] = ("%q"):format(step.argv[i]) end
-  if step.op == "seccomp" then more[#more + 1] = ("%d instructions"):format(#step.data / 8) end
+  if step.op == "seccomp" then more[#more + 1] = ("%d instructions"):format((#step.data - (step.value or 0)) / 8) end
   more[#more + 1] = step.note
   if step.drop then more[#more + 1] = "without the host's groups" end
   return #more > 0 and (" (%s)"):format(table.concat(more, ", ")) or ""

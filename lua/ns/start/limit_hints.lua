@@ -131,5 +131,6 @@ return {
   { "seccomp", "EINVAL", no_filter },
   { "seccomp", "ENOSYS", no_filter },
   { "seccomp", "EPERM", function() return proc.filter "it" end },
+  { "seccomp", "EBUSY", function() return "something traces us by a filter already, and the kernel has one trace" end },
   { "seccomp", "ENOMEM", function() return "with those that the host has it is too long: 32768 instructions in all" end },
 }

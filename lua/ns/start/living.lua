@@ -10,6 +10,7 @@ local ids = require "ns.start.ids"
 local merge = require "ns.words.merge"
 local optional = require "ns.start.optional"
 local plan = require "ns.start.plan"
+local seccomp = require "ns.words.seccomp"
 local spawn = require "ns.start.spawn"
 local streams = require "ns.start.streams"
 local survey = require "ns.start.survey"
@@ -173,7 +174,7 @@ end
 -- ---- one program ----
 
 --- The descriptors to send to a job, each once, and which number each gets inside: {[number] = its place in that list}. The
--- third is the place of the slave of its pty.
+-- third is the place of the slave of its pty, the fourth that of the memory for its trace.
 local function numbered(opened)
   local list, places, ends = {}, {}, {}
   local function place(fd)
@@ -184,12 +185,12 @@ local function numbered(opened)
     return places[fd]
   end
   for number, fd in next, opened.ends do ends[number] = place(fd) end
-  return list, ends, opened.slave and place(opened.slave)
+  return list, ends, opened.slave and place(opened.slave), opened.trace and place(opened.trace)
 end
 
 local function ask(start, box, list, bytes)
   local how = (start.ends_box and JOB.ENDS_BOX or 0) + (start.spec.tty and JOB.TELLS_STOPS or 0)
-    + (start.spec.oom_score_adj and JOB.COPIES or 0)
+    + ((start.spec.oom_score_adj or seccomp.traces(start.spec)) and JOB.COPIES or 0)
     + (start.outlives and JOB.OUTLIVES or 0)
   while true do
     local left = start.deadline and math.max(0, start.deadline - core.clock()) or -1
@@ -203,8 +204,8 @@ local function begin(start)
   local host = box.host
   local opened, step, errno = streams.open(start.bag, spec, nil, box.spec)
   if not opened then return errors.refused(step, errno) end
-  local list, ends, slave = numbered(opened)
-  start.found = { scope = "job", ends = ends, slave = slave, ptmx = opened.ptmx, environ = host.environ,
+  local list, ends, slave, trace = numbered(opened)
+  start.found = { scope = "job", ends = ends, slave = slave, trace = trace, ptmx = opened.ptmx, environ = host.environ,
     nofile = host.nofile, limits = box.limits }
   for _, name in ipairs(living.FOUND) do start.found[name] = box.found[name] end
   if spec.tty then

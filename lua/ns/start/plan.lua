@@ -68,6 +68,7 @@ local function check_needs(spec)
     end
   end
   mounts.check_needs(spec)
+  seccomp.check_needs(spec)
 end
 
 --- In another root the program is not where its caller is.

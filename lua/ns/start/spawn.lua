@@ -130,7 +130,7 @@ function spawn.adopt(start, opened, more)
   local spec, bag = start.spec, start.bag
   local fields = { handle = start.handle, started = start.began, terminal = start.terminal,
     max_output = spec.max_output, input = spec.input, grace = spec.grace, forward_signals = spec.forward_signals,
-    deadline = start.deadline, group = start.group }
+    deadline = start.deadline, group = start.group, refusals = opened.refusals }
   for name, value in next, more do fields[name] = value end
   local kept = { handle = start.handle, group = start.group, box = more.box } -- by each of its files
   for name, fd in next, opened.ours do

@@ -4,6 +4,7 @@
 require("ns.core").nojit()
 local core = require "ns.core"
 local mounts = require "ns.words.mounts"
+local seccomp = require "ns.words.seccomp"
 local sources = require "ns.start.sources"
 local open, ENOENT = core.constants.open, core.constants.errno.ENOENT
 
@@ -106,6 +107,11 @@ function streams.open(bag, spec, trial, around)
     end
   end
   for number, want in next, spec.fds or NONE do opened.ends[number] = blocking(bag, number, want.fd, trial) end
+  if seccomp.traces(spec) then
+    local refusals, fd, errno = core.trace(bag)
+    if not refusals then return nil, { op = "memfd", word = "seccomp", part = "trace" }, errno end
+    opened.refusals, opened.trace = refusals, fd
+  end
   return opened
 end
 
@@ -119,12 +125,14 @@ function streams.names(spec)
   if spec.stderr and spec.stderr.kind == "stdout" then ends[2] = ends[1] end
   for number, want in pairs(spec.fds or {}) do ends[number] = want.fd end
   local slave = spec.pty and "the new terminal" or nil
-  return { ends = ends, made = {}, slave = slave, console = slave, ptmx = slave and mounts.ptmx(spec.mounts) }
+  local trace = seccomp.traces(spec) and "shared memory" or nil
+  return { ends = ends, made = {}, slave = slave, console = slave, ptmx = slave and mounts.ptmx(spec.mounts), trace = trace }
 end
 
 --- The host's descriptors that must live on into the launcher: a list, in which one may stand more than once.
 function streams.inherited(found)
   local list = { found.slave }
+  list[#list + 1] = found.trace
   for _, fd in next, found.ends do list[#list + 1] = fd end
   for _, fd in next, found.trees do
     if fd then list[#list + 1] = fd end

@@ -186,4 +186,17 @@ function bpf.compile(machines, other)
   return pack(code)
 end
 
+--- The same filter, with a question to a supervisor (seccomp_unotify(2)) in the place of each refusal by an errno.
+function bpf.asking(bytes)
+  local ask, code = bytes_of { RETURN, 0, 0, bpf.actions.notify }, {}
+  for i = 1, #bytes, 8 do
+    local one = bytes:sub(i, i + 7)
+    local first, second = bytes_of({ RETURN, 0, 0, bpf.errno(0) }):sub(1, 4), one:sub(1, 4)
+    local high = core.little_endian and one:sub(7, 8) or one:sub(5, 6)
+    local is_refusal = first == second and high == (core.little_endian and "\5\0" or "\0\5")
+    code[#code + 1] = is_refusal and ask or one
+  end
+  return concat(code)
+end
+
 return bpf

@@ -212,6 +212,7 @@ rows = {
   { scope = "job", word = "stdout", check = stdio.check, anew = true },
   { scope = "job", word = "stderr", check = stdio.check, anew = true },
   { scope = "job", word = "fds", check = stdio.check_fds, anew = true },
+  { scope = "within", with = "seccomp", steps = seccomp.open_trace },
   { scope = "both", steps = function(_, _, add, found) stdio.steps(found.ends, add) end },
   -- Before any limit is lowered: what lies above a limit would not be found, and what is yet to be opened might not be.
   { scope = "both", steps = function(_, spec, add, found)

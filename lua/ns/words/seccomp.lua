@@ -41,7 +41,7 @@ local calls = check.list(filter_rules.check_call)
 local FIELDS = { default = filter_rules.check_action, allow = calls, deny = calls, kill = calls, log = calls,
   errno = filter_rules.check_errno, rules = check.list(filter_rules.check_rule),
   arch = check.list(check.choice("x86", "x32", "x86_64", "aarch64", "arm", "riscv64")),
-  flags = check_flags, bpf = check_bpf }
+  flags = check_flags, bpf = check_bpf, trace = check.boolean }
 
 -- ---- layers: what a table says, and what the default profile says ----
 
@@ -102,7 +102,7 @@ end
 
 -- ---- the word ----
 
---- A table, or "default", in its normal form: {layer =, default = action or nil, arch =, flags =, bpf =}.
+--- A table, or "default", in its normal form: {layer =, default = action or nil, arch =, flags =, bpf =, trace =}.
 local DEFAULT = { layer = {}, flags = 0 }
 
 local function check_table(value, where)
@@ -125,7 +125,10 @@ local function check_table(value, where)
     end
     lists[#lists + 1] = { actions[list], t[list] or {} }
   end
-  return { layer = filter_rules.layer(t.rules or {}, lists), default = t.default, arch = t.arch, flags = t.flags or 0 }
+  local flags = t.flags or 0
+  if t.trace and flags % 2 == FLAGS.tsync then check.fail(where .. ".trace", "not with the flag 'tsync'") end
+  return { layer = filter_rules.layer(t.rules or {}, lists), default = t.default, arch = t.arch, flags = flags,
+    trace = t.trace }
 end
 
 --- "default", false, or a table.
@@ -223,10 +226,28 @@ function seccomp.check_together(spec)
   if count > bpf.MOST then check.fail("seccomp", "%d instructions, the kernel takes %d", count, bpf.MOST) end
 end
 
+--- Is it to be noted what the filter refuses?
+function seccomp.traces(spec) return spec.seccomp and spec.seccomp.trace or false end
+
+--- The supervisor that notes it is a child of the init.
+function seccomp.check_needs(spec)
+  if seccomp.traces(spec) and not spec.init then check.fail("seccomp.trace", "needs 'init'") end
+end
+
+--- The memory for what is noted, while its descriptor is still there.
+function seccomp.open_trace(_, spec, add, found)
+  if seccomp.traces(spec) then add { op = "trace", fd = found.trace, word = "seccomp", part = "trace" } end
+end
+
 --- The filter. It is the last that is done before the program runs, and not for what the launcher itself still has to do.
 -- @see seccomp(2)
+-- @see seccomp_unotify(2)
 function seccomp.steps(form, spec, add)
-  if form then add { op = "seccomp", data = seccomp.bytes(form, spec), flags = form.flags, word = "seccomp" } end
+  if not form then return end
+  local bytes = seccomp.bytes(form, spec)
+  local asking = form.trace and bpf.asking(bytes) or ""
+  add { op = "seccomp", data = asking .. bytes, value = form.trace and #asking or nil, flags = form.flags,
+    word = "seccomp" }
 end
 
 return seccomp

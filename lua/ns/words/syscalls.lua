@@ -44,4 +44,17 @@ function syscalls.machine(name)
   return AUDIT[name] and { audit = AUDIT[name], numbers = syscalls.of(name), limit = name == "x86_64" and X32 or nil }
 end
 
+local names = {} -- {[audit] = {[number] = name}}
+
+--- The name of a call, by the kernel's numbers of its architecture and its own; nil for one that is newer than we are.
+function syscalls.name(audit, number)
+  if not names[audit] then
+    names[audit] = {}
+    for machine, one in pairs(AUDIT) do
+      for name, n in next, one == audit and syscalls.of(machine) or {} do names[audit][n] = name end
+    end
+  end
+  return names[audit][number]
+end
+
 return syscalls
