@@ -1124,7 +1124,15 @@ function Pool:stats() end
 ---@return true ok
 function Pool:close() end
 
+---A new network without anything in it; or one that is ready-made.
+---@class ns.Networks
+---@overload fun(options?: { ipv4?: boolean, ipv6?: boolean }): ns.Net
+---@field star fun(n: integer, words?: ns.Shape): ns.Net one switch with n hosts
+---@field line fun(n: integer, words?: ns.Shape): ns.Net n switches in a row, each with a host
+---@field tree fun(depth: integer, fanout: integer, words?: ns.Shape): ns.Net a tree of switches with hosts as leaves
+
 ---@class ns
+---@field net ns.Networks a new network, or a ready-made one
 ---@field _VERSION string
 ---@field CLONE_NEWUSER integer
 ---@field CLONE_NEWNS integer
@@ -1298,14 +1306,27 @@ function Net:cut(...) end
 ---@return ns.Detail? detail
 function Net:heal() end
 
+---A picture of it as it is.
+---@param format? "dot"|"svg"|"png"|"pdf" "dot", the text for graphviz, where nothing is said
+---@return string? text
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Net:graph(format) end
+
+---Writes what goes over a link to a file, until the process that is returned is stopped.
+---@param link ns.Link
+---@param file string
+---@param filter? string which packets, as "tcp port 80"
+---@return ns.Process? process
+---@return string? message
+---@return integer? errno
+---@return ns.Detail? detail
+function Net:capture(link, file, filter) end
+
 ---Ends all its boxes at once, and with them all links.
 ---@return true
 function Net:close() end
-
----A new network without anything in it.
----@param options? { ipv4?: boolean, ipv6?: boolean }
----@return ns.Net
-function ns.net(options) end
 
 ---Waits for a process: p:wait(seconds).
 ---@param p ns.Process

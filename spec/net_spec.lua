@@ -258,3 +258,198 @@ describe("a network that is cut #system", function()
     assert.equal("b c r d", at.ask(a, "b c r d"))
   end)
 end)
+
+describe("a picture of a network", function()
+  it("shows what is linked to what, and what a link is like, before it is started and after", function()
+    local net = ns.net.tree(1, 2, { rate = "10mbit", delay = 0.0025, loss = 0.5 })
+    net:link(net:router "r", "h1")
+    local text = net:graph()
+    assert.matches('^graph net {', text)
+    for _, line in ipairs { '"s1" [label="s1", ', '"h1" [', 'label="r", shape="diamond"', '"s1" -- "h2" [',
+      'label="2.5ms 0.5% lost 10mbit"', '"r" -- "h1" [' } do
+      assert.truthy(text:find(line, 1, true), line .. text)
+    end
+    net:close()
+  end)
+
+  needs("shows addresses, parts and links that are down #system", function()
+    local net = start(ns.net.star(3))
+    net:cut "h2"
+    net.links[1]:down()
+    local text = net:graph "dot"
+    assert.truthy(text:find('label="s1\\n10.0.0.0/16"', 1, true))
+    assert.matches('"h1" %[fillcolor="(#%x+)", label="h1\\n10.0.0.1"', text)
+    assert.not_equal(text:match '"h1" %[fillcolor="(#%x+)"', text:match '"h2" %[fillcolor="(#%x+)"')
+    assert.matches('"h1" %-%- "s1" %[color="#c03030", label="\\ndown", style="dashed"%]', text)
+  end)
+
+  --- A directory with programs that are shell scripts, by their names.
+  local function tools(scripts)
+    local directory, remove = machine.directory()
+    finally(remove)
+    for name, text in pairs(scripts) do
+      local f = assert(io.open(directory .. "/" .. name, "w"))
+      f:write("#!/bin/sh\n", text, "\n")
+      f:close()
+      assert(os.execute("chmod 755 " .. directory .. "/" .. name))
+    end
+    return directory
+  end
+
+  --- Runs code where only these directories have programs.
+  local function host(code, path)
+    local under = { "sh", "-c", ('lua=$(command -v "$1"); shift; PATH=%s exec "$lua" "$@"'):format(path), "sh" }
+    local r = machine.host("local ns = require 'ns'\n" .. code, { under = under })
+    return ((r.stdout .. r.stderr):gsub("\n+$", ""))
+  end
+
+  it("is drawn by graphviz, where that is installed", function()
+    local dot = tools { dot = "echo $1; grep -c -- ' -- '" }
+    assert.equal("-Tsvg\n2", host("print(ns.net.star(2):graph 'svg')", dot .. ":/usr/bin:/bin"))
+    assert.matches("^nil\texec 'dot': No such file or directory %(ENOENT%); graphviz is not installed.*\t2\t",
+      host("print(ns.net.star(2):graph 'png')", "/nowhere"))
+    local broken = tools { dot = "echo no plugin >&2; exit 1" }
+    assert.matches("^nil\texec 'dot': .*; no plugin\t", host("print(ns.net.star(2):graph 'svg')", broken .. ":/usr/bin"))
+  end)
+
+  needs("and what goes over a link is captured by tcpdump, where that is installed #system", function()
+    local code = [[
+      local net = assert(ns.net.star(2):start())
+      local file = os.tmpname()
+      local p, message = net:capture(net.links[2], file, "tcp port 80")
+      if p then
+        print(p:wait())
+        p:close()
+        for line in io.lines(file) do print(line) end
+      else
+        print(message)
+      end
+      os.remove(file)
+      net:close()]]
+    local tcpdump = tools { tcpdump = 'echo listening on it >&2; echo "$@"; ip -br link show $2' }
+    assert.matches("^true\texit\t0\n%-i v%d+ .* tcp port 80\nv%d+@if%d+ +UP ",
+      host(code, tcpdump .. ":/usr/bin:/bin:/usr/sbin:/sbin"))
+    local broken = tools { tcpdump = "echo first >&2; echo no such device >&2; exit 1" }
+    assert.matches("^exec 'tcpdump': .*; no such device$", host(code, broken .. ":/usr/bin:/bin"))
+    if not ns.run { "sh", "-c", "ls /usr/bin/tcpdump /usr/sbin/tcpdump /sbin/tcpdump" }.stdout:find "tcpdump" then
+      assert.equal("exec 'tcpdump': No such file or directory (ENOENT); it is not installed", host(code, "/usr/bin"))
+    end
+  end)
+end)
+
+describe("what is ready-made", function()
+  local function form(net)
+    local list = {}
+    for i, link in ipairs(net.links) do list[i] = link.name end
+    net:close()
+    return table.concat(list, " ")
+  end
+
+  it("is a star, a line or a tree", function()
+    assert.equal("h1-s1 h2-s1 h3-s1", form(ns.net.star(3)))
+    assert.equal("h1-s1 h2-s2 s1-s2 h3-s3 s2-s3", form(ns.net.line(3)))
+    assert.equal("s2-h1 s2-h2 s1-s2 s3-h3 s3-h4 s1-s3", form(ns.net.tree(2, 2)))
+    assert.equal("s1-h1", form(ns.net.tree(1, 1)))
+  end)
+
+  it("has numbers that make sense", function()
+    assert.has_error(function() ns.net.star(0) end)
+    for call, message in pairs {
+      ["star(0)"] = "bad argument #1 to 'star' %(n: 0 is out of range",
+      ["star()"] = "bad argument #1 to 'star' %(n: integer expected",
+      ["tree(2)"] = "bad argument #2 to 'tree' %(fanout: integer expected",
+      ["tree(12, 9)"] = "bad argument #2 to 'tree' %(4096 hosts are the most",
+      ["line(2, { delay = 'x' })"] = "delay: seconds, or a string as '10ms', expected, got 'x'",
+    } do
+      local ok, why = pcall(assert((loadstring or load)("require('ns').net." .. call))) -- luacheck: ignore
+      assert.is_false(ok)
+      assert.matches(message, why)
+    end
+  end)
+
+  needs("a tree of eight hosts, of which each reaches each #system", function()
+    local net = start(ns.net.tree(3, 2))
+    local names = {}
+    for i, h in ipairs(net.nodes) do
+      names[i] = h.name
+      at.serve(h)
+    end
+    names = table.concat(names, " ")
+    for _, h in ipairs(net.nodes) do assert.equal(names, at.ask(h, names)) end
+  end)
+end)
+
+--- The numbers of the namespaces of all its boxes, and of where the switches are.
+local function namespaces_of(net)
+  local ids = {}
+  for _, place in ipairs { net.fabric, (table.unpack or unpack)(net.nodes) } do -- luacheck: ignore
+    for _, one in ipairs(assert(ns.namespaces(place.container))) do
+      if one.type == "net" then ids[#ids + 1] = one.id end
+    end
+  end
+  return ids
+end
+
+--- How many of these there are still: a moment after the end none.
+local function left_of(ids)
+  local left
+  for _ = 1, 100 do
+    local known = {}
+    left = 0
+    for _, one in ipairs(ns.namespaces()) do known[one.id] = true end
+    for _, id in ipairs(ids) do left = left + (known[id] and 1 or 0) end
+    if left == 0 then break end
+    ns.run { "sleep", "0.05" }
+  end
+  return left
+end
+
+describe("of a network #system", function()
+  needs("nothing is left, however it ends", function()
+    local before = own_network()
+    for _ = 1, 3 do
+      local net = assert(ns.net.star(12):start())
+      assert(net.names.h1:spawn { "sleep", "1000", stdout = "null" }):close()
+      local ids = namespaces_of(net)
+      assert.equal(13, #ids)
+      net:close()
+      net:close()
+      assert.equal(0, left_of(ids))
+      assert.equal(before, own_network())
+    end
+  end)
+
+  needs("nothing is left when its host is killed", function()
+    local code = [[
+      local ns = require "ns"
+      local net = assert(ns.net.star(4):start())
+      net.names.h1:spawn { "sleep", "4711" }
+      for _, h in ipairs(net.nodes) do
+        for _, one in ipairs(ns.namespaces(h.container)) do if one.type == "net" then io.write(one.id, " ") end end
+      end
+      print()
+      io.stdout:flush()
+      ns.run { "sleep", "1000" }]]
+    local p = assert(ns.spawn { machine.lua, "-e", code, stdout = "pipe", env = machine.paths(machine.top) })
+    local ids = {}
+    for id in p.stdout:read "*l":gmatch "%d+" do ids[#ids + 1] = tonumber(id) end
+    assert.equal(4, #ids)
+    p:kill "KILL"
+    p:wait()
+    p:close()
+    assert.equal(0, left_of(ids))
+    assert.equal(0, machine.processes "4711")
+  end)
+
+  needs("whose start is refused nothing is left, and it may be tried again", function()
+    local net = ns.net()
+    local a, b = net:host "a", net:host("b", { rlimits = { nofile = 1024 }, root = "/nowhere" })
+    net:link(a, b)
+    local none, message, _, detail = net:start()
+    assert.is_nil(none)
+    assert.matches("/nowhere", message)
+    assert.equal("root", detail.word)
+    assert.has_error(function() a:run "true" end)
+    net:close()
+  end)
+end)

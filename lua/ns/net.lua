@@ -8,9 +8,12 @@ local box = require "ns.box"
 local check = require "ns.words.check"
 local core = require "ns.core"
 local namespaces = require "ns.words.namespaces"
+local net_capture = require "ns.net_capture"
 local net_cut = require "ns.net_cut"
+local net_graph = require "ns.net_graph"
 local net_link = require "ns.net_link"
 local net_node = require "ns.net_node"
+local net_shapes = require "ns.net_shapes"
 local net_start = require "ns.net_start"
 local sandbox = require "ns.sandbox"
 local shape = require "ns.words.shape"
@@ -222,6 +225,37 @@ function Net:heal()
   return self
 end
 
+--- A picture of it as it is: what is linked to what, with addresses, once it has been started.
+-- @tparam[opt="dot"] string format "dot", the text for graphviz; or what its dot(1) draws: "svg", "png", "pdf"
+-- @treturn string the text or the image; or nil, message, errno, detail: ENOENT where graphviz is not installed
+-- @raise there is no such format
+-- @see dot(1)
+function Net:graph(format)
+  local ok, mistake = pcall(check.choice("dot", "svg", "png", "pdf"), format or "dot", "format")
+  if not ok then check.raise("bad argument #1 to 'graph' (%s)", check.mistake(mistake)) end
+  if format == nil or format == "dot" then return net_graph.dot(self) end
+  return net_graph.draw(self, format)
+end
+
+--- Writes what goes over a link to a file, for tcpdump and wireshark, until the process that is returned is stopped.
+-- @tparam Link link
+-- @tparam string file
+-- @tparam[opt] string filter which packets, as "tcp port 80"
+-- @treturn Process of tcpdump, which listens; or nil, message, errno, detail: ENOENT where tcpdump is not installed
+-- @raise if that is no link of this network, or no name of a file; the network is not there
+-- @see pcap-filter(7)
+function Net:capture(link, file, filter)
+  check_lives(self, "capture")
+  if not net_link.is(link) or link.net ~= self then
+    check.raise("bad argument #1 to 'capture' (link of this network expected, got %s)", type(link))
+  end
+  for i, value in ipairs { file or false, filter } do
+    local ok, mistake = pcall(check.path, value, i == 1 and "file" or "filter")
+    if not ok then check.raise("bad argument #%d to 'capture' (%s)", i + 1, check.mistake(mistake)) end
+  end
+  return net_capture.start(self, link, file, filter)
+end
+
 --- Ends all its boxes at once, and with them all links. May be called again.
 -- @return true
 function Net:close()
@@ -258,5 +292,39 @@ function net.new(options)
   return setmetatable({ names = {}, nodes = {}, switches = {}, links = {}, families = families, sides = 0,
     last_index = FIRST_INDEX, fabric = { name = "the switches" } }, Net)
 end
+
+--- What a ready-made one is made of: numbers, and then words for each of its links.
+local function ready_made(name, count)
+  return function(...)
+    local self, words = net.new(), select(count + 1, ...)
+    net_shapes[name](self, words, ...)
+    return self
+  end
+end
+
+--- A network of one switch, s1, and hosts h1, h2, ...
+-- @function net.star
+-- @tparam integer n how many hosts
+-- @tparam[opt] table words of each link
+-- @treturn Net not started
+-- @raise if n is no number of hosts; a mistake in the words
+net.star = ready_made("star", 1)
+
+--- A network of switches s1, s2, ... in a row, each with a host: h1, h2, ...
+-- @function net.line
+-- @tparam integer n how many
+-- @tparam[opt] table words of each link
+-- @treturn Net not started
+-- @raise if n is no number of hosts; a mistake in the words
+net.line = ready_made("line", 1)
+
+--- A tree of switches, with hosts as its leaves.
+-- @function net.tree
+-- @tparam integer depth how many switches there are from its root to a host
+-- @tparam integer fanout how many each has below it
+-- @tparam[opt] table words of each link
+-- @treturn Net not started
+-- @raise if these are no such numbers; a mistake in the words
+net.tree = ready_made("tree", 2)
 
 return setmetatable(net, { __call = function(_, options) return net.new(options) end })

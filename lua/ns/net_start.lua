@@ -14,8 +14,11 @@ local net_start = {}
 
 -- ---- the boxes ----
 
--- Where the switches are: no program is ever run there.
-local FABRIC = { flags = { "user", "pid", "net" }, keyring = "inherit" }
+--- Where the switches are: no program is ever run there, and it has no address.
+local function fabric_words(self)
+  return { flags = { "user", "pid", "net" }, keyring = "inherit",
+    sysctl = self.families.ipv6 and { ["net.ipv6.conf.default.disable_ipv6"] = 1 } or nil }
+end
 
 --- The settings of a host's network, under those that are given. Its programs are nobody's on the machine: so they may
 -- have any port; and ping, by the group 0 that most of them have.
@@ -51,7 +54,7 @@ local function start_boxes(self)
     return c, message, errno, detail
   end
   local places = { self.fabric }
-  local ok, message, errno, detail = launch(self.fabric, FABRIC)
+  local ok, message, errno, detail = launch(self.fabric, fabric_words(self))
   for _, node in ipairs(ok and self.nodes or {}) do
     places[#places + 1] = node
     ok, message, errno, detail = launch(node, words_of(node, hosts))

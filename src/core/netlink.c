@@ -33,6 +33,12 @@ static struct netlink *check(lua_State *L) {
     return n;
 }
 
+static void close_both(struct netlink *n) {
+    if (n->fd >= 0) close(n->fd);
+    if (n->namespace >= 0) close(n->namespace);
+    n->fd = n->namespace = -1;
+}
+
 /* What a refusal says beside its errno, and where one message has no more than that text. */
 static int set_options(int fd) {
     int on = 1;
@@ -63,7 +69,9 @@ static int new_netlink(lua_State *L) {
     n->fd = ns_socket_inside(box, AF_NETLINK, SOCK_RAW, protocol, seconds);
     int error = n->fd < 0 ? n->fd : check_namespace(n);
     if (error == 0) error = set_options(n->fd);
-    return error < 0 ? nsL_failed(L, -error) : 1;
+    if (error == 0) return 1;
+    close_both(n);
+    return nsL_failed(L, -error);
 }
 
 /* The kernel's own words, in an attribute behind the errno; or nil. */
@@ -149,10 +157,7 @@ static int netlink_namespace(lua_State *L) {
 }
 
 static int netlink_close(lua_State *L) {
-    struct netlink *n = luaL_checkudata(L, 1, NETLINK);
-    if (n->fd >= 0) close(n->fd);
-    if (n->namespace >= 0) close(n->namespace);
-    n->fd = n->namespace = -1;
+    close_both(luaL_checkudata(L, 1, NETLINK));
     return 0;
 }
 

@@ -105,4 +105,33 @@ function shape.messages(one, words)
   return list
 end
 
+--- "10ms" for 0.01; the largest unit of which there is one at the least.
+local function with_unit(n, units)
+  local best
+  for unit, size in pairs(units) do
+    if n >= size and (not best or size > units[best]) then best = unit end
+  end
+  return best and ("%.6g%s"):format(n / units[best], best) or ("%.6g"):format(n)
+end
+
+local TEXTS = {
+  { "delay", function(n) return with_unit(n, SECONDS) end },
+  { "jitter", function(n) return "±" .. with_unit(n, SECONDS) end },
+  { "loss", function(n) return ("%g%% lost"):format(n) end },
+  { "duplicate", function(n) return ("%g%% twice"):format(n) end },
+  { "corrupt", function(n) return ("%g%% corrupt"):format(n) end },
+  { "reorder", function(n) return ("%g%% out of order"):format(n) end },
+  { "rate", function(n) return with_unit(n, BITS) end },
+  { "mtu", function(n) return ("mtu %d"):format(n) end },
+}
+
+--- The words in short.
+function shape.text(words)
+  local parts = {}
+  for _, row in ipairs(TEXTS) do
+    if words[row[1]] then parts[#parts + 1] = row[2](words[row[1]]) end
+  end
+  return table.concat(parts, " ")
+end
+
 return shape

@@ -66,7 +66,7 @@ local function find_segments(switches, links)
     declared(segment, what)
     return segment
   end
-  for _, switch in ipairs(switches) do take(switch) end
+  for _, switch in ipairs(switches) do switch.segment = take(switch) end
   for _, link in ipairs(links) do
     local segment = group[link] and take(link)
     for i, one in ipairs(link.ends) do
