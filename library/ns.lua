@@ -364,6 +364,8 @@
 ---@field scheduler? ns.Policy|ns.Scheduler
 ---@field affinity? integer|integer[] numbers of processors
 ---@field oom_score_adj? integer -1000 to 1000
+---@field publish? table<integer|string, integer|string> the host's port, or "ADDRESS:PORT" = that of the box
+---@field reach? table<integer|string, string> "NAME:PORT", or what is dialled = where that leads
 ---@field reachable? boolean p:connect leads to its servers: it has an init
 ---@field personality? ns.Persona|ns.Persona[]
 ---@field keyring? "own"|"inherit" the session keyring; "own" where nothing is said
@@ -479,6 +481,7 @@
 ---@field timed_out boolean the timeout of the spec has stopped it
 ---@field oom boolean once it has ended: the kernel has killed for want of memory; told with limits
 ---@field left_out ns.LeftOut[]
+---@field published? table<integer|string, integer> by the box's port or address, the host's port
 local Process = {}
 
 ---Waits for the end, `seconds` at the most. May be called again.
@@ -746,6 +749,8 @@ function Pty:close() end
 ---@field scheduler fun(self: ns.Box, value: ns.Policy|ns.Scheduler): ns.Box
 ---@field affinity fun(self: ns.Box, value: integer|integer[]): ns.Box
 ---@field oom_score_adj fun(self: ns.Box, value: integer): ns.Box
+---@field publish fun(self: ns.Box, value: table<integer|string, integer|string>): ns.Box
+---@field reach fun(self: ns.Box, value: table<integer|string, string>): ns.Box
 ---@field reachable fun(self: ns.Box, value?: boolean): ns.Box
 ---@field personality fun(self: ns.Box, value: ns.Persona|ns.Persona[]): ns.Box
 ---@field keyring fun(self: ns.Box, value: "own"|"inherit"): ns.Box
@@ -977,6 +982,7 @@ function Box:pool(size) end
 ---@class ns.Container
 ---@field main? ns.Process
 ---@field left_out ns.LeftOut[]
+---@field published? table<integer|string, integer> by the box's port or address, the host's port
 local Container = {}
 
 ---Starts a program in the container.

@@ -78,11 +78,14 @@ enum {
     /* umask */
     STEP_HOSTS = 1 << 12, /* the mask of the host, in place of value */
 
-    /* init */
-    STEP_OUTLIVES = 1 << 13,    /* the init outlives the host */
+    /* init, relay */
+    STEP_OUTLIVES = 1 << 13,    /* it outlives the host */
     STEP_TELLS_STOPS = 1 << 14, /* the init sends a record when the program is stopped */
     STEP_ENDS_ALL = 1 << 15,    /* there is no pid namespace: the init itself ends what the program has started */
     STEP_ANEW = 1 << 17, /* this process is a copy of the host: it executes the launcher, at fd, and is the init then */
+
+    /* route */
+    STEP_INSIDE = 1 << 22, /* a connection goes on in the network of the init */
 
     /* exec, call */
     STEP_TRIAL = 1 << 16, /* only try whether it would work (ns.check) */

@@ -80,7 +80,8 @@ end
 
 local function new(box)
   local jobs = setmetatable({}, { __mode = "v" })
-  return setmetatable({ box = box, name = box.name, pid = box.pid, left_out = box.left_out, jobs = jobs }, Container)
+  return setmetatable({ box = box, name = box.name, pid = box.pid, left_out = box.left_out, jobs = jobs,
+    published = box.published }, Container)
 end
 
 --- The spec checked, the host, and the words; or nil, the step that was refused.

@@ -53,6 +53,7 @@ end
 function pool.new(spec, size)
   local ok, mistake = pcall(check.integer(1, 1000), size, "size")
   if not ok then check.raise("bad argument #1 to 'pool' (%s)", check.mistake(mistake) or "size") end
+  if spec.publish then check.raise "bad argument to 'pool' (publish: the boxes of a pool cannot all have one port)" end
   local self = setmetatable({ size = size, boxes = {}, ended = {}, spec = spec, cache = not spec.optional and {} or nil,
     counts = { launched = 0, failed = 0, warm = 0, cold = 0 } }, Pool)
   self:fill()

@@ -38,9 +38,9 @@ static void serve(int fd) {
     ssize_t n;
     while ((n = read(fd, bytes, sizeof bytes)) > 0) {
         if (n == 4 && !memcmp(bytes, "bye\n", 4)) break;
-        if (n == 4 && !memcmp(bytes, "end\n", 4)) kill(getppid(), SIGTERM);
         for (ssize_t at = 0, m; at < n; at += m)
             if ((m = write(fd, bytes + at, (size_t)(n - at))) <= 0) exit(1);
+        if (n == 4 && !memcmp(bytes, "end\n", 4)) kill(getppid(), SIGTERM);
     }
     exit(0);
 }

@@ -215,11 +215,11 @@ static int process_detach(lua_State *L) {
     return 0;
 }
 
-/* h:socket() -> where its launcher or its init is heard | nothing */
+/* h:socket() -> where its launcher or its init is asked | nothing */
 static int process_socket(lua_State *L) {
     const struct process *p = nsL_checkprocess(L);
-    if (p->s.socket < 0) return 0;
-    lua_pushinteger(L, p->s.socket);
+    if (ns_asked(p) < 0) return 0;
+    lua_pushinteger(L, ns_asked(p));
     return 1;
 }
 

@@ -42,6 +42,48 @@ static const struct sockaddr *check_address(lua_State *L, int arg, socklen_t *si
     return (const struct sockaddr *)(const void *)bytes;
 }
 
+/* resolve(name, port) -> a list of addresses, at most eight | nil, message, errno, as near as one is to what was said. It may take a
+ * while, and no signal ends it. */
+static int resolve(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    in_port_t port = htons((uint16_t)luaL_checkinteger(L, 2));
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+    int r = getaddrinfo(name, NULL, &hints, &list), count = 0;
+    int error = r == EAI_SYSTEM ? errno : r == EAI_AGAIN ? EAGAIN : r == EAI_MEMORY ? ENOMEM : ENOENT;
+    lua_newtable(L);
+    for (const struct addrinfo *at = list; r == 0 && at && count < 8; at = at->ai_next) {
+        if (at->ai_family != AF_INET && at->ai_family != AF_INET6) continue;
+        struct sockaddr_in6 address;
+        memcpy(&address, at->ai_addr, at->ai_addrlen < sizeof address ? at->ai_addrlen : sizeof address);
+        address.sin6_port = port; /* it stands in the same place in both */
+        lua_pushlstring(L, (const char *)&address, at->ai_addrlen);
+        lua_rawseti(L, -2, ++count);
+    }
+    if (list) freeaddrinfo(list);
+    if (count > 0) return 1;
+    return nsL_refused(L, gai_strerror(r), error);
+}
+
+/* listen(bag, address) -> fd, port | nil, message, errno: a socket of the host's own, which does not block */
+static int listen_at(lua_State *L) {
+    socklen_t size;
+    const struct sockaddr *at = check_address(L, 2, &size);
+    int on = 1, fd = ns_above_stdio(socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (fd < 0) return nsL_failed(L, errno);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (at->sa_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    struct sockaddr_in6 own;
+    socklen_t own_size = sizeof own;
+    if (bind(fd, at, size) < 0 || listen(fd, 4096) < 0 || getsockname(fd, (struct sockaddr *)&own, &own_size) < 0) {
+        int error = errno;
+        close(fd);
+        return nsL_failed(L, error);
+    }
+    int pushed = nsL_put(L, 1, fd);
+    if (pushed == 1) lua_pushinteger(L, ntohs(own.sin6_port));
+    return pushed == 1 ? 2 : pushed;
+}
+
 /* ---- a socket from inside ---- */
 
 /* Whoever has taken the init's place could send anything. */
@@ -111,12 +153,9 @@ static int detach(lua_State *L) {
     return nsL_failed(L, error);
 }
 
-static const luaL_Reg functions[] = {{"address", address},
-                                     {"inside_socket", inside_socket},
-                                     {"handed", handed},
-                                     {"connect", connect_socket},
-                                     {"shutdown", shutdown_socket},
-                                     {"detach", detach},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"address", address}, {"resolve", resolve},        {"listen", listen_at},         {"inside_socket", inside_socket},
+    {"handed", handed},   {"connect", connect_socket}, {"shutdown", shutdown_socket}, {"detach", detach},
+    {NULL, NULL}};
 
 void nsL_open_sockets(lua_State *L) { nsL_setfuncs(L, functions); }

@@ -9,12 +9,24 @@
 /* socket(2), recv(2), send(2) */
 #define AF_UNIX 1
 #define AF_INET 2
+#define AF_INET6 10
 #define AF_NETLINK 16
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
+#define SOCK_SEQPACKET 5
 #define SOL_SOCKET 1
+#define SO_REUSEADDR 2
+#define SO_TYPE 3
+#define SO_ERROR 4
+#define SO_LINGER 13
 #define SO_PEERCRED 17
+#define SO_DOMAIN 39
+#define IPPROTO_TCP 6
+#define TCP_NODELAY 1
+#define IPPROTO_IPV6 41
+#define IPV6_V6ONLY 26
+#define SHUT_WR 1
 #define SCM_RIGHTS 1
 #define MSG_PEEK 0x2
 #define MSG_CTRUNC 0x8

@@ -294,5 +294,8 @@ const struct op ns_ops[] = {
     {"chown", op_chown},
     {"connect", op_connect},
     {"trace", op_trace},
+    {"listen", op_listen},
+    {"route", op_route},
+    {"relay", op_relay},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

@@ -46,6 +46,11 @@ long op_pty(struct player *, const struct step *);
 
 /* sockets.c */
 long op_connect(struct player *, const struct step *);
+long op_listen(struct player *, const struct step *);
+
+/* relay.c */
+long op_route(struct player *, const struct step *);
+long op_relay(struct player *, const struct step *);
 
 /* privileges.c */
 long op_setgroups(struct player *, const struct step *);

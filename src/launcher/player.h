@@ -27,6 +27,7 @@ struct player {
     int source_dir; /* the directory that relative sources are looked up from */
     int signals;    /* what an init reads its signals from */
     int ruleset;    /* of Landlock; it is in the making */
+    uint32_t route; /* the op of the routes that were played, for `relay` */
     int next;       /* the socket that another plan comes from, which is to be played in place of the rest; else -1 */
     job_player *play_job;
     uint32_t init;     /* in a copy of the host, the step that has left an init behind: `call` says that it is there */

@@ -4,7 +4,6 @@
  *
  * The box ends with the job that has JOB_ENDS_BOX; and when the host closes its end of the box's socket, unless the box has a name
  * (named.h): then hosts come and go, each in a conversation of its own, and a job ends with the host that has asked for it. */
-#include <asm/resource.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -288,15 +287,6 @@ _Noreturn static void serve(struct box *b) {
     }
 }
 
-/* The init needs a descriptor for each running job, so it raises its soft limit; each job's plan sets that of the
- * program. */
-static void lift_limit(void) {
-    uint64_t limits[2]; /* soft, hard */
-    if (FAILED(sys(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, limits))) return;
-    limits[0] = limits[1];
-    sys(__NR_prlimit64, 0, RLIMIT_NOFILE, limits, 0);
-}
-
 /* The last step of the plan of a living box. value: how many descriptors, from 0 on, are the box's (BOX_*); 0: it has no name; limit:
  * the protocol. A box with a name is no part of its host's session. */
 long op_serve(struct player *p, const struct step *s) {
@@ -308,7 +298,7 @@ long op_serve(struct player *p, const struct step *s) {
     if (s->value) sys(__NR_setsid);
     become_init(p, s);
     sys(__NR_chdir, "/");
-    lift_limit();
+    lift_limit(); /* there is a descriptor for each running job; the plan of each sets the limit of its program */
     ns_report(p, 0);
     sys(__NR_munmap, p->plan, p->mapped);
     prepare_beginning(&b.spare);

@@ -42,3 +42,21 @@ long op_connect(struct player *p, const struct step *s) {
     ns_report(p, 0);
     end_process(0);
 }
+
+/* data: an address; value: how many may wait there. The host gets a socket that listens there. */
+long op_listen(struct player *p, const struct step *s) {
+    uint16_t family = 0;
+    int on = 1;
+    const char *address = plan_string(p, s->data);
+    if (s->size < sizeof family) return -EINVAL;
+    __builtin_memcpy(&family, address, sizeof family);
+    long fd = sys(__NR_socket, family, SOCK_STREAM | O_CLOEXEC | O_NONBLOCK, 0);
+    if (FAILED(fd)) return fd;
+    sys(__NR_setsockopt, fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (family == AF_INET6) sys(__NR_setsockopt, fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    long r = sys(__NR_bind, fd, address, s->size);
+    if (!FAILED(r)) r = sys(__NR_listen, fd, s->value);
+    if (!FAILED(r)) return hand_out(p, fd);
+    sys(__NR_close, fd);
+    return r;
+}

@@ -6,6 +6,7 @@ local errors = require "ns.start.errors"
 local join = require "ns.words.join"
 local optional = require "ns.start.optional"
 local plan = require "ns.start.plan"
+local ports = require "ns.words.ports"
 local streams = require "ns.start.streams"
 local survey = require "ns.start.survey"
 
@@ -85,6 +86,7 @@ function explain.text(spec, host)
   end
   say(by_host)
   say(plan.lower(spec, found))
+  say(ports.routes(spec, found, 0))
   return table.concat(lines, "\n") .. "\n"
 end
 

@@ -8,6 +8,7 @@ local errors = require "ns.start.errors"
 local group = require "ns.running.group"
 local ids = require "ns.start.ids"
 local merge = require "ns.words.merge"
+local relay = require "ns.start.relay"
 local optional = require "ns.start.optional"
 local plan = require "ns.start.plan"
 local seccomp = require "ns.words.seccomp"
@@ -69,6 +70,7 @@ end
 --- Ends a box, and all that is in it.
 function living.close(box)
   if not box.handle:isclosed() then box.handle:close() end
+  relay.close(box.relay)
   if box.group then box.group:remove() end
 end
 
@@ -94,6 +96,7 @@ function living.finish(box, seconds)
     seconds and core.clock() + seconds or pending.deadline, pending.init)
   if not ok and seconds and errno == errno_of.ETIMEDOUT then return nil, "timeout" end
   box.pending = nil
+  if ok then ok, message, errno, detail = spawn.relay(box) end
   if not ok then living.close(box) end
   return ok, message, errno, detail
 end

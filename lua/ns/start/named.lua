@@ -138,7 +138,8 @@ local function encode(box, names)
   return assert(values.encode("box", { n = 1, {
     name = box.name, started = box.started, argv = plain(box.argv), stay = box.stay, file = box.file,
     words = plain(box.words, STREAMS), spec = spec, limits = plain(box.limits), cwd = box.cwd,
-    known_ids = plain(box.known_ids), left_out = plain(box.left_out), found = found } }))
+    known_ids = plain(box.known_ids), left_out = plain(box.left_out), published = plain(box.published),
+    found = found } }))
 end
 
 local function is_state(state)

@@ -7,6 +7,8 @@ local errors = require "ns.start.errors"
 local living = require "ns.start.living"
 local named = require "ns.start.named"
 local plan = require "ns.start.plan"
+local relay = require "ns.start.relay"
+local spawn = require "ns.start.spawn"
 
 local outliving = {}
 
@@ -76,10 +78,14 @@ local function begin(start, ours)
   if not box then return nil, text, code, more end
   ours.later = box.handle
   living.adopt(box)
+  ok, text, code, more = spawn.relay(first, box.handle)
+  if not ok then return nil, text, code, more end
+  ours.relay = first.relay
   if main then ok, text, code, more = start_main(start, box, into) end
   if not ok then return nil, text, code, more end
   ok, step, refusal = named.keep(first.handle)
   if not ok then return errors.refused(step, refusal) end
+  if ours.relay then ours.relay:detach() end
   return box
 end
 
@@ -95,6 +101,7 @@ function outliving.start(start)
   ours.bag:close()
   ours.pipe:close()
   if ours.first then ours.first:close() end -- one that is detached goes on
+  relay.close(ours.relay)
   if done and box then return box end
   if ours.later then ours.later:close() end
   if ours.named then named.forget(start.name) end

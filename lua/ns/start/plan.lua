@@ -11,6 +11,7 @@ local lookups = require "ns.words.lookups"
 local mounts = require "ns.words.mounts"
 local optional = require "ns.words.optional"
 local options = require "ns.words.options"
+local ports = require "ns.words.ports"
 local privileges = require "ns.words.privileges"
 local program = require "ns.words.program"
 local seccomp = require "ns.words.seccomp"
@@ -87,12 +88,7 @@ function plan.check_together(spec, host)
   ids.check_mapped(spec, host)
   privileges.check_bits(spec)
   program.check_together(spec)
-  if spec.reachable then
-    if spec.init == false then
-      check.fail("reachable", "needs an init, which makes sockets for you: not with init = false")
-    end
-    spec.init = true
-  end
+  ports.check_together(spec)
   seccomp.check_together(spec)
   layers.split(spec)
   if spec.system and not spec.root then spec.root = "empty" end

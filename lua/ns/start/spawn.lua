@@ -14,6 +14,7 @@ local copy = require "ns.start.copy"
 local optional = require "ns.start.optional"
 local plan = require "ns.start.plan"
 local process = require "ns.running.process"
+local relay = require "ns.start.relay"
 local pty = require "ns.running.pty"
 local streams = require "ns.start.streams"
 local survey = require "ns.start.survey"
@@ -150,7 +151,8 @@ end
 local function adopt(start, host, opened)
   local spec = start.spec
   local known_ids = ids.on_host(spec, host, start.found.join and start.found.join.ids)
-  local known = { pid = start.pid, left_out = left_out(start), known_ids = known_ids }
+  local known = { relay = start.relay, published = start.found.published, pid = start.pid, left_out = left_out(start),
+    known_ids = known_ids }
   if start.serves then
     known.handle, known.found, known.spec, known.pending = start.handle, start.found, spec, start.pending
     known.group = start.group
@@ -161,9 +163,19 @@ local function adopt(start, host, opened)
   local p, message, errno, detail = spawn.adopt(start, opened, known)
   if p and spec.detach then
     start.handle:detach()
+    if start.relay then start.relay:detach() end
     if start.group then start.group:keep() end
   end
   return p, message, errno, detail
+end
+
+--- Starts the relay, where the spec has one, for a box whose init is there: true; or nil, message, errno, detail. `box`: it
+-- has handle, spec and found, and gets relay.
+function spawn.relay(box, asked)
+  if not relay.is_wanted(box.spec) then return true end
+  local handle, message, errno, detail = relay.start(box.handle, box.spec, box.found, spawn.play, asked)
+  box.relay = handle
+  return handle and true, message, errno, detail
 end
 
 --- The host's steps up to the clone: what the launcher is to have is open then.
@@ -206,6 +218,8 @@ local function begin(start, host)
     start.handle = nil
     ok, message, code, more = launch(start, steps)
   end
+  -- A box with a name gets its own later; one that nobody waits for, when it is awaited.
+  if ok and not (host.trial or host.keeps or start.pending) then ok, message, code, more = spawn.relay(start) end
   if not ok then return nil, message, code, more end
   return adopt(start, host, opened)
 end
@@ -221,6 +235,7 @@ function spawn.guarded(begin_, start, host)
     start.handle:close()
     if start.terminal then core.restore_terminal(start.terminal) end
   end
+  if not (ok and p) then relay.close(start.relay) end
   if not (ok and p) and start.group then start.group:remove() end
   if not ok then return errors.caught(p) end
   return p, message, errno, detail

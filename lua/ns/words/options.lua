@@ -27,6 +27,7 @@ local maps = require "ns.words.maps"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
 local optional = require "ns.words.optional"
+local ports = require "ns.words.ports"
 local privileges = require "ns.words.privileges"
 local program = require "ns.words.program"
 local root = require "ns.words.root"
@@ -140,6 +141,8 @@ rows = {
   { with = "root", host = trees.open_parts },
   { with = "mounts", host = trees.open },
   { host = trees.give_streams },
+  { with = "publish", host = ports.publish },
+  { with = "reach", host = ports.resolve },
   { with = "limits", host = limits.make },
   { host = clone },
   { with = "limits", host = limits.place },
@@ -188,6 +191,7 @@ rows = {
     mounts.steps(list, add, found)
   end },
   { flag = "net", steps = function(_, _, add) add { op = "loopback", word = "flags", part = "net" } end },
+  { word = "reach", check = ports.check_reach, needs = { "net" }, steps = ports.listen },
   { word = "mount_proc", check = proc_path, needs = { "pid", "mount" }, steps = function(path, spec, add, found)
     if not path then return end
     if spec.root then
@@ -257,6 +261,7 @@ rows = {
   end },
   { scope = "rights", word = "no_new_privs", check = check.boolean, steps = privileges.no_new_privs },
   { word = "reachable", check = check.boolean },
+  { word = "publish", check = ports.check_publish, needs = { "net" } },
   { word = "init", check = check.boolean, steps = leave_init },
   { scope = "job", with = "pty", steps = terminal.lead_session },
   -- The init is not restricted: it must reach all that the program has started.

@@ -1,0 +1,109 @@
+--- The relay of a box whose ports are published, or that may reach some: a process beside the host, which holds what listens
+-- on both sides and nothing else (src/launcher/relay.c).
+-- @module ns.start.relay
+require("ns.core").nojit()
+local core = require "ns.core"
+local errors = require "ns.start.errors"
+local ports = require "ns.words.ports"
+local stdio = require "ns.words.stdio"
+
+local relay = {}
+
+local HOW, prctl = core.constants.step, core.constants.prctl
+
+-- Where the init is asked; those that listen follow.
+local BOX = 3
+
+--- Does a box of this spec have one?
+function relay.is_wanted(spec) return spec.publish ~= nil or spec.reach ~= nil end
+
+-- ---- host steps ----
+
+--- Listens for what is published.
+function relay.publish(step, start)
+  local found = start.found
+  found.kept = found.kept or core.bag()
+  found.listeners, found.published = found.listeners or {}, found.published or {}
+  local fd, port, errno = core.listen(found.kept, step.row.on)
+  if not fd then return nil, step, errno end
+  found.listeners[step.number], found.published[step.row.inside] = fd, port
+  return true
+end
+
+--- Looks up where a name leads, which is so for as long as the box lives.
+function relay.resolve(step, start)
+  local found, row = start.found, step.row
+  local list, message, errno = core.resolve(row.to_host, row.to_port)
+  if not list then
+    return nil, { op = "resolve", path = row.to_host, word = "reach", part = row.part, hint = message }, errno
+  end
+  found.reach = found.reach or {}
+  found.reach[step.number] = list
+  return true
+end
+
+-- ---- its start ----
+
+--- The descriptors of what listens: the host's, and those that the launcher has made, in the bag.
+local function listeners(bag, handle, spec, found)
+  local list = {}
+  for i in ipairs(spec.publish or {}) do list[#list + 1] = found.listeners[i] end
+  for _ in ipairs(spec.reach or {}) do
+    local fd, _, errno = core.handed(bag, handle)
+    if not fd then return nil, errno end
+    list[#list + 1] = fd
+  end
+  return list
+end
+
+local function steps_of(spec, found, fds, outlives)
+  local steps, ends = {}, {}
+  local function add(step) steps[#steps + 1] = step end
+  for i, fd in ipairs(fds) do ends[BOX + i - 1] = fd end
+  if not outlives then add { op = "pdeathsig", value = core.constants.signal.KILL } end
+  stdio.steps(ends, add)
+  stdio.close_steps(ends, add)
+  add { op = "chdir", path = "/" }
+  add { op = "prctl", which = prctl.SET_NO_NEW_PRIVS, value = 1, word = "no_new_privs" }
+  add { op = "caps", flags = 0, how = HOW.CAPS_ONLY, word = "caps" }
+  for _, route in ipairs(ports.routes(spec, found, BOX + 1)) do add(route) end
+  add { op = "relay", fd = BOX, how = outlives and HOW.OUTLIVES or nil }
+  return steps
+end
+
+--- Launches it: true, or nil, message, errno, detail. `into.handle`: its handle, from when there is one.
+local function launch(into, fds, steps, play)
+  while true do
+    local handle, what, errno = core.launch(0, fds)
+    if not handle then return errors.refused({ op = "relay", hint = what }, errno) end
+    into.handle = handle
+    local ok, message, code, detail = play(handle, core.encode(steps), steps, core.clock() + 10, #steps)
+    if message ~= "retry" then return ok, message, code, detail end
+    handle:close()
+  end
+end
+
+--- Starts it for a box whose init is there, with what was found for that: its handle; or nil, message, errno, detail.
+-- `play`: `ns.start.spawn.play`. `asked`: where the init is asked, if that is another handle than the box's.
+function relay.start(handle, spec, found, play, asked)
+  local bag, into = core.bag(), {}
+  local done, ok, message, errno, detail = pcall(function()
+    local fds, why = listeners(bag, handle, spec, found)
+    if not fds then return errors.refused({ op = "relay" }, why) end
+    table.insert(fds, 1, (asked or handle):socket())
+    return launch(into, fds, steps_of(spec, found, fds, spec.detach or asked ~= nil), play)
+  end)
+  bag:close()
+  if found.kept then found.kept:close() end
+  if done and ok then return into.handle end
+  if into.handle then into.handle:close() end
+  if not done then error(ok, 0) end
+  return nil, message, errno, detail
+end
+
+--- Ends it.
+function relay.close(handle)
+  if handle and not handle:isclosed() then handle:close() end
+end
+
+return relay
