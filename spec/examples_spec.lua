@@ -52,6 +52,25 @@ local WORKSPACE = "^%$ echo [^\n]+\nanswer%.sh\n%$ sh answer%.sh\n42\n%$ for [^\
   .. "%$ echo begin[^\n]+\nbegin\ncancelled\nsignal 15\n%$ cat nothing\ncat: [^\n]+\nexit 1\n%$ sleep [^\n]+\nstarted\n"
   .. "%$ cat /tmp/note\nkept\nleft behind: sleep 1001\n%$ ps [^\n]+\n0\nexit 1\nin the directory: answer%.sh\n$"
 
+local PINGALL = "h1 %-> h2 h3\nh2 %-> h1 h3\nh3 %-> h1 h2\n%*%*%* Results: 0%% dropped %(6/6 received%)\n"
+local MININET = "mininet> nodes\nns%.Host %(h1 10%.0%.0%.1%)\n.-mininet> net\nns%.Link %(h1%-s1%)\n.-"
+  .. "mininet> h1 ip [^\n]+\neth0@if%d+ +UP +10%.0%.0%.1/16 [^\n]*\nmininet> h1 ping h2\ntrue\n"
+  .. "mininet> pingall\n" .. PINGALL
+  .. "mininet> link s1 h1 down\nh1 %-> X X\nh2 %-> X h3\nh3 %-> X h2\n%*%*%* Results: 67%% [^\n]+\n"
+  .. "mininet> link s1 h1 up\n" .. PINGALL .. "mininet> h1 perl a%-server & h2 asks it\nhello from h1\n"
+  .. ".-h4 %-> h1 h2 h3\n%*%*%* Results: 0%% dropped %(12/12 received%)\n%*%*%* Done within %d+ seconds\n$"
+
+local PARTITION = {}
+for _, line in ipairs {
+  "--- all together", "a set first written", "c get first",
+  "--- {a, b} and {c}", "a set second written", "b get second", "c get no quorum", "c set third no quorum",
+  "--- each alone", "a set fourth no quorum",
+  "--- healed", "c get second", "c set fifth written", "a get fifth",
+} do
+  PARTITION[#PARTITION + 1] = line:gsub("%p", "%%%0"):gsub(" ", " +") .. "\n"
+end
+PARTITION = "^" .. table.concat(PARTITION) .. "$"
+
 local EXPECTED = {
   ["call.lua"] = CALLS,
   ["hostile.lua"] = HOSTILE,
@@ -64,6 +83,8 @@ local EXPECTED = {
   ["offline_build.lua"] = BUILD,
   ["lxc.lua"] = "^lxc%-example is started, pid %d+\n.-lxc%-example +pid %d+, since [^\n]+, 1 processes\n.*lxc%-example\n +2 "
     .. "sleep 1000\nthe service runs\ncontainer lxc%-example: [^\n]+none of this name lives\n$",
+  ["mininet.lua"] = MININET,
+  ["partition.lua"] = PARTITION,
   ["root_shell.lua"] = SHELL,
   ["rootfs.lua"] = ROOTFS,
   ["workspace.lua"] = WORKSPACE,
@@ -71,6 +92,7 @@ local EXPECTED = {
 
 --- What the machine must have for it: a library in a loop.
 local function needs(name, tree)
+  if name == "mininet.lua" or name == "partition.lua" then return "sandbox" end
   if name == "offline_build.lua" then return "overlay", tree end
   return name:match("^loop_(%w+)") or name:match("_(luv)%.lua$")
 end

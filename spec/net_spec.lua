@@ -265,7 +265,8 @@ describe("a picture of a network", function()
     net:link(net:router "r", "h1")
     local text = net:graph()
     assert.matches('^graph net {', text)
-    for _, line in ipairs { '"s1" [label="s1", ', '"h1" [', 'label="r", shape="diamond"', '"s1" -- "h2" [',
+    for _, line in ipairs {
+      '"s1" [label="s1\\n10.0.0.0/16", ', '"h1" [', 'label="r\\n10.1.0.2", shape="diamond"', '"s1" -- "h2" [',
       'label="2.5ms 0.5% lost 10mbit"', '"r" -- "h1" [' } do
       assert.truthy(text:find(line, 1, true), line .. text)
     end

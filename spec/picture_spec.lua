@@ -29,6 +29,31 @@ local function played()
   return list
 end
 
+describe("a picture of networks", function()
+  local pictures = dofile "tools/pictures.lua"
+
+  --- What is linked to what, in its text or its image.
+  local function edges(text, pattern)
+    local list = {}
+    for line in text:gmatch(pattern) do list[#list + 1] = (line:gsub('"', ""):gsub("&#45;", "-"):gsub(" %-%- ", "--")) end
+    table.sort(list)
+    return table.concat(list, "\n")
+  end
+
+  for _, row in ipairs(pictures.rows) do
+    it("is what net:graph says, and stands in the page: " .. row[1], function()
+      local net = row[2]()
+      local text = net:graph()
+      net:close()
+      local image = assert(machine.read("doc/" .. row[1] .. ".svg"))
+      local there = edges(image, "<title>([^<]*&#45;&#45;[^<]*)</title>")
+      assert.equal(edges(text, '("[%w]+" %-%- "[%w]+")'), there)
+      assert.truthy(#there > 0)
+      assert.truthy(machine.read("doc/networks.md"):find("(" .. row[1] .. ".svg)", 1, true), row[1])
+    end)
+  end
+end)
+
 describe("the picture of the order inside", function()
   local line = lines()
 

@@ -225,7 +225,7 @@ function Net:heal()
   return self
 end
 
---- A picture of it as it is: what is linked to what, with addresses, once it has been started.
+--- A picture of it as it is: what is linked to what, with the addresses that it has, or will have.
 -- @tparam[opt="dot"] string format "dot", the text for graphviz; or what its dot(1) draws: "svg", "png", "pdf"
 -- @treturn string the text or the image; or nil, message, errno, detail: ENOENT where graphviz is not installed
 -- @raise there is no such format
@@ -233,6 +233,7 @@ end
 function Net:graph(format)
   local ok, mistake = pcall(check.choice("dot", "svg", "png", "pdf"), format or "dot", "format")
   if not ok then check.raise("bad argument #1 to 'graph' (%s)", check.mistake(mistake)) end
+  if not self.started then net_start.plan(self) end
   if format == nil or format == "dot" then return net_graph.dot(self) end
   return net_graph.draw(self, format)
 end

@@ -176,6 +176,10 @@ function net_link.apply(self)
   end
   local ok, message, errno, detail = wiring.send(self.net.fabric.socket, list)
   if not ok or change == rtnetlink.down then return ok, message, errno, detail end
+  ok, message, errno, detail = each(all_ends(self), function(one)
+    return wiring.await(socket_of(self, one), { one }, {})
+  end)
+  if not ok then return nil, message, errno, detail end
   return net_link.refresh(self.net)
 end
 

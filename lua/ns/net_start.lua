@@ -127,13 +127,18 @@ local STEPS = {
   function(self) return net_link.each(self.nodes, await_node) end,
 }
 
---- Starts all of a network: true; or nil, message, errno, detail, and nothing is left.
-function net_start.start(self)
+--- Gives everything its address; what contradicts itself is an error.
+function net_start.plan(self)
   topology.plan(self.nodes, self.switches, self.links, self.families)
   for _, node in ipairs(self.nodes) do
     local first = node.interfaces[1] or {}
     node.ip, node.ip6 = first.ipv4 and addresses.text(first.ipv4), first.ipv6 and addresses.text(first.ipv6)
   end
+end
+
+--- Starts all of a network: true; or nil, message, errno, detail, and nothing is left.
+function net_start.start(self)
+  net_start.plan(self)
   for _, step in ipairs(STEPS) do
     local ok, message, errno, detail = step(self)
     if not ok then

@@ -51,7 +51,8 @@ end
 -- ---- what a block needs around it ----
 
 --- What must be had on this machine, by what the text says.
-local NEEDS = { { "ns%.sandbox", "sandbox" }, { 'root = "', "root" }, { "mount_proc", "proc" }, { ":overlay%(", "overlay" },
+local NEEDS = { { "ns%.sandbox", "sandbox" }, { "ns%.net", "sandbox" }, { "rate =", "tbf" },
+  { 'root = "', "root" }, { "mount_proc", "proc" }, { ":overlay%(", "overlay" },
   { ":upper%(", "overlay" }, { ":upper%(", "tree" },
   { ":bind%(", "tree" }, { "PWD", "tree" }, { "/python3", "python" }, { "luarocks", "luarocks" } }
 
