@@ -93,7 +93,8 @@ describe("a function that does not return", function()
     assert.equal("error", detail.how)
     message, detail = failure(ns.call({}, function() error { code = 5 } end))
     assert.same({ code = 5 }, detail.value)
-    assert.matches("^table: ", message)
+    assert.equal("error with a table in the place of a message", message)
+    assert.equal("error with nil in the place of a message", (failure(ns.call({}, function() error() end))))
     local object = setmetatable({ print }, { __tostring = function() return "said" end })
     message, detail = failure(ns.call({}, function() error(object) end))
     assert.same({ "said" }, { message, detail.value })
@@ -263,6 +264,17 @@ describe("a function inside", function()
       return r.how, r.stdout
     end)
     assert.same({ "exit", "inner\n" }, { how, out })
+  end)
+
+  it("may start programs in namespaces of its own, as other users, too", function()
+    for _, flags in ipairs { {}, { flags = "user" }, { flags = "user", map = "root" }, { flags = "user,mount,pid" } } do
+      local _, out, message = ns.call(flags, function()
+        local r, message = ns.run { "sh", "-c", "id -u; readlink /proc/self/ns/user", flags = "user" }
+        return r and r.stdout:match("^0\n(user:.*)\n"), message
+      end)
+      assert.is_nil(message)
+      assert.matches("^user:", out)
+    end
   end)
 
   it("keeps what it has written to files that it has not closed", function()

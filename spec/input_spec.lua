@@ -26,6 +26,14 @@ for _, file in ipairs(FILES) do
 end
 
 describe("a mistake", function()
+  it("is one line, whatever the caller has written", function()
+    for _, spec in ipairs { { "true", ["x\ny"] = 1 }, { "true", stdin = "a\27[1mb" } } do
+      local _, message = pcall(ns.spawn, spec)
+      assert.no.matches("[\n\27]", message)
+      assert.matches("\\x", message)
+    end
+  end)
+
   it("of every kind is found before there is any process", function()
     local trace = os.tmpname()
     finally(function() os.remove(trace) end)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -234,11 +235,23 @@ static int host_group(lua_State *L) {
     return 1;
 }
 
+/* A child that has not executed yet shares our memory, and if that is not dumpable, as in a copy that has become another user,
+ * its files in /proc are root's until then. */
+static long open_of_child(const char *path) {
+    const struct timespec pause = {0, 1000000};
+    long fd = sys(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+    for (int i = 0; fd == -EACCES && i < 1000 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1; i++) {
+        nanosleep(&pause, NULL);
+        fd = sys(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+    }
+    return fd;
+}
+
 /* write(path, bytes) -> true | nil, message, errno. With one write(2): files of /proc take their value whole. */
 static int host_write(lua_State *L) {
     size_t size;
     const char *path = luaL_checkstring(L, 1), *data = luaL_checklstring(L, 2, &size);
-    long fd = sys(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+    long fd = open_of_child(path);
     if (FAILED(fd)) return nsL_done(L, fd);
     long n = sys(__NR_write, fd, data, size);
     sys(__NR_close, fd);

@@ -67,13 +67,18 @@ end
 
 -- ---- in the copy ----
 
+--- What is raised, in words: a string as it is, a number, or what says of itself; of others the type, as their address says
+-- nothing.
+local function in_words(e)
+  local ok, said = pcall(tostring, e)
+  local is_text = type(e) == "string" or type(e) == "number" or debug and (debug.getmetatable(e) or {}).__tostring
+  if ok and is_text then return said end
+  return ("error with %s in the place of a message"):format(e == nil and "nil" or "a " .. type(e))
+end
+
 --- A message, and where it was raised: of an error in that coroutine.
 local function trace(co, e)
-  local text = type(e) == "string" and e
-  if not text then
-    local ok, said = pcall(tostring, e)
-    text = ok and said or type(e)
-  end
+  local text = in_words(e)
   return text, debug and debug.traceback and debug.traceback(co, text) or text
 end
 

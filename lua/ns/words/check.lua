@@ -17,7 +17,8 @@ end
 --- Raises an error at the caller's line: the first that is not in this module, however many calls there are between. Counted
 -- levels would be wrong where a call is a tail call.
 function check.raise(text, ...)
-  error(core.caller() .. text:format(...), 0)
+  local message = text:format(...):gsub("[%z\1-\31\127]", function(byte) return ("\\x%02x"):format(byte:byte()) end)
+  error(core.caller() .. message, 0)
 end
 
 --- A method that says so where it is called without its object, as by p.wait().
