@@ -122,7 +122,7 @@ describe("a function that does not return", function()
 
   it("was too slow", function()
     local message, detail, errno = failure(ns.call({ timeout = 0.2, grace = 0 }, function() while true do end end))
-    assert.matches("^timeout after 0%.%d+ s$", message)
+    assert.matches("^timeout after [%d.]+ s$", message)
     assert.same({ "timeout", core.constants.errno.ETIMEDOUT }, { detail.how, errno })
   end)
 
