@@ -449,6 +449,42 @@
 ---@field nvcsw number
 ---@field nivcsw number
 
+---@class ns.Change
+---@field path string as the program calls it
+---@field kind "added"|"changed"|"removed"
+---@field type "file"|"directory"|"link"|"device"|"pipe"|"socket"
+---@field size integer bytes of a file
+
+---What has changed in a layer. In a loop: the path, the kind, the size and the type of each change.
+---@class ns.Changes
+---@overload fun(state: any, path: string?): string?, "added"|"changed"|"removed", integer, string
+local Changes = {}
+
+---The changes, in the order of their paths.
+---@return ns.Change[]? list
+---@return string? message
+---@return integer? errno
+function Changes:list() end
+
+---Files as `diff -u` compares them, of all else one line.
+---@return string? text
+---@return string? message
+---@return integer? errno
+function Changes:diff() end
+
+---Makes the changes in a directory.
+---@param target string
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function Changes:commit(target) end
+
+---Throws the changes away.
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function Changes:discard() end
+
 ---What a run has come to.
 ---@class ns.Result
 ---@field ok? true nil unless the program ended with exit status 0
@@ -469,6 +505,13 @@
 ---@field usage? ns.Usage
 ---@field left_out ns.LeftOut[]
 ---@field denied? ns.DeniedList system calls that its filter has refused: with `seccomp = { trace = true }`
+local Result = {}
+
+---What it has changed in its layers.
+---@return ns.Changes? changes
+---@return string? message
+---@return integer? errno
+function Result:changes() end
 
 ---A program that was started. Closing or dropping it ends the program, unless it is detached.
 ---@class ns.Process
@@ -526,6 +569,12 @@ function Process:usage() end
 ---Which system calls its filter has refused, while it runs, too: with `seccomp = { trace = true }`.
 ---@return ns.DeniedList?
 function Process:denied() end
+
+---What has changed so far in the layers that are written to.
+---@return ns.Changes? changes
+---@return string? message
+---@return integer? errno
+function Process:changes() end
 
 ---Who it is on the host.
 ---@return ns.Ids
@@ -811,8 +860,9 @@ function Box:file(target, data, options) end
 ---A symbolic link.
 ---@param target string
 ---@param to string
+---@param options? table
 ---@return ns.Box
-function Box:symlink(target, to) end
+function Box:symlink(target, to, options) end
 
 ---An overlay. The options are further fields of ns.Mount.overlay.
 ---@param lower string|string[]
@@ -1023,6 +1073,12 @@ function Container:run(...) end
 ---@return "exit"|"signal"|string how
 ---@return integer? code
 function Container:shell(...) end
+
+---What has changed so far in the layers that are written to.
+---@return ns.Changes? changes
+---@return string? message
+---@return integer? errno
+function Container:changes() end
 
 ---What lives inside.
 ---@return ns.Inside[]? list
@@ -1379,6 +1435,12 @@ function ns.explain(spec) end
 ---@field owner? integer the uid that has made its user namespace
 ---@field pids integer[] the processes in it
 ---@field path? string a file on which it is mounted
+
+---What has changed in a layer: the upper of an overlay or of a root, or the directory that box:upper was given.
+---@param upper string
+---@param lower string|string[]
+---@return ns.Changes
+function ns.changes(upper, lower) end
 
 ---Lists the namespaces of this machine, or of a process, as far as this user may see them.
 ---@param process? integer|ns.Process|ns.Container

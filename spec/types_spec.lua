@@ -136,7 +136,7 @@ describe("the types for editors", function()
   it("name the fields of a result", function()
     local ended = assert(ns.run { "sh", "-c", "echo long", max_output = 1 })
     local killed = assert(ns.run { "sh", "-c", "kill -9 $$", init = true, no_new_privs = true, seccomp = { trace = true } })
-    compare("ns.Result", keys(ended, killed, ns.parallel({ { "/etc" } }, {})[1]))
+    compare("ns.Result", keys(ended, killed, ns.parallel({ { "/etc" } }, {})[1], { changes = ended.changes }))
     compare("ns.Usage", keys(ended.usage))
   end)
 

@@ -170,6 +170,9 @@ enum { BOX_LISTENER, BOX_STATE, BOX_OUTPUT, BOX_LOG };
 /* The record of a launcher that has made a socket for the host, with it. */
 #define LAUNCHER_SOCKET 0xfffffff5u
 
+/* The record of a launcher that has made an upper which is thrown away, with a descriptor of that. */
+#define LAUNCHER_UPPER 0xfffffff4u
+
 /* The last LOG_SIZE bytes of a program's output. `written`: how many there have been; byte n is in bytes[n % LOG_SIZE]. `begun`: of those
  * before begun - LOG_SIZE some may be written over just now. */
 #define LOG_SIZE 65536u

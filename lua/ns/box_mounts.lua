@@ -61,10 +61,11 @@ end
 --- A symbolic link: box:symlink("/lib64", "usr/lib64").
 -- @tparam string target an absolute path inside: the link
 -- @tparam string to what it says
+-- @tparam[opt] table options mkdir
 -- @treturn Box itself
 -- @see symlink(7)
-function Box:symlink(target, to)
-  return add_mount(self, { type = "symlink", target = target, to = to })
+function Box:symlink(target, to, options)
+  return add_mount(self, { type = "symlink", target = target, to = to }, options)
 end
 
 --- An overlay of a directory, or of several, on `target` (default: the directory itself); what is written is thrown away,

@@ -6,6 +6,7 @@
 -- a name goes on when its handles are collected and its host ends; others find it by that name: `ns.container(name)`.
 -- @module ns.container
 require("ns.core").nojit()
+local changes = require "ns.running.changes"
 local check = require "ns.words.check"
 local connect = require "ns.running.connect"
 local core = require "ns.core"
@@ -219,6 +220,14 @@ function Container:wait_for(server, seconds)
     self.box.handle:wait(pause)
     return not living.is_alive(self.box) and end_of(self) or nil
   end)
+end
+
+--- What its programs have changed so far in its layers, as Process:changes().
+-- @treturn Changes for a loop, and with its methods; or nil, message, errno (EINVAL: it has no layer, or was found by its
+-- name)
+-- @see ns.changes
+function Container:changes()
+  return changes.of(self.box.spec and self.box.spec.mounts, self.box.handle)
 end
 
 --- What lives inside, its init left out: a list of { pid, inside, ppid, argv, process }. `pid` is its number on the host,

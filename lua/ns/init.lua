@@ -10,6 +10,7 @@
 require("ns.core").nojit()
 local box = require "ns.box"
 local call = require "ns.call"
+local changes = require "ns.changes"
 local confined = require "ns.confined"
 local container = require "ns.container"
 local core = require "ns.core"
@@ -203,6 +204,15 @@ end
 function ns.explain(spec)
   return explain.text(check(plain(spec), "explain"))
 end
+
+--- What has changed in a layer: the upper of an overlay or of a root, or the directory that box:upper was given.
+-- @function ns.changes
+-- @tparam string upper an absolute path
+-- @tparam string|table lower the directory below, or several, the uppermost first
+-- @treturn Changes
+-- @raise a mistake in the arguments
+-- @see ns.changes
+ns.changes = changes.new
 
 --- The namespaces of this machine, as lsns(8) lists them, as far as this user may see; or those of one process.
 --

@@ -185,5 +185,6 @@ void ns_close_handle(struct process *p) {
         int fd = p->handed[--p->handed_count];
         if (fd >= 0) close(fd);
     }
+    while (p->upper_count > 0) close(p->uppers[--p->upper_count]);
     p->open = false;
 }

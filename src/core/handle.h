@@ -32,6 +32,8 @@ struct process {
     int stop;      /* the signal that has stopped it, as the init has told */
     int handed[HANDED_MAX]; /* sockets that its launcher has made for us */
     int handed_count;
+    int uppers[HANDED_MAX]; /* of the overlays that are thrown away, in the order of the plan */
+    int upper_count;
     bool detached;
     bool alone;  /* no pid namespace ends the rest of its tree */
     bool ending; /* it was told to end, and its group with it */

@@ -69,6 +69,8 @@ static void take_descriptor(struct process *p, const struct record *r, int fd) {
         p->pty = ns_above_stdio(fd);
     else if (r->step == LAUNCHER_SOCKET && fd >= 0 && p->handed_count < HANDED_MAX)
         p->handed[p->handed_count++] = ns_above_stdio(fd);
+    else if (r->step == LAUNCHER_UPPER && fd >= 0 && p->upper_count < HANDED_MAX)
+        p->uppers[p->upper_count++] = ns_above_stdio(fd);
     else if (fd >= 0)
         close(fd);
 }

@@ -115,7 +115,7 @@ static int read_records(struct process *p) {
         ssize_t n = ns_hear_launcher(p, &r);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
         if (n != (ssize_t)sizeof r) return 1;
-        if (r.step == LAUNCHER_PTY || r.step == LAUNCHER_SOCKET) continue;
+        if (r.step == LAUNCHER_PTY || r.step == LAUNCHER_SOCKET || r.step == LAUNCHER_UPPER) continue;
         p->last = r;
         p->heard = true;
         if (joins != p->joins || r.error != 0 || (p->init && r.step == p->init)) return 1;

@@ -13,6 +13,7 @@ void nsL_open_copy(lua_State *L);
 void nsL_open_group(lua_State *L);
 void nsL_open_host(lua_State *L);
 void nsL_open_launch(lua_State *L);
+void nsL_open_layer(lua_State *L);
 void nsL_open_named(lua_State *L);
 void nsL_open_namespace(lua_State *L);
 void nsL_open_netlink(lua_State *L);

@@ -233,6 +233,17 @@ static int process_getfd(lua_State *L) {
     return 1;
 }
 
+/* h:uppers() -> {descriptor, ...}, of what its overlays that are thrown away have been given; they stay the handle's */
+static int process_uppers(lua_State *L) {
+    const struct process *p = luaL_checkudata(L, 1, PROCESS);
+    lua_createtable(L, p->upper_count, 0);
+    for (int i = 0; i < p->upper_count; i++) {
+        lua_pushinteger(L, p->uppers[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 static int process_isclosed(lua_State *L) {
     lua_pushboolean(L, !ns_is_open(check(L)));
     return 1;
@@ -283,6 +294,7 @@ static const luaL_Reg methods[] = {
     {"proc_pid", nsL_proc_pid},
     {"usage", process_usage},
     {"isclosed", process_isclosed},
+    {"uppers", process_uppers},
     {"stopped", process_stopped},
     {"detach", process_detach},
     {"__gc", process_close},

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "attributes.h"
+#include "message.h"
 #include "numbers.h"
 #include "ops.h"
 #include "places.h"
@@ -231,6 +232,14 @@ static long become_root(struct player *p, long fs) {
     return r;
 }
 
+/* The host is told of an upper that is thrown away: it may look into it for as long as it holds it. */
+static long hand_out(const struct player *p, const struct step *s, int upper) {
+    struct record r = {LAUNCHER_UPPER, 0};
+    if (!(s->how & STEP_THROW_AWAY) || s->how & STEP_PART_LAYER) return 0;
+    long n = send_message(p->socket, &r, sizeof r, &upper, 1);
+    return FAILED(n) ? n : 0;
+}
+
 /* Mounts what the layers have become on its place. */
 static long put_overlay(struct player *p, const struct step *s, const struct layers *l, long fs) {
     long r = 0;
@@ -267,6 +276,7 @@ long op_overlay(struct player *p, const struct step *s) {
     if (s->how & STEP_ROOT_LAYER) p->scratch = (int)l.scratch;
     long fs = make_overlay(p, s, &l), r = FAILED(fs) ? fs : 0;
     if (!FAILED(fs) && s->fd > 0 && !of_root) r = detach(l.lower[l.lowers - 1].fd);
+    if (!FAILED(fs) && !FAILED(r) && l.others) r = hand_out(p, s, l.other[0].fd);
     close_all(l.lower, l.lowers);
     close_all(l.other, l.others);
     if (l.base >= 0) sys(__NR_close, l.base);

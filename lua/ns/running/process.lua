@@ -8,6 +8,7 @@
 -- Requires words.
 -- @module ns.running.process
 require("ns.core").nojit()
+local changes = require "ns.running.changes"
 local core = require "ns.core"
 local check = require "ns.words.check"
 local connect = require "ns.running.connect"
@@ -194,6 +195,14 @@ function Process:denied()
   return self.refusals and denied.list(self.refusals)
 end
 
+--- What has changed so far in the layers that it writes to: its root, if that is in layers, and its overlays. Of what is
+-- thrown away this can be asked until it is closed.
+-- @treturn Changes for a loop, and with its methods; or nil, message, errno (EINVAL: it has no layer)
+-- @see ns.changes
+function Process:changes()
+  return changes.of(self.mounts, self.handle)
+end
+
 --- Who it is on the host: uid and gid, with which it started, and uid_map and gid_map, as in a spec, where it has a user
 -- namespace. Root's boxes have other ids each time, where `map` is "range".
 -- @treturn table
@@ -275,6 +284,7 @@ local function outcome(self, x)
   local ok, how, code = self:wait()
   local fields = { timed_out = self.timed_out, wall = self.wall, usage = self:usage(), left_out = self.left_out,
     oom = self.oom, denied = self:denied() }
+  fields.changed = changes.keep(changes.layers(self.mounts, self.handle))
   gather(self, x.capture, x.ahead, fields)
   return fields, ok, how, code
 end

@@ -1,6 +1,8 @@
 --- What a run has come to: `ok, how, code` in the words of os.execute, the outputs, and what it cost.
 -- @module ns.running.result
 require("ns.core").nojit()
+local changes = require "ns.running.changes"
+local core = require "ns.core"
 local signals = require "ns.words.signals"
 
 local Result = {}
@@ -18,6 +20,15 @@ function Result:__tostring()
   local text = ("ns.Result (%s)"):format(verdict(self))
   local tail = (self.stderr or ""):sub(-1000):gsub("%s+$", "")
   return tail == "" and text or text .. "\n" .. tail
+end
+
+--- What the program has changed in its layers: its root, if that is in layers (box:upper), and its overlays. Of what was
+-- thrown away there is the list, and no more.
+-- @treturn Changes for a loop, and with its methods; or nil, message, errno (EINVAL: it had no layer)
+-- @see ns.changes
+function Result:changes()
+  if self.changed then return changes.new(self.changed.layers, self.changed.known) end
+  return nil, "there was no layer that it wrote to", core.constants.errno.EINVAL
 end
 
 local result = {}

@@ -159,6 +159,7 @@ local function adopt(start, host, opened)
     known.left = start.left
     return known
   end
+  known.mounts = spec.mounts
   known.detached, known.alone, known.init = spec.detach, not (spec.flags.pid or spec.init), spec.init
   local p, message, errno, detail = spawn.adopt(start, opened, known)
   if p and spec.detach then

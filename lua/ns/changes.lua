@@ -1,0 +1,202 @@
+--- What has changed in a layer, as a transaction: to look at, to take over into a directory, or to throw away. The object is
+-- in `ns.running.changes`; here is what starts programs for it.
+-- @module ns.changes
+require("ns.core").nojit()
+local box = require "ns.box"
+local changes = require "ns.running.changes"
+local check = require "ns.words.check"
+local core = require "ns.core"
+
+local Changes = changes.class
+
+local ENOENT, EINVAL = core.constants.errno.ENOENT, core.constants.errno.EINVAL
+
+local function is_directory(top, path)
+  local entry = core.layer_entry(top, path)
+  return entry and entry.type == "directory"
+end
+
+--- The upper in a directory that was given to box:upper: it has "upper" and "work", and nothing else.
+local function upper_in(directory)
+  local names = core.layer_names(directory, "") or {}
+  local is_kept = #names == 2 and is_directory(directory, "upper") and is_directory(directory, "work")
+  return is_kept and directory .. "/upper" or directory, is_kept and directory .. "/work" or nil
+end
+
+local function check_lower(lower)
+  if type(lower) == "string" then return { check.absolute(lower, "lower") } end
+  return check.list(check.absolute, 1)(lower, "lower")
+end
+
+--- The changes that a layer has: what `upper` makes of the directories below.
+-- @tparam string upper the absolute path of the upper of an overlay or a root, or what box:upper was given
+-- @tparam string|table lower the directory below, or several, the uppermost first
+-- @treturn Changes
+-- @raise a mistake in the arguments
+local function new(upper, lower)
+  local ok, result = pcall(function()
+    return { upper = check.absolute(upper, "upper"), lower = check_lower(lower) }
+  end)
+  if not ok then check.raise("bad argument to 'changes' (%s)", check.mistake(result) or tostring(result)) end
+  local path, work = upper_in(result.upper:gsub("(.)/+$", "%1"))
+  return changes.new({ { place = "/", upper = path, lower = result.lower, work = work } })
+end
+
+-- ---- diff ----
+
+--- How a file is given to diff(1): its descriptor's path, and its name. Nothing: /dev/null.
+local function side(bag, top, path, letter, fds, number)
+  local fd = top and core.layer_file(bag, top, path)
+  if not fd then return "/dev/null", "/dev/null" end
+  fds[number] = fd
+  return ("/dev/fd/%d"):format(number), letter .. "/" .. path
+end
+
+--- The difference of one file, as `diff -u` says it.
+local function diff_file(layer, one)
+  local fds, bag = {}, core.bag()
+  local _, from = changes.below(layer.lower, one.within)
+  local a, a_name = side(bag, one.kind ~= "added" and from, one.within, "a", fds, 3)
+  local b, b_name = side(bag, one.kind ~= "removed" and layer.upper, one.within, "b", fds, 4)
+  local r, message, errno = box.run { argv = { "diff", "-u", "--label", a_name, "--label", b_name, a, b }, fds = fds }
+  bag:close()
+  if not r then return nil, message, errno end
+  if r.how ~= "exit" or r.code > 1 then return nil, (r.stderr:gsub("%s+$", "")), EINVAL end
+  return r.stdout
+end
+
+--- The changes as a text: files as `diff -u` compares them, of all else one line.
+-- @treturn string the text; or nil, message, errno: there is no diff(1), or the layer cannot be read
+function Changes:diff()
+  if self.known then return nil, "these layers are gone, and only the list of their changes is left", ENOENT end
+  local list, message, errno = changes.list_all(self.layers)
+  if not list then return nil, message, errno end
+  local parts = {}
+  for _, one in ipairs(list) do
+    local text
+    if one.type == "file" then
+      text, message, errno = diff_file(self.layers[one.layer], one)
+      if not text then return nil, message, errno end
+      if text == "" then text = ("%s %s: %s\n"):format(one.kind, one.type, one.path) end
+    else
+      local entry = one.kind ~= "removed" and core.layer_entry(self.layers[one.layer].upper, one.within)
+      text = ("%s %s: %s%s\n"):format(one.kind, one.type, one.path, entry and entry.link and " -> " .. entry.link or "")
+    end
+    parts[#parts + 1] = text
+  end
+  return table.concat(parts)
+end
+
+-- ---- commit, discard ----
+
+--- The one layer that is kept, and of which there is a directory.
+local function kept(self, name)
+  local layer = self.layers[1]
+  if self.known or #self.layers ~= 1 or type(layer.upper) ~= "string" then
+    return nil, ("%s is for one layer that is kept in a directory"):format(name), EINVAL
+  end
+  return layer
+end
+
+--- A box that has nothing but these directories, to be written, and the system's programs; in it they have the ids that a
+-- program of this user's could have given to files.
+local function workshop(binds)
+  local is_root = core.ids().euid == 0
+  local b = box.over({}, { flags = is_root and { "mount" } or { "user", "mount" }, map = not is_root and "auto" or nil,
+    root = "empty", system = true, umask = "000" }, "box"):dev():tmpfs("/tmp")
+  for target, source in pairs(binds) do b:bind(source, target, { suid = true, dev = true }) end
+  return b
+end
+
+--- Runs a shell line there: true; or nil, message, errno.
+local function work(b, line, ...)
+  local r, message, errno = b:run("sh", "-c", line, "sh", ...)
+  if not r then return nil, message, errno end
+  if r.ok then return true end
+  return nil, r.stderr:match("[^\n]+") or tostring(r), EINVAL
+end
+
+-- All of the layer, beside the target's files. Whether the first tar has failed is not seen from the second.
+local STAGE = [[mkdir -m 700 "/t/$1" && {
+  tar -C /u --xattrs --xattrs-exclude='*.overlay.*' --numeric-owner -cf - . ; echo $? >/tmp/status
+} | tar -C "/t/$1" --xattrs --xattrs-include='*' --numeric-owner --warning=no-unknown-keyword -xpf - &&
+  [ "$(cat /tmp/status)" = 0 ] ]]
+
+local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+local function remove(path)
+  if not os.remove(path) then os.execute("rm -rf -- " .. quote(path)) end
+end
+
+--- Takes what hides something out of a new directory: there is nothing below any more.
+local function without_whiteouts(top, path)
+  for _, name in ipairs(core.layer_names(top, path) or {}) do
+    local at = path .. "/" .. name
+    local entry = core.layer_entry(top, at)
+    if entry.type == "whiteout" then os.remove(top .. "/" .. at) end
+    if entry.type == "directory" then without_whiteouts(top, at) end
+  end
+end
+
+--- Applies the list: each change is one rename, so that no file is ever half there.
+local function apply(list, stage)
+  local moved
+  for _, one in ipairs(list) do
+    local to, from = "/t/" .. one.within, stage .. "/" .. one.within
+    local is_within = moved and one.within:sub(1, #moved) == moved
+    local is_merged = one.kind == "changed" and one.type == "directory" and is_directory("/t", one.within)
+    if is_merged then
+      os.execute(("chown --reference=F T && chmod --reference=F T"):gsub("[FT]", { F = quote(from), T = quote(to) }))
+    elseif not is_within then
+      if one.kind == "removed" or one.type == "directory" or is_directory("/t", one.within) then remove(to) end
+      if one.type == "directory" and one.kind ~= "removed" then
+        moved = one.within .. "/"
+        without_whiteouts(stage, one.within)
+      end
+      if one.kind ~= "removed" then assert(os.rename(from, to)) end
+    end
+  end
+  return true
+end
+
+--- Makes the changes in a directory, most often the one below the layer. All that can fail for want of room is done
+-- before the first of them; then each is one rename. The layer stays as it is. No program may use the directory
+-- meanwhile.
+-- @tparam string target an absolute path
+-- @treturn boolean true; or nil, message, errno: then the directory is as it was, unless the message says otherwise
+-- @raise if the target is no absolute path
+function Changes:commit(target)
+  local ok, mistake = pcall(check.absolute, target, "target")
+  if not ok then check.raise("bad argument #1 to 'commit' (%s)", check.mistake(mistake)) end
+  local layer, message, errno = kept(self, "commit")
+  if not layer then return nil, message, errno end
+  local list
+  list, message, errno = changes.list_all(self.layers)
+  if not list then return nil, message, errno end
+  local b = workshop { ["/t"] = target, ["/u"] = layer.upper }
+  local stage = (".ns-%d-%d"):format(core.ids().pid, core.random(2 ^ 30))
+  ok, message, errno = work(b, STAGE, stage)
+  if ok then
+    ok, message, errno = b:call(apply, list, "/t/" .. stage)
+    if not ok then message = "not all of it was done: " .. message end
+  end
+  work(b, 'rm -rf -- "/t/$1"', stage)
+  if ok then return true end
+  return nil, message, errno
+end
+
+--- Throws the changes away: the directory of the layer is empty then.
+-- @treturn boolean true; or nil, message, errno
+function Changes:discard()
+  local layer, message, errno = kept(self, "discard")
+  if not layer then return nil, message, errno end
+  local binds = { ["/u"] = layer.upper, ["/w"] = layer.work }
+  local ok
+  ok, message, errno = work(workshop(binds), "for d in /u /w; do [ ! -d $d ] || find $d -mindepth 1 -delete; done")
+  if ok then return true end
+  return nil, message, errno
+end
+
+check.methods(changes.is, Changes)
+
+return { new = new }

@@ -1,0 +1,241 @@
+--- What has changed in a layer: the list, the difference, and the layer as a transaction.
+local core = require "ns.core"
+local lfs = require "lfs"
+local machine = require "support.machine"
+local ns = require "ns"
+local ways = require "support.ways"
+
+local function listing(directory, format)
+  return ns.run({ "sh", "-c", "find . -mindepth 1 -printf '" .. (format or "%P %y %m %U:%G %s %l\\n") .. "' | sort",
+    cwd = directory }).stdout
+end
+
+-- What there is, a program that changes it in each way, and what is to be said of that.
+local SETUP = [[mkdir -p low/etc low/srv/full/in low/opaque low/same low/dir low/work && cd low && echo one >etc/f &&
+  echo gone >etc/gone && echo x >srv/full/in/x && echo a >opaque/a && echo b >opaque/b && echo f >file && echo d >dir/d &&
+  ln -s etc link && echo s >same/s]]
+local PROGRAM = [[cd /o && echo two >>etc/f && rm etc/gone && echo new >etc/new && rm -r srv/full && rm -r opaque &&
+  mkdir opaque && echo c >opaque/c && rm file && mkdir file && echo i >file/inner && rm -r dir && echo d >dir && rm link &&
+  ln -s srv link && mkdir -p a/b && echo deep >a/b/deep && mkfifo a/pipe && chmod 700 same && ln etc/new etc/hard]]
+local LIST = [[
+A /o/a
+A /o/a/b
+A /o/a/b/deep
+A /o/a/pipe
+C /o/dir
+A /o/etc/hard
+C /o/etc/f
+D /o/etc/gone
+A /o/etc/new
+C /o/file
+A /o/file/inner
+C /o/link
+D /o/opaque/a
+D /o/opaque/b
+A /o/opaque/c
+C /o/same
+D /o/srv/full
+]]
+
+local function sorted(text)
+  local lines = {}
+  for line in text:gmatch("[^\n]+") do lines[#lines + 1] = line:sub(3) .. line:sub(1, 1) end
+  table.sort(lines)
+  return table.concat(lines, "\n")
+end
+
+--- Runs Lua in a host of this way, with the directory as D; what it prints.
+local function host(way, directory, code)
+  local r = machine.host(([[
+    local ns, D = require "ns", %q
+    local function changed(upper)
+      local b = ns.box { flags = %s, root = "empty", system = true }:dev():caps { "chown", "dac_override", "fowner" }
+      return b:overlay(D .. "/low", "/o", { upper = upper, work = upper and D .. "/work" })
+    end
+    local PROGRAM = %q
+    %s]]):format(directory, way.user and '{ "mount", "pid", "user" }' or '{ "mount", "pid" }', PROGRAM, code),
+    { nobody = way.nobody })
+  return (r.stdout .. r.stderr):gsub("\n$", "")
+end
+
+for _, way in ipairs(ways.list) do
+  ways.describe(way)("the changes in a layer " .. way.name .. " #system", function()
+    local it_throws = ways.overlay_it(way)
+    local it_keeps = ways.can_overlay(way) and it or machine.it("overlay")
+    if way == ways.range then it_keeps = function() end end -- its ids are others each time: see below
+    local directory, remove
+
+    before_each(function()
+      directory, remove = ways.directory(way)
+      local owner = way.nobody and machine.root and "chown -R 65534:65534 ." or "true"
+      assert(os.execute(("cd %s && mkdir up work && (%s) && %s"):format(directory, SETUP, owner)))
+    end)
+
+    after_each(function() remove() end)
+
+    it_throws("are told of one that is thrown away", function()
+      local said = host(way, directory, [[
+        local r = assert(changed():run("sh", "-c", PROGRAM))
+        io.write(r.stderr)
+        print(r:changes())
+        local list = r:changes():list()
+        print(#list, (r:changes():diff()), (select(2, r:changes():commit(D))))]])
+      local list, rest = said:match("^(.-)\n(%d+\t.*)$")
+      assert.equal(sorted(LIST), sorted(list or said))
+      assert.equal("17\tnil\tcommit is for one layer that is kept in a directory", rest)
+    end)
+
+    it_throws("can be looked at while the box lives", function()
+      assert.equal("A /o/new\nA /o/new,A /o/other", host(way, directory, [[
+        local c = assert(changed():start())
+        assert(c:run("sh", "-c", "echo x >/o/new").ok)
+        print(c:changes())
+        assert(c:run("sh", "-c", "echo x >/o/other").ok)
+        io.write((tostring(c:changes()):gsub("\n", ",")))
+        c:close()]]))
+    end)
+
+    it_keeps("are the same of one that is kept, and those of ns.changes", function()
+      local said = host(way, directory, [[
+        local r = assert(changed(D .. "/up"):run("sh", "-c", PROGRAM))
+        io.write(r.stderr)
+        print(r:changes())]])
+      assert.equal(sorted(LIST), sorted(said))
+      said = host(way, directory, [[
+        for path, kind, size, type in ns.changes(D .. "/up", D .. "/low") do
+          if path:find "^/etc" or path == "/opaque/a" then print(path, kind, size, type) end
+        end]])
+      assert.equal("/etc/f\tchanged\t8\tfile\n/etc/gone\tremoved\t5\tfile\n/etc/hard\tadded\t4\tfile\n"
+        .. "/etc/new\tadded\t4\tfile\n/opaque/a\tremoved\t2\tfile", said)
+    end)
+
+    it_keeps("are a text for patch", function()
+      local said = host(way, directory, [[
+        assert(changed(D .. "/up"):run("sh", "-c", PROGRAM))
+        io.write((assert(ns.changes(D .. "/up", D .. "/low"):diff())))]])
+      assert.truthy(said:find("--- a/etc/f\n+++ b/etc/f\n@@ -1 +1,2 @@\n one\n+two\n", 1, true), said)
+      assert.truthy(said:find("--- a/etc/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-gone\n", 1, true), said)
+      assert.truthy(said:find("--- /dev/null\n+++ b/a/b/deep\n@@ -0,0 +1 @@\n+deep\n", 1, true), said)
+      assert.truthy(said:find("changed link: /link -> srv\n", 1, true), said)
+      assert.truthy(said:find("removed directory: /srv/full", 1, true), said)
+    end)
+
+    it_keeps("are made in the directory by commit, and are gone after discard", function()
+      local line = "find . -mindepth 1 -printf '%P %y %m %U:%G %s %l %n\\n' | grep -v '^[^ ]* d' | sort"
+      host(way, directory, ([[
+        assert(changed(D .. "/up"):run("sh", "-c", PROGRAM))
+        local r = changed(D .. "/up"):run("sh", "-c", [=[cd /o && %s]=])
+        local f = io.open(D .. "/shown", "w")
+        f:write(r.stdout)
+        f:close()
+      ]]):format(line))
+      assert.equal("true\n0", host(way, directory, [[
+        local c = ns.changes(D .. "/up", D .. "/low")
+        print(assert(c:commit(D .. "/low")))
+        assert(c:discard())
+        print(#c:list())]]))
+      -- other ids, but the same as each other, are shown in a user namespace
+      local made = ns.run({ "sh", "-c", line, cwd = directory .. "/low" }).stdout
+      local shown = machine.read(directory .. "/shown")
+      if way.nobody then made, shown = made:gsub("%d+:%d+", "ids"), shown:gsub("%d+:%d+", "ids") end
+      assert.equal(shown, made)
+      assert.equal("", listing(directory .. "/up"))
+      assert.equal("rwx------", lfs.attributes(directory .. "/low/same").permissions)
+      assert.equal("a\ndir\netc\nfile\nlink\nopaque\nsame\nsrv\nwork\n",
+        ns.run({ "ls", "-A", directory .. "/low" }).stdout)
+    end)
+  end)
+end
+
+describe("the changes in a layer #system", function()
+  local directory, remove
+
+  before_each(function()
+    directory, remove = machine.directory()
+    assert(os.execute("cd " .. directory .. " && mkdir up low out && echo secret >out/f && echo f >low/f"))
+  end)
+
+  after_each(function() remove() end)
+
+  local function commit()
+    return ns.changes(directory .. "/up", directory .. "/low"):commit(directory .. "/low")
+  end
+
+  machine.it("user", "overlay")("are not known where a directory is closed to the host's user, and that is said", function()
+    assert.equal("/o/d: Permission denied", machine.as_nobody [[(function()
+      local b = ns.box { flags = "user,mount", root = "empty", system = true }:overlay("/usr/share/misc", "/o")
+      return select(2, assert(b:run("sh", "-c", "mkdir -m 0 /o/d")):changes():list())
+    end)()]])
+  end)
+
+  machine.root_it("are not half made where there is no room", function()
+    local r = machine.host(([[
+      local ns, D = require "ns", %q
+      assert(os.execute("mount -t tmpfs -o size=300k x " .. D .. " && cd " .. D .. " && mkdir low && echo old >low/f && " ..
+        "head -c 100000 /dev/zero >low/fill"))
+      assert(os.execute("mkdir -p /mnt/up && cd /mnt/up && echo new >f && head -c 250000 /dev/zero >big"))
+      print(ns.changes("/mnt/up", D .. "/low"):commit(D .. "/low"))
+      io.stdout:flush()
+      os.execute("cd " .. D .. "/low && cat f && ls -A")]]):format(directory),
+      { under = { "unshare", "-m", "--propagation", "private", "sh", "-c", "mount -t tmpfs x /mnt && exec \"$@\"",
+        "sh" } })
+    assert.matches("^nil\ttar: [^\n]*\nold\nf\nfill\n$", r.stdout .. r.stderr)
+  end)
+
+  machine.root_it("of a sandbox have on disk the ids that they have in it", function()
+    if not machine.can.tree then return pending(machine.why.tree) end
+    assert(os.execute("chmod 700 " .. directory))
+    local low, up = directory .. "/low", directory .. "/k"
+    assert(os.execute("cd " .. low .. " && ln -s usr/lib64 usr/lib usr/bin ."))
+    local box = ns.sandbox():root(low):upper(up):ro_bind("/usr"):caps { "chown", "dac_override", "fowner" }
+    local r = assert(box:run("sh", "-c", "echo x >>/f; chown 5:6 /f; echo n >/n; chmod 4755 /n"))
+    assert.equal("C /f\nA /n", r.stderr .. tostring(r:changes()))
+    assert.is_true(ns.changes(up, low):commit(low))
+    assert.equal("5:6 644 f\n0:0 4755 n\n", ns.run({ "stat", "-c", "%u:%g %a %n", "f", "n", cwd = low }).stdout)
+  end)
+
+  it("lead nowhere else, whatever links the program has left in it", function()
+    assert(os.execute(("cd %s/up && ln -s ../out way && ln -s %s/out abs && ln -s ../../out/f f && mkdir d && "
+      .. "ln -s / d/root"):format(directory, directory)))
+    local before = listing(directory .. "/out")
+    assert.is_true(commit())
+    assert.equal(before, listing(directory .. "/out"))
+    assert.equal("secret\n", machine.read(directory .. "/out/f"))
+    assert.equal("../../out/f", core.readlink(directory .. "/low/f"))
+    assert(os.execute(("cd %s && rm -r up low && mkdir -p up/way low && echo EVIL >up/way/f && ln -s ../out low/way")
+      :format(directory)))
+    assert.is_true(commit()) -- a directory in the place of a link
+    assert.equal("EVIL\n", machine.read(directory .. "/low/way/f"))
+    assert.equal("secret\n", machine.read(directory .. "/out/f"))
+    assert.equal(before, listing(directory .. "/out"))
+  end)
+
+  it("are seen through several lowers, with what these hide of each other", function()
+    assert(os.execute(("cd %s && mkdir -p top/d low/d && echo t >top/t && echo l >low/d/hidden && echo l >low/d/whole && "
+      .. "mknod top/d/whole c 0 0 && mknod up/t c 0 0 && mkdir up/d && echo x >up/d/whole && mknod up/f c 0 0")
+      :format(directory)))
+    local c = ns.changes(directory .. "/up", { directory .. "/top", directory .. "/low" })
+    assert.equal("A /d/whole\nD /f\nD /t", tostring(c))
+  end)
+
+  it("know the directory that box:upper was given", function()
+    assert(os.execute(("cd %s && mkdir -p k/upper k/work && echo n >k/upper/n"):format(directory)))
+    assert.equal("A /n", tostring(ns.changes(directory .. "/k", directory .. "/low")))
+  end)
+
+  it("are refused by name where there is nothing to look at", function()
+    for _, arguments in ipairs { {}, { "x", "/y" }, { "/x" }, { "/x", {} }, { "/x", { "y" } } } do
+      local ok, message = pcall(ns.changes, arguments[1], arguments[2])
+      assert.is_false(ok)
+      assert.matches("bad argument to 'changes' %(", message)
+    end
+    local list, message, errno = ns.changes(directory .. "/none", "/"):list()
+    assert.is_nil(list)
+    assert.matches("No such file or directory", message)
+    assert.equal(core.constants.errno.ENOENT, errno)
+    local ok
+    ok, message = ns.run({ "true" }):changes()
+    assert.is_nil(ok)
+    assert.equal("there was no layer that it wrote to", message)
+  end)
+end)

@@ -1,0 +1,128 @@
+/* What lies in a layer of an overlay, or in a directory below one. Programs have written there: no link is followed, and nothing is
+ * opened that could wait for somebody. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "../launcher/resolve.h"
+#include "../launcher/sys.h"
+#include "../launcher/text.h"
+#include "bag.h"
+#include "open.h"
+#include "result.h"
+
+/* The directory of an argument, a path or a descriptor: a new descriptor, or -errno. */
+static long open_top(lua_State *L, int i) {
+    if (lua_type(L, i) == LUA_TNUMBER) return sys(__NR_fcntl, lua_tointeger(L, i), F_DUPFD_CLOEXEC, 3);
+    return sys(__NR_openat, AT_FDCWD, luaL_checkstring(L, i), O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* What the argument after that names below it: a descriptor that is good for a place, or -errno. */
+static long open_below(lua_State *L, int i, uint64_t flags) {
+    const char *path = luaL_checkstring(L, i + 1);
+    long top = open_top(L, i);
+    if (FAILED(top)) return top;
+    long fd = resolve(top, *path ? path : ".", flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    sys(__NR_close, top);
+    return fd;
+}
+
+static const char *type_of(const struct stat *s) {
+    if (S_ISCHR(s->st_mode) && s->st_rdev == 0) return "whiteout";
+    static const struct {
+        mode_t format;
+        const char *name;
+    } types[] = {{S_IFREG, "file"},   {S_IFDIR, "directory"}, {S_IFLNK, "link"},   {S_IFCHR, "device"},
+                 {S_IFBLK, "device"}, {S_IFIFO, "pipe"},      {S_IFSOCK, "socket"}};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (types[i].format == (s->st_mode & S_IFMT)) return types[i].name;
+    return "unknown";
+}
+
+/* Does it hide what the layers below have in a directory of this name? */
+static bool is_opaque(const char *path) {
+    static const char *const names[] = {"user.overlay.opaque", "trusted.overlay.opaque"};
+    char value[2];
+    for (int i = 0; i < 2; i++)
+        if (getxattr(path, names[i], value, sizeof value) == 1 && value[0] == 'y') return true;
+    return false;
+}
+
+static void set_number(lua_State *L, const char *name, double value) {
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
+/* Pushes {type=, size=, mode=, uid=, gid=, mtime=, links=, [link=], [opaque=]} of what is open as a place. */
+static int push_entry(lua_State *L, long fd) {
+    struct stat s;
+    char path[32], link[4096];
+    if (fstat((int)fd, &s) < 0) return -errno;
+    lua_createtable(L, 0, 12);
+    lua_pushstring(L, type_of(&s));
+    lua_setfield(L, -2, "type");
+    set_number(L, "size", (double)s.st_size), set_number(L, "mode", s.st_mode & 07777);
+    set_number(L, "uid", s.st_uid), set_number(L, "gid", s.st_gid), set_number(L, "links", (double)s.st_nlink);
+    set_number(L, "mtime", (double)s.st_mtim.tv_sec), set_number(L, "nanoseconds", (double)s.st_mtim.tv_nsec);
+    ssize_t n = S_ISLNK(s.st_mode) ? readlinkat((int)fd, "", link, sizeof link) : -1;
+    if (n >= 0) {
+        lua_pushlstring(L, link, (size_t)n);
+        lua_setfield(L, -2, "link");
+    }
+    if (S_ISDIR(s.st_mode) && is_opaque(path_of(fd, path))) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "opaque");
+    }
+    return 0;
+}
+
+/* entry(top, path) -> the entry | nil, message, errno */
+static int layer_entry(lua_State *L) {
+    long fd = open_below(L, 1, O_NOFOLLOW);
+    if (FAILED(fd)) return nsL_failed(L, (int)-fd);
+    int r = push_entry(L, fd);
+    sys(__NR_close, fd);
+    return r < 0 ? nsL_failed(L, -r) : 1;
+}
+
+/* names(top, path) -> {name, ...}, unsorted | nil, message, errno */
+static int layer_names(lua_State *L) {
+    long place = open_below(L, 1, O_DIRECTORY);
+    if (FAILED(place)) return nsL_failed(L, (int)-place);
+    long fd = sys(__NR_openat, place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    sys(__NR_close, place);
+    DIR *dir = FAILED(fd) ? NULL : fdopendir((int)fd);
+    if (!dir) return nsL_failed(L, FAILED(fd) ? (int)-fd : errno);
+    lua_newtable(L);
+    int count = 0;
+    for (struct dirent *d; (d = readdir(dir));) {
+        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0) continue;
+        lua_pushstring(L, d->d_name);
+        lua_rawseti(L, -2, ++count);
+    }
+    closedir(dir);
+    return 1;
+}
+
+/* file(bag, top, path) -> descriptor of a file, to be read | nil, message, errno */
+static int layer_file(lua_State *L) {
+    long place = open_below(L, 2, O_NOFOLLOW);
+    if (FAILED(place)) return nsL_failed(L, (int)-place);
+    struct stat s;
+    char path[32];
+    int r = fstat((int)place, &s) < 0 ? errno : S_ISREG(s.st_mode) ? 0 : EINVAL;
+    long fd = r ? -r : sys(__NR_openat, AT_FDCWD, path_of(place, path), O_RDONLY | O_CLOEXEC);
+    sys(__NR_close, place);
+    return nsL_put(L, 1, (int)fd);
+}
+
+static const luaL_Reg functions[] = {
+    {"layer_entry", layer_entry}, {"layer_names", layer_names}, {"layer_file", layer_file}, {NULL, NULL}};
+
+void nsL_open_layer(lua_State *L) { nsL_setfuncs(L, functions); }
