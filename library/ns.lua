@@ -364,6 +364,7 @@
 ---@field scheduler? ns.Policy|ns.Scheduler
 ---@field affinity? integer|integer[] numbers of processors
 ---@field oom_score_adj? integer -1000 to 1000
+---@field network? "none"|"host"|"pasta" what it has for a network
 ---@field publish? table<integer|string, integer|string> the host's port, or "ADDRESS:PORT" = that of the box
 ---@field reach? table<integer|string, string> "NAME:PORT", or what is dialled = where that leads
 ---@field reachable? boolean p:connect leads to its servers: it has an init
@@ -798,6 +799,7 @@ function Pty:close() end
 ---@field scheduler fun(self: ns.Box, value: ns.Policy|ns.Scheduler): ns.Box
 ---@field affinity fun(self: ns.Box, value: integer|integer[]): ns.Box
 ---@field oom_score_adj fun(self: ns.Box, value: integer): ns.Box
+---@field network fun(self: ns.Box, value: "none"|"host"|"pasta"): ns.Box
 ---@field publish fun(self: ns.Box, value: table<integer|string, integer|string>): ns.Box
 ---@field reach fun(self: ns.Box, value: table<integer|string, string>): ns.Box
 ---@field reachable fun(self: ns.Box, value?: boolean): ns.Box

@@ -24,7 +24,7 @@ local EXAMPLES = {
   caps = {}, securebits = { "noroot" }, umask = 18, user = 0, group = 0, groups = { 0 }, cwd = "/", no_new_privs = true,
   sysctl = { ["net.ipv4.ip_forward"] = 1 },
   init = true, env = { A = "1" }, clear_env = true, fn = print, args = { 1 }, join = { net = "/proc/self/ns/net" },
-  reachable = true, publish = { [8080] = 80 }, reach = { "127.0.0.1:80" },
+  network = "none", reachable = true, publish = { [8080] = 80 }, reach = { "127.0.0.1:80" },
   landlock = { read = { "/" } }, optional = { "flags.time" },
   seccomp = { deny = { "ptrace" } },
 }

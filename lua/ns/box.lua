@@ -63,7 +63,7 @@ end
 
 -- What says how the host's own is to look, and goes where that is shared.
 local OF_ITS_OWN = { uts = { "hostname", "domainname" }, time = { "time" }, pid = { "mount_proc" },
-  net = { "sysctl", "publish", "reach" } }
+  net = { "sysctl", "publish", "reach", "network" } }
 
 --- Takes namespaces away again, and what only they can have, as hostname, or the mount of /proc:
 -- ns.sandbox():share("net").

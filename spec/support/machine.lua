@@ -184,6 +184,8 @@ TRIES.openat2 = function()
 end
 
 TRIES.python = function() return try({}, "/usr/bin/python3", "-V") end
+-- The program pasta, with a device that it may open.
+TRIES.pasta = function() return try({}, "sh", "-c", "command -v pasta && : <>/dev/net/tun") end
 TRIES.luarocks = function() return try({}, "sh", "-c", "command -v luarocks") end
 
 -- Libraries that a Lua may be without.

@@ -56,7 +56,7 @@ struct connection {
 enum { HOST, BOX, LISTENERS };
 
 struct relay {
-    int host, box;
+    int host, box, companion; /* a pidfd: it ends with the box, -1 without one */
     bool outlives, gone, full;
     long over; /* when it is gone: the second at which the rest is dropped */
     uint32_t count, route_count;
@@ -270,6 +270,11 @@ static void leave(struct relay *r) {
     for (uint32_t i = 0; i < r->route_count; i++) sys(__NR_close, r->routes[i].listener);
 }
 
+_Noreturn static void end(const struct relay *r) {
+    if (r->companion >= 0) sys(__NR_pidfd_send_signal, r->companion, SIGKILL, 0, 0);
+    end_process(0);
+}
+
 _Noreturn static void run(struct relay *r) {
     for (;;) {
         bool waits = r->gone || r->full;
@@ -280,7 +285,7 @@ _Noreturn static void run(struct relay *r) {
             continue;
         }
         if (r->polls[HOST].revents) {
-            if (!(r->outlives && r->polls[HOST].revents & (POLLHUP | POLLERR))) end_process(0);
+            if (!(r->outlives && r->polls[HOST].revents & (POLLHUP | POLLERR))) end(r);
             r->host = -1;
         }
         if (r->polls[BOX].revents) leave(r);
@@ -291,7 +296,7 @@ _Noreturn static void run(struct relay *r) {
         }
         for (uint32_t i = 0; !r->gone && i < r->route_count; i++)
             if (r->polls[LISTENERS + i].revents) accept_one(r, &r->routes[i]);
-        if (r->gone && (!r->first || now() >= r->over)) end_process(0);
+        if (r->gone && (!r->first || now() >= r->over)) end(r);
     }
 }
 
@@ -302,10 +307,10 @@ long op_route(struct player *p, const struct step *s) {
     return s->size > 0 && s->size % sizeof(struct address) == 0 ? 0 : -EINVAL;
 }
 
-/* fd: where the init is asked; how: OUTLIVES. The last step of the plan of a relay: it tells that it is there. */
+/* fd: where the init is asked; to: a pidfd, of who ends with the box, or -1; how: OUTLIVES. The last step of the plan of a relay: it tells that it is there. */
 long op_relay(struct player *p, const struct step *s) {
     struct relay r;
-    r.host = p->socket, r.box = s->fd, r.outlives = s->how & STEP_OUTLIVES;
+    r.host = p->socket, r.box = s->fd, r.companion = s->to, r.outlives = s->how & STEP_OUTLIVES;
     r.gone = r.full = false;
     r.route_count = r.count = 0, r.first = 0;
     for (const struct step *one = (struct step *)((char *)p->plan + p->plan->steps); one < s; one++)

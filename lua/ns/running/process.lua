@@ -137,6 +137,7 @@ function Process:close()
   if self.pty then self.pty:close() end
   if self.container then self.container:close() end
   if self.relay and not self.relay:isclosed() then self.relay:close() end
+  if self.pasta and not self.detached then self.pasta:close() end
   if self.group and not self.detached then self.group:remove() end
   self.group = nil
   if why then return nil, why, errno end

@@ -110,6 +110,7 @@ local READS = {
   resolve = function(s) return ("look up %s"):format(s.path) end,
   listen = function(s) return ("listen on %s inside for %s"):format(s.path, s.from) end,
   route = function(s) return ("lead %s to %s"):format(s.path, s.from) end,
+  pasta = function() return "start pasta, for the world outside" end,
   relay = function() return "start the relay" end,
   job = function() return "ask the init for a program" end,
   names = function(s) return ("use %s for the names of containers"):format(s.path) end,

@@ -9,6 +9,7 @@ local join = require "ns.start.join"
 local maps = require "ns.words.maps"
 local mountinfo = require "ns.start.mountinfo"
 local namespaces = require "ns.words.namespaces"
+local pasta = require "ns.start.pasta"
 local relay = require "ns.start.relay"
 local overlay = require "ns.words.overlay"
 local streams = require "ns.start.streams"
@@ -150,7 +151,7 @@ end
 local PLAYERS = { pidfd = join.pidfd, open_ns = join.open_ns, open_proc = join.open_proc, open_tree = open_tree,
   idmap = idmap, mkdir = mkdir, give = give, group = groups.make, limit = groups.limit, open_limit = groups.open_limit,
   attach = groups.attach, clone = clone, write = write, newuidmap = run_helper, newgidmap = run_helper,
-  publish = relay.publish, resolve = relay.resolve }
+  pasta = pasta.attach, publish = relay.publish, resolve = relay.resolve }
 
 --- Plays a step for `start`, {found=, bag=, copies=, deadline=, run=}, which gets handle and pid, and a holder of user
 -- namespaces: true; or nil, the step as it reads, errno.

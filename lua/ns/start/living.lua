@@ -10,6 +10,7 @@ local ids = require "ns.start.ids"
 local merge = require "ns.words.merge"
 local relay = require "ns.start.relay"
 local optional = require "ns.start.optional"
+local pasta = require "ns.start.pasta"
 local plan = require "ns.start.plan"
 local seccomp = require "ns.words.seccomp"
 local spawn = require "ns.start.spawn"
@@ -71,6 +72,7 @@ end
 function living.close(box)
   if not box.handle:isclosed() then box.handle:close() end
   relay.close(box.relay)
+  pasta.close(box.pasta)
   if box.group then box.group:remove() end
 end
 

@@ -86,6 +86,7 @@ local function begin(start, ours)
   ok, step, refusal = named.keep(first.handle)
   if not ok then return errors.refused(step, refusal) end
   if ours.relay then ours.relay:detach() end
+  if first.pasta then first.pasta:close() end -- it was started as one that is detached
   return box
 end
 

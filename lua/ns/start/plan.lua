@@ -9,6 +9,7 @@ local join = require "ns.words.join"
 local layers = require "ns.words.layers"
 local lookups = require "ns.words.lookups"
 local mounts = require "ns.words.mounts"
+local network = require "ns.words.network"
 local optional = require "ns.words.optional"
 local options = require "ns.words.options"
 local ports = require "ns.words.ports"
@@ -89,6 +90,7 @@ function plan.check_together(spec, host)
   privileges.check_bits(spec)
   program.check_together(spec)
   ports.check_together(spec)
+  network.check_together(spec, host)
   seccomp.check_together(spec)
   layers.split(spec)
   if spec.system and not spec.root then spec.root = "empty" end
@@ -132,6 +134,7 @@ local function check_words(spec, host, cache)
   if words.argv == nil and words.fn == nil and not host.serves and not words.args then check.fail("argv", "missing") end
   local was_checked = cache and cache.checked
   local checked = plan.normal(words, cache)
+  network.apply(checked)
   check_needs(checked)
   if checked.optional and not was_checked then
     optional.check_together(checked, options, function(less)

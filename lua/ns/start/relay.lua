@@ -14,8 +14,8 @@ local HOW, prctl = core.constants.step, core.constants.prctl
 -- Where the init is asked; those that listen follow.
 local BOX = 3
 
---- Does a box of this spec have one?
-function relay.is_wanted(spec) return spec.publish ~= nil or spec.reach ~= nil end
+--- Does a box of this spec have one? It also ends the pasta of a box, which would not end with that by itself.
+function relay.is_wanted(spec, pasta) return spec.publish ~= nil or spec.reach ~= nil or pasta ~= nil end
 
 -- ---- host steps ----
 
@@ -56,7 +56,7 @@ local function listeners(bag, handle, spec, found)
   return list
 end
 
-local function steps_of(spec, found, fds, outlives)
+local function steps_of(spec, found, fds, outlives, pasta)
   local steps, ends = {}, {}
   local function add(step) steps[#steps + 1] = step end
   for i, fd in ipairs(fds) do ends[BOX + i - 1] = fd end
@@ -67,7 +67,7 @@ local function steps_of(spec, found, fds, outlives)
   add { op = "prctl", which = prctl.SET_NO_NEW_PRIVS, value = 1, word = "no_new_privs" }
   add { op = "caps", flags = 0, how = HOW.CAPS_ONLY, word = "caps" }
   for _, route in ipairs(ports.routes(spec, found, BOX + 1)) do add(route) end
-  add { op = "relay", fd = BOX, how = outlives and HOW.OUTLIVES or nil }
+  add { op = "relay", fd = BOX, to = pasta and BOX + #fds - 1 or -1, how = outlives and HOW.OUTLIVES or nil }
   return steps
 end
 
@@ -83,18 +83,23 @@ local function launch(into, fds, steps, play)
   end
 end
 
---- Starts it for a box whose init is there, with what was found for that: its handle; or nil, message, errno, detail.
--- `play`: `ns.start.spawn.play`. `asked`: where the init is asked, if that is another handle than the box's.
-function relay.start(handle, spec, found, play, asked)
+--- The same for a box: `bag` for what is opened.
+local function begin(box, play, asked, bag, into)
+  local spec, found, pasta = box.spec, box.found, box.pasta
+  local fds, why = listeners(bag, box.handle, spec, found)
+  if not fds then return errors.refused({ op = "relay" }, why) end
+  table.insert(fds, 1, (asked or box.handle):socket())
+  if pasta then fds[#fds + 1] = pasta.handle:getfd() end
+  return launch(into, fds, steps_of(spec, found, fds, spec.detach or asked ~= nil, pasta), play)
+end
+
+--- Starts it for a box whose init is there, of which handle, spec, found and pasta are known: its handle; or nil, message,
+-- errno, detail. `play`: `ns.start.spawn.play`. `asked`: where the init is asked, if that is another handle than the box's.
+function relay.start(box, play, asked)
   local bag, into = core.bag(), {}
-  local done, ok, message, errno, detail = pcall(function()
-    local fds, why = listeners(bag, handle, spec, found)
-    if not fds then return errors.refused({ op = "relay" }, why) end
-    table.insert(fds, 1, (asked or handle):socket())
-    return launch(into, fds, steps_of(spec, found, fds, spec.detach or asked ~= nil), play)
-  end)
+  local done, ok, message, errno, detail = pcall(begin, box, play, asked, bag, into)
   bag:close()
-  if found.kept then found.kept:close() end
+  if box.found.kept then box.found.kept:close() end
   if done and ok then return into.handle end
   if into.handle then into.handle:close() end
   if not done then error(ok, 0) end

@@ -12,6 +12,7 @@ local join = require "ns.words.join"
 local cache = require "ns.start.cache"
 local copy = require "ns.start.copy"
 local optional = require "ns.start.optional"
+local pasta = require "ns.start.pasta"
 local plan = require "ns.start.plan"
 local process = require "ns.running.process"
 local relay = require "ns.start.relay"
@@ -36,6 +37,12 @@ local function run(argv, deadline)
   if r and r.timed_out then return nil, errno_of.ETIMEDOUT end
   local said = r and (r.stderr:match("[^\n]+") or tostring(r)) or "the status is lost"
   return ("(%s)"):format(said), errno_of.EPERM
+end
+
+--- Starts a program of the system that a box needs beside it.
+local function start_beside(spec)
+  local host = survey.host()
+  return spawn.start(assert(plan.check(spec, host)), host)
 end
 
 --- Where in the plan an op stands, from the end on; nil if it does not.
@@ -151,8 +158,8 @@ end
 local function adopt(start, host, opened)
   local spec = start.spec
   local known_ids = ids.on_host(spec, host, start.found.join and start.found.join.ids)
-  local known = { relay = start.relay, published = start.found.published, pid = start.pid, left_out = left_out(start),
-    known_ids = known_ids }
+  local known = { relay = start.relay, pasta = start.pasta, published = start.found.published, pid = start.pid,
+    left_out = left_out(start), known_ids = known_ids }
   if start.serves then
     known.handle, known.found, known.spec, known.pending = start.handle, start.found, spec, start.pending
     known.group = start.group
@@ -173,8 +180,8 @@ end
 --- Starts the relay, where the spec has one, for a box whose init is there: true; or nil, message, errno, detail. `box`: it
 -- has handle, spec and found, and gets relay.
 function spawn.relay(box, asked)
-  if not relay.is_wanted(box.spec) then return true end
-  local handle, message, errno, detail = relay.start(box.handle, box.spec, box.found, spawn.play, asked)
+  if not relay.is_wanted(box.spec, box.pasta) then return true end
+  local handle, message, errno, detail = relay.start(box, spawn.play, asked)
   box.relay = handle
   return handle and true, message, errno, detail
 end
@@ -236,7 +243,10 @@ function spawn.guarded(begin_, start, host)
     start.handle:close()
     if start.terminal then core.restore_terminal(start.terminal) end
   end
-  if not (ok and p) then relay.close(start.relay) end
+  if not (ok and p) then
+    relay.close(start.relay)
+    pasta.close(start.pasta)
+  end
   if not (ok and p) and start.group then start.group:remove() end
   if not ok then return errors.caught(p) end
   return p, message, errno, detail
@@ -248,7 +258,8 @@ local function start_once(spec, host, kept, left, began)
   -- a link in a hostile root could lead exec to the program that the host is; nor where others could look into the copy. A
   -- function runs in a copy that goes on.
   local copies = spec.fn and "go on" or not (spec.init or spec.root or spec.join) and "may" or nil
-  local start = { spec = spec, began = began, run = run, cache = kept, serves = host.serves, unawaited = host.unawaited,
+  local start = { spec = spec, began = began, run = run, start = start_beside,
+    outlives = host.keeps ~= nil, cache = kept, serves = host.serves, unawaited = host.unawaited,
     copies = copies, calls = host.calls, deadline = spec.timeout and began + spec.timeout, left = left }
   return spawn.guarded(begin, start, host)
 end

@@ -42,6 +42,8 @@ local function find_ids(spec, host, found)
   if not spec.flags.user then return end
   local uid, gid = ids.maps(spec, host)
   found.maps, found.writer = { uid = uid, gid = gid }, ids.writer(spec, host)
+  -- It enters that namespace before the launcher has its plan, so there must be maps by then.
+  if spec.network == "pasta" and found.writer == "launcher" then found.writer, found.denies = "host", true end
   found.drops_groups = ids.drops_groups(spec, host)
   found.inner = { uid = spec.user and spec.user.id or maps.first(uid),
     gid = spec.group and spec.group.id or maps.first(gid) }

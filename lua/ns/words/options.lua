@@ -26,6 +26,7 @@ local limits = require "ns.words.limits"
 local maps = require "ns.words.maps"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
+local network = require "ns.words.network"
 local optional = require "ns.words.optional"
 local ports = require "ns.words.ports"
 local privileges = require "ns.words.privileges"
@@ -52,7 +53,8 @@ local function clone(_, spec, add, found)
   local made = joins and {} or limits.flags(spec, found)
   add { op = "clone", namespaces = made, joins = joins, drop = drop, grouped = found.group and found.group.by }
   if found.writer == "host" or found.writer == "newuidmap" then
-    if spec.setgroups then add { op = "write", path = "/proc/PID/setgroups", data = spec.setgroups, word = "setgroups" } end
+    local setgroups = spec.setgroups or found.denies and "deny"
+    if setgroups then add { op = "write", path = "/proc/PID/setgroups", data = setgroups, word = "setgroups" } end
     for _, kind in ipairs { "gid", "uid" } do
       local map, data = found.maps[kind], maps.format(found.maps[kind])
       if found.writer == "host" then
@@ -145,6 +147,7 @@ rows = {
   { with = "reach", host = ports.resolve },
   { with = "limits", host = limits.make },
   { host = clone },
+  { word = "network", check = network.check, host = network.attach },
   { with = "limits", host = limits.place },
   { word = "flags", check = namespaces.check, check_part = check_flag },
   { scope = "job", word = "optional", check = function(value, where) return optional.check(value, where, rows) end },
