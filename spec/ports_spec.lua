@@ -97,6 +97,7 @@ describe("what is published #system", function()
       assert.is_true(c:wait_for(8080, 20))
       assert.equal(line, ask(h, port, line))
       p:close()
+      machine.eventually(function() return is_refused(c, 8080) end) -- a child of it may have its socket still
     end
     c:close()
     assert.is_true(is_refused(h, port))

@@ -52,7 +52,10 @@ int main(int count, char **where) {
     while (poll(polls, (nfds_t)count - 1, -1) >= 0)
         for (int i = 0; i < count - 1; i++) {
             int fd = polls[i].revents ? accept(polls[i].fd, NULL, NULL) : -1;
-            if (fd >= 0 && fork() == 0) serve(fd);
+            if (fd >= 0 && fork() == 0) {
+                for (int j = 0; j < count - 1; j++) close(polls[j].fd);
+                serve(fd);
+            }
             close(fd);
         }
     return 1;
