@@ -5,6 +5,8 @@ LUA_INCDIR  ?= $(patsubst %/lua.h,%,$(firstword $(wildcard $(LUA_PLACES:=/lua.h)
 PREFIX      ?= /usr/local
 LUA_LIBDIR  ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
 LUA_SHAREDIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+BINDIR      ?= $(PREFIX)/bin
+LUA         ?= lua$(LUA_VERSION)
 CC          ?= gcc
 CPPFLAGS    ?=
 CFLAGS      ?= -O2 -fPIC
@@ -41,6 +43,7 @@ LUA_FILES = $(patsubst lua/ns/%,%,$(wildcard lua/ns/*.lua lua/ns/*/*.lua))
 quoted = '$(subst ','\'',$1)'
 TO_LIB   = $(call quoted,$(DESTDIR)$(LUA_LIBDIR)/ns)
 TO_SHARE = $(call quoted,$(DESTDIR)$(LUA_SHAREDIR)/ns)
+TO_BIN   = $(call quoted,$(DESTDIR)$(BINDIR))
 
 all: $(CORE) ## builds the module for Lua LUA_VERSION (5.4)
 
@@ -56,12 +59,14 @@ versions: $(LAUNCHER) ## builds it for Lua 5.1 to 5.5 and LuaJIT
 	@set -e; for v in $(VERSIONS); do $(MAKE) --no-print-directory -s LUA_VERSION=$$v; done
 
 install: all ## installs it below PREFIX (/usr/local)
-	install -d $(TO_LIB) $(TO_SHARE) $(addprefix $(TO_SHARE)/,$(ROOMS))
+	install -d $(TO_LIB) $(TO_BIN) $(TO_SHARE) $(addprefix $(TO_SHARE)/,$(ROOMS))
 	install -m 755 $(CORE) $(TO_LIB)/core.so
 	for f in $(LUA_FILES); do install -m 644 lua/ns/$$f $(TO_SHARE)/$$f || exit; done
+	sed '1s|lua$$|$(LUA)|' bin/nsbox >$(TO_BIN)/nsbox
+	chmod 755 $(TO_BIN)/nsbox
 
 uninstall: ## removes what was installed, with the same variables
-	rm -f $(TO_LIB)/core.so $(addprefix $(TO_SHARE)/,$(LUA_FILES))
+	rm -f $(TO_LIB)/core.so $(TO_BIN)/nsbox $(addprefix $(TO_SHARE)/,$(LUA_FILES))
 	for d in $(TO_LIB) $(addprefix $(TO_SHARE)/,$(ROOMS)) $(TO_SHARE); do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
 
 # ---- what a user runs ----

@@ -36,6 +36,7 @@ build = {
   install_variables = {
     LUA_LIBDIR = "$(LIBDIR)",
     LUA_SHAREDIR = "$(LUADIR)",
+    BINDIR = "$(BINDIR)",
     -- that of a packager around us says where the whole tree goes in the end
     DESTDIR = "",
   },

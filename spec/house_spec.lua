@@ -3,6 +3,7 @@ local machine = require "support.machine"
 
 --- {first file, the rooms below}: "face" is lua/ns itself.
 local ROOMS = {
+  nsbox = { "ns.nsbox.main", "the face" },
   face = { "ns", "start, running and words" },
   start = { "ns.start.spawn", "running and words" },
   running = { "ns.running.process", "words" },

@@ -4,7 +4,7 @@ local machine = require "support.machine"
 local ns = require "ns"
 
 local VERSION = machine.version
-local PARTS = "Makefile README.md doc ns-scm-1.rockspec .busted src lua spec"
+local PARTS = "Makefile README.md bin doc ns-scm-1.rockspec .busted src lua spec"
 
 -- What the run around this one has set would lead to this project, and its make would hand its variables down.
 local CLEAN = { MAKEFLAGS = false, MAKELEVEL = false, MFLAGS = false, MAKEOVERRIDES = false, LUAROCKS_CONFIG = false }
@@ -38,6 +38,15 @@ local function hello(prefix)
   return r.stdout
 end
 
+--- What an nsbox that is installed says, which is to find its Lua, its module and argparse: the first line of its help.
+local function nsbox(command)
+  local r = assert(ns.run { "sh", "-c", '"$0" --help || true', command, cwd = "/", env = with {}, timeout = 60 })
+  return (r.stdout .. r.stderr):match "^[^\n]*"
+end
+
+local nsbox_says = pcall(require, "argparse") and VERSION ~= "5.5" and "Usage: nsbox [--help] <command> ..."
+  or "nsbox: nsbox needs argparse, which is not installed: apt-get install lua-argparse, or luarocks install argparse"
+
 --- A text as one word of the shell.
 local function q(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
@@ -67,6 +76,10 @@ describe("an empty tree #system", function()
     assert.equal("hello\n", hello(tree))
     assert.matches("scm%-1", sh(directory, rocks .. "list --porcelain ns"))
     assert.equal("", sh(directory, "ls -d staging build* 2>&- || true"))
+  end)
+
+  rock_it("has nsbox, by luarocks", function()
+    assert.equal(nsbox_says, nsbox(tree .. "/bin/nsbox"))
   end)
 
   rock_it("is made into a binary rock", function()
@@ -109,7 +122,10 @@ describe("an empty tree #system", function()
     sh(project, "make install " .. variables)
     assert.equal("hello\n", hello(root .. "/opt/user's lua"))
     local outside = sh(root, "find . -type f ! -path './opt/*/lib/lua/*/ns/*' ! -path './opt/*/share/lua/*/ns/*'")
-    assert.equal("", outside)
+    assert.equal("./opt/user's lua/bin/nsbox\n", outside)
+    local command = root .. "/opt/user's lua/bin/nsbox"
+    assert.equal("#!/usr/bin/env lua" .. VERSION, machine.read(command):match "^[^\n]*")
+    assert.equal(nsbox_says, nsbox(command))
     local another = ("%s/opt/user's lua/share/lua/%s/ns/of_others.lua"):format(root, VERSION)
     machine.file(another, "")
     sh(project, "make uninstall " .. variables)

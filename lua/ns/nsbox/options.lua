@@ -1,0 +1,185 @@
+--- The options of `nsbox run`, each with what it says of the box: a row of `ns.nsbox.parse` with `set(box, value, run)`.
+-- @module ns.nsbox.options
+require("ns.core").nojit()
+local fail = require "ns.nsbox.fail"
+local values = require "ns.nsbox.values"
+
+local options = {}
+
+local function each(set)
+  return function(box, list, run)
+    for _, value in ipairs(list) do set(box, value, run) end
+  end
+end
+
+-- `idmap`, as podman has it: also what is read-only is read with the rights of its owner, where root is the caller.
+local VOLUME = { ro = { ro = true }, rw = {}, z = {}, Z = {}, idmap = { idmap = "owner" } }
+
+local function volume(box, text)
+  local source, target, how = text:match("^([^:]+):([^:]+):?([^:]*)$")
+  if not source then fail.now("-v %s: SOURCE:PLACE or SOURCE:PLACE:ro expected", text) end
+  if not source:find("^[./]") then fail.now("-v %s: '%s' is no path; one beside you is ./%s", text, source, source) end
+  local flags = values.flags(how, VOLUME, "-v " .. text)
+  flags.mkdir = true
+  box:bind(values.absolute(source), target, flags)
+end
+
+local TMPFS = { ro = { ro = true }, rw = {}, exec = {}, noexec = { exec = false }, dev = { dev = true }, nodev = {},
+  suid = { suid = true }, nosuid = {}, size = "size", mode = "mode", nr_inodes = "inodes" }
+
+local function tmpfs(box, text)
+  local target, how = text:match("^([^:]+):?(.*)$")
+  if not target then fail.now("--tmpfs %s: PLACE or PLACE:size=64m,mode=1777 expected", text) end
+  local fields = values.flags(how, TMPFS, "--tmpfs " .. text)
+  fields.inodes, fields.mkdir = tonumber(fields.inodes), true
+  box:tmpfs(target, fields)
+end
+
+local BIND = { readonly = { ro = true }, ro = { ro = true }, type = "type", source = "source", src = "source",
+  target = "target", dst = "target", destination = "target", ["tmpfs-size"] = "size", ["tmpfs-mode"] = "mode" }
+
+local function mount(box, text)
+  local m = values.flags(text, BIND, "--mount " .. text)
+  local kind, target, source = m.type or "bind", m.target, m.source
+  if not target then fail.now("--mount %s: target=PLACE is missing", text) end
+  if kind ~= "bind" and kind ~= "tmpfs" then fail.now("--mount %s: type is bind or tmpfs, not '%s'", text, kind) end
+  if kind == "bind" and not source then fail.now("--mount %s: source=PATH is missing", text) end
+  m.type, m.target, m.source, m.mkdir = nil, nil, nil, true
+  if kind == "bind" then box:bind(values.absolute(source), target, m) else box:tmpfs(target, m) end
+end
+
+local function env(box, text)
+  local name, value = text:match("^([^=]+)=(.*)$")
+  box:env(name or text, value or os.getenv(text) or false)
+end
+
+local function env_file(box, path)
+  local f, why = io.open(path)
+  if not f then fail.now("--env-file %s", why) end
+  for line in f:lines() do
+    if line:find("%S") and not line:find("^%s*#") then env(box, line) end
+  end
+  f:close()
+end
+
+local function user(box, text)
+  local name, group = text:match("^([^:]+):?(.*)$")
+  if not name then fail.now("-u %s: USER or USER:GROUP expected", text) end
+  box:user(values.id(name))
+  if group ~= "" then box:group(values.id(group)) elseif tonumber(name) then box:group(values.id(name)) end
+end
+
+local function limit(name, read)
+  return function(_, text, run) run.limits[name] = read(text) end
+end
+
+local function pids(text) return text == "-1" and "max" or values.number(text, "--pids-limit") end
+
+local function ulimit(box, text)
+  local name, soft, hard = text:match("^(%l+)=(%-?%d+):?(%-?%d*)$")
+  if not name then fail.now("--ulimit %s: NAME=SOFT or NAME=SOFT:HARD expected", text) end
+  local function number(digits) return digits == "-1" and "unlimited" or tonumber(digits) end
+  box:rlimits { [name] = { soft = number(soft), hard = number(hard ~= "" and hard or soft) } }
+end
+
+local function security(box, text)
+  if text == "seccomp=unconfined" then
+    box:seccomp(false)
+  elseif text ~= "no-new-privileges" and text ~= "no-new-privileges:true" then -- it is the default
+    fail.now("--security-opt %s: seccomp=unconfined and no-new-privileges are what there is", text)
+  end
+end
+
+local function sysctl(_, text, run)
+  local name, value = text:match("^([^=]+)=(.*)$")
+  if not name then fail.now("--sysctl %s: NAME=VALUE expected", text) end
+  run.sysctl[name] = value
+end
+
+local function caps(take)
+  return function(_, name, run)
+    name = name:lower():gsub("^cap_", "")
+    run.caps[name] = take or nil
+    if name == "all" and not take then run.caps = {} end
+  end
+end
+
+local NETWORKS = { none = function() end, host = function(box) box:share "net" end }
+
+local function network(box, name)
+  local set = NETWORKS[name]
+  if not set then fail.now("--network %s: there is none and host; any other is not there yet", name) end
+  set(box)
+end
+
+--- What makes a box: in the order in which it is said to the box, whatever is typed first.
+options.box = {
+  { "-h --hostname", "NAME", "its host name", set = function(box, name) box:hostname(name) end },
+  { "--env-file", "FILE", "variables, one KEY=VALUE in each line", many = true, set = each(env_file) },
+  { "-e --env", "KEY[=VALUE]", "a variable; without a value, as it is here", many = true, set = each(env) },
+  { "-w --workdir", "DIR", "the working directory", set = function(box, path) box:cwd(path) end },
+  { "-u --user", "USER[:GROUP]", "who the program is", set = user },
+  { "--group-add", "GROUP", "a further group", many = true, set = function(box, list)
+    for i, name in ipairs(list) do list[i] = values.id(name) end
+    box:groups(list)
+  end },
+  { "--umask", "MASK", "the mask of file modes", set = function(box, mask) box:umask(mask) end },
+  { "-v --volume", "SOURCE:PLACE[:ro]", "a file or directory of this machine", many = true, set = each(volume) },
+  { "--mount", "type=...,source=...,target=...", "the same, or a tmpfs, in docker's long form", many = true,
+    set = each(mount) },
+  { "--tmpfs", "PLACE[:size=...]", "an empty directory in memory", many = true, set = each(tmpfs) },
+  { "--shm-size", "SIZE", "how much /dev/shm holds", set = function(box, size)
+    box:dev("/dev", { size = values.size(size) })
+  end },
+  { "--network", "none|host", "the network: none unless it is asked for", set = network },
+  { "-p --publish", "[IP:]PORT:PORT", "a port of this machine that leads into the box", many = true, set = function()
+    fail.now "-p: ports of the box cannot be published yet; --network host has this machine's"
+  end },
+  { "-m --memory", "SIZE", "the most memory of all in the box", set = limit("memory", values.size) },
+  { "--cpus", "N", "how many processors' time", set = limit("cpu", function(text)
+    return values.number(text, "--cpus")
+  end) },
+  { "--pids-limit", "N", "the most processes", set = limit("pids", pids) },
+  { "--ulimit", "NAME=SOFT[:HARD]", "a limit of each process, as nofile", many = true, set = each(ulimit) },
+  { "--cap-drop", "CAPABILITY", "takes one away, or all", many = true, set = each(caps(false)) },
+  { "--cap-add", "CAPABILITY", "adds one, or all", many = true, set = each(caps(true)) },
+  { "--security-opt", "OPTION", "seccomp=unconfined", many = true, set = each(security) },
+  { "--sysctl", "NAME=VALUE", "a setting of its network", many = true, set = each(sysctl) },
+  { "--timeout", "SECONDS", "ends the program when they are over", set = function(_, text, run)
+    run.program.timeout = values.number(text, "--timeout")
+  end },
+}
+
+--- What is said about the run itself.
+options.run = {
+  { "-d --detach", "runs it in the background, and prints its name" },
+  { "-i --interactive", "your stdin is the program's" },
+  { "-t --tty", "a terminal of its own, which is shown at yours" },
+  { "--name", "NAME", "the name by which exec, logs, stop, ... find it" },
+  { "--rm", "nothing is kept of it when it has ended" },
+  { "--init", "says what is so anyway: a small init reaps and hands signals on" },
+  { "--entrypoint", "PROGRAM", "the program, in the place of the image's" },
+  { "--system", "the root is this machine's system, read-only, and nothing of its users" },
+  { "--rootfs", "DIR[:O]", "the root is this directory; with :O, what is written is thrown away" },
+  { "--read-only", "the root cannot be written" },
+}
+
+--- The capabilities that a box with a system of its own has, as docker's: all but for devices and raw sockets.
+options.CAPS = { "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap", "net_bind_service",
+  "sys_chroot", "setfcap" }
+
+--- Says to the box what is given by the options.
+function options.apply(box, given, run)
+  for _, row in ipairs(options.box) do
+    local value = given[row[1]:match("%-%-(%S+)$"):gsub("-", "_")]
+    if value ~= nil and (not row.many or #value > 0) then row.set(box, value, run) end
+  end
+  local list = {}
+  for name in pairs(run.caps) do list[#list + 1] = name end
+  table.sort(list)
+  box:caps(run.caps.all and { "all" } or list)
+  if next(run.limits) then box:limits(run.limits) end
+  if next(run.sysctl) then box:sysctl(run.sysctl) end
+end
+
+return options

@@ -1,0 +1,130 @@
+--- What nsbox keeps of a box with a name: a directory with what was run, its output, and how it has ended.
+--
+-- Whether a box lives is asked of itself (`ns.container`); a record only says what nobody else would know after its end.
+-- @module ns.nsbox.records
+require("ns.core").nojit()
+local core = require "ns.core"
+local fail = require "ns.nsbox.fail"
+local ns = require "ns"
+
+local records = {}
+
+local EEXIST = core.constants.errno.EEXIST
+
+local function base()
+  local state, home = os.getenv "XDG_STATE_HOME" or "", os.getenv "HOME" or ""
+  if state:sub(1, 1) ~= "/" and home:sub(1, 1) ~= "/" then
+    fail.now "neither XDG_STATE_HOME nor HOME says where to keep what belongs to a box with a name"
+  end
+  return state:sub(1, 1) == "/" and state or home .. "/.local/state"
+end
+
+local function place(name) return ("%s/nsbox/%s"):format(base(), name) end
+
+--- The path of its file "log".
+function records.log(name) return place(name) .. "/log" end
+
+local function read(name, file)
+  local f = io.open(place(name) .. "/" .. file, "rb")
+  if not f then return nil end
+  local text = f:read("*a")
+  f:close()
+  return text
+end
+
+--- Writes a file of the record, all of it or nothing.
+local function write(name, file, text)
+  local path = place(name) .. "/" .. file
+  local f = fail.unless(io.open(path .. ".new", "wb"))
+  f:write(text)
+  f:close()
+  fail.unless(os.rename(path .. ".new", path))
+end
+
+--- When a process was started, so that another one of its number is not taken for it; nil if there is none.
+local function started(pid)
+  local f = io.open(("/proc/%d/stat"):format(pid))
+  local text = f and f:read("*a") or ""
+  if f then f:close() end
+  return text:match(".*%)" .. (" %S+"):rep(19) .. " (%d+)")
+end
+
+local function make_directory(path)
+  local ok, message, errno = core.mkdir(path, tonumber("700", 8))
+  return ok or errno == EEXIST, message, errno
+end
+
+--- Makes the record of a box that is about to start, and whose supervisor is this process.
+function records.create(name, argv)
+  local path = base()
+  make_directory(path:match("^(.+)/[^/]+$") or "/")
+  make_directory(path)
+  fail.unless(make_directory(path .. "/nsbox"))
+  local ok, message, errno = core.mkdir(place(name), tonumber("700", 8))
+  if errno == EEXIST then fail.now("the name %s is in use: nsbox rm %s takes it away", name, name) end
+  if not ok then fail.now("%s: %s", place(name), message) end
+  local words = {}
+  for i, word in ipairs(argv) do words[i] = word:gsub("[%c]", " ") end
+  write(name, "info", ("%d\n%s\n"):format(os.time(), table.concat(words, " ")))
+end
+
+--- Who sees to its end: this process.
+function records.supervised(name)
+  local pid = tonumber(core.readlink "/proc/self") or 0
+  write(name, "supervisor", ("%d %s\n"):format(pid, started(pid) or "0"))
+end
+
+--- Notes how it has ended: its exit status.
+function records.finish(name, status) write(name, "status", ("%d\n"):format(status)) end
+
+--- Takes a record away.
+function records.remove(name)
+  for _, entry in ipairs(core.entries(place(name)) or {}) do os.remove(place(name) .. "/" .. entry.name) end
+  return os.remove(place(name))
+end
+
+--- Its supervisor, if that lives: its pid.
+local function supervisor(name)
+  local pid, start = (read(name, "supervisor") or ""):match("^(%d+) (%d+)")
+  return pid and started(pid) == start and tonumber(pid) or nil
+end
+
+--- What is known of the name: { name, created, command, status (when it has ended), log, supervisor }; nil if there is none.
+function records.find(name)
+  local created, command = (read(name, "info") or ""):match("^(%d+)\n(.*)\n")
+  if not created then return nil end
+  return { name = name, created = tonumber(created), command = command, status = tonumber((read(name, "status"))),
+    supervisor = supervisor(name), log = records.log(name) }
+end
+
+--- The names of all records, in order.
+function records.list()
+  local names = {}
+  for _, entry in ipairs(core.entries(base() .. "/nsbox") or {}) do names[#names + 1] = entry.name end
+  table.sort(names)
+  return names
+end
+
+--- A box by its name: the container if it lives, the record if there is one. One whose supervisor was killed has lost its
+-- program with it, so it is ended here. The command fails where there is neither.
+function records.box(name)
+  local container, message, errno = ns.container(name)
+  local record = records.find(name)
+  if not container and not record then
+    fail.now("%s", errno == core.constants.errno.ENOENT and "there is no box of the name " .. name or message)
+  end
+  if container and record and read(name, "supervisor") and not record.supervisor then
+    container:close()
+    container = nil
+  end
+  return container, record
+end
+
+--- The same; the command fails if it does not live.
+function records.living(name)
+  local container, record = records.box(name)
+  if container then return container, record end
+  return fail.now("%s has ended; nsbox rm %s takes away what is left of it", name, name)
+end
+
+return records

@@ -1,0 +1,161 @@
+--- nsbox run: a program in a box of its own, in the foreground or in the background.
+-- @module ns.nsbox.run
+require("ns.core").nojit()
+local core = require "ns.core"
+local fail = require "ns.nsbox.fail"
+local ns = require "ns"
+local options = require "ns.nsbox.options"
+local records = require "ns.nsbox.records"
+local values = require "ns.nsbox.values"
+
+local run = { summary = "Runs a program in a new box.", rest = true, options = {},
+  arguments = { { "words", "*", "the program and its arguments, after --system or --rootfs" } } }
+
+for _, list in ipairs { options.run, options.box } do
+  for _, row in ipairs(list) do run.options[#run.options + 1] = row end
+end
+
+-- ---- the box ----
+
+--- What lies in a root with a system of its own is not covered by what a sandbox mounts; its root has docker's rights.
+local function own_system(box, plan)
+  box:unmount("/tmp", "/var/tmp", "/run", "/home"):env("HOME", "/root")
+  if core.ids().euid ~= 0 then box:map "auto" end
+  for _, name in ipairs(options.CAPS) do plan.caps[name] = true end
+  return box
+end
+
+local function of_rootfs(given, plan)
+  local path, layer = given.rootfs:match("^(.-)(:?O?)$")
+  if layer ~= ":O" then path, layer = given.rootfs, nil end
+  local box = own_system(ns.sandbox():root(values.absolute(path)), plan)
+  if layer then box:upper() end
+  return box:read_only(given.read_only or false)
+end
+
+local function base(given, plan)
+  if given.system and given.rootfs then fail.now "--system and --rootfs are two roots: say one of them" end
+  if given.system then return ns.sandbox() end
+  if given.rootfs then return of_rootfs(given, plan) end
+  return fail.now("say what the root is: --system, or --rootfs DIR%s",
+    given.words[1] and (" (images, as '%s', are not there yet)"):format(given.words[1]) or "")
+end
+
+-- Signals that come to us are for the program.
+local FORWARDED = { "TERM", "INT", "HUP", "QUIT", "USR1", "USR2" }
+
+--- What is to be run: { box, program (its words), argv, name, remove, tty, interactive }.
+function run.plan(given)
+  local plan = { caps = {}, limits = {}, sysctl = {}, program = {}, name = given.name, remove = given.rm, tty = given.tty,
+    interactive = given.interactive }
+  plan.box = base(given, plan)
+  if given.tty then plan.box:env("TERM", os.getenv "TERM" or "xterm") end
+  options.apply(plan.box, given, plan)
+  plan.argv = given.words
+  if given.entrypoint then table.insert(plan.argv, 1, given.entrypoint) end
+  if not plan.argv[1] then fail.now "which program is to be run?" end
+  for i, word in ipairs(plan.argv) do plan.program[i] = word end
+  plan.program.forward_signals = FORWARDED
+  return plan
+end
+
+-- ---- a run ----
+
+--- Waits for the program, at the terminal if it has one of its own: its exit status.
+local function wait(p)
+  if p.pty then return fail.status(p:interact()) end
+  return fail.status(p:wait())
+end
+
+--- Starts a box with a name and the program in it, and waits with `wait`; `begun` is called when it runs.
+local function supervise(plan, begun, wait_for)
+  local name = plan.name
+  local c, message, errno, detail = plan.box:start { name = name }
+  local p
+  if c then
+    p, message, errno, detail = c:spawn(plan.program)
+    if p then
+      records.supervised(name)
+      begun()
+    else
+      c:close()
+    end
+  end
+  if not p then
+    records.remove(name)
+    return fail.refused(message, errno, detail)
+  end
+  local status = wait_for(p)
+  c:close()
+  if plan.remove then records.remove(name) else records.finish(name, status) end
+  return status
+end
+
+local function foreground(plan)
+  plan.program.stdin = plan.interactive and "inherit" or "null"
+  if plan.tty then plan.program.pty, plan.program.stdin = true, nil end
+  if not plan.name then return wait(fail.unless(plan.box:spawn(plan.program))) end
+  records.create(plan.name, plan.argv)
+  return supervise(plan, function() end, wait)
+end
+
+--- Keeps what the terminal of a program shows, until its end.
+local function keep_shown(p, path)
+  local f = io.open(path, "ab")
+  for line in p.pty:lines() do
+    if f then
+      f:write(line, "\n")
+      f:flush()
+    end
+  end
+end
+
+--- In the copy that stays behind: says to the parent that all is well, or what is not, and sees to the box until its end.
+local function stay_behind(plan)
+  local done, status = pcall(supervise, plan, function()
+    io.stdout:write "started\n"
+    io.stdout:flush()
+  end, function(p)
+    if p.pty then keep_shown(p, records.log(plan.name)) end
+    return fail.status(p:wait())
+  end)
+  if done then return end
+  local message, code = fail.read(status)
+  io.stdout:write(code, " ", message, "\n")
+  io.stdout:flush()
+end
+
+--- A name as docker's ids look, for a box that was given none.
+local function new_name() return ("%06x%06x"):format(core.random(2 ^ 24), core.random(2 ^ 24)) end
+
+local function background(plan)
+  plan.name = plan.name or new_name()
+  records.create(plan.name, plan.argv)
+  local log = records.log(plan.name)
+  fail.unless(io.open(log, "ab")):close()
+  plan.program.forward_signals = nil
+  plan.program.stdin = plan.interactive and "pipe" or "null"
+  if plan.tty then
+    plan.program.pty, plan.program.stdin = true, nil
+  else
+    plan.program.stdout, plan.program.stderr = { path = log, append = true }, "stdout"
+  end
+  local p = fail.unless(ns.spawn { fn = stay_behind, args = { plan }, detach = true, session = true, stdin = "null",
+    stdout = "pipe", stderr = "null" })
+  local line = p.stdout:read "*l"
+  p:close()
+  if line == "started" then
+    print(plan.name)
+    return 0
+  end
+  records.remove(plan.name)
+  local code, message = (line or ""):match("^(%d+) (.*)$")
+  return fail.with(tonumber(code) or 125, "%s", message or "the process that sees to the box has ended")
+end
+
+function run.run(given)
+  local plan = run.plan(given)
+  return (given.detach and background or foreground)(plan)
+end
+
+return run

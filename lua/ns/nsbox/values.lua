@@ -1,0 +1,41 @@
+--- Values as they are typed: paths, sizes, numbers, ids, lists of flags.
+-- @module ns.nsbox.values
+require("ns.core").nojit()
+local core = require "ns.core"
+local fail = require "ns.nsbox.fail"
+
+local values = {}
+
+--- An absolute path on this machine.
+function values.absolute(path)
+  local whole = path:sub(1, 1) == "/" and path or ("%s/%s"):format(core.readlink "/proc/self/cwd" or "", path)
+  return core.realpath(whole) or whole
+end
+
+--- "64m" as ns has it: docker writes "64mb" and "100b", too.
+function values.size(text)
+  return (text:lower():gsub("b$", ""))
+end
+
+function values.number(text, option)
+  return tonumber(text) or fail.now("%s %s: number expected", option, text)
+end
+
+--- A user or group: a number, or a name.
+function values.id(text)
+  return tonumber(text) or text
+end
+
+--- What "ro,size=64m" says, by what each name stands for: a table of fields, or the field that takes its value.
+function values.flags(text, known, option)
+  local result = {}
+  for item in text:gmatch("[^,]+") do
+    local name, value = item:match("^([^=]+)=(.*)$")
+    local means = known[name or item]
+    if not means or (type(means) == "string") ~= (name ~= nil) then fail.now("%s: unknown option '%s'", option, item) end
+    if name then result[means] = value else for field, v in pairs(means) do result[field] = v end end
+  end
+  return result
+end
+
+return values

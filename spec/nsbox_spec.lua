@@ -1,0 +1,340 @@
+--- nsbox, the program: each sentence types a command, and looks at what comes out and at the exit status.
+local machine = require "support.machine"
+local nsbox = require "support.nsbox"
+local ns = require "ns"
+
+local WHO = { ["an ordinary user"] = true, [machine.root and "root" or "an ordinary user"] = not machine.root }
+
+local describe_it = nsbox.works and machine.describe("sandbox") or machine.without("describe", nsbox.why)
+
+for who, nobody in pairs(WHO) do
+  describe_it("nsbox run, for " .. who .. (nobody and " #system" or ""), function()
+    local user
+
+    setup(function() user = nsbox.user(nobody) end)
+    teardown(function() user.leave() end)
+
+    it("runs a program in this machine's system, which is read-only, and shows nothing of its users", function()
+      assert.equal("sandbox\n0\nread-only",
+        user.out("run", "--system", "sh", "-c", "hostname; id -u; ls -A /home; touch /usr/x 2>&- || echo read-only"))
+    end)
+
+    it("has the exit status of the program, or 128 and its signal", function()
+      assert.equal(7, user.run("run", "--system", "sh", "-c", "exit 7").code)
+      assert.equal(128 + 9, user.run("run", "--system", "sh", "-c", "kill -9 $$").code)
+    end)
+
+    it("says 127 where there is no such program, 126 where it is none, and 125 where nsbox itself fails", function()
+      for words, code in pairs { ["no-such-program"] = 127, ["/etc"] = 126, ["--no-such-option"] = 125,
+        ["--user no-such-user true"] = 125, ["--hostname= true"] = 125, ["-w /no/such true"] = 125 } do
+        local argv = {}
+        for word in words:gmatch("%S+") do argv[#argv + 1] = word end
+        local r = user.run("run", "--system", (table.unpack or unpack)(argv)) -- luacheck: ignore
+        assert.equal(code, r.code, words .. ": " .. tostring(r))
+        assert.equal("", r.stdout)
+        assert.matches("^nsbox: .", r.stderr)
+        assert.not_matches("%.lua:%d", r.stderr)
+      end
+    end)
+
+    it("leaves the words behind the program to the program", function()
+      assert.equal("-e --rm -- x", user.out("run", "--system", "-e", "A=1", "echo", "-e --rm", "--", "x"))
+      assert.equal("-n", user.out("run", "--system", "--", "printf", "%s", "-n"))
+    end)
+
+    it("takes flags in one word, and values with = or without", function()
+      local words = { "run", "-eA=1", "--env=B=2", "--env", "C=3", "--system", "sh", "-c", "echo $A $B $C" }
+      assert.equal("1 2 3", user.out((table.unpack or unpack)(words))) -- luacheck: ignore
+    end)
+
+    it("has variables, a host name, a directory, and nothing of the caller's environment", function()
+      machine.file(user.home .. "/file", "# not one\nF=of the file\n")
+      local spec = user.spec("run", "--system", "-h", "web", "-w", "/usr", "-e", "MINE", "-e", "GONE", "--env-file",
+        user.home .. "/file", "sh", "-c", 'echo "$(hostname) $PWD $MINE ${GONE-none} $F ${OTHER-none}"')
+      spec.env.MINE, spec.env.OTHER, spec.env.GONE = "mine", "other", false
+      assert.equal("web /usr mine none of the file none\n", assert(ns.run(spec)).stdout)
+    end)
+
+    it("reads stdin with -i alone", function()
+      for flag, expected in pairs { ["-i"] = "typed", ["--rm"] = "" } do
+        local spec = user.spec("run", flag, "--system", "cat")
+        spec.stdin = "typed"
+        assert.equal(expected, assert(ns.run(spec)).stdout)
+      end
+    end)
+
+    it("has tmpfs, limits of each process, a umask and a time limit", function()
+      assert.equal("0:1777 12 0027", user.out("run", "--system", "--tmpfs", "/srv/x:size=64k,mode=1777", "--ulimit",
+        "nofile=12", "--umask", "027", "sh", "-c", "echo $(stat -c %u:%a /srv/x) $(ulimit -n) $(umask)"))
+      assert.equal(128 + 15, user.run("run", "--timeout", "0.2", "--system", "sleep", "100").code)
+    end)
+
+    it("has no network, or the host's", function()
+      local mine = machine.sh({}, "readlink /proc/self/ns/net")
+      assert.not_equal(mine, user.out("run", "--system", "readlink", "/proc/self/ns/net"))
+      assert.equal(mine, user.out("run", "--network", "host", "--system", "readlink", "/proc/self/ns/net"))
+    end)
+
+    it("names what it has not", function()
+      for words, said in pairs { ["--network bridge"] = "bridge", ["-v data:/data"] = "%./data",
+        ["--security-opt label=x"] = "label=x", ["--tmpfs /x:colour=red"] = "colour=red" } do
+        local option, value = words:match("^(%S+) (.*)$")
+        local r = user.run("run", "--system", option, value, "true")
+        assert.equal(125, r.code)
+        assert.matches(said, r.stderr)
+      end
+    end)
+
+    it("has no capabilities but those that are added", function()
+      local function caps(...)
+        local words = { "run", "--system", ... }
+        for _, word in ipairs { "grep", "CapEff", "/proc/self/status" } do words[#words + 1] = word end
+        return user.out((table.unpack or unpack)(words)):match("%x+$") -- luacheck: ignore
+      end
+      assert.equal("0000000000000000", caps())
+      assert.equal("0000000000000400", caps("--cap-add", "NET_BIND_SERVICE"))
+      assert.equal("0000000000000401", caps("--cap-drop", "ALL", "--cap-add", "CAP_CHOWN", "--cap-add", "net_bind_service"))
+    end)
+
+    it("hands signals to the program, and ends with its status", function()
+      local p = user.spawn({ stdout = "pipe" }, "run", "--system", "sh", "-c",
+        "trap 'echo got it; exit 5' TERM; echo ready; while :; do sleep 0.05; done")
+      assert.equal("ready", p.stdout:read "*l")
+      p:kill "TERM"
+      assert.equal("got it", p.stdout:read "*l")
+      local _, how, code = machine.status(p)
+      assert.same({ "exit", 5 }, { how, code })
+    end)
+
+    it("ends its program when it is killed itself", function()
+      local p = user.spawn({ stdout = "pipe" }, "run", "--system", "sh", "-c", "echo ready; exec sleep 4321.5")
+      assert.equal("ready", p.stdout:read "*l")
+      p:kill "KILL"
+      machine.status(p)
+      machine.eventually(function() return machine.processes "4321.5" == 0 end)
+    end)
+
+    it("has a terminal of its own with -t, in the size of the caller's", function()
+      local p = user.spawn({ pty = { rows = 33, cols = 77 } }, "run", "-it", "--system", "sh", "-c",
+        "tty; stty size; read line; echo got $line; exit 3")
+      assert.matches("^/dev/pts/%d", p.pty:read "*l")
+      assert.matches("^33 77", p.pty:read "*l")
+      p.pty:write "hello\n"
+      local text = ""
+      for line in p.pty:lines() do text = text .. line end
+      assert.matches("got hello", text)
+      local _, how, code = machine.status(p)
+      assert.same({ "exit", 3 }, { how, code })
+    end)
+
+    it("explains what it would do, and does nothing", function()
+      local text = user.out("explain", "--system", "-h", "web", "true")
+      assert.matches("web", text)
+      assert.matches("exec", text)
+    end)
+  end)
+
+  describe_it("boxes of nsbox with a name, for " .. who .. " #system", function()
+    local user
+
+    before_each(function() user = nsbox.user(nobody) end)
+    after_each(function() user.leave() end)
+
+    it("run in the background, are listed, entered, read and waited for", function()
+      assert.equal("web", user.out("run", "-d", "--name", "web", "--system", "sh", "-c",
+        "echo out; echo err >&2; touch /tmp/made; until [ -e /tmp/end ]; do sleep 0.05; done; exit 4"))
+      machine.eventually(function() return user.out("logs", "web") == "out\nerr" end)
+      assert.matches("\nweb +%d+ +%d+ seconds ago +running +sh %-c", user.out "ps")
+      assert.equal("/tmp/made", user.out("exec", "web", "ls", "/tmp/made"))
+      assert.equal(9, user.run("exec", "web", "sh", "-c", "exit 9").code)
+      assert.equal(127, user.run("exec", "web", "no-such-program").code)
+      local waits = user.spawn({ stdout = "pipe" }, "wait", "web")
+      user.out("exec", "web", "touch", "/tmp/end")
+      assert.equal("4", waits.stdout:read "*l")
+      machine.status(waits)
+    end)
+
+    it("leave their output and their status, until they are removed", function()
+      user.out("run", "-d", "--name", "web", "--system", "sh", "-c", "echo out; exit 4")
+      assert.equal("4", user.out("wait", "web"))
+      assert.equal("4", user.out("wait", "web"))
+      assert.not_matches("web", user.out "ps")
+      assert.matches("web +%- +.- +exited %(4%) +sh %-c", user.out("ps", "-a"))
+      assert.equal("out", user.out("logs", "web"))
+      assert.matches("web is in use", user.run("run", "-d", "--name", "web", "--system", "true").stderr)
+      assert.equal("web", user.out("rm", "web"))
+      assert.equal("", user.out("ps", "-aq"))
+    end)
+
+    it("leave nothing with --rm, in the background and in the foreground", function()
+      user.out("run", "-d", "--rm", "--name", "web", "--system", "true")
+      machine.eventually(function() return user.out("ps", "-aq") == "" end)
+      assert.equal(3, user.run("run", "--rm", "--name", "web", "--system", "sh", "-c", "exit 3").code)
+      assert.equal("", user.out("ps", "-aq"))
+    end)
+
+    it("get a name where none is said, which is printed", function()
+      local name = user.out("run", "-d", "--system", "sleep", "1000")
+      assert.matches("^%x+$", name)
+      assert.equal(name, user.out("ps", "-q"))
+    end)
+
+    it("say in the background what could not start, with docker's status, and leave nothing", function()
+      local r = user.run("run", "-d", "--name", "web", "--system", "no-such-program")
+      assert.equal(127, r.code)
+      assert.matches("no%-such%-program", r.stderr)
+      assert.equal("", user.out("ps", "-aq"))
+    end)
+
+    it("are stopped by SIGTERM, and by force when they do not listen", function()
+      user.out("run", "-d", "--name", "mild", "--system", "sh", "-c", "trap 'exit 6' TERM; while :; do sleep 0.05; done")
+      user.out("run", "-d", "--name", "deaf", "--system", "sh", "-c", "trap '' TERM; while :; do sleep 0.05; done")
+      assert.equal("mild\ndeaf", user.out("stop", "-t", "0.5", "mild", "deaf"))
+      assert.equal("6", user.out("wait", "mild"))
+      assert.equal("137", user.out("wait", "deaf"))
+    end)
+
+    it("get signals by kill, and are ended by rm -f", function()
+      user.out("run", "-d", "--name", "web", "--system", "sh", "-c",
+        "trap 'echo usr1' USR1; echo ready; while :; do sleep 0.05; done")
+      machine.eventually(function() return user.out("logs", "web") == "ready" end)
+      user.out("kill", "-s", "USR1", "web")
+      machine.eventually(function() return user.out("logs", "-n", "1", "web") == "usr1" end)
+      local r = user.run("rm", "web")
+      assert.equal(1, r.code)
+      assert.matches("web runs", r.stderr)
+      user.out("rm", "-f", "web")
+      assert.equal("", user.out("ps", "-aq"))
+    end)
+
+    it("are followed by logs -f until their end", function()
+      user.out("run", "-d", "--name", "web", "--system", "sh", "-c", "echo one; sleep 0.3; echo two")
+      assert.equal("one\ntwo", user.out("logs", "-f", "web"))
+    end)
+
+    it("in the foreground are found by others, and end with nsbox, even where that is killed", function()
+      local p = user.spawn({ stdout = "pipe" }, "run", "--name", "web", "--system", "sh", "-c", "echo ready; sleep 4321.7")
+      assert.equal("ready", p.stdout:read "*l")
+      assert.equal("inside", user.out("exec", "web", "echo", "inside"))
+      p:kill "KILL"
+      machine.status(p)
+      assert.equal("", user.out("ps", "-q"))
+      assert.equal(0, machine.processes "4321.7")
+      assert.matches("exited +sh", user.out("ps", "-a"))
+    end)
+
+    it("have a terminal in the background, too", function()
+      user.out("run", "-dit", "--name", "web", "--system", "sh", "-c", "tty; sleep 1000")
+      machine.eventually(function() return user.out("logs", "web"):find "^/dev/pts/" end)
+    end)
+
+    it("go on for the others of a list where there is none of a name", function()
+      user.out("run", "-d", "--name", "web", "--system", "sleep", "1000")
+      local r = user.run("stop", "-t", "0", "none", "web")
+      assert.equal(1, r.code)
+      assert.equal("web\n", r.stdout)
+      assert.matches("no box of the name none", r.stderr)
+    end)
+
+    it("that a script has started are listed and entered as well", function()
+      local code = 'assert(require("ns").sandbox():start { name = "lua", "sleep", "1000" })'
+      machine.host(code, { nobody = nobody, spec = { env = user.spec().env } })
+      assert.matches("\nlua +%d+ +.-running +sleep 1000", user.out "ps")
+      assert.equal("hi", user.out("exec", "lua", "echo", "hi"))
+      user.out("rm", "-f", "lua")
+    end)
+  end)
+end
+
+describe_it("nsbox", function()
+  local user
+
+  before_each(function() user = nsbox.user(false) end)
+  after_each(function() user.leave() end)
+
+  it("tells what there is, and how each command is used", function()
+    local help = user.out "--help"
+    for _, name in ipairs { "run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "check", "explain", "completion" } do
+      assert.matches("\n +" .. name .. " ", help)
+      assert.matches("^Usage: nsbox " .. name, user.out(name, "--help"))
+    end
+  end)
+
+  it("says what works here, with reasons, and in colours where it is asked to", function()
+    local plain = user.out "check"
+    assert.matches("yes  nsbox run %-%-system", plain)
+    assert.matches("\nyes  user\n", plain)
+    assert.not_matches("\27", plain)
+    assert.matches("\27%[32myes\27%[0m  nsbox run", user.out("check", "--color", "always"))
+  end)
+
+  it("has a completion that bash takes", function()
+    local script = machine.file(user.home .. "/complete", user.out "completion" .. "\n")
+    local code = ". %s; COMP_WORDS=(nsbox run --host); COMP_CWORD=2; _nsbox nsbox --host run; echo ${COMPREPLY[@]}"
+    assert.matches("%-%-hostname", assert(ns.run { "bash", "-c", code:format(script) }).stdout)
+  end)
+
+  it("without argparse names the package", function()
+    local spec = user.spec("run", "--system", "true")
+    table.insert(spec.argv, #spec.argv - 3, "-e")
+    table.insert(spec.argv, #spec.argv - 3, "package.preload.argparse = function() error 'none' end")
+    local r = assert(ns.run(spec))
+    assert.equal(125, r.code, tostring(r))
+    assert.matches("apt%-get install lua%-argparse", r.stderr)
+  end)
+end)
+
+-- ---- what of the host is put into it ----
+
+local volumes_it = nsbox.works and machine.it("sandbox", "tree") or machine.without("it", nsbox.why)
+
+describe("nsbox run -v #system", function()
+  for who, nobody in pairs(WHO) do
+    volumes_it("gives a directory, from where the caller is, that can be written or not, to " .. who, function()
+      local user = nsbox.user(nobody)
+      finally(function() user.leave() end)
+      user.out("run", "--system", "-v", ".:/src", "-w", "/src", "sh", "-c", "echo made >file")
+      assert.equal("made\n", machine.read(user.home .. "/file"))
+      assert.equal("made\nread-only", user.out("run", "--system", "-v", "./file:/srv/there:ro", "sh", "-c",
+        "cat /srv/there; echo x 2>&- >/srv/there || echo read-only"))
+      assert.equal("made", user.out("run", "--system", "--mount",
+        ("type=bind,source=%s/file,target=/x/file,readonly"):format(user.home), "cat", "/x/file"))
+      assert.equal("made", user.out("run", "--system", "-v", ".:/x:ro,idmap", "cat", "/x/file"))
+      local r = user.run("run", "--system", "-v", "./none:/x", "true")
+      assert.equal(125, r.code)
+      assert.matches("none", r.stderr)
+    end)
+  end
+end)
+
+local rootfs_it = nsbox.works and machine.it("sandbox", "tree", "root") or machine.without("it", nsbox.why)
+
+describe("nsbox run --rootfs #system", function()
+  --- A directory with a system of one program.
+  local function rootfs(user)
+    machine.sh({}, ("cd %s && mkdir -p r/bin r/proc r/dev r/tmp r/etc && cp /bin/busybox r/bin/sh"):format(user.home))
+    return user.home .. "/r"
+  end
+
+  for who, nobody in pairs(WHO) do
+    rootfs_it("runs a program in a directory, which it changes, for " .. who, function()
+      local user = nsbox.user(nobody)
+      finally(function() user.leave() end)
+      local root = rootfs(user)
+      if nobody and machine.root then os.execute("chown -R 65534:65534 " .. root) end
+      assert.equal("/root", user.out("run", "--rootfs", "r", "/bin/sh", "-c", "echo $HOME; echo new >/etc/new"))
+      assert.equal("new\n", machine.read(root .. "/etc/new"))
+      assert.equal(1, user.run("run", "--rootfs", root, "--read-only", "/bin/sh", "-c", "echo >/etc/other 2>&-").code)
+    end)
+  end
+
+  local layer_it = machine.can.overlay and rootfs_it or machine.without("it", machine.why.overlay)
+  layer_it("throws away what is written with :O", function()
+    local user = nsbox.user(false)
+    finally(function() user.leave() end)
+    local root = rootfs(user)
+    local code = "echo new >/etc/new; read x </etc/new; echo $x"
+    assert.equal("new", user.out("run", "--rootfs", root .. ":O", "/bin/sh", "-c", code))
+    assert.is_nil(machine.read(root .. "/etc/new"))
+  end)
+end)
