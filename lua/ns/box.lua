@@ -37,11 +37,11 @@ function box.is(value)
   return getmetatable(value) == Box
 end
 
---- A new box of the words that the function `name` starts from, with those of a spec or another box, as their methods set
--- them. An array part becomes argv.
-function box.over(words, spec, name)
+--- A new box of the words that the function `name` starts from, with those of a spec or another box, its argument number
+-- `argument` (1), as their methods set them. An array part becomes argv.
+function box.over(words, spec, name, argument)
   if box.is(spec) then spec = spec.words end
-  local given = spec == nil and {} or checked(("bad argument #1 to '%s' (%%s)"):format(name), read, spec)
+  local given = spec == nil and {} or checked(("bad argument #%d to '%s' (%%s)"):format(argument or 1, name), read, spec)
   for word, value in next, given do merge.make_room(words, word, value) end
   local self = setmetatable({ words = words, cache = false, confined = name == "confined" }, Box)
   for word, value in next, given do

@@ -77,7 +77,7 @@ local function node_words(name, given, method)
   else
     local words = sandbox.spec()
     words.hostname = name
-    spec = box.over(words, given, method):spec()
+    spec = box.over(words, given, method, 2):spec()
   end
   spec.argv, spec.fn, spec.args = nil, nil, nil
   local flags = namespaces.check(spec.flags or {}, "flags")

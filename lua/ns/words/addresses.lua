@@ -38,7 +38,7 @@ end
 
 local function read_v6(text)
   local head, tail = text:match "^(.-)::(.*)$"
-  local first, last = read_groups(head or text), tail and read_groups(tail) or {}
+  local first, last = read_groups(head or text), read_groups(tail or "")
   if not first or not last then return nil end
   local missing = 8 - #first - #last
   if head and missing < 1 or not head and missing ~= 0 then return nil end
