@@ -7,6 +7,7 @@
 #include <linux/fcntl.h>
 #include <linux/if.h>
 #include <linux/mount.h>
+#include <linux/netlink.h>
 #include <linux/poll.h>
 #include <asm/statfs.h>
 #include <linux/magic.h>
@@ -225,6 +226,13 @@ static long call_sendto(long fd, long record, long size) {
     return fd < 0 ? -EBADF : failure() ? -EPIPE : size;
 }
 
+/* What is sent with an address is netlink(7). */
+static long call_sendto_address(long bytes, long size, long address) {
+    take(bytes, (size_t)size);
+    take(address, sizeof(struct sockaddr_nl));
+    return failure() ? -EPERM : size;
+}
+
 /* A message with a record, and none, two or more descriptors; or the end. */
 static long call_recvmsg(long message) {
     struct msghdr *m = (struct msghdr *)message;
@@ -356,7 +364,7 @@ static long special(long n, long a, long b, long c, long d, long e) {
     if (n == __NR_exit_group) longjmp(model.end, 1);
     if (n == __NR_execve) return call_execve(a, b, c);
     if (n == __NR_execveat) return call_execve(b, c, d);
-    if (n == __NR_sendto) return call_sendto(a, b, c);
+    if (n == __NR_sendto) return e ? call_sendto_address(b, c, e) : call_sendto(a, b, c);
     if (n == __NR_sendmsg) return call_sendmsg(b);
     if (n == __NR_recvmsg) return call_recvmsg(b);
     if (n == __NR_statx) return call_statx(e);
@@ -371,7 +379,7 @@ static long special(long n, long a, long b, long c, long d, long e) {
     if (n == __NR_clone) return call_clone();
     if (n == __NR_mincore) return call_mincore(b, c);
     if (n == __NR_prlimit64) return call_prlimit(c, d);
-    if (n == __NR_recvfrom) return model_answer() & 1 ? 0 : -EAGAIN;
+    if (n == __NR_recvfrom) return model_answer() & 1 ? (c > 1 ? c : 0) : -EAGAIN; /* one byte is the end, or a peek */
     if (n == __NR_dup3) return failure() ? -EBADF : b;
     if (n == __NR_umask) return 022;
     if (n == __NR_capget) give(b, sizeof(struct __user_cap_data_struct[2]));

@@ -23,7 +23,8 @@ long op_netlink(struct player *p, const struct step *s) {
     long r = sys(__NR_sendto, fd, plan_string(p, s->data), s->size, 0, &kernel, sizeof kernel);
     if (!FAILED(r)) {
         r = sys(__NR_recvfrom, fd, &answer, sizeof answer, MSG_DONTWAIT);
-        r = r == -EAGAIN ? 0 : !FAILED(r) && answer.head.nlmsg_type == NLMSG_ERROR ? answer.error.error : r;
+        if (r >= (long)sizeof answer && answer.head.nlmsg_type == NLMSG_ERROR) r = answer.error.error;
+        if (r == -EAGAIN) r = 0;
     }
     sys(__NR_close, fd);
     return FAILED(r) ? r : 0;
