@@ -1,0 +1,156 @@
+--- Networks: fifty hosts again and again, of which nothing is left; each host of a tree reaches each; through a link goes
+-- what it was asked for, within a tenth, and a packet takes as long as it was asked to. What this kernel cannot do a virtual
+-- machine does, in the long form.
+-- usage: as all parts; in the virtual machine with a third argument, after which only the links are tried
+local core = require "ns.core"
+local machine = require "support.machine"
+local ns = require "ns"
+local proof = require "proof"
+
+local KERNEL = "linux-image-6.12-cloud-amd64"
+local inside = arg[2] == "links"
+
+--- Is it refused by the other itself, on whose port nobody listens?
+local function reaches(from, ip)
+  local connection, message = from:connect(ip:find ":" and ("[%s]:7"):format(ip) or ip .. ":7", 10)
+  if connection then connection:close() end
+  return message and message:find "refused" ~= nil
+end
+
+-- ---- nothing is left ----
+
+local function own_network()
+  local texts = { (machine.read "/proc/net/dev":gsub(":[^\n]*", "")) }
+  for _, name in ipairs { "route", "if_inet6", "ipv6_route" } do texts[#texts + 1] = machine.read("/proc/net/" .. name) end
+  return table.concat(texts)
+end
+
+local function fifty()
+  local before, times = own_network(), {}
+  for _ = 1, proof.size(2, 10) do
+    local net = ns.net.star(50)
+    local began = core.clock()
+    assert(net:start())
+    times[#times + 1] = core.clock() - began
+    local first, last = net.nodes[1], net.nodes[50]
+    proof.check(reaches(first, last.ip) and reaches(last, first.ip6), "h1 and h50 do not reach each other")
+    net:close()
+    proof.check(own_network() == before, "the machine's own network is another one")
+  end
+  table.sort(times)
+  proof.figure("fifty hosts, median of the starts", "%.0f ms", times[(#times + 1) // 2] * 1000)
+end
+
+--- All of this process's children are gone, and so are the namespaces that it has had.
+local function nothing_left()
+  local before = #assert(ns.namespaces())
+  proof.clean("fifty hosts", fifty)
+  local after
+  for _ = 1, 100 do
+    after = #assert(ns.namespaces())
+    if after <= before then break end
+    core.poll(0.05, -1, "r")
+  end
+  proof.check(after <= before, "%d namespaces are left", after - before)
+end
+
+-- ---- who reaches whom ----
+
+local function matrix()
+  local net = assert(ns.net.tree(proof.size(2, 3), 3):start())
+  for _, from in ipairs(net.nodes) do
+    for _, to in ipairs(net.nodes) do
+      for _, ip in ipairs(from ~= to and { to.ip, to.ip6 } or {}) do
+        proof.check(reaches(from, ip), "%s does not reach %s at %s", from.name, to.name, ip)
+      end
+    end
+  end
+  net:close()
+end
+
+-- ---- what goes through ----
+
+local SINK = [[
+  use Socket; socket(my $s, PF_INET, SOCK_STREAM, 0); bind($s, pack_sockaddr_in(5001, INADDR_ANY)) or die "$!\n";
+  listen($s, 9);
+  while (accept(my $c, $s)) {
+    sysread($c, my $b, 65536) or next; my $n = 0; my $began = `date +%s.%N`;
+    while (my $got = sysread($c, $b, 65536)) { $n += $got }
+    printf "%.3f\n", 8 * $n / 1e6 / (`date +%s.%N` - $began); exit } ]]
+
+--- Mbit/s of what TCP carries, for about three seconds.
+local function through(from, to, mbit)
+  local p = assert(to:spawn { "perl", "-e", SINK, stdout = "pipe" })
+  assert(to:wait_for(5001, 60))
+  local connection = assert(from:connect(to.ip .. ":5001", 60))
+  connection:write(("x"):rep(math.floor(mbit * 1e6 / 8 * 3)))
+  connection:close()
+  local rate = tonumber(p.stdout:read "*l")
+  p:close()
+  return rate
+end
+
+--- Each packet has 66 bytes of headers to 1448 of what is carried.
+local CARRIED = 1448 / 1514
+
+local function shaped(mbit, words)
+  words.rate = mbit * 1e6
+  local net = ns.net()
+  local a, b = net:host "a", net:host "b"
+  local link = net:link(a, b, words)
+  local ok, message = net:start()
+  if not ok then return proof.check(false, "a link of %g Mbit/s: %s", mbit, message) end
+  for _, factor in ipairs { 1, 2 } do
+    assert(link:set { rate = factor * words.rate })
+    local got, wanted = through(a, b, factor * mbit), factor * mbit * CARRIED
+    proof.check(math.abs(got / wanted - 1) < 0.1, "%.2f Mbit/s in place of %.2f", got, wanted)
+    proof.figure(("a link of %g Mbit/s%s"):format(factor * mbit, words.delay and " and a delay" or ""),
+      "%.2f Mbit/s carried, %.1f%% of what is to be had", got, 100 * got / wanted)
+  end
+  net:close()
+end
+
+local function delayed()
+  local net = ns.net()
+  local a, b = net:host "a", net:host "b"
+  local link = net:link(a, b, { delay = "50ms" })
+  assert(net:start())
+  for _, delay in ipairs { 0.05, 0.2 } do
+    assert(link:set { delay = delay })
+    reaches(a, b.ip) -- they look for each other's address first
+    local began = core.clock()
+    proof.check(reaches(a, b.ip), "it does not answer")
+    local took = core.clock() - began
+    proof.check(took >= 2 * delay and took < 2 * delay + 0.1 + 0.2 * delay, "%.3f s with a delay of %g", took, delay)
+    proof.figure(("there and back with a delay of %g ms each way"):format(delay * 1000), "%.1f ms", took * 1000)
+  end
+  net:close()
+end
+
+local function links()
+  if machine.can.tbf then
+    for _, mbit in ipairs { 2, 20 } do shaped(mbit, {}) end
+  else
+    proof.skip("tbf: %s", machine.why.tbf)
+  end
+  if machine.can.netem then
+    shaped(5, { delay = "5ms" })
+    delayed()
+    return
+  end
+  local may = proof.long and not inside and machine.root
+  local ok, text = false, machine.why.netem
+  if may then ok, text = proof.sh("bash proof/vm.sh %s lua5.4 proof/networks.lua long links", KERNEL) end
+  if not may then return proof.skip("netem: %s", text) end
+  for line in text:gmatch "figure: [^\n]+" do print(line .. " (" .. KERNEL .. ")") end
+  local passed, failed, skipped = text:match "(%d+) passed, (%d+) failed, (%d+) skipped%s*$"
+  if not passed then return proof.check(ok, "in the virtual machine: %s", text:sub(-500)) end
+  proof.add(tonumber(passed), tonumber(failed), tonumber(skipped))
+end
+
+if not inside then
+  nothing_left()
+  matrix()
+end
+links()
+proof.finish()
