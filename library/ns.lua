@@ -488,6 +488,7 @@ function Changes:discard() end
 
 ---What a run has come to.
 ---@class ns.Result
+---@field argv? string[] what was run
 ---@field ok? true nil unless the program ended with exit status 0
 ---@field how "exit"|"signal"|"refused" refused: by ns.parallel, which could not start it
 ---@field message? string of what was refused
@@ -516,6 +517,7 @@ function Result:changes() end
 
 ---A program that was started. Closing or dropping it ends the program, unless it is detached.
 ---@class ns.Process
+---@field argv? string[] what was started
 ---@field pid integer
 ---@field stdin? file* where the spec says "pipe"
 ---@field stdout? file* where the spec says "pipe"
@@ -1188,6 +1190,18 @@ function Pool:stats() end
 ---@return true ok
 function Pool:close() end
 
+---Test programs without busted: files and functions, each in a copy of this Lua state; what they come to is written as TAP.
+---@class ns.Test
+---@field run fun(words: ns.Tests): boolean, ns.Result[] have all been good? And the results, in order
+
+---Paths of Lua files and functions, in the array part; or functions by name.
+---@class ns.Tests
+---@field [integer] string|fun()
+---@field jobs? integer how many at a time
+---@field timeout? number seconds for each, 60 where nothing is said
+---@field spec? ns.Spec other surroundings
+---@field output? file* in the place of io.stdout
+
 ---A new network without anything in it; or one that is ready-made.
 ---@class ns.Networks
 ---@overload fun(options?: { ipv4?: boolean, ipv6?: boolean }): ns.Net
@@ -1197,6 +1211,7 @@ function Pool:close() end
 
 ---@class ns
 ---@field net ns.Networks a new network, or a ready-made one
+---@field test ns.Test
 ---@field _VERSION string
 ---@field CLONE_NEWUSER integer
 ---@field CLONE_NEWNS integer

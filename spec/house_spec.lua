@@ -4,13 +4,17 @@ local machine = require "support.machine"
 --- {first file, the rooms below}: "face" is lua/ns itself.
 local ROOMS = {
   nsbox = { "ns.nsbox.main", "the face" },
+  harness = { "ns.busted.settings", "face, start, running and words" },
   face = { "ns", "start, running and words" },
   start = { "ns.start.spawn", "running and words" },
   running = { "ns.running.process", "words" },
   words = { "ns.words.options", "nothing" },
 }
 
-local function room_of(module) return module:match("^ns%.(%l+)%.") or "face" end
+local function room_of(module)
+  if module:find("^ns%.busted") then return "harness" end
+  return module:match("^ns%.(%l+)%.") or "face"
+end
 
 local function text_of(module)
   local path = "lua/" .. module:gsub("%.", "/")

@@ -115,6 +115,25 @@ local rows = {
 }
 for i, row in ipairs(namespaces.list) do table.insert(rows, i, { row.name, namespace(row.name) }) end
 
+--- The names of all, as a set.
+function features.names()
+  local names = {}
+  for _, row in ipairs(rows) do names[row[1]] = true end
+  return names
+end
+
+--- true; or false and the reason; nil, "unknown" where there is none of that name.
+function features.one(name)
+  for _, row in ipairs(rows) do
+    if row[1] == name then
+      local answered, ok, reason = pcall(row[2])
+      if not answered then ok, reason = errors.caught(ok) end
+      return ok and true or false, reason
+    end
+  end
+  return nil, "unknown"
+end
+
 --- {[name] = {ok = true, abi = of landlock} or {ok = false, reason = "..."}}
 function features.all()
   local result = {}

@@ -28,7 +28,9 @@ local raise = require("ns.words.check").raise
 local sandbox = require "ns.sandbox"
 local spawn = require "ns.start.spawn"
 local stdio = require "ns.words.stdio"
+
 local survey = require "ns.start.survey"
+local test = require "ns.test"
 
 local ns = { _VERSION = "ns 0.1.0" }
 
@@ -233,6 +235,9 @@ end
 -- @function ns.features
 -- @treturn table by name, each with `ok`, and with `reason` where it is false; the names stand in doc/errors.md
 ns.features = features.all
+
+--- Test programs without busted: `ns.test.run`.
+ns.test = test
 
 box.spawn, box.run, box.check, box.explain = spawn_words, run, ns.check, ns.explain
 box.start, box.pool, box.call = container.start, pool.new, call_words

@@ -1,5 +1,6 @@
 /* What a copy of the host does that goes on in Lua (spawn.c), before the function that it is for, and after it. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -89,9 +90,29 @@ static int copy_leave(lua_State *L) {
     _exit((int)luaL_checkinteger(L, 1));
 }
 
-static const luaL_Reg functions[] = {
-    {"take", copy_take},   {"cloexec", copy_cloexec}, {"set_environ", copy_set_environ},
-    {"begin", copy_begin}, {"leave", copy_leave},     {NULL, NULL}};
+/* What the host does with each signal: noted before the copy is made, and done again in it, for one that is to be as the host is. */
+static struct sigaction noted[NSIG];
+
+static int copy_note_signals(lua_State *L) {
+    (void)L;
+    for (int signal = 1; signal < NSIG; signal++) sigaction(signal, NULL, &noted[signal]);
+    return 0;
+}
+
+static int copy_keep_signals(lua_State *L) {
+    (void)L;
+    for (int signal = 1; signal < NSIG; signal++) sigaction(signal, &noted[signal], NULL);
+    return 0;
+}
+
+static const luaL_Reg functions[] = {{"take", copy_take},
+                                     {"cloexec", copy_cloexec},
+                                     {"set_environ", copy_set_environ},
+                                     {"begin", copy_begin},
+                                     {"leave", copy_leave},
+                                     {"note_signals", copy_note_signals},
+                                     {"keep_signals", copy_keep_signals},
+                                     {NULL, NULL}};
 
 /* copy: a table of these */
 void nsL_open_copy(lua_State *L) {

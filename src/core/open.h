@@ -25,6 +25,7 @@ void nsL_open_signals(lua_State *L);
 void nsL_open_sockets(lua_State *L);
 void nsL_open_stream(lua_State *L);
 void nsL_open_syscalls(lua_State *L);
+void nsL_open_tape(lua_State *L);
 void nsL_open_terminal(lua_State *L);
 void nsL_open_descendants(lua_State *L);
 void nsL_open_trace(lua_State *L);

@@ -283,7 +283,8 @@ end
 
 local function outcome(self, x)
   local ok, how, code = self:wait()
-  local fields = { timed_out = self.timed_out, wall = self.wall, usage = self:usage(), left_out = self.left_out,
+  local fields = { argv = self.argv,
+    timed_out = self.timed_out, wall = self.wall, usage = self:usage(), left_out = self.left_out,
     oom = self.oom, denied = self:denied() }
   fields.changed = changes.keep(changes.layers(self.mounts, self.handle))
   gather(self, x.capture, x.ahead, fields)

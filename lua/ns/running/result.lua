@@ -52,4 +52,7 @@ function result.refused(message, errno, detail)
   return setmetatable({ how = "refused", message = message, errno = errno, detail = detail }, Result)
 end
 
+--- Is it a result?
+function result.is(value) return getmetatable(value) == Result end
+
 return result

@@ -2,6 +2,9 @@
 --
 -- In the copy all objects of the host's are still there. Its processes are not: their handles are as closed. Its files are
 -- closed, and their numbers taken, so that none of these objects can close, or write to, what the function opens.
+--
+-- A *twin* is as after fork(2): the descriptors in the list `twin` are open in it, signals do what they did, and the
+-- function is called where the host was.
 -- @module ns.start.copy
 require("ns.core").nojit()
 local core = require "ns.core"
@@ -59,6 +62,10 @@ function copy.prepare(start)
   if not start.spec.fn then return true end
   if #(core.entries "/proc/self/task" or {}) > 1 then return nil, { op = "copy", word = "fn" }, EDEADLK end
   local ok, step, errno = true, nil, nil
+  for _, fd in ipairs(start.twin or {}) do
+    if not start.found.ends[fd] and core.isopen(fd) then start.found.ends[fd] = fd end
+  end
+  if start.twin then core.copy.note_signals() end
   if start.spec.init then ok, step, errno = open_launcher(start) end
   if ok and start.calls and not start.results then ok, step, errno = open_results(start) end
   start.numbers = ok and open_numbers()
@@ -76,10 +83,11 @@ local function in_words(e)
   return ("error with %s in the place of a message"):format(e == nil and "nil" or "a " .. type(e))
 end
 
---- A message, and where it was raised: of an error in that coroutine.
+--- A message, and where it was raised: of an error in that coroutine, or here.
 local function trace(co, e)
   local text = in_words(e)
-  return text, debug and debug.traceback and debug.traceback(co, text) or text
+  if not (debug and debug.traceback) then return text, text end
+  return text, co and debug.traceback(co, text) or debug.traceback(text, 2)
 end
 
 --- Calls the function in a coroutine of its own: the host's, in which we are, is not there any more for it to yield to.
@@ -92,6 +100,17 @@ local function call(fn, args)
   if ok and coroutine.status(co) == "dead" then return results end
   if ok then e = "attempt to yield from the function, which has no caller in the copy" end
   return nil, e, trace(co, e)
+end
+
+--- Calls it where the host was, whose frames are all there, too.
+local function call_here(fn, args)
+  local message, traceback
+  local results = pack(xpcall(function() return fn(unpack(args, 1, args.n or #args)) end, function(e)
+    message, traceback = trace(nil, e)
+    return e
+  end))
+  if results[1] then return pack(unpack(results, 2, results.n)) end
+  return nil, results[2], message, traceback
 end
 
 local function code_of(status)
@@ -116,11 +135,13 @@ local function go_on(start)
   local spec = start.spec
   core.copy.begin()
   core.copy.take(start.numbers)
+  for _, fd in ipairs(start.twin or {}) do core.copy.cloexec(fd) end
+  if start.twin then core.copy.keep_signals() end
   if start.results then core.copy.cloexec(start.results) end
   local environ = program.environment(spec, start.found)
   if environ ~= "host" then core.copy.set_environ(environ) end
   rawset(os, "exit", function(status) core.copy.leave(code_of(status)) end)
-  local results, e, message, traceback = call(spec.fn, spec.args or {})
+  local results, e, message, traceback = (start.twin and call_here or call)(spec.fn, spec.args or {})
   if start.results then return answer(start, results, e, message, traceback) end
   if not results then io.stderr:write(traceback, "\n") end
   return results ~= nil

@@ -136,7 +136,7 @@ end
 --- The process that runs, with our ends of the pipes as files; `more`: fields that only some have.
 function spawn.adopt(start, opened, more)
   local spec, bag = start.spec, start.bag
-  local fields = { handle = start.handle, started = start.began, terminal = start.terminal,
+  local fields = { argv = spec.argv, handle = start.handle, started = start.began, terminal = start.terminal,
     max_output = spec.max_output, input = spec.input, grace = spec.grace, forward_signals = spec.forward_signals,
     deadline = start.deadline, group = start.group, refusals = opened.refusals }
   for name, value in next, more do fields[name] = value end
@@ -260,7 +260,8 @@ local function start_once(spec, host, kept, left, began)
   local copies = spec.fn and "go on" or not (spec.init or spec.root or spec.join) and "may" or nil
   local start = { spec = spec, began = began, run = run, start = start_beside,
     outlives = host.keeps ~= nil, cache = kept, serves = host.serves, unawaited = host.unawaited,
-    copies = copies, calls = host.calls, deadline = spec.timeout and began + spec.timeout, left = left }
+    copies = copies, calls = host.calls, twin = host.twin,
+    deadline = spec.timeout and began + spec.timeout, left = left }
   return spawn.guarded(begin, start, host)
 end
 
