@@ -434,3 +434,105 @@ machine.describe("limits", "sandbox")("a container with limits", function()
     assert.same({}, left())
   end)
 end)
+
+--- The groups that outlive their hosts, wherever they lie.
+local function kept()
+  local list, line = {}, "find /sys/fs/cgroup -type d -name 'ns-*-detached'"
+  for name in machine.sh({}, line):gmatch "[^\n]+" do list[#list + 1] = name end
+  return list
+end
+
+--- Hosts of their own, one after the other, that know the names of a directory: what a script prints.
+local function hosts()
+  local directory, remove = machine.directory()
+  local env = machine.paths(machine.public())
+  env.XDG_RUNTIME_DIR = directory
+  local function run(code)
+    local r = machine.host('local ns = require "ns"; ' .. code, { spec = { env = env } })
+    assert.equal("", r.stderr)
+    return r.stdout
+  end
+  finally(function()
+    run 'for _, name in ipairs(ns.containers()) do ns.container(name):close() end'
+    remove()
+  end)
+  return run
+end
+
+--- Nothing is left once there has been one more start, as of what ends by itself.
+local function swept()
+  machine.eventually(function()
+    assert(machine.host 'assert(require("ns").run { "true", limits = {} })'.ok)
+    return #kept() == 0
+  end)
+end
+
+machine.describe("limits", "sandbox")("a container with limits and a name", function()
+  it("keeps its group when its host ends, and a later host has it changed, asked and ended", function()
+    local run = hosts()
+    run [[assert(ns.sandbox():limits({ pids = 50, memory = "100m" }):start { name = "spec-limits", "sleep", "4044" })]]
+    assert.equal(1, #kept())
+    assert(ns.run { "true", limits = {} }) -- who sweeps
+    assert.same({ 1, 1 }, { #kept(), machine.processes "4044" })
+    assert.equal("100\n50\ntrue\nnil\ttrue\n", run [[
+      local c = assert(ns.container "spec-limits")
+      local function limit(file)
+        local p = c:info().pid
+        local own = io.open(("/proc/%d/cgroup"):format(p)):read("*a"):match("0::(%S+)")
+        return io.open("/sys/fs/cgroup" .. own .. "/" .. file):read("*l")
+      end
+      print(("%.0f"):format(limit "memory.max" / 2^20))
+      print(limit "pids.max")
+      print(c:limits { pids = 6 })
+      local r = assert(c:run("sh", "-c", "for i in $(seq 20); do sleep 1 & done"))
+      print(r.ok, c:usage().pids_refused > 0 and c:usage().cpu > 0)]])
+    assert.equal("true\ntrue\tnil\n", run [[
+      local c = assert(ns.container "spec-limits")
+      c:stop(0)
+      print(c:usage().pids_refused > 0)
+      local gone, message = c:limits { pids = 7 }
+      print(message == "the container is closed", gone)
+      c:close()]])
+    assert.same({ 0, 0 }, { #kept(), machine.processes "4044" })
+  end)
+
+  it("says that its memory ran out to a host that has found it", function()
+    local run = hosts()
+    run [[assert(ns.sandbox():limits({ memory = "32m" }):start { name = "spec-limits" })]]
+    assert.equal("memory\ttrue\ttrue\ntrue\n", run [[
+      local c = assert(ns.container "spec-limits")
+      local r = assert(c:run("sh", "-c", "head -c 200m /dev/zero | tail"))
+      c:wait(10)
+      local _, message = c:run("true")
+      print(r.ended_by, r.oom, message:find("its memory ran out", 1, true) ~= nil)
+      c:close()
+      print(c:usage().oom)]])
+    assert.same({}, kept())
+  end)
+
+  it("that has ended by itself leaves its group to the last handle, or to the next start", function()
+    local run = hosts()
+    for _, ending in ipairs { "c:wait(10)", "os.exit(0)" } do
+      run('local c = assert(ns.sandbox():limits({}):start { name = "spec-limits", "sleep", "0.3" }) ' .. ending)
+      swept()
+    end
+  end)
+
+  it("that is refused leaves no group", function()
+    local run = hosts()
+    assert.equal("nil\tENOENT\n", run [[
+      local c, _, _, detail = ns.sandbox():limits({}):start { name = "spec-limits", "/no/such" }
+      print(c, detail.code)]])
+    assert.same({}, kept())
+  end)
+
+  it("may have a host that lives longer: its group goes all the same, as that of a detached program", function()
+    local p = assert(ns.spawn { "sleep", "0.3", detach = true, limits = {} })
+    p:wait()
+    p:close()
+    p = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    swept()
+  end)
+end)

@@ -351,7 +351,6 @@ describe("a container with a name", function()
       assert.matches("bad argument #1 to 'start' %(" .. word .. ": a program that outlives this script has nobody", message)
     end
     assert.has_error(function() start { name = "spec-mistake", stay = 1 } end)
-    assert.has_error(function() ns.sandbox():limits { pids = 10 }:start { name = "spec-mistake" } end)
     assert.has_error(function() start { name = "spec-mistake", "true", hostname = "x" } end)
     assert.has_error(function() ns.box { flags = "mount" }:start { name = "spec-mistake" } end)
   end)

@@ -110,7 +110,6 @@ end
 local function start_named(spec, main, options)
   local checked, host, words = check_spec(spec, "start")
   if not checked then return errors.caught(host) end
-  if checked.limits then check.raise "bad argument #1 to 'start' (limits: a container with a name cannot have them yet)" end
   local box, message, errno, detail = outliving.start { spec = checked, host = host, words = words, main = main,
     name = options.name, stay = options.stay }
   if not box then return nil, message, errno, detail end
@@ -291,6 +290,11 @@ function Container:kill(signal)
   return nil, core.strerror(errno), errno
 end
 
+--- The end of its group, after which it still says what it has told.
+local function finish_group(self)
+  self.told = self.box.group and group.finish(self.box.group) or self.told
+end
+
 --- Ends all that is inside: by the init, or, where somebody has stopped that, by a signal.
 local function finish(self)
   local handle = self.box.handle
@@ -299,7 +303,9 @@ local function finish(self)
     local _, how = wait_for_init(self, END)
     if how ~= "timeout" then break end
   end
-  if self.name then named.forget(self.name) end
+  if not self.name then return end
+  finish_group(self)
+  named.forget(self.name)
 end
 
 --- Ends the container: SIGTERM to all that is inside, then, when nothing is left or `grace` seconds are over, the end. It
@@ -330,6 +336,7 @@ function Container:close()
     finish(self)
     self.kept = handle:log()
     handle:close()
+    if self.box.keeper then self.box.keeper:close() end
   end
   if self.main then self.main:close() end
   return true

@@ -26,7 +26,7 @@ enum { CGROUP2_MAGIC = 0x63677270 };
 struct group {
     int fd;      /* of the directory, and locked: who sweeps finds that it is in use. -1 when it is gone */
     pid_t owner; /* a copy of us does not take it away */
-    bool kept;   /* what is in it outlives us */
+    bool kept; /* what is in it outlives us: others may have it, too, and the last one takes it away when it is empty */
     char path[PATH_MAX];
 };
 
@@ -37,25 +37,40 @@ static struct group *check_group(lua_State *L) {
 }
 
 /* Opens and locks the directory. EWOULDBLOCK: somebody else has locked it. ENODEV: it has been taken away in between. */
-static int open_locked(const char *path) {
+static int open_locked(const char *path, int lock) {
     int fd = ns_above_stdio(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (fd < 0) return -1;
-    int error = flock(fd, LOCK_EX | LOCK_NB) < 0 ? errno : faccessat(fd, "cgroup.procs", F_OK, 0) < 0 ? ENODEV : 0;
+    int error = flock(fd, lock | LOCK_NB) < 0 ? errno : faccessat(fd, "cgroup.procs", F_OK, 0) < 0 ? ENODEV : 0;
     if (error) close(fd), fd = -1, errno = error;
     return fd;
+}
+
+static struct group *push_group(lua_State *L, const char *path, bool kept) {
+    struct group *g = lua_newuserdata(L, sizeof *g);
+    g->fd = -1, g->owner = getpid(), g->kept = kept;
+    if (strlen(path) >= sizeof g->path) return NULL;
+    strcpy(g->path, path);
+    nsL_setclass(L, GROUP);
+    return g;
+}
+
+/* open_cgroup(path) -> group, that somebody else has made and kept | nil, message, errno */
+static int open_group(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    struct group *g = push_group(L, path, true);
+    if (!g) return nsL_done(L, -ENAMETOOLONG);
+    g->fd = open_locked(path, LOCK_SH);
+    return g->fd < 0 ? nsL_done(L, -errno) : 1;
 }
 
 /* cgroup(path) -> group, made anew | nil, message, errno */
 static int new_group(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
-    struct group *g = lua_newuserdata(L, sizeof *g);
-    g->fd = -1, g->owner = getpid(), g->kept = false;
-    if (strlen(path) >= sizeof g->path) return nsL_done(L, -ENAMETOOLONG);
-    strcpy(g->path, path);
-    nsL_setclass(L, GROUP);
+    struct group *g = push_group(L, path, false);
+    if (!g) return nsL_done(L, -ENAMETOOLONG);
     for (int i = 0; i < 100 && g->fd < 0; i++) { /* a sweeper may take it away at once */
         if (mkdir(path, 0755) < 0) return nsL_done(L, -errno);
-        g->fd = open_locked(path);
+        g->fd = open_locked(path, LOCK_EX);
         if (g->fd >= 0 || (errno != ENOENT && errno != ENODEV)) break;
     }
     int error = errno;
@@ -102,6 +117,12 @@ static int group_read(lua_State *L) {
 /* g:getfd() -> the descriptor of its directory */
 static int group_getfd(lua_State *L) {
     lua_pushinteger(L, check_group(L)->fd);
+    return 1;
+}
+
+/* g:path() -> where it lies */
+static int group_path(lua_State *L) {
+    lua_pushstring(L, check_group(L)->path);
     return 1;
 }
 
@@ -190,14 +211,19 @@ static int group_remove(lua_State *L) {
 
 /* g:keep(): it stays when we end */
 static int group_keep(lua_State *L) {
-    check_group(L)->kept = true;
+    struct group *g = check_group(L);
+    g->kept = true;
+    flock(g->fd, LOCK_SH | LOCK_NB);
     return 0;
 }
+
+/* Has one that is kept come to its end, and has nobody else a handle of it? */
+static bool is_over(const struct group *g) { return !has_members(g->fd) && flock(g->fd, LOCK_EX | LOCK_NB) == 0; }
 
 static int group_gc(lua_State *L) {
     struct group *g = luaL_checkudata(L, 1, GROUP);
     if (g->fd < 0) return 0;
-    if (g->owner == getpid() && !g->kept) finish(g->fd, g->path, 100);
+    if (g->owner == getpid() && (!g->kept || is_over(g))) finish(g->fd, g->path, 100);
     close_group(g);
     return 0;
 }
@@ -207,7 +233,7 @@ static int group_gc(lua_State *L) {
 /* sweep_group(path, kill): removes the group of somebody who has ended, unless it is in use; kill: and what is in it */
 static int sweep_group(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
-    int fd = open_locked(path);
+    int fd = open_locked(path, LOCK_EX);
     if (fd < 0) return 0;
     if (lua_toboolean(L, 2) || !has_members(fd)) finish(fd, path, 20);
     close(fd);
@@ -242,13 +268,18 @@ static int make_directory(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"write", group_write},   {"read", group_read}, {"getfd", group_getfd},
-    {"isgone", group_isgone}, {"kill", group_kill}, {"remove", group_remove},
-    {"keep", group_keep},     {"__gc", group_gc},   {NULL, NULL},
+    {"write", group_write},   {"read", group_read}, {"getfd", group_getfd},   {"path", group_path},
+    {"isgone", group_isgone}, {"kill", group_kill}, {"remove", group_remove}, {"keep", group_keep},
+    {"__gc", group_gc},       {NULL, NULL},
 };
 static const luaL_Reg functions[] = {
-    {"cgroup", new_group}, {"sweep_group", sweep_group}, {"is_cgroup2", is_cgroup2},
-    {"xattr", get_xattr},  {"mkdir", make_directory},    {NULL, NULL},
+    {"cgroup", new_group},
+    {"open_cgroup", open_group},
+    {"sweep_group", sweep_group},
+    {"is_cgroup2", is_cgroup2},
+    {"xattr", get_xattr},
+    {"mkdir", make_directory},
+    {NULL, NULL},
 };
 
 void nsL_open_group(lua_State *L) {

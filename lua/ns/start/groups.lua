@@ -104,8 +104,8 @@ function groups.change(box, wanted)
   local mistake = not ok and check.mistake(checked)
   if mistake then fail("limits", "%s", mistake) end
   if not ok then error(checked, 0) end
-  if not box.group then fail("limits", "the container was started without the word 'limits'") end
-  if box.group:isgone() then return nil, "the container is closed", errno_of.ESRCH end
+  if not box.spec.limits then fail("limits", "the container was started without the word 'limits'") end
+  if not box.group or box.group:isgone() then return nil, "the container is closed", errno_of.ESRCH end
   local place = box.found.group.place
   local known, files = pcall(function() return limits.files(checked, capacity(place), false) end)
   if not known then return errors.caught(files) end
@@ -114,6 +114,14 @@ function groups.change(box, wanted)
     if not done then return errors.refused({ op = "limit", path = file.file, data = file.data, word = file.word }, errno) end
   end
   return true
+end
+
+--- Gives a box that was found by its name the group that it has, which may be gone. `ours`: where we have a handle already.
+function groups.adopt(box, ours)
+  local above, name = (box.group_path or ""):match("^(/.+)/([^/]+)$")
+  if not (name and name:find "^ns%-%d+%-%d+%-%d+%-detached$") then return end
+  box.group, box.found.group = ours or core.open_cgroup(box.group_path), { place = { path = above } }
+  if box.group and not ours and above:find "%.scope$" then box.keeper = systemd.keep(above) end
 end
 
 local NOTHING = { memory = math.huge, pids = math.huge, cpu = 1, disk = disk }
@@ -134,12 +142,13 @@ local function started(pid)
   return (read(("/proc/%s/stat"):format(pid)) or ""):match(".*%)" .. (" %S+"):rep(19) .. " (%d+)")
 end
 
---- Takes away what hosts that were killed have left.
+--- Takes away what hosts that were killed have left, and what has outlived its host and has ended since.
 local function sweep(path)
   for _, entry in ipairs(core.entries(path) or {}) do
     local pid, start, rest = entry.name:match("^ns%-(%d+)%-(%d+)%-(.+)$")
-    if pid and started(pid) ~= start then
-      core.sweep_group(path .. "/" .. entry.name, not (rest:find "detached" or rest == "host"))
+    local outlives = pid and rest:find "detached"
+    if pid and (outlives or started(pid) ~= start) then
+      core.sweep_group(path .. "/" .. entry.name, not (outlives or rest == "host"))
     end
   end
 end

@@ -6,6 +6,7 @@ local check = require "ns.words.check"
 local core = require "ns.core"
 local errors = require "ns.start.errors"
 local group = require "ns.running.group"
+local groups = require "ns.start.groups"
 local ids = require "ns.start.ids"
 local merge = require "ns.words.merge"
 local relay = require "ns.start.relay"
@@ -48,8 +49,9 @@ local function without_launch(host)
   return copy
 end
 
---- A box that was found by its name, made ready for programs.
-function living.adopt(box)
+--- A box that was found by its name, made ready for programs. `ours`: its group, where we have that.
+function living.adopt(box, ours)
+  groups.adopt(box, ours)
   box.host, box.cache, box.job_words = survey.host(), {}, words_of(box)
   return box
 end

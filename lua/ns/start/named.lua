@@ -139,7 +139,7 @@ local function encode(box, names)
     name = box.name, started = box.started, argv = plain(box.argv), stay = box.stay, file = box.file,
     words = plain(box.words, STREAMS), spec = spec, limits = plain(box.limits), cwd = box.cwd,
     known_ids = plain(box.known_ids), left_out = plain(box.left_out), published = plain(box.published),
-    found = found } }))
+    found = found, group_path = box.group and box.group:path() } }))
 end
 
 local function is_state(state)

@@ -67,7 +67,7 @@ local function begin(start, ours)
   start.host.keeps = fds
   local first, message, errno, detail = living.start(start.spec, start.host, start.words)
   if not first then return nil, message, errno, detail end
-  ours.first = first.handle
+  ours.first, ours.group = first.handle, first.group
   first.name, first.started, first.stay = start.name, os.time(), start.stay
   if main then first.argv, first.file = plan.read(main).argv, file_of(main) end
   into = into and ours.pipe:dup(into)
@@ -77,7 +77,7 @@ local function begin(start, ours)
   local box, text, code, more = named.find(start.name)
   if not box then return nil, text, code, more end
   ours.later = box.handle
-  living.adopt(box)
+  living.adopt(box, first.group)
   ok, text, code, more = spawn.relay(first, box.handle)
   if not ok then return nil, text, code, more end
   ours.relay = first.relay
@@ -87,6 +87,7 @@ local function begin(start, ours)
   if not ok then return errors.refused(step, refusal) end
   if ours.relay then ours.relay:detach() end
   if first.pasta then first.pasta:close() end -- it was started as one that is detached
+  if first.group then first.group:keep() end
   return box
 end
 
@@ -105,6 +106,7 @@ function outliving.start(start)
   relay.close(ours.relay)
   if done and box then return box end
   if ours.later then ours.later:close() end
+  if ours.group then ours.group:remove() end
   if ours.named then named.forget(start.name) end
   if not done then error(box, 0) end
   return nil, message, errno, detail

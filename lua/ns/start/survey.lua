@@ -78,7 +78,7 @@ function survey.find(spec, host, opened, box)
   if spec.limits then
     local group, refused, why = host.control_group(spec.limits)
     if not group then return nil, refused, why end
-    found.group = group
+    found.group, found.outlives = group, host.keeps ~= nil
   end
   if spec.flags.mount then found.privileged = ids.privileged(spec, host, found.maps and found.maps.uid) end
   if spec.landlock then

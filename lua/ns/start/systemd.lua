@@ -10,11 +10,15 @@ local systemd = {}
 
 local TOP, SYSTEMD = "/sys/fs/cgroup", "org.freedesktop.systemd1"
 
---- The sockets by which a manager is asked: its own first, then a bus.
+--- The sockets by which a manager is asked: its own first, then a bus. A user's may be elsewhere than his session says.
 local function sockets(uid)
   if uid == 0 then return { { "/run/systemd/private" }, { "/run/dbus/system_bus_socket", SYSTEMD } } end
-  local directory = os.getenv "XDG_RUNTIME_DIR" or ("/run/user/%d"):format(uid)
-  return { { directory .. "/systemd/private" }, { directory .. "/bus", SYSTEMD } }
+  local list, usual = {}, ("/run/user/%d"):format(uid)
+  for _, directory in ipairs { os.getenv "XDG_RUNTIME_DIR" or usual, usual } do
+    list[#list + 1] = { directory .. "/systemd/private" }
+    list[#list + 1] = { directory .. "/bus", SYSTEMD }
+  end
+  return list
 end
 
 local function read(path)
@@ -108,6 +112,18 @@ function systemd.open(place, name)
   keeper:close()
   step.hint = message and "systemd says: " .. message
   return nil, step, errno or errno_of.ETIMEDOUT
+end
+
+--- Keeps a scope that another host has had made, and what its groups tell, for as long as the handle lives that is
+-- returned; nil where that cannot be.
+function systemd.keep(path)
+  local keeper, pid = core.launch(0, {}, "may")
+  if not keeper or core.write(path .. "/keeper/cgroup.procs", ("%d"):format(pid)) then return keeper end
+  local place = { uid = core.ids().euid }
+  local ok = ask(place, "AttachProcessesToUnit", "ssau", { path:match "[^/]+$", "/keeper", { pid } })
+  if place.bus then place.bus.socket:close() end
+  if ok then return keeper end
+  keeper:close()
 end
 
 --- Moves a process into a group below the scope: true; or nil, message, errno.

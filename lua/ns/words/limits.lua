@@ -203,7 +203,7 @@ end
 
 --- Before there is a process: its group, and what may stand there already. What is written last is opened.
 function limits.make(_, spec, add, found)
-  add { op = "group", path = found.group.path, detached = spec.detach, word = "limits" }
+  add { op = "group", path = found.group.path, detached = found.outlives or spec.detach, word = "limits" }
   for _, file in ipairs(found.group.files) do
     if file.when == "first" then add { op = "limit", path = file.file, data = file.data, word = file.word } end
     if file.when == "last" then add { op = "open_limit", path = file.file, ignore = file.ignore, word = file.word } end
