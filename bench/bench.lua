@@ -16,7 +16,7 @@ local sections = {}
 for _, case in ipairs(cases.list) do
   local prefix = case.nobody and root and AS_NOBODY or ""
   if root or case.nobody or case.namespaces and #case.namespaces == 0 then
-    sections[#sections + 1] = { title = case.name, name = case.name, unit = "µs", prefix = prefix }
+    sections[#sections + 1] = { title = case.name, name = case.name, unit = case.unit or "µs", prefix = prefix }
   end
 end
 if root then

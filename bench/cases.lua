@@ -23,8 +23,11 @@ cases.list = {
   { name = "all eight, rootless", namespaces = ALL, nobody = true },
   { name = "full sandbox", sandbox = true },
   { name = "full sandbox, rootless", sandbox = true, nobody = true },
-  { name = "landlock", landlock = true },
-  { name = "confined, rootless", confined = true, nobody = true },
+  { name = "landlock", alone = "landlock" },
+  { name = "default filter", alone = "seccomp" },
+  { name = "confined, rootless", alone = "confined", nobody = true },
+  { name = "limits", limits = true },
+  { name = "a system call, filtered", calls = true, unit = "ns" },
   { name = "in a living sandbox", living = true },
   { name = "in a living sandbox, rootless", living = true, nobody = true },
 }
@@ -196,21 +199,55 @@ local function living_contestants(case)
   return list
 end
 
--- ---- no namespace, but landlock: of four directories, and of all that a confined box has ----
+-- ---- no namespace, but landlock of four directories, the default filter, or all that a confined box has ----
 
-local function landlock_contestants(case)
-  local spec = { PROGRAM, landlock = { read = { "/" }, execute = { "/" }, write = { "/tmp", "/var/tmp" },
-    tcp_connect = {} } }
-  if case.confined then spec = ns.confined():ro_bind(PROGRAM):argv(PROGRAM):spec() end
+local ALONE = {
+  landlock = function()
+    return { PROGRAM, landlock = { read = { "/" }, execute = { "/" }, write = { "/tmp", "/var/tmp" }, tcp_connect = {} } }
+  end,
+  seccomp = function() return { PROGRAM, no_new_privs = true, seccomp = "default" } end,
+  confined = function() return ns.confined():ro_bind(PROGRAM):argv(PROGRAM):spec() end,
+}
+
+local function alone_contestants(case)
+  local spec = ALONE[case.alone]()
   local list = { { name = "floor", run = measure.remote { HOME .. "/floor", PROGRAM } },
     { name = "floor, all steps", run = played_by("replay", spec) } }
   add_ns(list, spec)
   return list
 end
 
+-- ---- no namespace, but a control group of its own; none take part where there is no cgroup v2 ----
+
+local function limits_contestants()
+  local known = ns.features().limits
+  local list = { { name = "floor", run = measure.remote { HOME .. "/floor", PROGRAM } } }
+  if not known.how then return list end
+  if known.how == "root" then
+    local env = { GROUP = "/sys/fs/cgroup/bench-floor" }
+    list[2] = { name = "floor, all steps", run = measure.remote({ HOME .. "/floor", PROGRAM }, { env = env }) }
+  end
+  add_ns(list, { PROGRAM, limits = { memory = "64m", pids = 20, cpu = 1.5 } })
+  return list
+end
+
+-- ---- one system call, as it is under a filter ----
+
+local function calls_contestants()
+  local function contestant(name, call, seccomp)
+    local words = { no_new_privs = true, init = true, seccomp = seccomp }
+    return { name = name, run = measure.remote({ HOME .. "/calls", call }, words) }
+  end
+  return { contestant("no filter", "getppid", nil), contestant("allowed", "getppid", "default"),
+    contestant("allowed, trace", "getppid", { trace = true }), contestant("refused", "acct", "default"),
+    contestant("refused, trace", "acct", { trace = true }) }
+end
+
 --- Who plays the case.
 function cases.contestants(case)
-  if case.landlock or case.confined then return landlock_contestants(case) end
+  if case.alone then return alone_contestants(case) end
+  if case.limits then return limits_contestants() end
+  if case.calls then return calls_contestants() end
   if case.living then return living_contestants(case) end
   if case.sandbox then return sandbox_contestants(case) end
   local list = { { name = "floor", run = measure.remote { HOME .. "/floor", PROGRAM, table.unpack(case.namespaces) } } }

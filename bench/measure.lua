@@ -16,9 +16,10 @@ function measure.timed(action)
   end
 end
 
---- A round that a process of its own plays and measures: it answers each line on its stdin with a figure.
-function measure.remote(argv)
-  local server = assert(ns.spawn { argv = argv, stdin = "pipe", stdout = "pipe" })
+--- A round that a process of its own plays and measures: it answers each line on its stdin with a figure. `words`: more of
+-- its spec.
+function measure.remote(argv, words)
+  local server = assert(ns.spawn(ns.box(words or {}):argv(table.unpack(argv)):stdin("pipe"):stdout("pipe")))
   return function()
     server.stdin:write("\n")
     server.stdin:flush()

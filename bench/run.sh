@@ -17,6 +17,7 @@ ${CC:-gcc} -O2 -Wall -Wextra bench/replay.c $player -o "$build/bench/replay"
 ${CC:-gcc} -O2 -Wall -Wextra -std=gnu11 -D_GNU_SOURCE -DLAUNCHER="\"$build/launcher\"" bench/launch.c \
   src/core/spawn.c src/core/image.c src/core/child.c src/core/io.c $player -o "$build/bench/launch"
 ${CC:-gcc} -O2 -Wall -Wextra -std=gnu11 -D_GNU_SOURCE bench/flight.c -o "$build/bench/flight"
+${CC:-gcc} -O2 -Wall -Wextra bench/calls.c -o "$build/bench/calls"
 ${CC:-gcc} -O2 -Wall -Wextra -ffreestanding -fno-stack-protector -nostdlib -static bench/empty.c -o "$build/bench/empty"
 
 # The rootless cases are played by nobody, who may not be able to read the project's directory.
@@ -24,7 +25,7 @@ home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 trap 'exit 130' INT TERM
 cp -R bench lua "$build/bench/floor" "$build/bench/replay" "$build/bench/launch" "$build/bench/empty" \
-  "$build/bench/flight" "$home"
+  "$build/bench/flight" "$build/bench/calls" "$home"
 mkdir "$home/ns"
 cp "$build/5.4/ns/core.so" "$home/ns"
 chmod -R u=rwX,go=rX "$home"
