@@ -37,7 +37,8 @@ end
 --- Who asks, and what a program sees without any word.
 local function survey(report)
   local ids, proc = core.ids(), assert(io.open("/proc"))
-  local host = { root = ids.euid == 0, ids = { uid = ids.euid, gid = ids.egid }, report = report, proc = proc }
+  local host = { root = ids.euid == 0, ids = { uid = ids.euid, gid = ids.egid }, report = report, proc = proc,
+    abi = (ns.features().landlock or {}).abi or 0 }
   host.base = read_report(assert(run({ report, keyring = "inherit" }, proc)).stdout)
   local numbers = { cpu = 0, fsize = 1, data = 2, core = 4, nofile = 7, memlock = 8, sigpending = 11, msgqueue = 12 }
   for name, number in pairs(numbers) do host.base["hard." .. name] = host.base["rlimit." .. number]:match("%S+$") end

@@ -76,6 +76,30 @@ local function environment(want, spec, host)
   want["argv.0"] = spec.argv0 or spec.argv[1]
 end
 
+local function has(list, name)
+  for _, one in ipairs(list or {}) do
+    if one == name then return true end
+  end
+end
+
+local ERRNO = { EPERM = "1", ESRCH = "3", EBADF = "9", EACCES = "13", EXDEV = "18" }
+
+--- setns(-1, 0) as a filter answers it: the default one lets pass what a capability is for.
+local function filter(want, spec, host)
+  local t = spec.seccomp
+  want.Seccomp, want.setns = t and "2" or host.base.Seccomp, host.base.setns
+  local is_open = t and not (t.default or t.rules) and has(spec.caps, "SYS_ADMIN")
+  if not t or t.allow or is_open then return end
+  want.setns = ERRNO[t.errno or t.rules and t.rules[1].action or "EPERM"]
+end
+
+--- Files that are opened to be written: one of the host's /proc, which in another root no path leads to; and the terminal.
+local function landlock(want, spec, host)
+  local all = not spec.landlock or spec.landlock.write[1] == "/"
+  want.comm = (all and not (spec.landlock and spec.root)) and host.base.comm or ERRNO.EACCES
+  if not all then want.tty = "0" end
+end
+
 local function has_dev(spec)
   for _, m in ipairs(spec.mounts or {}) do
     if m.type == "dev" then return true end
@@ -129,6 +153,8 @@ function predict.all(spec, set, host)
   limits(want, spec, host)
   environment(want, spec, host)
   process(want, spec, set, host)
+  filter(want, spec, host)
+  landlock(want, spec, host)
   return want, mounts(spec)
 end
 

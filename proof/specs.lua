@@ -147,6 +147,19 @@ local function file_system(spec, set, host)
   if not spec.root and maybe(0.3) then spec.cwd = one_of("/", "/etc") end
 end
 
+local FILTERS = { "default", { trace = true }, { default = "allow", deny = { "setns" }, errno = "ESRCH" },
+  { allow = { "setns" } }, { rules = { { "setns", arg = { { 0, "==", -1 } }, action = "EXDEV" } } } }
+
+--- What confines the program besides: a filter, and landlock where its report can still be written.
+local function walls(spec, set, host)
+  if maybe(0.3) then spec.seccomp = FILTERS[random(#FILTERS)] end
+  if spec.seccomp == FILTERS[2] then
+    if set.pid then spec.init = true else spec.seccomp = "default" end
+  end
+  if host.abi >= 3 and maybe(0.3) then spec.landlock = { write = { one_of("/", { path = "/etc", try = true }) } } end
+  if spec.seccomp or spec.landlock then spec.no_new_privs = true end
+end
+
 --- A random spec whose program is `host.report`.
 function specs.random(host)
   local set, flags, spec = namespaces(host.root), {}, {}
@@ -159,6 +172,7 @@ function specs.random(host)
   file_system(spec, set, host)
   if (host.root or set.user) and maybe(0.3) then spec.caps = caps() end
   if maybe(0.1) and not spec.session then spec.pty = { rows = 10, cols = 20 } end
+  walls(spec, set, host)
   spec.flags, spec.argv = flags, { spec.root and "/report" or host.report, "one", "two words" }
   return spec, set
 end
