@@ -71,21 +71,19 @@ end
 -- ---- what goes through ----
 
 local SINK = [[
-  use Socket; socket(my $s, PF_INET, SOCK_STREAM, 0); bind($s, pack_sockaddr_in(5001, INADDR_ANY)) or die "$!\n";
+  use Socket; $| = 1; socket(my $s, PF_INET, SOCK_STREAM, 0); bind($s, pack_sockaddr_in(5001, INADDR_ANY)) or die "$!\n";
   listen($s, 9);
-  while (accept(my $c, $s)) {
-    sysread($c, my $b, 65536) or next; my $n = 0; my $began = `date +%s.%N`;
-    while (my $got = sysread($c, $b, 65536)) { $n += $got }
-    printf "%.3f\n", 8 * $n / 1e6 / (`date +%s.%N` - $began); exit } ]]
+  while (accept(my $c, $s)) { my $n = 0; while (my $got = sysread($c, my $b, 65536)) { $n += $got } print "$n\n" if $n } ]]
 
---- Mbit/s of what TCP carries, for about three seconds.
+--- Mbit/s of what TCP carries, for some seconds.
 local function through(from, to, mbit)
   local p = assert(to:spawn { "perl", "-e", SINK, stdout = "pipe" })
   assert(to:wait_for(5001, 60))
   local connection = assert(from:connect(to.ip .. ":5001", 60))
-  connection:write(("x"):rep(math.floor(mbit * 1e6 / 8 * 3)))
+  local began = core.clock()
+  connection:write(("x"):rep(math.floor(mbit * 1e6 / 8 * 5)))
   connection:close()
-  local rate = tonumber(p.stdout:read "*l")
+  local rate = 8 * tonumber(p.stdout:read "*l") / 1e6 / (core.clock() - began)
   p:close()
   return rate
 end
@@ -117,10 +115,12 @@ local function delayed()
   assert(net:start())
   for _, delay in ipairs { 0.05, 0.2 } do
     assert(link:set { delay = delay })
-    reaches(a, b.ip) -- they look for each other's address first
-    local began = core.clock()
-    proof.check(reaches(a, b.ip), "it does not answer")
-    local took = core.clock() - began
+    local took = math.huge
+    for _ = 1, 4 do -- the first of them look for each other's address
+      local began = core.clock()
+      proof.check(reaches(a, b.ip), "it does not answer")
+      took = math.min(took, core.clock() - began)
+    end
     proof.check(took >= 2 * delay and took < 2 * delay + 0.1 + 0.2 * delay, "%.3f s with a delay of %g", took, delay)
     proof.figure(("there and back with a delay of %g ms each way"):format(delay * 1000), "%.1f ms", took * 1000)
   end
@@ -129,12 +129,12 @@ end
 
 local function links()
   if machine.can.tbf then
-    for _, mbit in ipairs { 2, 20 } do shaped(mbit, {}) end
+    for _, mbit in ipairs(inside and { 1 } or { 2, 20 }) do shaped(mbit, {}) end -- the machine there is emulated
   else
     proof.skip("tbf: %s", machine.why.tbf)
   end
   if machine.can.netem then
-    shaped(5, { delay = "5ms" })
+    shaped(inside and 1 or 10, { delay = "5ms" })
     delayed()
     return
   end

@@ -40,6 +40,68 @@ describe("two hosts and a link #system", function()
   end)
 end)
 
+describe("hosts #system", function()
+  local FOR_ANYBODY = [[
+    local net = require("ns").net.tree(1, 3)
+    local r = net:router "r1"
+    net:link(r, "s1")
+    local far = net:link(r, net:host "far", { mtu = 1400 })
+    assert(net:start())
+    local function reaches(from, ip)
+      local c, message = from:connect(ip .. ":7", 1)
+      return c ~= nil or message:find "refused" ~= nil
+    end
+    local h1, h3, f = net.names.h1, net.names.h3, net.names.far
+    io.write(tostring(reaches(h1, h3.ip)), " ", tostring(reaches(h1, f.ip)), " ", tostring(reaches(f, "[" .. h1.ip6 .. "]")))
+    net:cut "h1"
+    io.write(" ", tostring(reaches(h1, h3.ip)))
+    net:heal()
+    far:down()
+    io.write(" ", tostring(reaches(h1, h3.ip)), " ", tostring(reaches(h1, f.ip)), "\n")
+    io.write(h1:run("sh", "-c", "hostname; grep -c . /etc/hosts").stdout)
+    net:close()]]
+
+  machine.it("user", "sandbox")("are an ordinary user's, too", function()
+    local r = machine.host(FOR_ANYBODY, { nobody = true })
+    assert.equal("true true true false true false\nh1\n14\n", r.stdout .. r.stderr)
+  end)
+
+  if machine.root then
+    it("may be boxes of root's without a user namespace", function()
+      local net = ns.net()
+      local box = ns.box { flags = { "pid", "net", "mount" } }
+      local a, b = net:host("a", box), net:host "b"
+      net:link(a, b)
+      start(net)
+      at.serve(b)
+      assert.equal("b", at.ask(a, b.ip))
+      assert.equal("b b", at.ask(a, "b b"))
+      assert.is_true(a:run("ip", "link", "set", "eth0", "down").ok)
+    end)
+  end
+
+  needs("have the words that they are given: limits, files, users, settings", function()
+    local net = ns.net()
+    local a = net:host("a", ns.sandbox { hostname = "other", rlimits = { nofile = 99 },
+      sysctl = { ["net.ipv4.tcp_retries2"] = 3 } }:file("/tmp/note", "text"))
+    net:link(a, net:host "b")
+    start(net)
+    assert.equal("other\n99\n3\ntext", a:run("sh", "-c",
+      "hostname; ulimit -n; cat /proc/sys/net/ipv4/tcp_retries2 /tmp/note").stdout)
+    assert.equal("ns.Host (a 10.0.0.1)", tostring(a))
+    assert.equal(a.container.pid, a:info().pid)
+  end)
+
+  needs("of which one has no link have a loopback alone", function()
+    local net = ns.net()
+    local a = net:host "a"
+    start(net)
+    assert.is_nil(a.ip)
+    assert.same({}, a:addresses())
+    assert.equal("lo", a:run("sh", "-c", "ip -o link | sed 's/^[0-9]*: //; s/:.*//'").stdout:gsub("\n", ""))
+  end)
+end)
+
 describe("switches #system", function()
   needs("hand on between all that is linked to them, also by way of others", function()
     local net = ns.net()
