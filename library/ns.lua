@@ -1336,6 +1336,10 @@ function Link:up() end
 
 ---A network: hosts, routers, switches and links.
 ---@class ns.Net
+---@field nodes ns.Host[] hosts and routers, as they were added
+---@field switches ns.Switch[]
+---@field links ns.Link[]
+---@field names table<string, ns.Host|ns.Switch> the same by their names
 local Net = {}
 
 ---Adds a host, with words over those of ns.sandbox(), or with a box.

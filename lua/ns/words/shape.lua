@@ -75,12 +75,12 @@ local MTU, HEADER = 1500, 14
 local LINKLAYER_ETHERNET = 1 -- so no table of rates is wanted
 local MOST = 2 ^ 32 - 1
 
---- What may go at once, and what waits: as much as goes in twenty and in a hundred milliseconds, but some packets at the
--- least. On a busy machine the timer comes late: what it then lets through at once is not lost.
+--- What may go at once, and what waits: as much as goes in twenty and in a hundred milliseconds, but two and a hundred
+-- packets at the least. On a busy machine the timer comes late: what it then lets through at once is not lost.
 local function tbf(w)
   local bytes, packet = math.floor(w.rate / 8), (w.mtu or MTU) + HEADER
   local burst = math.min(math.max(math.floor(bytes * 0.02), 2 * packet), MOST)
-  local limit = math.min(burst + math.max(math.floor(bytes * 0.1), 20 * packet), MOST)
+  local limit = math.min(burst + math.max(math.floor(bytes * 0.1), 100 * packet), MOST)
   local rate = u8(0, LINKLAYER_ETHERNET) .. u16(0) .. u16(0) .. u16(0) .. u32(math.min(bytes, MOST))
   return attribute(TBF.PARMS, rate .. ("\0"):rep(12) .. u32(limit) .. u32(0) .. u32(0)) .. attribute(TBF.BURST, u32(burst))
     .. (bytes > MOST and attribute(TBF.RATE64, u64(bytes)) or "")
