@@ -321,6 +321,26 @@ describe("a network that is cut #system", function()
   end)
 end)
 
+describe("a connection #system", function()
+  needs("outlives a cut that heals, and a link that was down", function()
+    local net = start(ns.net.star(2))
+    local h1, h2 = net.nodes[1], net.nodes[2]
+    local p = assert(h2:spawn("perl", "-MIO::Socket::INET", "-e", [[
+      my $s = IO::Socket::INET->new(LocalPort => 80, Listen => 9); my $c = $s->accept; $c = $s->accept;
+      while (<$c>) { print $c $_ } ]]))
+    assert(h2:wait_for(80, 10))
+    local c = assert(h1:connect(h2.ip .. ":80"))
+    for _, words in ipairs { { "cut", "heal", net, "h1" }, { "down", "up", net.links[2] } } do
+      assert(words[3][words[1]](words[3], words[4]))
+      c:write("sent meanwhile\n")
+      assert(words[3][words[2]](words[3]))
+      assert.equal("sent meanwhile", c:read "*l")
+    end
+    c:close()
+    p:close()
+  end)
+end)
+
 describe("a picture of a network", function()
   it("shows what is linked to what, and what a link is like, before it is started and after", function()
     local net = ns.net.tree(1, 2, { rate = "10mbit", delay = 0.0025, loss = 0.5 })

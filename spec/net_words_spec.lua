@@ -131,6 +131,51 @@ describe("the words of a link", function()
   end)
 end)
 
+describe("the word sysctl #system", function()
+  local needs = machine.it("user", "net")
+  local TTL, FLAGS = "net.ipv4.ip_default_ttl", { "user", "net" }
+
+  needs("sets what its network is like, and no other", function()
+    local before = machine.read "/proc/sys/net/ipv4/ip_default_ttl"
+    for _, name in ipairs { TTL, "net/ipv4/ip_default_ttl" } do
+      local r = assert(ns.run { "cat", "/proc/sys/net/ipv4/ip_default_ttl", flags = FLAGS, sysctl = { [name] = 33 } })
+      assert.equal("33\n", r.stdout)
+    end
+    assert.equal("33 32000 33000\n", machine.as_nobody([[sh({ flags = "user,net,pid,mount", mount_proc = true,
+      sysctl = { ["net.ipv4.ip_default_ttl"] = "33", ["net.ipv4.ip_local_port_range"] = "32000 33000" } },
+      "cd /proc/sys/net/ipv4; echo $(cat ip_default_ttl ip_local_port_range)") .. "\n"]]))
+    assert.equal(before, machine.read "/proc/sys/net/ipv4/ip_default_ttl")
+  end)
+
+  needs("is told what the kernel has not, or does not take", function()
+    local function refused(settings)
+      local _, message, _, detail = ns.run { "true", flags = FLAGS, sysctl = settings }
+      return message, detail
+    end
+    local message, detail = refused { ["net.ipv4.nothing"] = 1 }
+    assert.equal("write /proc/sys/net/ipv4/nothing: No such file or directory (ENOENT); this kernel has no such "
+      .. "setting", message)
+    assert.same({ "sysctl", "sysctl", "net.ipv4.nothing" }, { detail.step, detail.word, detail.part })
+    assert.matches("^write /proc/sys/net/ipv4/ip_default_ttl: Invalid argument %(EINVAL%)", (refused { [TTL] = 256 }))
+  end)
+
+  it("is a mistake for what is no setting of a network", function()
+    for settings, text in pairs {
+      [{ ["kernel.core_pattern"] = "x" }] = "a setting of the network expected, as 'net.ipv4.ip_forward'",
+      [{ ["net.ipv4/../../kernel/x"] = 1 }] = "no name of a setting", [{ ["../x"] = 1 }] = "no name of a setting",
+      [{ ["net.ipv4.x"] = true }] = "number or string expected, got boolean",
+      [{ ["net.ipv4.x"] = "1\n2" }] = "number or string expected, got an odd one",
+      [{ 1 }] = "name of a setting expected, got 1",
+    } do
+      local ok, message = pcall(ns.run, { "true", flags = FLAGS, sysctl = settings })
+      assert.is_false(ok)
+      assert.truthy(message:find(text, 1, true), message)
+    end
+    local _, message = pcall(ns.run, { "true", sysctl = { [TTL] = 1 } })
+    assert.matches("sysctl: needs 'net' in flags", message)
+  end)
+end)
+
 describe("a message", function()
   local function hex(bytes) return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
 

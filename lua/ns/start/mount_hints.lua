@@ -37,11 +37,14 @@ local function fs_refused(step, steps)
 end
 
 --- A file of /proc/sys that the program's own /proc does not have, or has read-only: then a new /proc was to be mounted.
-local function no_sysctl(_, steps)
+local function no_sysctl(step, steps)
+  if step.word == "sysctl" and core.access("/proc/sys/net/ipv4", 0) and not core.access(step.path, 0) then
+    return "this kernel has no such setting"
+  end
   local why = steps and steps.flags and not steps.flags.pid and "it needs 'pid' among the flags" or no_new_proc()
     or proc.filter "it"
-  return ("this /proc does not have it, or is read-only, and no other can be mounted%s: disable_userns = false")
-    :format(why and " (" .. why .. ")" or "")
+  return ("this /proc does not have it, or is read-only, and no other can be mounted%s%s")
+    :format(why and " (" .. why .. ")" or "", step.word == "disable_userns" and ": disable_userns = false" or "")
 end
 
 local function not_private(step)
