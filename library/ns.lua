@@ -1457,6 +1457,53 @@ function ns.explain(spec) end
 ---@field pids integer[] the processes in it
 ---@field path? string a file on which it is mounted
 
+---What an image says of its program.
+---@class ns.ImageConfig
+---@field env table<string, string>
+---@field cmd? string[]
+---@field entrypoint? string[]
+---@field cwd? string
+---@field user? string
+---@field volumes string[]
+---@field ports string[]
+---@field labels table<string, string>
+---@field stop_signal? string
+
+---An image of containers, unpacked.
+---@class ns.Image
+---@field name string
+---@field id? string the digest of its configuration, or of the tar that it was
+---@field config ns.ImageConfig
+---@field layers string[] directories, the uppermost first
+---@field notes string[] what could not be kept
+local Image = {}
+
+---A sandbox that has the image as its root, and runs what it says.
+---@param ... string arguments in the place of the image's own
+---@return ns.Box
+function Image:box(...) end
+
+---Takes it out of the store.
+---@return true? ok
+---@return string? message
+---@return integer? errno
+function Image:remove() end
+
+---An image: "alpine", "docker://HOST/NAME:TAG", "oci:DIRECTORY:TAG", "docker-archive:FILE:TAG", "dir:DIRECTORY", or the path
+---of a tar.
+---@param reference string
+---@param options? { pull: boolean?, max_size: integer?, tls_verify: boolean? }
+---@return ns.Image? image
+---@return string? message
+---@return integer? errno
+function ns.image(reference, options) end
+
+---All images of the store.
+---@return ns.Image[]? images
+---@return string? message
+---@return integer? errno
+function ns.images() end
+
 ---What has changed in a layer: the upper of an overlay or of a root, or the directory that box:upper was given.
 ---@param upper string
 ---@param lower string|string[]

@@ -6,6 +6,7 @@ local box = require "ns.box"
 local changes = require "ns.running.changes"
 local check = require "ns.words.check"
 local core = require "ns.core"
+local workshop = require "ns.workshop"
 
 local Changes = changes.class
 
@@ -98,24 +99,6 @@ local function kept(self, name)
   return layer
 end
 
---- A box that has nothing but these directories, to be written, and the system's programs; in it they have the ids that a
--- program of this user's could have given to files.
-local function workshop(binds)
-  local is_root = core.ids().euid == 0
-  local b = box.over({}, { flags = is_root and { "mount" } or { "user", "mount" }, map = not is_root and "auto" or nil,
-    root = "empty", system = true, umask = "000" }, "box"):dev():tmpfs("/tmp")
-  for target, source in pairs(binds) do b:bind(source, target, { suid = true, dev = true }) end
-  return b
-end
-
---- Runs a shell line there: true; or nil, message, errno.
-local function work(b, line, ...)
-  local r, message, errno = b:run("sh", "-c", line, "sh", ...)
-  if not r then return nil, message, errno end
-  if r.ok then return true end
-  return nil, r.stderr:match("[^\n]+") or tostring(r), EINVAL
-end
-
 -- All of the layer, beside the target's files. Whether the first tar has failed is not seen from the second.
 local STAGE = [[mkdir -m 700 "/t/$1" && {
   tar -C /u --xattrs --xattrs-exclude='*.overlay.*' --numeric-owner -cf - . ; echo $? >/tmp/status
@@ -173,14 +156,14 @@ function Changes:commit(target)
   local list
   list, message, errno = changes.list_all(self.layers)
   if not list then return nil, message, errno end
-  local b = workshop { ["/t"] = target, ["/u"] = layer.upper }
+  local b = workshop.open { ["/t"] = target, ["/u"] = layer.upper }
   local stage = (".ns-%d-%d"):format(core.ids().pid, core.random(2 ^ 30))
-  ok, message, errno = work(b, STAGE, stage)
+  ok, message, errno = workshop.run(b, STAGE, stage)
   if ok then
     ok, message, errno = b:call(apply, list, "/t/" .. stage)
     if not ok then message = "not all of it was done: " .. message end
   end
-  work(b, 'rm -rf -- "/t/$1"', stage)
+  workshop.run(b, 'rm -rf -- "/t/$1"', stage)
   if ok then return true end
   return nil, message, errno
 end
@@ -192,7 +175,8 @@ function Changes:discard()
   if not layer then return nil, message, errno end
   local binds = { ["/u"] = layer.upper, ["/w"] = layer.work }
   local ok
-  ok, message, errno = work(workshop(binds), "for d in /u /w; do [ ! -d $d ] || find $d -mindepth 1 -delete; done")
+  local line = "for d in /u /w; do [ ! -d $d ] || find $d -mindepth 1 -delete; done"
+  ok, message, errno = workshop.run(workshop.open(binds), line)
   if ok then return true end
   return nil, message, errno
 end

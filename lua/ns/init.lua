@@ -17,6 +17,7 @@ local core = require "ns.core"
 local explain = require "ns.start.explain"
 local features = require "ns.features"
 local named = require "ns.start.named"
+local image = require "ns.image"
 local namespaces = require "ns.running.namespaces"
 local net = require "ns.net"
 local parallel = require "ns.parallel"
@@ -215,6 +216,21 @@ end
 -- @raise a mistake in the arguments
 -- @see ns.changes
 ns.changes = changes.new
+
+--- An image of containers: "alpine", "docker://HOST/NAME:TAG", "oci:DIRECTORY:TAG", "docker-archive:FILE:TAG",
+-- "dir:DIRECTORY", or the path of a tar.
+-- @function ns.image
+-- @tparam string reference
+-- @tparam[opt] table options pull, max_size, tls_verify
+-- @treturn Image unpacked into the store; or nil, message, errno
+-- @raise a mistake in the arguments
+-- @see ns.image
+ns.image = image.new
+
+--- All images of the store, in the order of their names.
+-- @function ns.images
+-- @treturn {Image,...}
+ns.images = image.list
 
 --- The namespaces of this machine, as lsns(8) lists them, as far as this user may see; or those of one process.
 --

@@ -122,7 +122,57 @@ static int layer_file(lua_State *L) {
     return nsL_put(L, 1, (int)fd);
 }
 
-static const luaL_Reg functions[] = {
-    {"layer_entry", layer_entry}, {"layer_names", layer_names}, {"layer_file", layer_file}, {NULL, NULL}};
+/* ---- what makes a layer of a directory ---- */
+
+/* The directory above a path, below that of the first argument; *name: the last part. A descriptor, or -errno. */
+static long open_parent(lua_State *L, const char **name) {
+    const char *path = luaL_checkstring(L, 2), *slash = strrchr(path, '/');
+    long top = open_top(L, 1);
+    *name = slash ? slash + 1 : path;
+    if (FAILED(top) || !slash) return top;
+    lua_pushlstring(L, path, (size_t)(slash - path));
+    long fd = resolve(top, lua_tostring(L, -1), O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    sys(__NR_close, top);
+    return fd;
+}
+
+/* hide(top, path) -> true | nil, message, errno. Makes what hides, in an overlay, what lies below under that name. */
+static int layer_hide(lua_State *L) {
+    const char *name;
+    long fd = open_parent(L, &name);
+    if (FAILED(fd)) return nsL_failed(L, (int)-fd);
+    long r = mknodat((int)fd, name, S_IFCHR, 0) < 0 ? -errno : 0;
+    sys(__NR_close, fd);
+    return nsL_done(L, r);
+}
+
+/* cover(top, path) -> true | nil, message, errno. The same for all that lies below in a directory of that name. */
+static int layer_cover(lua_State *L) {
+    char path[32];
+    long fd = open_below(L, 1, O_DIRECTORY);
+    if (FAILED(fd)) return nsL_failed(L, (int)-fd);
+    long r = setxattr(path_of(fd, path), "user.overlay.opaque", "y", 1, 0) < 0 ? -errno : 0;
+    sys(__NR_close, fd);
+    return nsL_done(L, r);
+}
+
+/* dress(top, path, mode, uid, gid) -> true | nil, message, errno: of a directory */
+static int layer_dress(lua_State *L) {
+    char path[32];
+    long fd = open_below(L, 1, O_DIRECTORY);
+    if (FAILED(fd)) return nsL_failed(L, (int)-fd);
+    long r = chown(path_of(fd, path), (uid_t)luaL_checknumber(L, 4), (gid_t)luaL_checknumber(L, 5)) < 0 ? -errno : 0;
+    if (r == 0 && chmod(path, (mode_t)luaL_checkinteger(L, 3)) < 0) r = -errno;
+    sys(__NR_close, fd);
+    return nsL_done(L, r);
+}
+
+static const luaL_Reg functions[] = {{"layer_entry", layer_entry},
+                                     {"layer_names", layer_names},
+                                     {"layer_file", layer_file},
+                                     {"layer_hide", layer_hide},
+                                     {"layer_cover", layer_cover},
+                                     {"layer_dress", layer_dress},
+                                     {NULL, NULL}};
 
 void nsL_open_layer(lua_State *L) { nsL_setfuncs(L, functions); }

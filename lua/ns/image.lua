@@ -1,0 +1,325 @@
+--- Images of containers: unpacked once into a store, each layer a directory, and run as the root of a box.
+-- @module ns.image
+require("ns.core").nojit()
+local box = require "ns.box"
+local changes = require "ns.running.changes"
+local check = require "ns.words.check"
+local core = require "ns.core"
+local ids = require "ns.start.ids"
+local manifest = require "ns.image_manifest"
+local reference = require "ns.image_reference"
+local sandbox = require "ns.sandbox"
+local store = require "ns.image_store"
+local survey = require "ns.start.survey"
+local unpack = require "ns.image_unpack"
+
+local image = {}
+
+local errno_of = core.constants.errno
+local MOST = 16 * 2 ^ 30 -- bytes of an archive, unpacked
+
+--- An image. Its fields: `name`; `id`, the digest of its configuration, or of the tar that it was; `config`, a table with
+-- env, cmd, entrypoint, cwd, user, volumes, ports, labels and stop_signal; `layers`, the directories, the uppermost first;
+-- `notes`, what could not be kept.
+-- @type Image
+local Image = { __name = "ns.Image" }
+Image.__index = Image
+
+local function is_image(value) return getmetatable(value) == Image end
+
+function Image:__tostring()
+  return ("ns.Image (%s)"):format(self.name)
+end
+
+local function fail(text, ...) error({ message = text:format(...), errno = errno_of.EINVAL }, 0) end
+
+--- Calls f; what it has failed with, as { message, errno }, is returned.
+local function guarded(f, ...)
+  local ok, result = pcall(f, ...)
+  if ok then return result end
+  if type(result) == "table" and result.message then return nil, result.message, result.errno end
+  error(result, 0)
+end
+
+--- An image as users hold it: from what the store has.
+local function open(kept)
+  local layers = {}
+  for i = #kept.layers, 1, -1 do layers[#layers + 1] = kept.layers[i] end
+  return setmetatable({ name = kept.name, id = kept.id, layers = layers, config = manifest.config(kept.config),
+    notes = kept.notes, kept = true }, Image)
+end
+
+-- ---- into the store ----
+
+--- The digest of a text, or of the file beneath a directory.
+local function digest(text, top, path)
+  local bag, input = core.bag(), nil
+  if top then
+    local message, errno
+    input, message, errno = core.layer_file(bag, top, path)
+    if not input then error({ message = ("%s: %s"):format(path, message), errno = errno }, 0) end
+  end
+  local r, message, errno = box.run { argv = { "sha256sum" }, stdin = input, input = text, stdout = "pipe" }
+  bag:close()
+  if not r then error({ message = message, errno = errno }, 0) end
+  return r.stdout:match("^%x+") or fail("sha256sum: %s", r.stderr)
+end
+
+--- Does a blob have the digest that it is called by?
+local function verifier(top)
+  return function(path, hex)
+    local sum = digest(nil, top, path)
+    if sum ~= hex then fail("%s has the digest %s", path, sum) end
+  end
+end
+
+--- One layer of an image: its key, and what is to be said of it. `below`: the key, and the directories, of those below it.
+local function take_layer(top, from, layer, below, job)
+  local key = layer.diff and digest(("%s %s"):format(below.key, layer.diff)) or nil
+  if key and core.layer_entry(top .. "/layers/" .. key, "") then return key, {} end
+  if layer.digest then job.verify(layer.path, layer.digest) end
+  return store.with_scratch(top, function(path)
+    local notes, sum = unpack.layer(path, from, layer.path, job.most, job.one_id, below.layers)
+    if layer.diff and sum ~= layer.diff then fail("the layer %s has the digest %s", layer.diff, sum) end
+    key = key or digest(("%s %s"):format(below.key, sum))
+    job.sum = sum
+    store.keep(path, top .. "/layers/" .. key)
+    return key, notes
+  end)
+end
+
+--- Takes an image into the store: what manifest.oci and the like have said of it.
+local function take(top, from, found, name, job)
+  local below, keys, notes = { key = "", layers = {} }, {}, {}
+  for i, layer in ipairs(found.layers) do
+    local key, said = take_layer(top, from, layer, below, job)
+    keys[i] = key
+    table.insert(below.layers, 1, top .. "/layers/" .. key)
+    below.key = key
+    for _, one in ipairs(said) do notes[#notes + 1] = one end
+  end
+  if job.one_id then notes[#notes + 1] = "all files belong to one id" end
+  store.put(top, { name = name, id = found.id or found.config and digest(found.config) or job.sum, config = found.config,
+    layers = keys, notes = notes })
+  return open(assert(store.get(top, name)))
+end
+
+local function machine()
+  local r = box.run { argv = { "uname", "-m" } }
+  return r and r.stdout:match("%S+") or ""
+end
+
+local function take_layout(top, from, ref, job)
+  job.verify = verifier(from)
+  local bag = core.bag()
+  local ok, found = pcall(manifest.oci, bag, from, ref.tag, machine(), job.verify)
+  bag:close()
+  if not ok then error(found, 0) end
+  return take(top, from, found, ref.name, job)
+end
+
+local function take_saved(top, from, ref, job)
+  local bag = core.bag()
+  local ok, found = pcall(manifest.docker, bag, from, ref.tag)
+  bag:close()
+  if not ok then error(found, 0) end
+  return take(top, from, found, ref.name, job)
+end
+
+--- A directory and the name of a file in it.
+local function split(path)
+  local directory, name = path:match("^(.*)/([^/]+)$")
+  if not directory then return ".", path end
+  return directory == "" and "/" or directory, name
+end
+
+--- Unpacks the archive that an image is in, and takes it from there.
+local function from_archive(take_it)
+  return function(top, ref, job)
+    local directory, name = split(ref.place)
+    return store.with_scratch(top, function(path)
+      unpack.archive(path, directory, name, job.most)
+      return take_it(top, path, ref, job)
+    end)
+  end
+end
+
+--- Has skopeo a policy of its own to go by?
+local function has_policy()
+  local own = (os.getenv "HOME" or "") .. "/.config/containers/policy.json"
+  return core.access("/etc/containers/policy.json", 0) or core.access(own, 0)
+end
+
+local function fetch(top, ref, job)
+  return store.with_scratch(top, function(path)
+    local argv = { "skopeo", "copy", "--quiet" }
+    if not has_policy() then table.insert(argv, 2, "--insecure-policy") end
+    if job.tls_verify == false then argv[#argv + 1] = "--src-tls-verify=false" end
+    argv[#argv + 1], argv[#argv + 2] = "docker://" .. ref.place, "oci:" .. path .. "/oci:image"
+    local r, message, errno, detail = box.run { argv = argv }
+    if not r and detail and detail.step == "exec" then
+      message = "images of registries are fetched by skopeo, which is not installed: apt-get install skopeo"
+    end
+    if not r then error({ message = message, errno = errno }, 0) end
+    if not r.ok then fail("skopeo: %s", r.stderr:match("[^\n]+") or tostring(r)) end
+    return take_layout(top, path .. "/oci", { name = ref.name, tag = "image" }, job)
+  end)
+end
+
+local KINDS = {
+  oci = function(top, ref, job) return take_layout(top, ref.place, ref, job) end,
+  ["oci-archive"] = from_archive(take_layout),
+  ["docker-archive"] = from_archive(take_saved),
+  docker = fetch,
+  tar = function(top, ref, job)
+    local directory, name = split(ref.place)
+    return take(top, directory, { layers = { { path = name } } }, ref.name, job)
+  end,
+}
+
+-- ---- who the program is ----
+
+--- How the ids of an ordinary user are mapped in his boxes: is there but one?
+local function has_one_id()
+  local host = survey.host()
+  if host.euid == 0 then return false end
+  local map = ids.maps({ flags = { user = true }, map = "auto" }, host)
+  return #map == 1 and map[1][3] == 1
+end
+
+--- The lines of a file of the image that have fields with colons between them.
+local function records(layers, path)
+  local entry, layer = changes.below(layers, path)
+  if not entry then return function() end end
+  local bag = core.bag()
+  local fd = core.layer_file(bag, layer, path)
+  local f = fd and bag:file(fd, "r")
+  local text = f and f:read(2 ^ 20) or ""
+  if f then f:close() end
+  bag:close()
+  return text:gmatch("[^\n]+")
+end
+
+--- The record of a user, by name or number: name, uid, gid, home.
+local function user_of(layers, wanted)
+  for line in records(layers, "etc/passwd") do
+    local name, uid, gid, home = line:match("^([^:]*):[^:]*:(%d+):(%d+):[^:]*:([^:]*)")
+    if name and (name == wanted or uid == wanted) then return { name = name, uid = uid * 1, gid = gid * 1, home = home } end
+  end
+  return wanted:find("^%d+$") and { uid = wanted * 1, gid = 0 } or nil
+end
+
+local function group_of(layers, wanted)
+  for line in records(layers, "etc/group") do
+    local name, gid = line:match("^([^:]*):[^:]*:(%d+)")
+    if name == wanted then return gid * 1 end
+  end
+  return wanted:find("^%d+$") and wanted * 1 or nil
+end
+
+--- The ids that the configuration names, "user:group": a table; nil, if there is no such user in the image.
+local function find_user(self)
+  local user, group = (self.config.user or "0"):match("^([^:]*):?(.*)$")
+  local found = user_of(self.layers, user)
+  if found and group ~= "" then found.gid = group_of(self.layers, group) end
+  return found and found.gid and found or nil
+end
+
+-- ---- the methods ----
+
+local CAPS = { "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap", "net_bind_service",
+  "sys_chroot", "setfcap" }
+
+--- A sandbox that has the image as its root, in layers, and runs what it says: its program, environment, user and directory.
+-- What is written is thrown away, unless box:upper says otherwise. The places of its volumes are there.
+-- @tparam[opt] string ... arguments in the place of the image's own: they come after its entrypoint
+-- @treturn Box
+-- @raise if an argument is no string, or the image names a user that it does not have
+function Image:box(...)
+  local c, b = self.config, box.over(sandbox.spec(), nil, "sandbox")
+  b:unmount("/tmp", "/var/tmp", "/run", "/home")
+  local of_store = self.kept or nil
+  b:root { lower = self.layers, userxattr = of_store }:caps(CAPS)
+  local user = find_user(self)
+  if not user then check.raise("image %s: there is no user '%s' in it", self.name, c.user) end
+  if has_one_id() then
+    b:map "root"
+  else
+    if core.ids().euid ~= 0 then b:map "auto" end
+    b:user(user.uid):group(user.gid)
+  end
+  b:env { HOME = user.home and user.home ~= "" and user.home or "/" }
+  if next(c.env) then b:env(c.env) end
+  if c.cwd then b:dir(c.cwd):cwd(c.cwd) end
+  for _, path in ipairs(c.volumes) do b:dir(path) end
+  local argv = {}
+  for _, one in ipairs(c.entrypoint or {}) do argv[#argv + 1] = one end
+  for _, one in ipairs(select("#", ...) > 0 and { ... } or c.cmd or {}) do argv[#argv + 1] = one end
+  if #argv > 0 then b:argv(argv) end
+  return b
+end
+
+--- Takes the image out of the store, with the layers that no other has. One of a directory is not there, and stays.
+-- @treturn boolean true; or nil, message, errno
+function Image:remove()
+  return guarded(function()
+    if self.kept then store.drop(store.top(), self.name) end
+    return true
+  end)
+end
+
+check.methods(is_image, Image)
+
+-- ---- the functions ----
+
+local check_options = check.record { tls_verify = check.boolean, pull = check.boolean,
+  max_size = check.integer(1, 2 ^ 53) }
+
+local function checked(text, options)
+  local ok, ref, job = pcall(function() return reference.read(text), check_options(options or {}, "options") end)
+  if ok then return ref, job end
+  local mistake = check.mistake(ref)
+  if not mistake then error(ref, 0) end
+  check.raise("bad argument to 'image' (%s)", mistake)
+end
+
+--- An image: of a layout, "oci:DIRECTORY:TAG"; of an archive, "oci-archive:FILE:TAG", "docker-archive:FILE:TAG"; of one
+-- tar, its path; of a root as a directory, "dir:DIRECTORY"; or of a registry, "alpine", "docker://HOST/NAME:TAG", which
+-- skopeo fetches. It is unpacked into the store, below $XDG_DATA_HOME/ns, and one of a registry is taken from there, if
+-- it is there.
+-- @tparam string text
+-- @tparam[opt] table options `pull`: fetch it anew; `max_size`: bytes of an archive, unpacked, 16 GiB where nothing is said;
+-- `tls_verify`: false for a registry without TLS
+-- @treturn Image
+-- @return or nil, message, errno
+-- @raise a mistake in the arguments
+function image.new(text, options)
+  local ref, job = checked(text, options)
+  job.most, job.one_id = job.max_size or MOST, has_one_id()
+  return guarded(function()
+    if ref.kind == "dir" then
+      local path, message, errno = core.realpath(ref.place)
+      if not path then error({ message = ("%s: %s"):format(ref.place, message), errno = errno }, 0) end
+      return setmetatable({ name = ref.name, layers = { path }, config = manifest.config(), notes = {} }, Image)
+    end
+    local top = store.top()
+    local kept = ref.kind == "docker" and not job.pull and store.get(top, ref.name)
+    return kept and open(kept) or KINDS[ref.kind](top, ref, job)
+  end)
+end
+
+--- All images of the store, in the order of their names.
+-- @treturn {Image,...}
+-- @return or nil, message, errno
+function image.list()
+  return guarded(function()
+    local top, list = store.top(), {}
+    for _, name in ipairs(store.names(top)) do
+      local kept = store.get(top, name)
+      if kept then list[#list + 1] = open(kept) end
+    end
+    return list
+  end)
+end
+
+return image

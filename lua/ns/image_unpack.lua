@@ -1,0 +1,163 @@
+--- Archives are unpacked by GNU tar in a sandbox that has one directory of the host's to write: whatever an archive makes
+-- tar do, it is done there. What overlays want of a layer is done to it afterwards, in such a box, too.
+-- @module ns.image_unpack
+require("ns.core").nojit()
+local box = require "ns.box"
+local changes = require "ns.running.changes"
+local core = require "ns.core"
+local sandbox = require "ns.sandbox"
+
+local unpack = {}
+
+local EINVAL = core.constants.errno.EINVAL
+
+-- By the first bytes: what makes a tar of it.
+local PACKED = { { "^\31\139", "gzip" }, { "^%(\181/\253", "zstd" }, { "^\2537zXZ", "xz" }, { "^BZh", "bzip2" } }
+
+local function fail(text, ...) error({ message = text:format(...), errno = EINVAL }, 0) end
+
+--- A sandbox that can write one directory, with the rights over what is in it that tar needs.
+local function box_for(directory, lowers)
+  local is_root = core.ids().euid == 0
+  local b = box.over(sandbox.spec(), nil, "sandbox")
+  b:caps { "chown", "dac_override", "fowner", "fsetid", "setfcap", "mknod" }
+  if not is_root then b:map "auto" end
+  b:bind(directory, "/layer", { idmap = is_root or nil })
+  for i, path in ipairs(lowers or {}) do b:ro_bind(path, "/lower/" .. i, { idmap = is_root or nil }) end
+  return b
+end
+
+-- $1: what unpacks; $2: the most bytes; the rest: tar's options. It says which directories, and which names of whiteouts,
+-- the archive has; which directories there are now; and how all has ended.
+local LINE = [[
+  export LC_ALL=C; packed=$1 most=$2; shift 2; cd /tmp && mkfifo sum.in count.in || exit 1
+  sha256sum <sum.in >sum & wc -c <count.in >count &
+  { if [ "$packed" = cat ]; then cat; else "$packed" -dc; fi; echo $? >unpacked; } | head -c "$most" | tee sum.in count.in |
+    { tar "$@" -C /layer -xpvf - ; echo $? >tar; cat >/dev/null; } | grep -e '/$' -e '\.wh\.'
+  wait; echo; cd /layer && find . -type d -print
+  echo "end: $(cat /tmp/tar /tmp/unpacked /tmp/count | tr '\n' ' ') $(cut -d' ' -f1 /tmp/sum)" >&2]]
+
+local TAR = { "--numeric-owner", "--warning=no-unknown-keyword", "--warning=no-timestamp", "--xattrs",
+  "--xattrs-include=user.*", "--xattrs-include=security.capability", "--xattrs-exclude=*.overlay.*" }
+
+-- What tar cannot do for want of rights, and the layer is good without.
+local FORGIVEN = { { ": Cannot mknod: Operation not permitted$", "a device is left out" },
+  { ": Cannot change ownership to uid %d+, gid %d+: Invalid argument$", "owners that have no id here are lost" },
+  { "^tar: Exiting with failure status", nil }, { "^tar: Removing leading `/' from ", nil } }
+
+--- The notes of what tar says; a mistake where it is nothing that can be forgiven.
+local function forgive(said)
+  local notes, seen = {}, {}
+  for line in said:gmatch("[^\n]+") do
+    local known
+    for _, row in ipairs(FORGIVEN) do known = known or line:find(row[1]) and row end
+    if not known then fail("%s", line:sub(1, 300)) end
+    if known[2] and not seen[known[2]] then notes[#notes + 1] = known[2] end
+    seen[known[2] or ""] = true
+  end
+  return notes
+end
+
+local ESCAPES = { n = "\n", t = "\t", r = "\r", a = "\a", b = "\b", f = "\f", v = "\v", ["\\"] = "\\" }
+
+--- A name as tar says it, as it is on disk, below the layer.
+local function unquote(name)
+  name = name:gsub("\\(%d%d%d)", function(octal) return ("\\%s"):format(string.char(tonumber(octal, 8))) end)
+  name = name:gsub("\\(.)", function(c) return ESCAPES[c] or c end)
+  return (name:gsub("^[./]*/", ""):gsub("/+$", ""))
+end
+
+--- The first bytes of a file beneath a directory.
+local function head(bag, top, path)
+  local fd, message, errno = core.layer_file(bag, top, path)
+  if not fd then error({ message = ("%s: %s"):format(path, message), errno = errno }, 0) end
+  local f = assert(bag:file(fd, "r"))
+  local text = f:read(6) or ""
+  f:close()
+  return text
+end
+
+local function packed_by(text)
+  for _, row in ipairs(PACKED) do
+    if text:find(row[1]) then return row[2] end
+  end
+  return "cat"
+end
+
+--- Unpacks the archive that is the file `path` beneath `top` into a directory: what was said of names, the notes, and the
+-- digest of the tar. `most`: bytes; `foreign`: owners do not matter.
+local function extract(directory, top, path, most, foreign)
+  local bag = core.bag()
+  local packed = packed_by(head(bag, top, path))
+  local fd, why = core.layer_file(bag, top, path)
+  if not fd then fail("%s: %s", path, why) end
+  local argv = { "sh", "-c", LINE, "sh", packed, ("%.0f"):format(most + 1) }
+  for _, option in ipairs(TAR) do argv[#argv + 1] = option end
+  if foreign then argv[#argv + 1] = "--no-same-owner" end
+  argv.stdin, argv.rlimits = fd, { fsize = most }
+  local r, message, errno = box_for(directory):run(argv)
+  bag:close()
+  if not r then error({ message = message, errno = errno }, 0) end
+  local said, tar, unpacked, count, sum = r.stderr:match("^(.-)end: (%d+) (%d+) (%d+)%s+(%x+)\n$")
+  if not said then fail("%s", r.stderr:match("[^\n]+") or tostring(r)) end
+  if tonumber(count) > most then fail("%s is more than %.0f bytes when it is unpacked: max_size", path, most) end
+  local packer = said:match("[^\n]*" .. packed .. ": [^\n]*\n")
+  if unpacked ~= "0" then fail("%s", packer or "it cannot be unpacked") end
+  if tar == "0" then forgive(said:gsub("tar: [^\n]*\n", "")) end
+  return r.stdout, tar == "0" and {} or forgive(said), sum
+end
+
+--- In the box: the names of whiteouts become what overlays know, and directories that were only made on the way to others
+-- are as those below.
+local function finish(whiteouts, made, count)
+  local lowers = {}
+  for i = 1, count do lowers[i] = "/lower/" .. i end
+  for _, path in ipairs(made) do
+    local below = changes.below(lowers, path)
+    if below and below.type == "directory" then core.layer_dress("/layer", path, below.mode, below.uid, below.gid) end
+  end
+  for _, path in ipairs(whiteouts) do
+    local directory, hidden = path:match("^(.-)/?%.wh%.([^/]*)$")
+    if hidden == "" or hidden == "." or hidden == ".." then error("unsafe name " .. path, 0) end
+    local entry = core.layer_entry("/layer", path)
+    if entry and entry.type ~= "directory" then assert(os.remove("/layer/" .. path)) end
+    local name = (directory == "" and "" or directory .. "/") .. hidden
+    if hidden == ".wh..opq" then
+      assert(core.layer_cover("/layer", directory))
+    elseif entry and hidden:sub(1, 4) ~= ".wh." then
+      local there = core.layer_entry("/layer", name)
+      if not there then assert(core.layer_hide("/layer", name)) end
+      if there and there.type == "directory" then assert(core.layer_cover("/layer", name)) end
+    end
+  end
+  return true
+end
+
+--- Makes a layer of an archive: the notes, and the digest of the tar. `lowers`: the layers below, the uppermost first.
+-- Raises { message, errno }.
+function unpack.layer(directory, top, path, most, foreign, lowers)
+  local out, notes, sum = extract(directory, top, path, most, foreign)
+  local names, there = out:match("^(.-)\n\n(.*)$")
+  if out:sub(1, 1) == "\n" then names, there = "", out:sub(2) end
+  local has, whiteouts, made = { [""] = true }, {}, {}
+  for line in names:gmatch("[^\n]+") do
+    local name = unquote(line)
+    if line:sub(-1) == "/" then has[name] = true end
+    if name:match("[^/]*$"):sub(1, 4) == ".wh." then whiteouts[#whiteouts + 1] = name end
+  end
+  for line in there:gmatch("[^\n]+") do
+    local name = line:sub(3)
+    if line ~= "." and not has[name] then made[#made + 1] = name end
+  end
+  if #whiteouts == 0 and (#made == 0 or #lowers == 0) then return notes, sum end
+  local ok, message, errno = box_for(directory, lowers):call(finish, whiteouts, made, #lowers)
+  if not ok then error({ message = message, errno = errno or EINVAL }, 0) end
+  return notes, sum
+end
+
+--- Unpacks an archive that has an image in it, for reading.
+function unpack.archive(directory, top, path, most)
+  extract(directory, top, path, most, true)
+end
+
+return unpack
