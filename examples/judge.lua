@@ -12,11 +12,13 @@ local SUBMISSIONS = {
   { "eve", [[int main() { volatile int *p = 0; return *p; }]] },
 }
 
--- The hard limits are wider than what the task allows, so that the program is seen to go beyond it.
+-- The memory is that of the whole program, whatever it starts, where this machine has control groups for us. Where not, the
+-- hard limits of each process are wider than what the task allows, so that the program is seen to go beyond it.
 local allowed = { seconds = 1, kib = 32 * 1024 }
 local compiler = ns.sandbox():timeout(20):rlimits { as = 1024 * MIB, fsize = 16 * MIB }
 local runner = ns.sandbox():timeout(5 * allowed.seconds):max_output(64 * 1024):rlimits {
   cpu = { soft = allowed.seconds, hard = 2 * allowed.seconds }, as = 64 * MIB, fsize = MIB, nproc = 16, core = 0 }
+  :limits({ memory = allowed.kib * 1024 }):optional { "limits" }
 
 --- The program as a string of bytes; nil and the errors of the compiler.
 local function compile(source)
@@ -29,7 +31,7 @@ end
 local function verdict(program, input, answer)
   local r = assert(runner:clone():file("/program", program, { mode = 493 }):stdin(input):run("/program")) -- 0755
   if r.timed_out or r.signame == "XCPU" then return "TLE" end
-  if r.usage.maxrss > allowed.kib then return "MLE" end
+  if r.oom or r.usage.maxrss > allowed.kib then return "MLE" end
   if not r.ok then return "RE", r.how == "signal" and r.signame or r.code end
   return r.stdout == answer and "OK" or "WA"
 end

@@ -21,7 +21,7 @@ local DEATHS = 3 -- calls of a step at which the launcher is killed
 
 -- steps: all there are; covered: those that were given an error; silent: those that make no call which can fail
 local report = { passed = 0, failures = {}, cases = 0, missed = 0, steps = 0, covered = 0, silent = 0, ops = {},
-  outcomes = {} }
+  outcomes = {}, skipped = {} }
 
 -- ---- one start ----
 
@@ -251,6 +251,7 @@ end
 local function main()
   if group:find("nobody") then fault.become(65534) end
   local list = modes.list(directory, group)
+  report.skipped = list.skipped
   if group:find("copying") then
     assert(ns.run({ "/bin/true", stdin = "null" }).ok and core.launcher_way() == "copy", "the host is not copied")
   end

@@ -1,7 +1,8 @@
 --- The modes that the fault matrix goes through: between them every op of the launcher is played. `group`: the host that
--- they need, see proof/faults.lua; `trial`: ns.check; `living`: a living box with this one program; `closed`: the host
--- may not look into its launcher.
+-- they need, see proof/faults.lua; `needs`: what the machine must have (machine.can), or the mode is skipped; `trial`:
+-- ns.check; `living`: a living box with this one program; `closed`: the host may not look into its launcher.
 local core = require "ns.core"
+local machine = require "support.machine"
 local ns = require "ns"
 
 local modes = {}
@@ -135,6 +136,7 @@ local function list(at, group)
     { name = "traced filter", spec = { no_new_privs = true, init = true, seccomp = { trace = true } } },
     { name = "landlock", spec = { landlock = { read = { "/" }, write = { at .. "/tree" }, execute = { "/" },
       tcp_bind = { 80 }, scope = "signal" } } },
+    { name = "limits", needs = "limits", spec = { flags = { "cgroup" }, limits = { memory = "64m", pids = 20, cpu = 1 } } },
     { name = "terminal", group = "terminal", spec = { tty = true, stderr = "null" } },
 
     { name = "function", spec = { cwd = at .. "/tree", fn = report(at) } },
@@ -163,15 +165,21 @@ local function list(at, group)
   }
 end
 
---- Those of a group, each with a program that tells what it sees.
+--- Those of a group, each with a program that tells what it sees; `skipped`: those that this machine cannot have, and why.
 function modes.list(at, group)
-  local all, result = list(at, group), {}
+  local all, result = list(at, group), { skipped = {} }
   for _, mode in ipairs(all) do
     local spec = mode.spec
     if spec.fn then spec.argv = nil else spec.argv = spec.argv or { at .. "/report" } end
     if not spec.pty then spec.stdout, spec.stderr = "pipe", spec.stderr or "pipe" end
     if not (spec.pty or spec.tty or spec.stdin) then spec.stdin = "null" end
-    if (mode.group or "root") == group then result[#result + 1] = mode end
+    if (mode.group or "root") == group then
+      if not mode.needs or machine.can[mode.needs] then
+        result[#result + 1] = mode
+      else
+        table.insert(result.skipped, ("the mode %s: %s"):format(mode.name, machine.why[mode.needs]))
+      end
+    end
   end
   result.keep = all.keep
   return result

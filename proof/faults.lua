@@ -54,6 +54,7 @@ local function add(report)
   for _ = 1, report.passed do proof.check(true) end
   for _, text in ipairs(report.failures) do proof.check(false, "%s", text) end
   for _, name in ipairs { "cases", "steps", "covered", "silent", "missed" } do total[name] = total[name] + report[name] end
+  for _, text in ipairs(report.skipped) do proof.skip("%s", text) end
   for op in pairs(report.ops) do total.ops[op] = true end
   for outcome, count in pairs(report.outcomes) do total.outcomes[outcome] = (total.outcomes[outcome] or 0) + count end
 end

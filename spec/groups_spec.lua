@@ -395,6 +395,23 @@ machine.describe("limits")("a program with limits", function()
     machine.eventually(function() return machine.processes "4043" == 0 and #left() == 0 end)
   end)
 
+  it("may be a fork bomb", function()
+    local p = assert(ns.spawn { "sh", "-c", "b() { b | b & }; b; sleep 60", stderr = "null", limits = { pids = 30 } })
+    machine.eventually(function() return p:usage().pids_refused > 0 end)
+    assert.truthy((p:usage().pids_peak or 0) <= 30)
+    p:close()
+    assert.same({}, left())
+  end)
+
+  it("that has as much as it may is told apart from those that take more, of sixty at once", function()
+    local list = {}
+    for i = 1, 60 do list[i] = { "sh", "-c", ("head -c %dm /dev/zero | tail | wc -c"):format(i % 3 == 0 and 60 or 4) } end
+    for i, r in ipairs(ns.parallel(list, { limits = { memory = "32m" }, timeout = 100 }, { jobs = 8 })) do
+      assert.same(i % 3 == 0 and { i, true, "memory" } or { i, false, "exit" }, { i, r.oom, r.ended_by })
+    end
+    assert.same({}, left())
+  end)
+
   it("is one of many", function()
     local results = ns.parallel((function()
       local list = {}
@@ -422,6 +439,27 @@ machine.describe("limits", "sandbox")("a container with limits", function()
     c:close()
     assert.is_true(c:usage().oom)
     assert.same({}, left())
+  end)
+
+  it("is one of two hundred", function()
+    local list, box = {}, ns.sandbox():limits { memory = "20m", pids = 5 }
+    for i = 1, 200 do list[i] = assert(box:start()) end
+    assert.equal(200, #left())
+    for i = 1, 200, 20 do assert.equal(i % 7, list[i]:run("sh", "-c", "exit " .. i % 7).code) end
+    for _, c in ipairs(list) do c:close() end
+    assert.same({}, left())
+  end)
+
+  it("goes with a host that is killed", function()
+    local r = machine.host [[
+      local ns = require "ns"
+      local c = assert(ns.sandbox():limits({}):start("sleep", "4045"))
+      ns.run { "kill", "-9", tostring(require("ns.core").ids().pid) }]]
+    assert.equal("KILL", r.signame)
+    machine.eventually(function()
+      assert(machine.host 'assert(require("ns").run { "true", limits = {} })'.ok)
+      return machine.processes "4045" == 0 and #left() == 0
+    end)
   end)
 
   it("has other limits when they are changed", function()

@@ -38,6 +38,17 @@ describe("a host #system", function()
     end)
   end
 
+  machine.root_it("that is a container with read-only control groups says how to start it, to root and to others",
+    function()
+      local setup = "for d in /run /sys/fs/cgroup; do mount -t tmpfs tmpfs $d || exit; done; "
+        .. "mount -t cgroup2 none /sys/fs/cgroup && mount -o remount,bind,ro /sys/fs/cgroup"
+      for _, one in ipairs { ways.root, ways.user } do
+        assert.matches("^refused: make a control group in /sys/fs/cgroup%S*: .-; /sys/fs/cgroup%S* is read%-only: start the "
+          .. "container with one that can be written %(docker: %-%-privileged %-%-cgroupns=private, podman: ",
+          ways.run(one, with { limits = { pids = 10 } }, "true", setup))
+      end
+    end)
+
   machine.root_it("that is in a user namespace with some ids says which it lacks", function()
     local r = machine.host('print(require("ns").run { "true", user = 1000 })', { under = { "unshare", "-Ur" } })
     assert.matches("setuid 1000: .-EINVAL%); this host itself is in a user namespace, .- /proc/self/uid_map", r.stdout)

@@ -2,6 +2,7 @@
 -- @module ns.start.group_hints
 require("ns.core").nojit()
 local core = require "ns.core"
+local mountinfo = require "ns.start.mountinfo"
 
 local V1 = "limits need cgroup v2, and this machine is booted with v1: systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all"
 
@@ -17,6 +18,7 @@ local function read_only(step)
 end
 
 local function not_ours(step)
+  if mountinfo.is_read_only "/sys/fs/cgroup" then return read_only(step) end
   return ("%s is not ours to divide: start this as root, or where it is, and name it by limits = { parent = PATH }; under "
     .. "systemd: systemd-run --user --scope -p Delegate=yes"):format(step.path)
 end

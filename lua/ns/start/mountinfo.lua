@@ -28,6 +28,15 @@ end
 
 local function any() return true end
 
+--- Is what is mounted there read-only?
+function mountinfo.is_read_only(place)
+  local line, is = "%S+ %S+ %S+ %S+ (%S+) (%S+)[^\n]- %- %S+ %S+ (%S+)", false
+  for escaped, options, super in (mountinfo.read() or ""):gmatch(line) do -- the last one is what is seen
+    if unescape(escaped) == place then is = (",%s,%s,"):format(options, super):find(",ro,", 1, true) ~= nil end
+  end
+  return is
+end
+
 --- All mounts of the host: a list of {place, type}; nil, errno where it cannot be told.
 function mountinfo.list()
   local text, errno = mountinfo.read()
