@@ -87,12 +87,20 @@ local EXPECTED = {
   ["partition.lua"] = PARTITION,
   ["root_shell.lua"] = SHELL,
   ["rootfs.lua"] = ROOTFS,
+  ["webserver.lua"] = "^the server has port 80, in a network of its own\n"
+    .. "HTTP/1.0 200 OK\r\nContent%-Type: text/plain\r\n\r\n"
+    .. "This is /index.html, user 0 on web\nThis is /direct, user 0 on web\nconnect: Connection refused\n$",
+  ["database.lua"] = "^db.internal:5432: 42 rows for select %*\n127.0.0.1:%d+: Connection refused\n"
+    .. "db.internal:22: Connection refused\nexample.com: no such name\n192.0.2.1:80: Network is unreachable\n$",
   ["workspace.lua"] = WORKSPACE,
 }
 
+local SANDBOXED = {}
+for name in ("mininet partition webserver database"):gmatch "%l+" do SANDBOXED[name .. ".lua"] = true end
+
 --- What the machine must have for it: a library in a loop.
 local function needs(name, tree)
-  if name == "mininet.lua" or name == "partition.lua" then return "sandbox" end
+  if SANDBOXED[name] then return "sandbox" end
   if name == "offline_build.lua" then return "overlay", tree end
   return name:match("^loop_(%w+)") or name:match("_(luv)%.lua$")
 end

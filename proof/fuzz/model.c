@@ -175,7 +175,7 @@ static long call_read(long fd, long to, long size) {
 static long call_mmap(long at, long size) {
     long r = failure();
     if (r) return r;
-    if (!at) {
+    if (!at && !model.room) {
         model.room = mmap(NULL, (size_t)size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         model.room_size = (size_t)size;
         mprotect(model.room + ((size_t)size + PAGE - 1) / PAGE * PAGE, PAGE, PROT_NONE);
@@ -216,8 +216,17 @@ static long call_execve(long path, long argv, long env) {
     longjmp(model.end, 1);
 }
 
-static long call_sendto(long fd, long record, long size) {
+/* What a relay moves: not at once all of it. */
+static long call_move(long bytes, long size) {
+    take(bytes, (size_t)size);
+    uint8_t b = model_answer();
+    return b > 240 ? -EPIPE : b > 200 ? -EAGAIN : b & 1 || size < 2 ? size : size / 2;
+}
+
+/* To the host a record, or several; and what a relay moves. */
+static long call_sendto(long fd, long record, long size, long flags) {
     const struct record *r = (const struct record *)record;
+    if (flags & MSG_DONTWAIT && size % (long)sizeof *r) return call_move(record, size);
     if (size != sizeof *r && (r->step != INIT_USAGE || size != 2 * sizeof *r + INIT_USAGE_LONGS * sizeof(long)))
         fail("a record of the size", size);
     if (r->step < INIT_USAGE &&
@@ -231,6 +240,15 @@ static long call_sendto_address(long bytes, long size, long address) {
     take(bytes, (size_t)size);
     take(address, sizeof(struct sockaddr_nl));
     return failure() ? -EPERM : size;
+}
+
+/* Room for much is a relay's: bytes of a size that no record has. */
+static long call_recvfrom(long to, long size) {
+    uint8_t b = model_answer();
+    if (size < 1024) return b & 1 ? (size > 1 ? size : 0) : -EAGAIN; /* one byte is the end, or a peek */
+    if (b < 128) return b < 16 ? 0 : b < 32 ? -ECONNRESET : -EAGAIN;
+    give(to, b);
+    return b | 1;
 }
 
 /* A message with a record, and none, two or more descriptors; or the end. */
@@ -309,10 +327,10 @@ static long call_ppoll(long polls, long count) {
 }
 
 /* Who has connected: from outside and the owner, or not. */
-static long call_getsockopt(long out) {
+static long call_getsockopt(long out, long size) {
     uint8_t b = model_answer();
-    uint32_t who[3] = {b & 1 ? 7 : 0, b & 2 ? 1 : 0, 0};
-    memcpy((void *)out, who, sizeof who);
+    uint32_t who[3] = {b & 1 ? 7 : 0, b & 2 ? 1 : 0, 0}, room = *(uint32_t *)size;
+    memcpy((void *)out, who, room < sizeof who ? room : sizeof who);
     return b > 250 ? -ENOPROTOOPT : 0;
 }
 
@@ -364,7 +382,7 @@ static long special(long n, long a, long b, long c, long d, long e) {
     if (n == __NR_exit_group) longjmp(model.end, 1);
     if (n == __NR_execve) return call_execve(a, b, c);
     if (n == __NR_execveat) return call_execve(b, c, d);
-    if (n == __NR_sendto) return e ? call_sendto_address(b, c, e) : call_sendto(a, b, c);
+    if (n == __NR_sendto) return e ? call_sendto_address(b, c, e) : call_sendto(a, b, c, d);
     if (n == __NR_sendmsg) return call_sendmsg(b);
     if (n == __NR_recvmsg) return call_recvmsg(b);
     if (n == __NR_statx) return call_statx(e);
@@ -372,14 +390,15 @@ static long special(long n, long a, long b, long c, long d, long e) {
     if (n == __NR_getcwd) return call_getcwd(a, b);
     if (n == __NR_ioctl) return call_ioctl(b, c);
     if (n == __NR_wait4) return call_wait4(b);
-    if (n == __NR_getsockopt) return call_getsockopt(d);
+    if (n == __NR_getsockopt) return call_getsockopt(d, e);
+    if (n == __NR_clock_gettime) return *(long *)b = model.calls, 0;
     if (n == __NR_ppoll) return call_ppoll(a, b);
     if (n == __NR_fcntl) return call_fcntl(a, b);
     if (n == __NR_pselect6) return call_pselect(a, b);
     if (n == __NR_clone) return call_clone();
     if (n == __NR_mincore) return call_mincore(b, c);
     if (n == __NR_prlimit64) return call_prlimit(c, d);
-    if (n == __NR_recvfrom) return model_answer() & 1 ? (c > 1 ? c : 0) : -EAGAIN; /* one byte is the end, or a peek */
+    if (n == __NR_recvfrom) return call_recvfrom(b, c);
     if (n == __NR_dup3) return failure() ? -EBADF : b;
     if (n == __NR_umask) return 022;
     if (n == __NR_capget) give(b, sizeof(struct __user_cap_data_struct[2]));
@@ -440,6 +459,13 @@ static const struct call {
     {__NR_fchdir, "", ZERO, false},
     {__NR_socket, "", FD, false},
     {__NR_connect, "-b", ZERO, false},
+    {__NR_bind, "-b", ZERO, false},
+    {__NR_listen, "", ZERO, false},
+    {__NR_setsockopt, "---b", ZERO, false},
+    {__NR_socketpair, "---1", ZERO, false},
+    {__NR_shutdown, "", ZERO, false},
+    {__NR_clock_gettime, "-2", ZERO, true},
+    {__NR_pidfd_send_signal, "", ZERO, false},
     {__NR_accept4, "", FD, false},
     {__NR_getsockopt, "", ZERO, true},
     {__NR_pidfd_open, "", FD, false},
