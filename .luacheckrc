@@ -10,6 +10,7 @@ ignore = { "581" }
 
 files["spec"] = { std = "min+busted" }
 files["examples"] = { std = "max" }
+files["examples/*_spec.lua"] = { std = "max+busted" }
 files["proof"] = { std = "max" }
 files["bench"] = { std = "max" }
 -- types only: the functions there have no body

@@ -39,3 +39,4 @@ if [ -z "${CASES:-}" ] && [ "$(id -u)" = 0 ] && command -v ip >/dev/null; then
   unshare -mn --propagation private sh -c 'mount -t tmpfs run /run && ip link set lo up && exec lua5.4 bench/networks.lua'
 fi
 [ -n "${CASES:-}" ] || cp "$output/bench.svg" "$picture"
+[ -n "${CASES:-}" ] || ! [ -e /usr/bin/busted ] || lua5.4 bench/harness.lua

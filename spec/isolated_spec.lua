@@ -184,3 +184,11 @@ describe("ns.test.run", function()
     assert.error_matches(function() ns.test.run "x" end, "table expected, got string")
   end)
 end)
+
+describe("the example of tests #system", function()
+  machine.it("user", "time", "net", "python")("passes, each as it should", function()
+    local r = isolated.run({ ["a_spec.lua"] = machine.read "examples/testing_spec.lua" }, { spec = { timeout = 120 } }, "-o",
+      "plainTerminal", "--helper=ns.busted", ".")
+    assert.equal("4 0 0 0", r.summary, r.stdout .. r.stderr)
+  end)
+end)

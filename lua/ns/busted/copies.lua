@@ -51,15 +51,21 @@ local function enter(copy, first, body)
   core.copy.leave(0)
 end
 
-local function words_of(spec, copy, first, body, inherits)
+--- What the copy that is being made is to do: its words are checked once, so the function in them is always this one.
+local coming
+local function dispatch() enter(coming.copy, coming.first, coming.body) end
+
+local function words_of(spec, copy, first, inherits)
   local words = {}
   for word, value in next, spec do words[word] = value end
   local out, err, writer = copy.tape:ends()
   words.stdin, words.stdout, words.stderr = inherits and "inherit" or "null", out, err
   words.fds = { [first] = writer, [first + 1] = out, [first + 2] = err }
-  words.fn = function() enter(copy, first, body) end
+  words.fn = dispatch
   return words
 end
+
+local caches = setmetatable({}, { __mode = "k" }) -- what is known of a spec from earlier starts
 
 --- Starts a copy that calls body(tape) in what `spec` says, and ends. `options`: left_out, of the spec
 -- (`ns.start.optional`); inherits: has it our stdin? A copy; or nil, message, errno, detail.
@@ -67,13 +73,15 @@ function copies.start(spec, body, options)
   local tape, message, errno = core.tape()
   if not tape then return nil, message, errno, {} end
   local copy = { tape = tape, bytes = "", frames = {}, printed = { out = 0, err = 0 }, born = clock() }
-  local words = words_of(spec, copy, numbers(), body, options.inherits)
+  coming = { copy = copy, first = numbers(), body = body }
+  local words = words_of(spec, copy, coming.first, options.inherits)
+  caches[spec] = caches[spec] or {}
   local host = survey.host()
   host.twin, host.left_out = kept, options.left_out
-  local checked, mistake, refused = plan.check(words, host)
+  local checked, mistake, refused = plan.check(words, host, caches[spec])
   if mistake then raise("%s", mistake) end
   local detail
-  copy.process, message, errno, detail = spawn.start(checked, checked and host or refused)
+  copy.process, message, errno, detail = spawn.start(checked, checked and host or refused, caches[spec])
   if not copy.process then
     tape:close()
     return nil, message, errno, detail

@@ -118,7 +118,7 @@ local function run(tape, element, root, body, options)
   local busted, channels = harness.busted, harness.parts.channels
   forget_children(element)
   if not options.inner then fix_traces(element.name or "?") end
-  listeners.mute(channels)
+  listeners.mute()
   coverage.begin()
   local before = listeners.all(channels)
   local lazy = root.lazy_setup

@@ -6,7 +6,8 @@ local engine = require "ns.busted.engine"
 
 local listeners = { replaying = false }
 
-local hosts, known = {}, {} -- sets of listeners: of the host's, and those that have been wrapped
+local hosts, known = {}, {} -- sets of listeners: of the host's, and those that have been looked at
+local mutes = {} -- those of the host's that hear nothing in a copy: all but the runner's, who counts and may stop
 
 --- Notes those that are there now as the host's.
 function listeners.note(channels)
@@ -18,10 +19,13 @@ local function nothing() return nil, true end
 --- Of those that have come since: the filters are the host's, too, and the others do not hear what is played again.
 function listeners.settle(channels)
   engine.each_listener(channels, function(listener)
-    if engine.source_of(listener):find("busted[/\\]modules[/\\]filter_loader") then hosts[listener] = true end
-    if hosts[listener] or known[listener] then return end
-    local hear = listener.fn
+    if known[listener] then return end
     known[listener] = true
+    local source = engine.source_of(listener)
+    if source:find("busted[/\\]modules[/\\]filter_loader") then hosts[listener] = true end
+    if hosts[listener] and not source:find("busted[/\\]runner") then mutes[#mutes + 1] = listener end
+    if hosts[listener] then return end
+    local hear = listener.fn
     listener.fn = function(...)
       if listeners.replaying then return nil, true end
       return hear(...)
@@ -35,11 +39,9 @@ local function silence(listener)
   listener.fn, listener.options.predicate = nothing, nil
 end
 
---- In a copy: the host's hear nothing, but for the runner, who counts and may stop.
-function listeners.mute(channels)
-  engine.each_listener(channels, function(listener)
-    if hosts[listener] and not engine.source_of(listener):find("busted[/\\]runner") then silence(listener) end
-  end)
+--- In a copy: the host's hear nothing.
+function listeners.mute()
+  for _, listener in ipairs(mutes) do silence(listener) end
 end
 
 --- The set of those that are there now.
