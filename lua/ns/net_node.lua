@@ -36,7 +36,7 @@ end
 
 for _, method in ipairs { "run", "spawn", "shell", "processes", "kill", "limits", "usage", "info", "getfd", "ids",
   "connect", "wait_for" } do
-  --- As the method of `ns.container`.
+  -- As the method of `ns.container`.
   Host[method] = function(self, ...)
     if not self.container then
       check.raise("'%s': %s is not there %s", method, self.name, self.net.closed and "any more" or "before net:start()")

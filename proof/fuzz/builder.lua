@@ -130,6 +130,10 @@ local WORDS = {
   root = function() return boolean() and "empty" or path() end,
   time = function() return { monotonic = number(), boottime = chance(2) and seconds() or nil } end,
   mounts = function() return reader.list(6, mount) end, mount_proc = function() return boolean() or path() end,
+  sysctl = function()
+    local name = pick { "net.ipv4.ip_forward", "net/core/x", "net.", "kernel.x", "net.ipv4/../x" }
+    return { [name] = boolean() and number() or text() }
+  end,
   hostname = text, domainname = text, input = text, stdin = stream(), stdout = stream(),
   stderr = stream("stdout"), fds = fds,
   rlimits = rlimits, nice = number, umask = number, max_output = number, timeout = seconds, grace = seconds, user = id,
