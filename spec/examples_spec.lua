@@ -149,7 +149,7 @@ end
 
 describe("the example", function()
   for name in lfs.dir("examples") do
-    if name:find("%.lua$") then
+    if name:find("%.lua$") and not name:find("_spec%.lua$") then -- those are run by busted: doc/testing.md
       local expected = assert(EXPECTED[name], "no expectation for " .. name)
 
       machine.it(needs(name, "tree"))(name .. " runs" .. tag(name), function()
