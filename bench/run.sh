@@ -38,5 +38,6 @@ lua5.4 bench/bench.lua "$output" "$rounds" ${CASES:+"$CASES"}
 if [ -z "${CASES:-}" ] && [ "$(id -u)" = 0 ] && command -v ip >/dev/null; then
   unshare -mn --propagation private sh -c 'mount -t tmpfs run /run && ip link set lo up && exec lua5.4 bench/networks.lua'
 fi
+[ -n "${CASES:-}" ] || XDG_DATA_HOME="$output/images" lua5.4 bench/images.lua
 [ -n "${CASES:-}" ] || cp "$output/bench.svg" "$picture"
 [ -n "${CASES:-}" ] || ! [ -e /usr/bin/busted ] || lua5.4 bench/harness.lua

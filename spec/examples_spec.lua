@@ -71,8 +71,15 @@ for _, line in ipairs {
 end
 PARTITION = "^" .. table.concat(PARTITION) .. "$"
 
+local TOUCHED = "^installed\nit has ended with exit 0, and would change:\n  added    /home/work/bin\n"
+  .. "  added    /home/work/bin/hello %(11 bytes%)\n  changed  /home/work/config %(12 bytes%)\n"
+  .. "  removed  /home/work/lib/old\n  changed  /home/work/profile %(%d+ bytes%)\n$"
+local DOCKER_RUN = "^bin\ndev\nproc\nbusybox\nls\nnew\nsh\nI am 0\n"
+  .. "the image has 1 layer; in a new box, /bin/new is not there\n$"
+
 local EXPECTED = {
   ["call.lua"] = CALLS,
+  ["docker_run.lua"] = DOCKER_RUN,
   ["hostile.lua"] = HOSTILE,
   ["judge.lua"] = VERDICTS,
   ["judge_luv.lua"] = "^OK 15, WA 15, RE 15, TLE 15\n$",
@@ -92,6 +99,7 @@ local EXPECTED = {
     .. "This is /index.html, user 0 on web\nThis is /direct, user 0 on web\nconnect: Connection refused\n$",
   ["database.lua"] = "^db.internal:5432: 42 rows for select %*\n127.0.0.1:%d+: Connection refused\n"
     .. "db.internal:22: Connection refused\nexample.com: no such name\n192.0.2.1:80: Network is unreachable\n$",
+  ["touched.lua"] = TOUCHED,
   ["workspace.lua"] = WORKSPACE,
 }
 
@@ -101,15 +109,20 @@ for name in ("mininet partition webserver database"):gmatch "%l+" do SANDBOXED[n
 --- What the machine must have for it: a library in a loop.
 local function needs(name, tree)
   if SANDBOXED[name] then return "sandbox" end
-  if name == "offline_build.lua" then return "overlay", tree end
+  if name == "offline_build.lua" or name == "touched.lua" or name == "docker_run.lua" then return "overlay", tree end
   return name:match("^loop_(%w+)") or name:match("_(luv)%.lua$")
 end
 
 local function run(name, nobody, ...)
   local words = ""
   for i = 1, select("#", ...) do words = words .. (", %q"):format((select(i, ...))) end
-  return machine.host(("arg = {[0] = '%s'%s} dofile('%s/examples/%s')"):format(name, words, machine.public(), name),
-    { nobody = nobody, timeout = 300 })
+  local env, data, remove = machine.paths(machine.public()), machine.directory() -- for images
+  env.XDG_DATA_HOME = data
+  os.execute("chmod 1777 " .. data)
+  local r = machine.host(("arg = {[0] = '%s'%s} dofile('%s/examples/%s')"):format(name, words, machine.public(), name),
+    { nobody = nobody, timeout = 300, spec = { env = env } })
+  remove()
+  return r
 end
 
 --- What it has said; the programs of a loop end in any order on a busy machine.

@@ -249,6 +249,22 @@ line"
       run([[io.write((select(2, ns.image "small")))]], { path = directory .. "/bin" }))
   end)
 
+  machine.it("skopeo", "python", "overlay", "tree", "sandbox")("of a registry on this machine is fetched", function()
+    images.root(directory .. "/root")
+    local tar = images.tar(directory .. "/1.tar", directory .. "/root")
+    images.layout(directory .. "/oci", "any", { tar }, '"Cmd":["/bin/cat","/etc/base"]')
+    local server = assert(ns.spawn { "/usr/bin/python3", machine.top .. "/spec/support/registry.py", directory .. "/oci",
+      stdout = "pipe" })
+    local code = ([[
+      local image = assert(ns.image("docker://127.0.0.1:%s/small:1", { tls_verify = false }))
+      io.write(image.name:match("/.*"), " ", image:box():run().stdout)
+      print((ns.image("docker://127.0.0.1:%s/small:missing", { tls_verify = false })))]])
+      :gsub("%%s", (server.stdout:read("*l")))
+    local said = run(code)
+    server:close()
+    assert.equal("/small:1 base\nnil", said)
+  end)
+
   -- ---- those that mean harm ----
 
   local function tar_of(line)

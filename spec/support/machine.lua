@@ -186,6 +186,7 @@ end
 TRIES.python = function() return try({}, "/usr/bin/python3", "-V") end
 -- The program pasta, with a device that it may open.
 TRIES.pasta = function() return try({}, "sh", "-c", "command -v pasta && : <>/dev/net/tun") end
+TRIES.skopeo = function() return try({}, "sh", "-c", "command -v skopeo") end
 TRIES.luarocks = function() return try({}, "sh", "-c", "command -v luarocks") end
 
 -- Libraries that a Lua may be without.

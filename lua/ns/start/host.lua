@@ -68,9 +68,12 @@ end
 
 --- A user namespace with these maps, in a process that does nothing: the path of it, for as long as `start.holder` lives.
 local function make_user(start, uid, gid)
+  local wanted = maps.format(uid) .. maps.format(gid)
+  if start.holder and start.held == wanted then return start.holding end
   local holder, what, errno = core.launch(constants.clone.NEWUSER, {}, "may")
   if not holder then return nil, { op = what, namespaces = { user = true } }, errno end
   if start.holder then start.holder:close() end
+  start.held = nil
   start.holder = holder
   local pid, _, why = holder:proc_pid()
   if not pid then return nil, { op = "write", path = "/proc/PID/uid_map", data = "", word = "uid_map" }, why end
@@ -79,7 +82,8 @@ local function make_user(start, uid, gid)
     local ok, _, refused = core.write(step.path, step.data)
     if not ok then return nil, step, refused end
   end
-  return ("/proc/%d/ns/user"):format(pid)
+  start.held, start.holding = wanted, ("/proc/%d/ns/user"):format(pid)
+  return start.holding
 end
 
 local function idmap(step, start)
