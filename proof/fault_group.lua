@@ -11,6 +11,7 @@ local join = require "ns.words.join"
 local modes = require "fault_modes"
 local ns = require "ns"
 local plan = require "ns.start.plan"
+local relay = require "ns.start.relay"
 local rules = require "fault_rules"
 local snapshot = require "support.snapshot"
 
@@ -56,6 +57,14 @@ function join.steps(...)
   lists[table.remove(waiting)] = steps
   count = count + 1
   waiting[#waiting + 1] = count
+  return steps
+end
+
+--- The plan of a relay, whose process comes after that of its box.
+local relay_steps = relay.steps
+function relay.steps(...)
+  local steps = relay_steps(...)
+  lists[count + 1] = steps
   return steps
 end
 

@@ -117,6 +117,8 @@ local function list(at, group)
       { type = "bind", source = at .. "/report", target = "/report", ro = true }, { type = "proc" },
       { type = "bind", source = at .. "/deep", target = "/deep" },
       { type = "tmpfs", target = "/deep/inner/place" } } } },
+    { name = "ports", spec = sandbox(at, {}, { publish = { [0] = 80 },
+      reach = { "127.0.0.1:9", "192.0.2.1:80", ["db:1"] = "127.0.0.1:1" } }) },
     { name = "living", living = true, spec = sandbox(at) },
     { name = "living with a pty", living = true, spec = sandbox(at, {}, { pty = true, user = 1000, group = 1001 }) },
     { name = "root", spec = { flags = "mount,pid", root = "/", mount_proc = true,

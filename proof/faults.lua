@@ -72,9 +72,12 @@ local function all_ops()
   return ops
 end
 
+-- A job without a program, which no start has: spec/connect_spec.lua.
+local ELSEWHERE = { connect = true }
+
 local function figures()
   local ops = all_ops()
-  for op in pairs(ops) do proof.check(total.ops[op], "no mode plays the op %s", op) end
+  for op in pairs(ops) do proof.check(total.ops[op] or ELSEWHERE[op], "no mode plays the op %s", op) end
   proof.check(total.covered + total.silent == total.steps, "%d of %d steps were given no fault",
     total.steps - total.silent - total.covered, total.steps)
   proof.check(total.cases >= proof.size(600, 10000), "only %d cases", total.cases)

@@ -11,6 +11,9 @@ local relay = {}
 
 local HOW, prctl = core.constants.step, core.constants.prctl
 
+-- Seconds that it is given to be there, at the most.
+local MOST = 10
+
 -- Where the init is asked; those that listen follow.
 local BOX = 3
 
@@ -56,7 +59,8 @@ local function listeners(bag, handle, spec, found)
   return list
 end
 
-local function steps_of(spec, found, fds, outlives, pasta)
+--- The steps of its plan, for these descriptors.
+function relay.steps(spec, found, fds, outlives, pasta)
   local steps, ends = {}, {}
   local function add(step) steps[#steps + 1] = step end
   for i, fd in ipairs(fds) do ends[BOX + i - 1] = fd end
@@ -72,12 +76,12 @@ local function steps_of(spec, found, fds, outlives, pasta)
 end
 
 --- Launches it: true, or nil, message, errno, detail. `into.handle`: its handle, from when there is one.
-local function launch(into, fds, steps, play)
+local function launch(into, fds, steps, play, deadline)
   while true do
     local handle, what, errno = core.launch(0, fds)
     if not handle then return errors.refused({ op = "relay", hint = what }, errno) end
     into.handle = handle
-    local ok, message, code, detail = play(handle, core.encode(steps), steps, core.clock() + 10, #steps)
+    local ok, message, code, detail = play(handle, core.encode(steps), steps, deadline, #steps)
     if message ~= "retry" then return ok, message, code, detail end
     handle:close()
   end
@@ -90,7 +94,8 @@ local function begin(box, play, asked, bag, into)
   if not fds then return errors.refused({ op = "relay" }, why) end
   table.insert(fds, 1, (asked or box.handle):socket())
   if pasta then fds[#fds + 1] = pasta.handle:getfd() end
-  return launch(into, fds, steps_of(spec, found, fds, spec.detach or asked ~= nil, pasta), play)
+  return launch(into, fds, relay.steps(spec, found, fds, spec.detach or asked ~= nil, pasta), play,
+    math.min(box.deadline or math.huge, core.clock() + MOST))
 end
 
 --- Starts it for a box whose init is there, of which handle, spec, found and pasta are known: its handle; or nil, message,
