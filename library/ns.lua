@@ -170,7 +170,7 @@
 ---@field try? boolean passed over when the source is missing
 ---@field nofollow? boolean a link in the source is refused
 ---@field idmap? ns.IdMapping
----@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
+---@field mkdir? boolean|"anywhere" a place that is missing is made, in a layer that is kept, too, or in a tree of the host's
 
 ---An empty file system in memory.
 ---@class ns.Mount.tmpfs
@@ -184,7 +184,7 @@
 ---@field suid? boolean
 ---@field exec? boolean
 ---@field try? boolean passed over where its place is missing and cannot be made
----@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
+---@field mkdir? boolean|"anywhere" a place that is missing is made, in a layer that is kept, too, or in a tree of the host's
 
 ---@class ns.Mount.proc
 ---@field type "proc"
@@ -193,7 +193,7 @@
 ---@field subset? "pid"
 ---@field ro? boolean
 ---@field protect? boolean false: the lists of keys are not hidden, and what belongs to the machine is not guarded
----@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
+---@field mkdir? boolean|"anywhere" a place that is missing is made, in a layer that is kept, too, or in a tree of the host's
 
 ---null, zero, full, random, urandom, tty, pts, shm, the links of the standard streams.
 ---@class ns.Mount.dev
@@ -201,20 +201,20 @@
 ---@field target? string "/dev" where nothing is said
 ---@field size? ns.Size of /dev/shm, half of the memory where nothing is said
 ---@field inodes? integer of /dev/shm
----@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
+---@field mkdir? boolean|"anywhere" a place that is missing is made, in a layer that is kept, too, or in a tree of the host's
 
 ---Needs "net".
 ---@class ns.Mount.sys
 ---@field type "sys"
 ---@field target? string "/sys" where nothing is said
 ---@field ro? boolean true where nothing is said
----@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
+---@field mkdir? boolean|"anywhere" a place that is missing is made, in a layer that is kept, too, or in a tree of the host's
 
 ---Needs "ipc".
 ---@class ns.Mount.mqueue
 ---@field type "mqueue"
 ---@field target? string "/dev/mqueue" where nothing is said
----@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
+---@field mkdir? boolean|"anywhere" a place that is missing is made, in a layer that is kept, too, or in a tree of the host's
 
 ---A root in layers: what is written goes to upper, or is thrown away.
 ---@class ns.Layers
@@ -236,7 +236,7 @@
 ---@field suid? boolean
 ---@field exec? boolean
 ---@field idmap? ns.IdMapping for one lower that is thrown away
----@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
+---@field mkdir? boolean|"anywhere" a place that is missing is made, in a layer that is kept, too, or in a tree of the host's
 
 ---@class ns.Mount.file
 ---@field type "file"
@@ -244,20 +244,20 @@
 ---@field data string any bytes
 ---@field mode? ns.Mode "0644" where nothing is said
 ---@field ro? boolean where it covers another file; true where nothing is said
----@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
+---@field mkdir? boolean|"anywhere" a place that is missing is made, in a layer that is kept, too, or in a tree of the host's
 
 ---@class ns.Mount.dir
 ---@field type "dir"
 ---@field target string
 ---@field try? boolean passed over where its place is missing and cannot be made
 ---@field mode? ns.Mode "0755" where nothing is said
----@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
+---@field mkdir? boolean|"anywhere" a place that is missing is made, in a layer that is kept, too, or in a tree of the host's
 
 ---@class ns.Mount.symlink
 ---@field type "symlink"
 ---@field target string the link
 ---@field to string what it says
----@field mkdir? boolean a place that is missing is made, in a layer that is kept, too
+---@field mkdir? boolean|"anywhere" a place that is missing is made, in a layer that is kept, too, or in a tree of the host's
 
 ---New attributes for a mount that is there; what is not said stays.
 ---@class ns.Mount.remount

@@ -66,7 +66,8 @@ enum {
     STEP_PART_LAYER = 1 << 20, /* it is a part of that root: its upper and work are directories in those of the root */
 
     /* what takes a place */
-    STEP_MKDIR = 1 << 21, /* a place that is missing is made in an overlay that is kept, too */
+    STEP_MKDIR = 1 << 21,    /* a place that is missing is made in an overlay that is kept, too */
+    STEP_ANYWHERE = 1 << 23, /* and in a tree of the host's, where the program's user may */
 
     /* caps */
     STEP_CAPS_ONLY = 1 << 10, /* nothing else is permitted or effective any more */

@@ -235,6 +235,15 @@ static int bag_dup(lua_State *L) {
     return nsL_number(L, put(check_bag(L), fcntl((int)luaL_checkinteger(L, 2), F_DUPFD_CLOEXEC, 3)));
 }
 
+/* bag:lock(path) -> fd of a file that is locked for reading (F_SETLK in fcntl(2)) until the bag is closed, or this process has
+ * closed the file by another way | nil, message, errno */
+static int bag_lock(lua_State *L) {
+    struct bag *bag = check_bag(L);
+    struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    int fd = put(bag, open(luaL_checkstring(L, 2), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    return fd >= 0 && fcntl(fd, F_SETLK, &all) < 0 ? nsL_failed(L, errno) : nsL_number(L, fd);
+}
+
 static long clone_tree(long from, const char *path) {
     return sys(__NR_open_tree, from, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
 }
@@ -297,6 +306,7 @@ static int bag_open_tree(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"pipe", bag_pipe},
                                    {"open", bag_open},
+                                   {"lock", bag_lock},
                                    {"null", bag_null},
                                    {"file", bag_file},
                                    {"open_tree", bag_open_tree},

@@ -1,5 +1,6 @@
 /* Every place is looked up beneath the root of the plan, where no link leads out. Places that are missing are made in file
- * systems that this plan has mounted itself, and nowhere else: so nothing is ever made on the host. */
+ * systems that this plan has mounted itself, and nowhere else, unless a step says ANYWHERE: so nothing is made on the host
+ * unasked. */
 #ifndef NS_PLACES_H
 #define NS_PLACES_H
 

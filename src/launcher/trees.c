@@ -74,7 +74,7 @@ long move_tree(long tree, long to) {
 }
 
 static long attach_as(struct player *p, long tree, const char *path, enum what what) {
-    long to = place(p, path, what, 0755);
+    long to = place(p, path, what, what == A_FILE ? 0444 : 0755);
     if (FAILED(to)) return to;
     int fixed = what == A_DIRECTORY && is_fixed(p, path);
     long r = move_tree(tree, to);

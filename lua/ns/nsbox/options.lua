@@ -20,7 +20,7 @@ local function volume(box, text)
   if not source then fail.now("-v %s: SOURCE:PLACE or SOURCE:PLACE:ro expected", text) end
   if not source:find("^[./]") then fail.now("-v %s: '%s' is no path; one beside you is ./%s", text, source, source) end
   local flags = values.flags(how, VOLUME, "-v " .. text)
-  flags.mkdir = true
+  flags.mkdir = "anywhere"
   box:bind(values.absolute(source), target, flags)
 end
 
@@ -31,7 +31,7 @@ local function tmpfs(box, text)
   local target, how = text:match("^([^:]+):?(.*)$")
   if not target then fail.now("--tmpfs %s: PLACE or PLACE:size=64m,mode=1777 expected", text) end
   local fields = values.flags(how, TMPFS, "--tmpfs " .. text)
-  fields.inodes, fields.mkdir = tonumber(fields.inodes), true
+  fields.inodes, fields.mkdir = tonumber(fields.inodes), "anywhere"
   box:tmpfs(target, fields)
 end
 
@@ -44,7 +44,7 @@ local function mount(box, text)
   if not target then fail.now("--mount %s: target=PLACE is missing", text) end
   if kind ~= "bind" and kind ~= "tmpfs" then fail.now("--mount %s: type is bind or tmpfs, not '%s'", text, kind) end
   if kind == "bind" and not source then fail.now("--mount %s: source=PATH is missing", text) end
-  m.type, m.target, m.source, m.mkdir = nil, nil, nil, true
+  m.type, m.target, m.source, m.mkdir = nil, nil, nil, "anywhere"
   if kind == "bind" then box:bind(values.absolute(source), target, m) else box:tmpfs(target, m) end
 end
 
@@ -104,6 +104,16 @@ local function caps(take)
   end
 end
 
+local function publish(box, list)
+  local ports = {}
+  for _, text in ipairs(list) do
+    local address, port, inside = text:match "^(.-):?(%d+):(%d+)$"
+    if not port then fail.now("-p %s: PORT:PORT or ADDRESS:PORT:PORT expected", text) end
+    ports[("%s:%s"):format(address ~= "" and address or "127.0.0.1", port)] = tonumber(inside)
+  end
+  box:publish(ports)
+end
+
 local NETWORKS = { none = function() end, host = function(box) box:share "net" end }
 
 local function network(box, name)
@@ -132,9 +142,8 @@ options.box = {
     box:dev("/dev", { size = values.size(size) })
   end },
   { "--network", "none|host", "the network: none unless it is asked for", set = network },
-  { "-p --publish", "[IP:]PORT:PORT", "a port of this machine that leads into the box", many = true, set = function()
-    fail.now "-p: ports of the box cannot be published yet; --network host has this machine's"
-  end },
+  { "-p --publish", "[IP:]PORT:PORT", "a port of this machine, of 127.0.0.1 if none is said, leads to one of the box",
+    many = true, set = publish },
   { "-m --memory", "SIZE", "the most memory of all in the box", set = limit("memory", values.size) },
   { "--cpus", "N", "how many processors' time", set = limit("cpu", function(text)
     return values.number(text, "--cpus")

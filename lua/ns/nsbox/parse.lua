@@ -78,7 +78,9 @@ function parse.command(names, arguments)
   for i = 1, #arguments do words[i] = arguments[i] end
   for _, name in ipairs(names) do is_name[name] = true end
   local command = is_name[words[1]] and require("ns.nsbox." .. words[1])
-  if command and command.parse then return command, command.parse(words) end
+  if command and command.parse then
+    return command, command.parse(words, "nsbox " .. words[1], { arguments[-1] or "lua", arguments[0], words[1] })
+  end
   if command and command.rest then words = stop_at_first(command, words) end
   local parser = parse.parser(names)
   local ok, given = parser:pparse(words)

@@ -6,6 +6,7 @@ require("ns.core").nojit()
 local core = require "ns.core"
 local fail = require "ns.nsbox.fail"
 local ns = require "ns"
+local values = require "ns.nsbox.values"
 
 local records = {}
 
@@ -43,10 +44,7 @@ end
 
 --- When a process was started, so that another one of its number is not taken for it; nil if there is none.
 local function started(pid)
-  local f = io.open(("/proc/%d/stat"):format(pid))
-  local text = f and f:read("*a") or ""
-  if f then f:close() end
-  return text:match(".*%)" .. (" %S+"):rep(19) .. " (%d+)")
+  return values.read(("/proc/%d/stat"):format(pid)):match(".*%)" .. (" %S+"):rep(19) .. " (%d+)")
 end
 
 local function make_directory(path)

@@ -6,15 +6,33 @@ local fail = require "ns.nsbox.fail"
 
 local values = {}
 
---- An absolute path on this machine.
-function values.absolute(path)
+--- An absolute path on this machine; `as_typed`: with the links that are in it.
+function values.absolute(path, as_typed)
   local whole = path:sub(1, 1) == "/" and path or ("%s/%s"):format(core.readlink "/proc/self/cwd" or "", path)
-  return core.realpath(whole) or whole
+  return not as_typed and core.realpath(whole) or whole
 end
 
 --- "64m" as ns has it: docker writes "64mb" and "100b", too.
 function values.size(text)
   return (text:lower():gsub("b$", ""))
+end
+
+--- The whole of a file, "" where it cannot be read. It is closed again: no program inherits it.
+function values.read(path)
+  local f = io.open(path, "rb")
+  local text = f and f:read "*a" or ""
+  if f then f:close() end
+  return text
+end
+
+--- f(a Lua file for the open descriptor), whatever that is, and whoever may open it anew.
+function values.with_descriptor(fd, mode, f)
+  local bag = core.bag()
+  local file = bag:file(fail.unless(bag:dup(fd)), mode)
+  local result = f(file)
+  file:close()
+  bag:close()
+  return result
 end
 
 function values.number(text, option)

@@ -84,7 +84,14 @@ end
 
 mounts.check_idmap = idmap
 
-local bind_fields = { source = source, target = check_target, mkdir = check.boolean, nofollow = check.boolean,
+--- Where a place that is missing is made: true, also in a layer that is kept; "anywhere", in a tree of the host's, too.
+local function mkdir(value, where)
+  if value == "anywhere" then return value end
+  if type(value) ~= "boolean" then check.fail(where, "boolean or 'anywhere' expected, got %s", check.show(value)) end
+  return value
+end
+
+local bind_fields = { source = source, target = check_target, mkdir = mkdir, nofollow = check.boolean,
   ro = check.boolean, dev = check.boolean, suid = check.boolean, exec = check.boolean, try = check.boolean, idmap = idmap }
 
 --- The tree is the host's own descriptor if it had to open it; else the launcher takes it by its path. At the path of a
@@ -189,7 +196,7 @@ local function dev(m, add, found)
   end
 end
 
-local place = { target = check_target, mkdir = check.boolean }
+local place = { target = check_target, mkdir = mkdir }
 local any_place = { target = mounts.check_place }
 
 local function with(fields, more)
@@ -224,7 +231,7 @@ mounts.kinds = {
     if not found.has_root then mounts.look_up(m, add, found) end
     add(overlay.step(m, found, attributes(m)))
     if m.layer == "root" then mounts.steps(found.parts, add, found) end
-  end, fields = with(flags, { target = check_overlay_target, mkdir = check.boolean, lower = overlay.check_lower,
+  end, fields = with(flags, { target = check_overlay_target, mkdir = mkdir, lower = overlay.check_lower,
     upper = check.absolute, work = check.absolute, idmap = idmap }) },
   file = { requires = { "data" }, fields = with(place, { data = function(value, where)
     if type(value) ~= "string" then check.fail(where, "string expected, got %s", type(value)) end
@@ -400,10 +407,11 @@ local function of_part(m, add)
   end
 end
 
---- The steps of a mount whose place is to be made in a layer that is kept, too.
-local function making(add)
+--- The steps of a mount whose place is to be made in a layer that is kept, too, or anywhere.
+local function making(m, add)
+  local how = HOW.MKDIR + (m.mkdir == "anywhere" and HOW.ANYWHERE or 0)
   return function(step)
-    step.how = (step.how or 0) + HOW.MKDIR
+    step.how = (step.how or 0) + how
     add(step)
   end
 end
@@ -413,7 +421,7 @@ function mounts.steps(list, add, found)
   local known = found.anchors
   for _, m in ipairs(list) do
     local add_one = found.has_optional and of_part(m, add) or add
-    if m.mkdir then add_one = making(add_one) end
+    if m.mkdir then add_one = making(m, add_one) end
     anchors.before(m, add_one, known)
     mounts.kinds[m.type].steps(m, add_one, found)
     anchors.note(m, known)
