@@ -12,6 +12,13 @@ long fault_call(const char *file, const char *function, long n, long a, long b, 
 long fault_clone(const char *file, const char *function, long flags, long *stack, int *pidfd, int *number,
                  void (*begin)(void *), void *argument);
 
+/* Between it and the frame that it is called in there is no function of ours, as its child goes on in that. */
+#define SYS_CLONE3(arguments, size) \
+    (fault_before_clone3(__func__) \
+         ?: fault_after_clone3(sys6(__NR_clone3, (long)(arguments), (long)(size), 0, 0, 0, 0)))
+long fault_before_clone3(const char *function);
+long fault_after_clone3(long pid);
+
 /* The descriptor of the page below, in the host and in every launcher. */
 #define FAULT_FD 900
 

@@ -115,6 +115,17 @@ void fault_after_clone(long pid) {
     }
 }
 
+long fault_before_clone3(const char *function) {
+    int error = fault_of_host(0, SYS_clone3, function);
+    if (!error && fault_page) fault_before_clone();
+    return -error;
+}
+
+long fault_after_clone3(long pid) {
+    if (pid > 0 && fault_page) fault_after_clone(pid);
+    return pid;
+}
+
 long __real_clone(long, long, long, long, long, long);
 long __wrap_clone(long, long, long, long, long, long);
 long __wrap_clone(long a, long b, long c, long d, long e, long f) {

@@ -67,7 +67,7 @@ struct clone3 {
  * does may return from here. It has memory of its own before the group gets a limit of memory, as the kernel's out-of-memory
  * killer ends all who share it, and that would be us. */
 static __attribute__((noinline)) long clone_into(struct clone3 *a, struct child *c) {
-    long pid = sys(__NR_clone3, a, sizeof *a);
+    long pid = SYS_CLONE3(a, sizeof *a);
     if (pid != 0 || !(a->flags & CLONE_VFORK)) return pid;
     ns_child(c);
     for (;;) sys(__NR_exit_group, 127);
