@@ -18,6 +18,15 @@ describe("the hints for a machine that is made up", function()
   local CLONE, WRITE = { op = "clone", namespaces = { user = true } }, { op = "write", path = "/proc/self/uid_map" }
   local APPARMOR = { ["kernel/apparmor_restrict_unprivileged_userns"] = "1\n" }
 
+  it("say nothing wrong of what is written through a descriptor, whatever refuses it", function()
+    for _, number in pairs(errno) do
+      for _, op in ipairs { "write", "limit", "open_limit" } do
+        local said = hints.find({ op = op, fd = 5, from = "memory.max", data = "4096", word = "limits.memory" }, number)
+        assert.truthy(said == nil or type(said) == "string")
+      end
+    end
+  end)
+
   it("name AppArmor's restriction, at the clone and at the maps", function()
     assert.matches("^AppArmor restricts user namespaces: sysctl kernel%.apparmor", hint(APPARMOR, CLONE, "EPERM"))
     assert.matches("^AppArmor restricts user namespaces", hint(APPARMOR, CLONE, "EACCES"))

@@ -61,16 +61,21 @@ local function has_ids(kind, first, count)
   end
 end
 
+--- Where a step writes; "" for what goes through a descriptor, as a limit of memory does.
+local function place_of(step) return step.path or "" end
+
+local function is_map(step) return (place_of(step):find("_map$") or place_of(step):find("/setgroups$")) ~= nil end
+
 --- /proc/self of one whose ids differ belongs to root, as the kernel lets nobody trace it.
 local function ids_differ(step)
   local host = core.ids()
   if host.uid == host.euid and host.gid == host.egid then return nil end
-  return (step.path:find("_map$") or step.path:find("/setgroups$"))
+  return is_map(step)
     and "your real and effective ids differ, as after seteuid: make them the same before (setresuid, setresgid)"
 end
 
 local function map_refused(step)
-  if not step.path:find("_map$") and not step.path:find("/setgroups$") then return nil end
+  if not is_map(step) then return nil end
   if sysctl("kernel/apparmor_restrict_unprivileged_userns") == 1 then return user_namespaces_refused() end
   local kind, host = step.path:match("/(.id)_map$"), core.ids()
   for first, count in (kind and step.data or ""):gmatch("%d+ (%d+) (%d+)\n") do
@@ -99,7 +104,7 @@ local function no_proc(step)
 end
 
 local function read_only_proc(step)
-  return step.path:find("^/proc/") and "the /proc of this host is read-only: mount -o remount,rw /proc"
+  return place_of(step):find("^/proc/") and "the /proc of this host is read-only: mount -o remount,rw /proc"
 end
 
 local function no_terminal(step)
