@@ -278,6 +278,24 @@ describe("what may be reached #system", function()
     assert.matches("^no name: ", dial(b, "other.example", 5432))
   end)
 
+  needs("and what is published are no way to more: the walls of the sandbox are as they were", function()
+    local name = "@ns-ports-" .. core.ids().pid
+    local _, port = served()
+    later(ns.spawn { machine.program "server", name, "4:0", reachable = true })
+    local line = ([[
+      perl -e 'use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0);
+        print connect($s, pack_sockaddr_un("\0%s")) ? "in" : "$!", "\n";
+        print socket(my $n, 16, 3, 12) ? "nfnetlink" : "$!", "\n"; socket(my $r, 16, 3, 0) or die;
+        my $up = pack("LSSLLCCSlLL", 32, 16, 5, 1, 0, 0, 0, 0, 1, 0, 1); send($r, $up, 0, pack("SSLL", 16, 0, 0, 0));
+        recv($r, my $answer, 4096, 0); $! = -unpack("x16l", $answer); print "$!\n"'
+      sh -c "echo 1 >/proc/sys/net/ipv4/ip_forward" 2>&1 | grep -o "Read-only\|denied"
+      ls /proc | grep -c "^[0-9]" ]]):format(name:sub(2))
+    local spec = box():publish({ [0] = 8080 }):reach { ("127.0.0.1:%d"):format(port) }
+    local function look(b) return (assert(b:run("sh", "-c", line)).stdout:gsub("\n%d+\n$", "")) end
+    assert.equal(look(box()), look(spec))
+    assert.matches("^Connection refused\n[^\n]*not supported\nOperation not permitted\n", look(spec))
+  end)
+
   needs("is tried at each of its addresses, and where none answers the connection is reset", function()
     local p, port = served("6")
     local b = box():reach { ["db:1"] = ("[::1]:%d"):format(port), ["none:1"] = "127.0.0.1:1",
