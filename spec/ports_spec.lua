@@ -103,7 +103,8 @@ describe("what is published #system", function()
   needs("is that of a container, too, for each server that comes and goes in it", function()
     local h, c = host(), later(box():publish { [0] = 8080 }:start())
     local port = c.published[8080]
-    assert.is_nil(ask(h, port, "nobody is there"))
+    local answer = ask(h, port, "nobody is there") -- the reset may come before the connection was seen
+    assert.truthy(answer == nil or answer:find "reset by peer", answer)
     for _, line in ipairs { "one", "two" } do
       local p = assert(c:spawn("/server", "4:8080"))
       assert.is_true(c:wait_for(8080, 20))
