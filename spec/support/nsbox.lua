@@ -29,7 +29,7 @@ function nsbox.user(nobody)
     local argv = under(nobody)
     for _, word in ipairs { machine.lua, machine.public() .. "/bin/nsbox", ... } do argv[#argv + 1] = word end
     local env = machine.paths(machine.public())
-    env.HOME, env.XDG_STATE_HOME, env.XDG_RUNTIME_DIR, env.NO_COLOR = home, false, home, false
+    env.HOME, env.XDG_STATE_HOME, env.XDG_DATA_HOME, env.XDG_RUNTIME_DIR, env.NO_COLOR = home, false, false, home, false
     return { argv = argv, env = env, cwd = home, timeout = 60 }
   end
 

@@ -9,7 +9,7 @@ local records = require "ns.nsbox.records"
 local values = require "ns.nsbox.values"
 
 local run = { summary = "Runs a program in a new box.", rest = true, options = {},
-  arguments = { { "words", "*", "the program and its arguments, after --system or --rootfs" } } }
+  arguments = { { "words", "*", "the image, unless --system or --rootfs is said; the program, and its arguments" } } }
 
 for _, list in ipairs { options.run, options.box } do
   for _, row in ipairs(list) do run.options[#run.options + 1] = row end
@@ -33,12 +33,24 @@ local function of_rootfs(given, plan)
   return box:read_only(given.read_only or false)
 end
 
+local unpack = table.unpack or unpack -- luacheck: ignore
+
+--- The image is the first word; those behind it stand in the place of its own program, and come after its entrypoint.
+local function of_image(given, plan)
+  local image = fail.unless(ns.image(table.remove(given.words, 1)))
+  if given.entrypoint then image.config.entrypoint = nil end
+  local box = image:box(unpack(given.words))
+  for _, name in ipairs(options.CAPS) do plan.caps[name] = true end
+  if not given.entrypoint then given.words = box:spec().argv or {} end
+  return given.read_only and box:read_only(true) or box
+end
+
 local function base(given, plan)
   if given.system and given.rootfs then fail.now "--system and --rootfs are two roots: say one of them" end
   if given.system then return ns.sandbox() end
   if given.rootfs then return of_rootfs(given, plan) end
-  return fail.now("say what the root is: --system, or --rootfs DIR%s",
-    given.words[1] and (" (images, as '%s', are not there yet)"):format(given.words[1]) or "")
+  if not given.words[1] then fail.now "say what the root is: an image, --system, or --rootfs DIR" end
+  return of_image(given, plan)
 end
 
 -- Signals that come to us are for the program.

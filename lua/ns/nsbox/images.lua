@@ -1,0 +1,14 @@
+--- nsbox images: those of the store.
+-- @module ns.nsbox.images
+require("ns.core").nojit()
+local fail = require "ns.nsbox.fail"
+local ns = require "ns"
+
+local images = { summary = "Lists the images of the store." }
+
+function images.run()
+  for _, image in ipairs(fail.unless(ns.images())) do print(image.name) end
+  return 0
+end
+
+return images
