@@ -38,8 +38,8 @@ local function read(path)
 end
 
 local function children(pid, found, own)
-  for child in string.gmatch(read(format("/proc/%d/task/%d/children", pid, pid)) or "", "%d+") do
-    child = tonumber(child)
+  for number in string.gmatch(read(format("/proc/%d/task/%d/children", pid, pid)) or "", "%d+") do
+    local child = tonumber(number)
     if child ~= own then found[#found + 1] = child end
     children(child, found, own)
   end

@@ -170,9 +170,9 @@ local function move_into_leaf(place, name)
     local text = read(place.path .. "/cgroup.procs") or ""
     if not text:find("%d") then return true end
     for pid in text:gmatch("%d+") do
-      ok, _, errno = core.write(leaf .. "/cgroup.procs", pid)
-      if not ok and errno ~= errno_of.ESRCH then
-        return nil, { op = "write", path = leaf .. "/cgroup.procs", data = pid, word = "limits" }, errno
+      local moved, _, why = core.write(leaf .. "/cgroup.procs", pid)
+      if not moved and why ~= errno_of.ESRCH then
+        return nil, { op = "write", path = leaf .. "/cgroup.procs", data = pid, word = "limits" }, why
       end
     end
   end

@@ -20,7 +20,9 @@ local MISSING = "the program pasta is needed for network = 'pasta': its package 
 local function open_namespaces(step, start)
   local pid, _, errno = start.handle:proc_pid()
   local fds = {}
-  for _, name in ipairs { "net", start.spec.flags.user and "user" or nil } do
+  local names = { "net", start.spec.flags.user and "user" or nil }
+  for i = 1, #names do
+    local name = names[i]
     if pid then fds[name], _, errno = start.bag:open(("/proc/%d/ns/%s"):format(pid, name), open.RDONLY) end
     if not fds[name] then return nil, step, errno end
   end
