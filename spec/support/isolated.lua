@@ -4,12 +4,19 @@ local ns = require "ns"
 
 local isolated = {}
 
+--- Where tools/lua55.sh has put what Lua 5.5 looks for, as seen from anywhere.
+local function from_top(paths)
+  return (";" .. paths):gsub(";([^/;])", ";" .. machine.top .. "/%1"):gsub("^;", "")
+end
+
 --- The words for busted in `directory`. `options`: env, under, nobody, spec.
 function isolated.words(directory, options, ...)
   local argv, env = {}, machine.paths(machine.public())
   for word in (options.nobody and machine.root and machine.as_user or ""):gmatch("%S+") do argv[#argv + 1] = word end
   for _, word in ipairs(options.under or {}) do argv[#argv + 1] = word end
   for _, word in ipairs { machine.lua, options.busted or "/usr/bin/busted", ... } do argv[#argv + 1] = word end
+  if machine.version == "5.5" then env.LUA_PATH_5_5 = from_top(package.path) .. ";" .. env.LUA_PATH end
+  if machine.version == "5.5" then env.LUA_CPATH_5_5 = from_top(package.cpath) .. ";" .. env.LUA_CPATH end
   env.CI, env.NS_REQUIRE, env.NS_BUSTED = false, false, false
   for name, value in pairs(options.env or {}) do env[name] = value end
   local words = { argv = argv, env = env, cwd = directory, timeout = 60, clear_env = false }
