@@ -34,6 +34,13 @@ describe("a mistake", function()
     end
   end)
 
+  it("is short, whatever the caller has written", function()
+    for _, spec in ipairs { { "true", map = ("x"):rep(2 ^ 20) }, { "true", [("y"):rep(2 ^ 20)] = 1 } } do
+      local _, message = pcall(ns.spawn, spec)
+      assert.truthy(#message < 1200, #message)
+    end
+  end)
+
   it("of every kind is found before there is any process", function()
     local trace = os.tmpname()
     finally(function() os.remove(trace) end)

@@ -316,11 +316,8 @@ except ConnectionError: print("b''")]]):format(w.names)
 import socket, struct, sys, os
 path, uid = sys.argv[1], int(sys.argv[2])
 if uid: os.setgid(uid); os.setuid(uid)
-held = []
-for i in range(300):
-    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    s.connect(path)
-    held.append(s)
+held, directory = [], os.open(os.path.dirname(path), os.O_RDONLY)
+def say(s, i):
     if i % 4 == 1: s.send(b"\x01\x00\x00")
     if i % 4 == 2:
         for _ in range(20): s.send(struct.pack("<Ii", 4, 0))
@@ -328,6 +325,13 @@ for i in range(300):
         r, w = os.pipe()
         socket.send_fds(s, [struct.pack("<Ii", i, -1)], [r, w] * 50)
         os.close(r); os.close(w)
+for i in range(300):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(path)
+    held.append(s)
+    if i % 8 < 4: socket.send_fds(s, [struct.pack("<Ii", 4, 0)], [directory])
+    try: say(s, i)
+    except BrokenPipeError: assert i % 8 >= 4 # who has not shown the directory is not heard
 print("held", flush=True)
 sys.stdin.read() ]], w.names .. "/spec-web", nobody and machine.root and "65534" or "0", stdout = "pipe", stdin = "x" }
       assert.equal("held\n", r.stdout)
@@ -335,6 +339,66 @@ sys.stdin.read() ]], w.names .. "/spec-web", nobody and machine.root and "65534"
     end)
   end)
 end
+
+describe("the init of a container with a name #system", function()
+  local needs = machine.it "sandbox"
+
+  -- Connects, and shows the directory as it says; then: is it answered?
+  local ASK = [[
+import socket, struct, sys, os
+path, how = sys.argv[1:3]
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+try:
+    s.connect(path)
+    at = {"right": os.path.dirname(path), "other": "/", "path": os.path.dirname(path)}.get(how)
+    fds = [os.open(at, os.O_PATH if how == "path" else os.O_RDONLY)] if at else []
+    socket.send_fds(s, [struct.pack("<Ii", 4, 0)], fds)
+    s.settimeout(20)
+    print(len(s.recv(8)))
+except OSError as e: print(e.errno) ]]
+
+  needs("hears those who may read the directory of its socket, and no others", function()
+    local w = world(false)
+    w.run [[assert(ns.sandbox():start { name = "spec-web", "sleep", "MARK" })]]
+    for how, said in pairs { right = "8", other = "0", path = "0", nothing = "0" } do
+      local r = assert(ns.run { "/usr/bin/python3", "-c", ASK, w.names .. "/spec-web", how })
+      assert.equal(said, r.stdout:match "%d+", how .. r.stderr)
+    end
+    local python = ns.confined()
+    for _, how in ipairs { "right", "path" } do
+      local r = assert(python:run("/usr/bin/python3", "-c", ASK, w.names .. "/spec-web", how))
+      assert.matches(how == "right" and "^13\n" or "^0\n", r.stdout, 1, false)
+    end
+  end)
+
+  needs("tells how its program has ended, also to who asks for more meanwhile", function()
+    local w = world(false)
+    assert.equal("nil exit 5 nil exit 5", w.run [[
+      local c = assert(ns.sandbox():start { name = "spec-web", "sh", "-c", "sleep 0.3; exit 5" })
+      local other = ns.container "spec-web"
+      os.execute("kill -STOP " .. c.pid .. "; sleep 0.6") -- it ends meanwhile
+      for _ = 1, 40 do c:kill "CONT" other:kill "CONT" end -- the init has not read all when it ends
+      os.execute("kill -CONT " .. c.pid)
+      local ok, how, code = c:wait(20)
+      show(ok, how, code, other:wait(20))]])
+  end)
+
+  needs("ends the group of a program whose host was killed", function()
+    local w = world(false)
+    w.run [[assert(ns.sandbox():start { name = "spec-web", "sleep", "MARK" })]]
+    w.run [[
+      local p = assert(ns.container "spec-web":spawn("sh", "-c", "sleep 303 & sleep 304; true"))
+      os.execute "sleep 0.2; kill -9 $PPID" ]]
+    assert.equal("true", w.run [[
+      local c = ns.container "spec-web"
+      for _ = 1, 500 do
+        local left = false
+        for _, p in ipairs(c:processes()) do left = left or table.concat(p.argv, " "):find "30[34]" end
+        if not left then return print(true) end
+        os.execute "sleep 0.01"
+      end]])
+  end)
+end)
 
 describe("a container with a name", function()
   local needs = machine.it "sandbox"

@@ -200,7 +200,7 @@ describe("the filter of any rules", function()
   --- Arguments at and beside the edges of the tests, and others.
   local function random_args(t)
     local args = {}
-    for i = 1, 3 do args[i] = { one_of { 0, 0, half() }, half() } end
+    for i = 1, 6 do args[i] = { one_of { 0, 0, half() }, half() } end
     local rule = #t.rules > 0 and one_of(t.rules)
     for _, test in ipairs(rule and rule.arg or {}) do
       local value = test[#test]
@@ -235,19 +235,23 @@ describe("the filter of any rules", function()
   end)
 
   it("and of the default profile: each number, with each edge of each rule", function()
-    local code, names = filter "default", {}
+    local names = {}
     for name, number in pairs(native.numbers) do names[number] = name end
-    for number = 0, 1023 do
-      local want = bpf.expected("default", names[number], {})
-      assert.equal(want, bpf.run(code, { number = number, audit = native.audit, args = {} }), names[number] or number)
-    end
-    for _, rule in ipairs(profile.rules) do
-      for _ = 1, 60 do
-        local args = random_args { rules = { rule } }
-        for _, name in ipairs(rule) do
-          if native.numbers[name] then
-            local got = bpf.run(code, { number = native.numbers[name], audit = native.audit, args = args })
-            assert.equal(bpf.expected("default", name, args), got, name)
+    for _, spec in ipairs { {}, { flags = { pid = true } }, { flags = {}, landlock = { tcp_connect = {}, tcp_bind = {} } },
+      { flags = {}, landlock = { tcp_connect = { 80 }, tcp_bind = {} } } } do
+      local code, met = filter("default", spec), profile.conditions(spec)
+      for number = 0, 1023 do
+        local want = bpf.expected("default", names[number], {}, met)
+        assert.equal(want, bpf.run(code, { number = number, audit = native.audit, args = {} }), names[number] or number)
+      end
+      for _, rule in ipairs(profile.rules) do
+        for _ = 1, 60 do
+          local args = random_args { rules = { rule } }
+          for _, name in ipairs(rule) do
+            if native.numbers[name] then
+              local got = bpf.run(code, { number = native.numbers[name], audit = native.audit, args = args })
+              assert.equal(bpf.expected("default", name, args, met), got, name)
+            end
           end
         end
       end

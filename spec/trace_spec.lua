@@ -136,6 +136,16 @@ describe("a program whose filter is traced #system", function()
     assert.equal(1, counts(r.denied)["unshare EPERM"])
   end)
 
+  it("gets no supervisor of its own, not even when it has killed ours", function()
+    local own = ([[my $one = pack("SCCL", 6, 0, 0, 0x7fff0000); my $filter = pack("S x6 P", 1, $one);
+      print syscall(%d, 1, 8, $filter), " ", $! + 0, "\n"; print syscall(%d, 1, 0, $filter), "\n"]]):format(
+      syscalls.of(core.machine).seccomp, syscalls.of(core.machine).seccomp)
+    local r = assert(ns.run(traced { "sh", "-c", [[
+      for f in /proc/[0-9]*; do [ "$(cat $f/comm)" != ns-trace ] || kill -9 ${f#/proc/}; done
+      sleep 0.1; exec perl -e "$0"]], own, flags = "user,pid,mount", mount_proc = true }))
+    assert.equal(("-1 %d\n0\n"):format(core.constants.errno.EBUSY), r.stdout) -- other filters it may have
+  end)
+
   it("is refused where another supervisor is asked already", function()
     local _, _, message = ns.call(traced {}, function() return ns.run(traced { "true" }) end)
     assert.matches("^filter system calls: .*%(EBUSY%); something traces us by a filter already", message)

@@ -120,8 +120,10 @@ struct record {
  * REQUEST_SOCKET, for any init: to make a socket in its net namespace. error is its family, its type << 8 and its protocol << 16.
  * The answer, INIT_MADE, goes over the socket that comes with it: with the one made, or error says why there is none.
  *
- * An init that has a listener (BOX_LISTENER) is asked over that, too: whoever connects may ask all this, and REQUEST_BOX, with
- * the protocol that he speaks, which is answered by INIT_BOX; and REQUEST_END: the end of the box. Such an init outlives its
+ * An init that has a listener (BOX_LISTENER) is asked over that, too. Whoever connects must show that he may read the directory
+ * that the socket lies in: a path is enough to connect, for who is confined by Landlock, too. With his REQUEST_BOX come the protocol
+ * that he speaks and a descriptor of that directory; INIT_BOX is the answer, and then he may ask all this, and REQUEST_END: the
+ * end of the box. Such an init outlives its
  * host from REQUEST_KEEP on: it closes the socket that this has come by. */
 #define REQUEST_JOB 1u
 #define REQUEST_SIGNAL 2u
@@ -160,6 +162,12 @@ enum {
  * LISTENER: a socket that listens (SOCK_SEQPACKET). STATE: what a later host needs to know of the box; the init only hands it on. OUTPUT:
  * a pipe from the program, which the init reads into LOG, a struct log in memory that has a descriptor. */
 enum { BOX_LISTENER, BOX_STATE, BOX_OUTPUT, BOX_LOG };
+
+/* Which directory it is that the socket of a box with a name lies in, as of statx(2). */
+struct identity {
+    uint32_t major, minor;
+    uint64_t inode;
+};
 
 /* error is the protocol that the init speaks (PROTOCOL). With the record come the descriptors of STATE, of the init (a pidfd), and of
  * LOG, if there is one. */

@@ -19,7 +19,7 @@ function confined.spec()
     landlock = {
       execute = there("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
       read = there("/etc", "/proc"),
-      write = there("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"),
+      write = there("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"),
       tcp_connect = {},
       tcp_bind = {},
       scope = { "signal", "abstract_unix" },

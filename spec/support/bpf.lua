@@ -126,13 +126,19 @@ end
 
 local function has_word(text, name) return (" " .. text:gsub("%s+", " ") .. " "):find(" " .. name .. " ", 1, true) end
 
---- What the default profile says of a call, read from its table. Nothing is opened by other words.
-local function by_profile(name, args)
+--- The rules of the default profile where these conditions are met (`profile.conditions`). No other word opens anything.
+function bpf.rules(met)
   local rules = {}
   for _, rule in ipairs(profile.rules) do
-    if not (rule.nested and rule.action == "allow") then rules[#rules + 1] = rule end
+    local applies = not rule.where or met and met[rule.where]
+    if applies and not (rule.nested and rule.action == "allow") then rules[#rules + 1] = rule end
   end
-  local action = by_rules(rules, name, args)
+  return rules
+end
+
+--- What the default profile says of a call, read from its table.
+local function by_profile(name, args, met)
+  local action = by_rules(bpf.rules(met), name, args)
   if action then return action end
   for _, row in ipairs(profile.refused) do
     if has_word(row[2], name) then return bpf.action(row[1]) end
@@ -140,8 +146,10 @@ local function by_profile(name, args)
   return bpf.action(has_word(profile.allowed, name) and "allow" or "ENOSYS")
 end
 
---- What the table `t`, or "default", says of the call `name` (nil: of a number that nobody knows) with these arguments.
-function bpf.expected(t, name, args)
+--- What the table `t`, or "default", says of the call `name` (nil: of a number that nobody knows)
+-- with these arguments. `met`:
+-- the conditions of the profile that are.
+function bpf.expected(t, name, args, met)
   t = t == "default" and {} or t
   local default = t.default and bpf.action(t.default)
   if not name then
@@ -152,7 +160,7 @@ function bpf.expected(t, name, args)
   for _, list in ipairs { "allow", "deny", "kill", "log" } do
     if is_in(t[list], name) then return bpf.action(list == "deny" and (t.errno or "EPERM") or list) end
   end
-  return default or by_profile(name, args)
+  return default or by_profile(name, args, met)
 end
 
 return bpf

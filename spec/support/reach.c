@@ -22,7 +22,7 @@ typedef int use(int, const struct sockaddr *, socklen_t);
 static int port(use *f, int type, const char *number) {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(number))};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, type, 0), r = f(fd, (struct sockaddr *)&at, sizeof at), error = errno;
+    int fd = socket(AF_INET, type, 0), r = fd < 0 ? -1 : f(fd, (struct sockaddr *)&at, sizeof at), error = errno;
     close(fd);
     errno = error;
     return r;

@@ -111,6 +111,7 @@ static void hear_init(struct process *p) {
         int fd = -1, count;
         long n = receive_message(p->told, &r, sizeof r, &fd, 1, &count, MSG_DONTWAIT);
         if (n == -EAGAIN || n == -EINTR) return;
+        if (n == -ECONNRESET) continue; /* it has not read all that we have asked; what it has told comes after this */
         if (n == (long)sizeof r) {
             take_told(p, &r, fd);
             continue;

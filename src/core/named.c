@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../launcher/message.h"
+#include "../launcher/named.h"
 #include "../launcher/ops.h"
 #include "../launcher/sys.h"
 #include "bag.h"
@@ -108,7 +110,7 @@ static long connect_to(int fd, int directory, const char *name) {
     return connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
 }
 
-/* named_lives(directory, name) -> does somebody listen there, or is it no socket? */
+/* named_lives(directory, name) -> does somebody listen there, or is it no socket? And: is it one? */
 static int named_lives(lua_State *L) {
     int directory = (int)luaL_checkinteger(L, 1), fd = new_socket();
     const char *name = luaL_checkstring(L, 2);
@@ -117,13 +119,23 @@ static int named_lives(lua_State *L) {
     long r = fd < 0 || is_other ? 0 : connect_to(fd, directory, name);
     if (fd >= 0) close(fd);
     lua_pushboolean(L, r != -ECONNREFUSED && r != -ENOENT);
-    return 1;
+    lua_pushboolean(L, !is_other);
+    return 2;
 }
 
 /* named_unlink(directory, name) */
 static int named_unlink(lua_State *L) {
     unlinkat((int)luaL_checkinteger(L, 1), luaL_checkstring(L, 2), 0);
     return 0;
+}
+
+/* named_identity(directory) -> the bytes of its struct identity | nil, message, errno */
+static int named_identity(lua_State *L) {
+    struct identity id = {0};
+    long r = identify((int)luaL_checkinteger(L, 1), &id);
+    if (FAILED(r)) return nsL_failed(L, (int)-r);
+    lua_pushlstring(L, (const char *)&id, sizeof id);
+    return 1;
 }
 
 /* named_rmdir(path): if it is empty */
@@ -224,12 +236,13 @@ static long await(int fd, double seconds) {
 }
 
 /* Asks for the answer; with it comes who the init is, as SO_PASSCRED is set meanwhile. */
-static long converse(int fd, struct answer *a, double seconds) {
+static long converse(int fd, int directory, struct answer *a, double seconds) {
     int on = 1, off = 0;
     struct record request = {REQUEST_BOX, (int32_t)protocol()};
     if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0) return -errno;
-    if (send(fd, &request, sizeof request, MSG_NOSIGNAL) < 0) return errno == EPIPE ? -ECONNREFUSED : -errno;
-    long r = await(fd, seconds);
+    long r = send_message(fd, &request, sizeof request, &directory, 1);
+    if (FAILED(r)) return r == -EPIPE ? -ECONNREFUSED : r;
+    r = await(fd, seconds);
     if (r == 0) r = read_answer(fd, a);
     setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof off);
     return r == -ECONNRESET ? -ECONNREFUSED : r;
@@ -255,7 +268,7 @@ static long open_conversation(struct process *p, int directory, const char *name
     if (p->told < 0) return -errno;
     long r = connect_until(p->told, directory, name, seconds);
     if (r == 0) r = check_listener(p->told);
-    return r < 0 ? r : converse(p->told, a, seconds);
+    return r < 0 ? r : converse(p->told, directory, a, seconds);
 }
 
 /* named_connect(directory, name, seconds) -> handle, protocol, state | nil, message, errno: ECONNREFUSED where nobody listens */
@@ -321,6 +334,7 @@ static const luaL_Reg functions[] = {{"named_directory", named_directory},
                                      {"named_lives", named_lives},
                                      {"named_unlink", named_unlink},
                                      {"named_rmdir", named_rmdir},
+                                     {"named_identity", named_identity},
                                      {"named_write", named_write},
                                      {"named_protect", named_protect},
                                      {"named_connect", named_connect},

@@ -27,7 +27,7 @@
 /* data: the instructions; flags: SECCOMP_FILTER_FLAG_*. value: so many bytes of data are the filter that asks a supervisor, and
  * the rest is the one that it stands for; 0: none asks */
 long op_seccomp(struct player *p, const struct step *s) {
-    if (s->value < 0 || s->value > s->size || (s->value && !p->trace)) return -EINVAL;
+    if (s->value < 0 || s->value > s->size || !s->data || (s->value && !p->trace)) return -EINVAL;
     p->filter = s;
     return 0;
 }

@@ -1,6 +1,7 @@
-/* A box with a name: its init listens on a socket, for hosts that come later. Only processes outside are heard, and only those of the
- * user who has made it: that the directory with the socket is his alone is seen to by the hosts; but a program inside may have the
- * socket in sight by a bind, or have its user's id. What is told of the box was written by the first host, and is handed on as it is.
+/* A box with a name: its init listens on a socket, for hosts that come later. Only processes outside are heard, and only those who
+ * may read the directory that the socket lies in. That it is one user's alone is seen to by the hosts; in a user namespace that does
+ * not have his id the init cannot tell him from others. What is told of the box was written by the first host, and is handed on as
+ * it is.
  *
  * The program's output goes into memory that whoever has connected can read by himself: it is there for him also when the box has
  * ended. */
@@ -9,10 +10,13 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
+#include <linux/stat.h>
+#include <stddef.h>
 
 #include "init.h"
 #include "message.h"
 #include "numbers.h"
+#include "resolve.h"
 #include "sys.h"
 
 /* unix(7): struct ucred */
@@ -34,10 +38,30 @@ static long map_log(struct named *n) {
     return FAILED(r) ? r : sys(__NR_fcntl, BOX_OUTPUT, F_SETFL, O_NONBLOCK);
 }
 
-long named_open(struct named *n, uint32_t count, int32_t protocol) {
+long identify(int fd, struct identity *id) {
+    struct statx s;
+    long r = look(fd, &s);
+    if (!FAILED(r)) *id = (struct identity){s.stx_dev_major, s.stx_dev_minor, s.stx_ino};
+    return r;
+}
+
+bool named_is_directory(const struct named *n, int fd) {
+    struct identity id;
+    long flags = sys(__NR_fcntl, fd, F_GETFL);
+    return !FAILED(flags) && !(flags & O_PATH) && !FAILED(identify(fd, &id)) && id.inode == n->directory.inode &&
+           id.major == n->directory.major && id.minor == n->directory.minor;
+}
+
+/* The bytes of a plan need not be aligned. */
+static void copy_identity(volatile struct identity *to, const char *bytes) {
+    for (size_t i = 0; i < sizeof *to; i++) ((volatile char *)to)[i] = bytes[i];
+}
+
+long named_open(struct named *n, uint32_t count, int32_t protocol, const char *directory) {
     struct peer host;
     *n = (struct named){.listener = -1, .output = -1, .self = -1, .protocol = protocol};
-    if (count == 0 || count > BOX_LOG + 1) return count ? -EINVAL : 0;
+    if (count == 0 || count > BOX_LOG + 1 || !directory) return count ? -EINVAL : 0;
+    copy_identity(&n->directory, directory);
     for (uint32_t fd = 0; fd < count; fd++) sys(__NR_fcntl, fd, F_SETFD, FD_CLOEXEC);
     long r = ask_peer(BOX_LISTENER, &host); /* of one that listens: who has called listen(2) */
     if (FAILED(r)) return r;

@@ -31,7 +31,7 @@ enum { CONVERSATION = -1 };
 struct place {
     long pid;                    /* or CONVERSATION */
     int socket;                  /* of a job, its second one, through which we tell of it */
-    uint32_t how;                /* of a job: JOB_* */
+    uint32_t how;                /* of a job: JOB_*; of a conversation: is he to be heard? */
     struct beginning *beginning; /* of a job, until we know that it has executed its program */
 };
 
@@ -163,7 +163,6 @@ static void take_request(struct box *b, int socket, bool *over) {
     }
     if (r.step == REQUEST_SIGNAL) sys(__NR_kill, -1, r.error);
     if (r.step == REQUEST_KEEP) keep(b);
-    if (r.step == REQUEST_BOX && b->named.listener >= 0) *over = FAILED(named_answer(&b->named, socket));
     if (r.step == REQUEST_SOCKET && count == 1) give_socket((uint32_t)r.error, fds[0]);
     if (r.step == REQUEST_END) end_box(b, main_job(b) ? SIGKILL : 0);
     for (int i = 0; i < count; i++) sys(__NR_close, fds[i]);
@@ -175,15 +174,30 @@ static void hear_host(struct box *b) {
     if (over) exit_init(0);
 }
 
+/* The first message of a conversation: who has sent it is to be heard, or it is over. */
+static void take_greeting(struct box *b, struct place *place, bool *over) {
+    struct record r = {0, 0};
+    int fds[2], count;
+    long n = receive_message(place->socket, &r, sizeof r, fds, 2, &count, MSG_DONTWAIT);
+    place->how = n == sizeof r && r.step == REQUEST_BOX && count == 1 && named_is_directory(&b->named, fds[0]);
+    for (int i = 0; i < count; i++) sys(__NR_close, fds[i]);
+    *over = !place->how || FAILED(named_answer(&b->named, place->socket));
+}
+
 /* From a job nothing is heard but that its host is gone. */
 static void hear_place(struct box *b, uint32_t i) {
     bool over;
-    if (b->places[i].pid != CONVERSATION) {
-        sys(__NR_kill, b->places[i].pid, SIGKILL);
+    long pid = b->places[i].pid;
+    if (pid != CONVERSATION) {
+        sys(__NR_kill, pid, SIGKILL);
+        sys(__NR_kill, -pid, SIGKILL);    /* and its group, if it leads one */
         b->places[i].how |= JOB_OUTLIVES; /* as far as that host is concerned */
         return;
     }
-    take_request(b, b->places[i].socket, &over);
+    if (b->places[i].how)
+        take_request(b, b->places[i].socket, &over);
+    else
+        take_greeting(b, &b->places[i], &over);
     if (!over) return;
     sys(__NR_close, b->places[i].socket);
     b->places[i] = (struct place){0};
@@ -288,11 +302,12 @@ _Noreturn static void serve(struct box *b) {
 }
 
 /* The last step of the plan of a living box. value: how many descriptors, from 0 on, are the box's (BOX_*); 0: it has no name; limit:
- * the protocol. A box with a name is no part of its host's session. */
+ * the protocol; data: the struct identity of its directory. A box with a name is no part of its host's session. */
 long op_serve(struct player *p, const struct step *s) {
     struct box b = {.socket = p->socket, .signals = p->signals, .play_job = p->play_job};
     close_from((unsigned)s->value, b.socket, b.signals);
-    long r = named_open(&b.named, (uint32_t)s->value, (int32_t)s->limit);
+    const char *directory = s->size == sizeof(struct identity) ? plan_string(p, s->data) : 0;
+    long r = named_open(&b.named, (uint32_t)s->value, (int32_t)s->limit, directory);
     if (!FAILED(r)) r = grow(&b);
     if (FAILED(r)) return r;
     if (s->value) sys(__NR_setsid);

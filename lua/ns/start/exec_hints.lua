@@ -142,6 +142,7 @@ local function no_program(step, steps)
     local place, head = host_path.find(steps, path)
     head = head or place and core.head(place) or ""
     if head:sub(1, 5) == BOM .. "#!" then return path .. " has a byte order mark before its '#!': save it without one" end
+    if head:sub(1, 4) == "\127ELF" then return path .. " is a program for another kind of machine, or another word size" end
     if #(head:match("^#![^\n]*") or "") > LINE_MAX then
       return ("the first line of %s is longer than the %d bytes that the kernel reads"):format(path, LINE_MAX)
     end

@@ -182,6 +182,7 @@ local rows = {
     return "it has other threads, which a copy has not: what one of them has locked would stay locked there"
   end },
   { "name", "EADDRINUSE", function(s)
+    if s.other then return ("%s is no container, and in its way"):format(s.other) end
     return ("a container of this name lives: ns.container '%s'"):format(s.path)
   end },
   { "names", "EPERM", not_ours },

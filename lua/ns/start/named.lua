@@ -29,7 +29,8 @@ end
 -- ---- the directories ----
 
 --- Where names are looked for. They are made in the first one: the user's own directory of this login session, if there is
--- one; a script without a session (cron) finds that, too.
+-- one; a script without a session (cron) finds that, too. Root's are not in /tmp, which boxes are given more often: whoever
+-- may read the directory may ask what it has the names of.
 local function directories()
   local uid, list = core.ids().euid, {}
   for _, base in ipairs { os.getenv "XDG_RUNTIME_DIR" or "", ("/run/user/%d"):format(uid) } do
@@ -37,6 +38,7 @@ local function directories()
     local is_ours = base:sub(1, 1) == "/" and core.owner(base) == uid
     if is_ours and directory ~= list[1] then list[#list + 1] = directory end
   end
+  if uid == 0 and core.access("/run", 2) then list[#list + 1] = "/run/ns-user-0" end -- W_OK
   list[#list + 1] = ("/tmp/ns-user-%d"):format(uid)
   return list
 end
@@ -56,18 +58,16 @@ local function within(path, how, f)
   return result, why, code
 end
 
---- Takes away the socket of that name, or all, where nobody listens any more; the names that are left.
+--- Takes away the socket of that name, or all, where nobody listens any more; the names of the sockets that are left.
 local function sweep(path, name)
   return within(path, "sweep", function(fd)
     local left = {}
     for _, entry in ipairs(core.entries(path) or {}) do
-      if name and entry.name ~= name or core.named_lives(fd, entry.name) then
-        left[#left + 1] = entry.name
-      else
-        core.named_unlink(fd, entry.name)
-      end
+      local lives, is_socket = true, true
+      if not name or entry.name == name then lives, is_socket = core.named_lives(fd, entry.name) end
+      if not lives then core.named_unlink(fd, entry.name) elseif is_socket then left[#left + 1] = entry.name end
     end
-    if #left == 0 then core.named_rmdir(path) end
+    if #left == 0 then core.named_rmdir(path) end -- not if there is something else
     return left
   end)
 end
@@ -90,7 +90,8 @@ function named.forget(name)
   for _, path in ipairs(directories()) do sweep(path, name) end
 end
 
---- A socket that listens under that name, in the bag; or nil, step, errno: EADDRINUSE where there is one.
+--- A socket that listens under that name, in the bag, and which directory it is in; or nil, step, errno: EADDRINUSE where
+-- there is one.
 local function claim(bag, name)
   local list = directories()
   local taken = { op = "name", path = name }
@@ -99,15 +100,18 @@ local function claim(bag, name)
       return nil, taken, errno_of.EADDRINUSE
     end
   end
-  local entered
+  local entered, directory
   local listener, _, errno = within(list[1], "make", function(fd)
-    entered = true
+    entered, directory = true, core.named_identity(fd)
     local socket, message, why = core.named_listen(bag, fd, name)
-    if socket or why ~= errno_of.EADDRINUSE or core.named_lives(fd, name) then return socket, message, why end
+    if socket or why ~= errno_of.EADDRINUSE then return socket, message, why end
+    local lives, is_socket = core.named_lives(fd, name)
+    if not is_socket then taken.other = ("%s/%s"):format(list[1], name) end
+    if lives then return nil, message, why end
     core.named_unlink(fd, name)
     return core.named_listen(bag, fd, name)
   end)
-  if listener then return listener end
+  if listener then return listener, directory end
   return nil, entered and taken or { op = "names", path = list[1] }, errno
 end
 
@@ -189,18 +193,18 @@ end
 -- ---- the start of one ----
 
 --- What the init is given besides (BOX_* in src/plan.h), in the bag: a list of descriptors, and the end of a pipe that the
--- program writes into, if its output is kept; or nil, step, errno.
+-- program writes into, if its output is kept; or nil, step, errno. The list has `directory`, the one of its socket.
 function named.prepare(bag, name, keeps_output)
-  local listener, step, why = claim(bag, name)
-  if not listener then return nil, step, why end
+  local listener, directory, why = claim(bag, name)
+  if not listener then return nil, directory, why end
   local state, _, errno = core.memfd(bag, 0)
   if not state then return nil, { op = "memfd" }, errno end
-  if not keeps_output then return { listener, state } end
+  if not keeps_output then return { listener, state, directory = directory } end
   local output, into, lost = bag:pipe()
   if not output then return nil, { op = "pipe" }, lost end
   local log, _, refusal = core.memfd(bag, core.log_size)
   if not log then return nil, { op = "memfd" }, refusal end
-  return { listener, state, output, log }, into
+  return { listener, state, output, log, directory = directory }, into
 end
 
 --- Tells the init of a box that was launched with these descriptors what later hosts are to know: true; or nil, step, errno.

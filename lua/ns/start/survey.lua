@@ -73,6 +73,7 @@ function survey.find(spec, host, opened, box)
   end
   find_ids(spec, host, found)
   if host.serves then
+    found.directory = host.keeps and host.keeps.directory
     found.scope, found.keeps_rights = "box", spec.flags.user and found.writer == "host" and spec.user and spec.user.id ~= 0
   end
   if spec.limits then

@@ -186,17 +186,23 @@ function bpf.compile(machines, other)
   return pack(code)
 end
 
---- The same filter, with a question to a supervisor (seccomp_unotify(2)) in the place of each refusal by an errno.
+--- EBUSY, also in a filter that asks (`bpf.asking`). No caller can write this number.
+bpf.never = bpf.errno(0xffff)
+
+--- Two filters of one: with a question to a supervisor (seccomp_unotify(2)) in the place of each refusal by an errno, and as
+-- it is without one.
 function bpf.asking(bytes)
-  local ask, code = bytes_of { RETURN, 0, 0, bpf.actions.notify }, {}
+  local function answer(action) return bytes_of { RETURN, 0, 0, action } end
+  local ask, never, busy = answer(bpf.actions.notify), answer(bpf.never), answer(bpf.errno(core.constants.errno.EBUSY))
+  local asking, plain = {}, {}
   for i = 1, #bytes, 8 do
     local one = bytes:sub(i, i + 7)
-    local first, second = bytes_of({ RETURN, 0, 0, bpf.errno(0) }):sub(1, 4), one:sub(1, 4)
     local high = core.little_endian and one:sub(7, 8) or one:sub(5, 6)
-    local is_refusal = first == second and high == (core.little_endian and "\5\0" or "\0\5")
-    code[#code + 1] = is_refusal and ask or one
+    local is_errno = one:sub(1, 4) == ask:sub(1, 4) and high == (core.little_endian and "\5\0" or "\0\5")
+    asking[#asking + 1] = one == never and busy or is_errno and ask or one
+    plain[#plain + 1] = one == never and busy or one
   end
-  return concat(code)
+  return concat(asking), concat(plain)
 end
 
 return bpf

@@ -14,10 +14,15 @@ function check.fail(where, text, ...)
   error(setmetatable({ text = ("%s: %s"):format(where, text) }, Mistake), 0)
 end
 
+local MOST = 1000 -- bytes of a mistake
+
 --- Raises an error at the caller's line: the first that is not in this module, however many calls there are between. Counted
 -- levels would be wrong where a call is a tail call.
 function check.raise(text, ...)
-  local message = text:format(...):gsub("[%z\1-\31\127]", function(byte) return ("\\x%02x"):format(byte:byte()) end)
+  local message = text:format(...)
+  -- what is wrong stands at its end
+  if #message > MOST then message = message:sub(1, MOST - 200) .. "..." .. message:sub(-200) end
+  message = message:gsub("[%z\1-\31\127]", function(byte) return ("\\x%02x"):format(byte:byte()) end)
   error(core.caller() .. message, 0)
 end
 

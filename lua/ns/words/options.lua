@@ -127,7 +127,9 @@ end
 --- The init of one program, or that of a living box, which gets its programs later; one with a name has descriptors, too.
 local function leave_init(value, spec, add, found)
   local count = found.ends[0] and #found.ends + 1 or nil
-  if found.scope == "box" then return add { op = "serve", value = count, limit = count and protocol, word = "init" } end
+  if found.scope == "box" then
+    return add { op = "serve", value = count, limit = count and protocol, data = found.directory, word = "init" }
+  end
   local how = (spec.detach and HOW.OUTLIVES or 0) + (spec.tty and HOW.TELLS_STOPS or 0)
     + (spec.flags.pid and 0 or HOW.ENDS_ALL) + (spec.fn and HOW.ANEW or 0)
   if value then add { op = "init", how = how, fd = found.launcher, word = "init" } end

@@ -59,6 +59,7 @@ local NAMESPACES, TIME = 0x7e020000, 0x80
 local UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
 local TCP, UDP, ICMP, ICMP6 = 6, 17, 1, 58
 local TYPE, STREAM, DGRAM, RAW = 0xf, 1, 2, 3
+local FASTOPEN = 0x20000000
 
 local IP = { 0, "&", 0xfffffff7, INET } -- 2 or 10, AF_INET or AF_INET6
 
@@ -70,14 +71,32 @@ end
 
 --- The calls that are decided by their arguments, as `rules` of the word: the first that fits. `what` and `why`: what the
 -- manual says. `cap` and `nested` as above: they make a refusal an "allow"; without them, a rule that has an
--- "allow" and `nested` is left out.
+-- "allow" and `nested` is left out. `where`: only for such specs (`profile.conditions`).
 profile.rules = {
+  { "prlimit64", arg = { { 2, "==", 0 } }, action = "allow" },
+  { "prlimit64", arg = { { 0, "==", 1 } }, action = "EPERM", where = "own pids",
+    what = "prlimit64 that sets limits of process 1", why = "that is the init, which needs its descriptors" },
+  { "prlimit64", arg = { { 0, "!=", 0 } }, action = "EPERM", where = "shared pids",
+    what = "without a pid namespace: prlimit64 that sets limits of another process",
+    why = "a limit of processor time ends it" },
+  { "setpriority", arg = { { 1, "!=", 0 } }, action = "EPERM", where = "shared pids",
+    what = "likewise setpriority and ioprio_set", why = "it holds others up" },
+  { "setpriority", arg = { { 0, "==", 2 } }, action = "EPERM", where = "shared pids" },
+  { "ioprio_set", arg = { { 1, "!=", 0 } }, action = "EPERM", where = "shared pids" },
+  { "ioprio_set", arg = { { 0, "==", 3 } }, action = "EPERM", where = "shared pids" },
   { "keyctl", arg = { { 0, "==", 1 }, { 1, "==", 0 } }, action = "allow", nested = true }, -- a session keyring
   { "clone", arg = { { 0, "&", NAMESPACES, 0 } }, action = "allow" },
   { "clone", action = "EPERM", cap = "sys_admin", nested = true, what = "clone with CLONE_NEW*",
     why = "in a namespace of its own a program has all capabilities, and reaches more of the kernel" },
   { "unshare", arg = { { 0, "&", NAMESPACES + TIME, 0 } }, action = "allow" },
   { "unshare", action = "EPERM", cap = "sys_admin", nested = true, what = "unshare with CLONE_NEW*", why = "likewise" },
+  { "socket", arg = { IP, { 1, "&", TYPE, STREAM } }, action = "EACCES", where = "no tcp",
+    what = "socket of TCP, where landlock names no port to connect to and none to bind",
+    why = "Landlock is not asked by listen(2) without a bind" },
+  { "sendto", "sendmmsg", arg = { { 3, "&", FASTOPEN, FASTOPEN } }, action = "EACCES", where = "few ports",
+    what = "sendto, sendmsg and sendmmsg with MSG_FASTOPEN, where landlock names ports to connect to",
+    why = "it connects, and Landlock is not asked" },
+  { "sendmsg", arg = { { 2, "&", FASTOPEN, FASTOPEN } }, action = "EACCES", where = "few ports" },
   socket({ 0, "==", UNIX }),
   socket(IP, STREAM, 0), socket(IP, STREAM, TCP), socket(IP, DGRAM, 0), socket(IP, DGRAM, UDP), socket(IP, RAW),
   socket({ 0, "==", INET }, DGRAM, ICMP), socket({ 0, "==", INET6 }, DGRAM, ICMP6),
@@ -97,6 +116,11 @@ profile.rules = {
   { "ioctl", arg = { { 1, "==", 0x541c } }, action = "EPERM" },
   { "ioctl", arg = { { 1, "==", 0x5423 } }, action = "EPERM", what = "ioctl TIOCSETD",
     why = "another line discipline makes the kernel load a module" },
+  { "ioctl", arg = { { 1, "==", 0x8940 } }, action = "EPERM", what = "ioctl SIOC[GS]IFBR, SIOCBR{ADD,DEL}BR, SIOC[GS]IFVLAN",
+    why = "for these the kernel loads the modules of bridges and VLANs" },
+  { "ioctl", arg = { { 1, "==", 0x8941 } }, action = "EPERM" },
+  { "ioctl", arg = { { 1, "&", 0xfffffffe, 0x89a0 } }, action = "EPERM" },
+  { "ioctl", arg = { { 1, "&", 0xfffffffe, 0x8982 } }, action = "EPERM" },
   { "fcntl", "fcntl64", arg = { { 1, "==", 1024 } }, action = "EPERM", what = "fcntl F_SETLEASE and F_SETDELEG",
     why = "a lease holds up whoever opens the file on the host, for 45 s" },
   { "fcntl", "fcntl64", arg = { { 1, "==", 1040 } }, action = "EPERM" },
@@ -105,6 +129,24 @@ profile.rules = {
   { "personality", action = "EPERM", what = "personality, but linux32, uname26 and addr_no_randomize",
     why = "the others take guards away from exec" },
 }
+
+-- CLONE_NEWPID's is the only namespace in which each process in sight is its own.
+local CONDITIONS = {
+  ["own pids"] = function(spec) return spec.flags and spec.flags.pid or false end,
+  ["shared pids"] = function(spec) return spec.flags and not spec.flags.pid and not spec.join or false end,
+  ["few ports"] = function(spec) return spec.landlock and spec.landlock.tcp_connect ~= nil or false end,
+  ["no tcp"] = function(spec)
+    local ports = spec.landlock or {}
+    return ports.tcp_connect and #ports.tcp_connect == 0 and ports.tcp_bind and #ports.tcp_bind == 0 or false
+  end,
+}
+
+--- Which conditions a checked spec meets: {[name] = boolean}.
+function profile.conditions(spec)
+  local met = {}
+  for name, test in next, CONDITIONS do met[name] = test(spec) end
+  return met
+end
 
 --- All other calls that we know.
 profile.allowed = [[

@@ -63,7 +63,8 @@ local function profile_layer(opened)
     local open, allows = is_opened(row, opened), row.action == "allow"
     local rule = { names = row, arg = row.arg and filter_rules.check_tests(row.arg, "arg"),
       action = filter_rules.check_action(open and "allow" or row.action, "action") }
-    if open or not (allows and row.nested) then rules[#rules + 1] = rule end
+    local applies = not row.where or opened.met[row.where]
+    if applies and (open or not (allows and row.nested)) then rules[#rules + 1] = rule end
   end
   for _, row in ipairs(profile.refused) do
     local action = is_opened(row, opened) and "allow" or row[1]
@@ -142,7 +143,7 @@ function seccomp.check(value, where)
   return check_table(value, where)
 end
 
---- What the other words of a spec open: {nested =, caps = {[name] = true}}, and a key for it.
+--- What the other words of a spec open: {nested =, caps = {[name] = true}, met = `profile.conditions`}; a key.
 local function opened_by(spec)
   local caps, list = {}, {}
   for name, number in pairs(constants.cap) do
@@ -152,17 +153,28 @@ local function opened_by(spec)
       list[#list + 1] = name
     end
   end
-  table.sort(list)
   local nested = spec.disable_userns == false or caps.sys_admin or false
-  return { nested = nested, caps = caps }, table.concat(list, " ") .. (nested and " nested" or "")
+  if nested then list[#list + 1] = "nested" end
+  local met = profile.conditions(spec)
+  for name, is_met in next, met do list[#list + 1] = is_met and name or nil end
+  table.sort(list)
+  return { nested = nested, caps = caps, met = met }, table.concat(list, ",")
 end
 
 local base = {} -- by what is opened
 
+--- What the other words of a spec open, and met, as by `profile.conditions`; and a key for all of that.
+-- the newest.
+local ONE_SUPERVISOR = filter_rules.layer({ { names = { "seccomp" }, action = bpf.never,
+  arg = filter_rules.check_tests({ { 0, "==", 1 }, { 1, "&", 8, 8 } }, "arg") } }, {})
+
 local function layers_of(form, opened, key)
-  if form.default then return { form.layer } end
+  local layers = { form.trace and ONE_SUPERVISOR or nil }
+  layers[#layers + 1] = form.layer
+  if form.default then return layers end
   base[key] = base[key] or profile_layer(opened)
-  return { form.layer, base[key] }
+  layers[#layers + 1] = base[key]
+  return layers
 end
 
 --- The machines of `bpf.compile`. Who has numbers of its own lies in the numbers of this one, as x32.
@@ -244,10 +256,9 @@ end
 -- @see seccomp_unotify(2)
 function seccomp.steps(form, spec, add)
   if not form then return end
-  local bytes = seccomp.bytes(form, spec)
-  local asking = form.trace and bpf.asking(bytes) or ""
-  add { op = "seccomp", data = asking .. bytes, value = form.trace and #asking or nil, flags = form.flags,
-    word = "seccomp" }
+  local asking, plain = "", seccomp.bytes(form, spec)
+  if form.trace then asking, plain = bpf.asking(plain) end
+  add { op = "seccomp", data = asking .. plain, value = form.trace and #asking or nil, flags = form.flags, word = "seccomp" }
 end
 
 return seccomp
