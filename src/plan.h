@@ -206,7 +206,7 @@ struct trace {
 
 /* To be raised with each change of the meaning of anything in this file, of what an op does, or of what is in a STATE: a host with another
  * protocol does not speak to a box. New ops and fields need not be thought of: core/named.c makes a number of all these. */
-#define PROTOCOL 3u
+#define PROTOCOL 4u
 
 /* The most descriptors that the kernel takes with one message (SCM_MAX_FD). */
 #define DESCRIPTORS_MAX 253

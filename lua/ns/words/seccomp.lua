@@ -163,8 +163,8 @@ end
 
 local base = {} -- by what is opened
 
---- What the other words of a spec open, and met, as by `profile.conditions`; and a key for all of that.
--- the newest.
+--- A second supervisor could allow what the first one refuses: the kernel takes one as long as the first lives, and then
+-- asks the newest.
 local ONE_SUPERVISOR = filter_rules.layer({ { names = { "seccomp" }, action = bpf.never,
   arg = filter_rules.check_tests({ { 0, "==", 1 }, { 1, "&", 8, 8 } }, "arg") } }, {})
 
