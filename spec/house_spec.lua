@@ -1,7 +1,7 @@
 --- The house: which room of lua/ns may require which. Each room's first file says so in a sentence.
 local machine = require "support.machine"
 
---- {first file, the rooms below}: "face" is lua/ns itself.
+--- {first file, the rooms below}: "face" is lua/ns itself, with the folders of its larger objects.
 local ROOMS = {
   nsbox = { "ns.nsbox.main", "the face" },
   harness = { "ns.busted.settings", "face, start, running and words" },
@@ -11,9 +11,11 @@ local ROOMS = {
   words = { "ns.words.options", "nothing" },
 }
 
+local PARTS_OF = { net = "face", image = "face", busted = "harness" }
+
 local function room_of(module)
-  if module:find("^ns%.busted") then return "harness" end
-  return module:match("^ns%.(%l+)%.") or "face"
+  local folder = module:match("^ns%.(%l+)%.")
+  return module == "ns.busted" and "harness" or PARTS_OF[folder] or folder or "face"
 end
 
 local function text_of(module)

@@ -89,7 +89,7 @@ describe("the types for editors", function()
   end)
 
   it("name the methods of a network and of its links", function()
-    for class, file in pairs { ["ns.Net"] = "net", ["ns.Link"] = "net_link" } do
+    for class, file in pairs { ["ns.Net"] = "net", ["ns.Link"] = "net/link" } do
       local methods = keys(class == "ns.Link" and { name = true } or ns.net.star(1))
       for _, name in ipairs { "families", "sides", "last_index", "fabric" } do methods[name] = nil end
       for name in machine.read(("lua/ns/%s.lua"):format(file)):gmatch("\nfunction %u%l+:(%l+)") do methods[name] = true end

@@ -6,7 +6,7 @@ local box = require "ns.box"
 local changes = require "ns.running.changes"
 local check = require "ns.words.check"
 local core = require "ns.core"
-local workshop = require "ns.workshop"
+local workshop = require "ns.image.workshop"
 
 local Changes = changes.class
 

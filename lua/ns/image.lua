@@ -6,12 +6,12 @@ local changes = require "ns.running.changes"
 local check = require "ns.words.check"
 local core = require "ns.core"
 local ids = require "ns.start.ids"
-local manifest = require "ns.image_manifest"
-local reference = require "ns.image_reference"
+local manifest = require "ns.image.manifest"
+local reference = require "ns.image.reference"
 local sandbox = require "ns.sandbox"
-local store = require "ns.image_store"
+local store = require "ns.image.store"
 local survey = require "ns.start.survey"
-local unpack = require "ns.image_unpack"
+local unpack = require "ns.image.unpack"
 
 local image = {}
 

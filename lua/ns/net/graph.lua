@@ -1,5 +1,5 @@
 --- A network (`ns.net`) as a picture: what is linked to what, in the language of graphviz, and by its dot(1) as an image.
--- @module ns.net_graph
+-- @module ns.net.graph
 require("ns.core").nojit()
 local box = require "ns.box"
 local core = require "ns.core"

@@ -1,5 +1,5 @@
 --- What a network (`ns.net`) links: hosts and routers, each a living box, and switches.
--- @module ns.net_node
+-- @module ns.net.node
 require("ns.core").nojit()
 local addresses = require "ns.words.addresses"
 local check = require "ns.words.check"

@@ -1,6 +1,6 @@
 --- Archives are unpacked by GNU tar in a sandbox that has one directory of the host's to write: whatever an archive makes
 -- tar do, it is done there. What overlays want of a layer is done to it afterwards, in such a box, too.
--- @module ns.image_unpack
+-- @module ns.image.unpack
 require("ns.core").nojit()
 local box = require "ns.box"
 local changes = require "ns.running.changes"

@@ -1,11 +1,11 @@
 --- The start of a network (`ns.net`): its boxes, their wiring, and that packets go through; and its end.
--- @module ns.net_start
+-- @module ns.net.start
 require("ns.core").nojit()
 local addresses = require "ns.words.addresses"
 local container = require "ns.container"
 local living = require "ns.start.living"
 local namespaces = require "ns.words.namespaces"
-local net_link = require "ns.net_link"
+local net_link = require "ns.net.link"
 local rtnetlink = require "ns.words.rtnetlink"
 local topology = require "ns.words.topology"
 local wiring = require "ns.start.wiring"

@@ -1,5 +1,5 @@
 --- What an image is called: by its kind, its place and its tag.
--- @module ns.image_reference
+-- @module ns.image.reference
 require("ns.core").nojit()
 local check = require "ns.words.check"
 

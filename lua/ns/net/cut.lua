@@ -1,8 +1,8 @@
 --- Networks (`ns.net`) that fall into parts. Each host and router is on a side, at first all on side 0. A switch belongs to
 -- all sides: it has a bridge for each, and a host is plugged into that of its own.
--- @module ns.net_cut
+-- @module ns.net.cut
 require("ns.core").nojit()
-local net_link = require "ns.net_link"
+local net_link = require "ns.net.link"
 local rtnetlink = require "ns.words.rtnetlink"
 local wiring = require "ns.start.wiring"
 

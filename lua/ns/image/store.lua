@@ -5,10 +5,10 @@
 --     .tmp-PID-N     what is being made, or has been left behind by a process that was killed
 --
 -- Whatever is there under its name is whole: it came there by one rename.
--- @module ns.image_store
+-- @module ns.image.store
 require("ns.core").nojit()
 local core = require "ns.core"
-local workshop = require "ns.workshop"
+local workshop = require "ns.image.workshop"
 
 local store = {}
 

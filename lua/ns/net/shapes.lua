@@ -1,5 +1,5 @@
 --- Networks (`ns.net`) that are often wanted: hosts h1, h2, ... and switches s1, s2, ...; called as those of mininet.
--- @module ns.net_shapes
+-- @module ns.net.shapes
 require("ns.core").nojit()
 local check = require "ns.words.check"
 

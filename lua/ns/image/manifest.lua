@@ -1,6 +1,6 @@
 --- What the formats of images say: which layers, in which order, and what is to be run. All of it is read beneath one
 -- directory, where no link is followed, and a digest is checked before it is a name.
--- @module ns.image_manifest
+-- @module ns.image.manifest
 require("ns.core").nojit()
 local core = require "ns.core"
 

@@ -3,7 +3,7 @@
 -- Where a switch is at one end, that end is a port of it, in the namespace of all switches; and two hosts are linked by a
 -- switch of two ports that nobody sees. So there is always a port which is not in a host's hands: by this one the link is
 -- taken down.
--- @module ns.net_link
+-- @module ns.net.link
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local rtnetlink = require "ns.words.rtnetlink"

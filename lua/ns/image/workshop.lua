@@ -1,6 +1,6 @@
 --- Boxes in which directories are worked on whose content is not trusted: nothing else of the host can be written in
 -- them, and the programs in them are the system's.
--- @module ns.workshop
+-- @module ns.image.workshop
 require("ns.core").nojit()
 local box = require "ns.box"
 local core = require "ns.core"

@@ -1,5 +1,5 @@
 --- What goes over a link of a network (`ns.net`), by tcpdump(8), which runs where the switches are.
--- @module ns.net_capture
+-- @module ns.net.capture
 require("ns.core").nojit()
 local box = require "ns.box"
 local core = require "ns.core"
