@@ -106,6 +106,16 @@ describe("the files of src", function()
     end
   end)
 
+  it("have lines of at most 120 columns, comments too, which clang-format leaves alone", function()
+    for _, path in ipairs(list "src/*.h src/*/*.h src/*/*.c") do
+      local number = 0
+      for line in (machine.read(path) .. "\n"):gmatch "([^\n]*)\n" do
+        number = number + 1
+        assert.truthy(#line <= 120, ("%s:%d"):format(path, number))
+      end
+    end
+  end)
+
   it("that start the process know no Lua", function()
     local LUA_LESS = { child = true, image = true, io = true, spawn = true }
     for name in pairs(LUA_LESS) do

@@ -7,8 +7,8 @@
 
 #define PLAN_MAGIC 0x6e73706cu /* "nspl" */
 
-/* Where the launcher asks for the plan's memory: a host that gave up waiting reads there which step hung. Near the launcher
- * itself, so that both share their page tables. */
+/* Where the launcher asks for the plan's memory: a host that gave up waiting reads there which step hung. Near the
+ * launcher itself, so that both share their page tables. */
 #define PLAN_ADDRESS 0x500000ul
 
 /* A living box has so many places where the plan of a job may lie, so far apart, from PLAN_ADDRESS on. */
@@ -23,9 +23,9 @@ struct plan {
     uint32_t current; /* the step being played, from 1: written by the launcher, read by a host that timed out */
 };
 
-/* One flat shape for every op. A field's name is its key in Lua, and means the same for every op that uses it; each op's
- * comment lists the fields that it uses. Strings and lists are offsets into the plan, 0 when absent; a list is an array of
- * uintptr_t offsets that ends in 0. Each step's strings and lists follow those of earlier steps. */
+/* One flat shape for every op. A field's name is its key in Lua, and means the same for every op that uses it; each
+ * op's comment lists the fields that it uses. Strings and lists are offsets into the plan, 0 when absent; a list is an
+ * array of uintptr_t offsets that ends in 0. Each step's strings and lists follow those of earlier steps. */
 struct step {
     uint32_t op;                       /* index into ns_ops[] */
     uint32_t ignore;                   /* an errno that counts as success */
@@ -113,18 +113,19 @@ struct record {
  *
  * REQUEST_SIGNAL: error is the number of a signal, for the program, or in a living box for all that is inside.
  *
- * REQUEST_JOB, for the init of a living box: to start a new job. error is a sum of JOB_*, and two sockets come with it. The
- * first is for the job's launcher: the job's descriptors come through it, with one byte, then its plan, and the launcher
- * answers with records. Through the second the init tells of the job (INIT_JOB, INIT_STATUS ...).
+ * REQUEST_JOB, for the init of a living box: to start a new job. error is a sum of JOB_*, and two sockets come with it.
+ * The first is for the job's launcher: the job's descriptors come through it, with one byte, then its plan, and the
+ * launcher answers with records. Through the second the init tells of the job (INIT_JOB, INIT_STATUS ...).
  *
- * REQUEST_SOCKET, for any init: to make a socket in its net namespace. error is its family, its type << 8 and its protocol << 16.
- * The answer, INIT_MADE, goes over the socket that comes with it: with the one made, or error says why there is none.
+ * REQUEST_SOCKET, for any init: to make a socket in its net namespace. error is its family, its type << 8 and its
+ * protocol << 16. The answer, INIT_MADE, goes over the socket that comes with it: with the one made, or error says why
+ * there is none.
  *
- * An init that has a listener (BOX_LISTENER) is asked over that, too. Whoever connects must show that he may read the directory
- * that the socket lies in: a path is enough to connect, for who is confined by Landlock, too. With his REQUEST_BOX come the protocol
- * that he speaks and a descriptor of that directory; INIT_BOX is the answer, and then he may ask all this, and REQUEST_END: the
- * end of the box. Such an init outlives its
- * host from REQUEST_KEEP on: it closes the socket that this has come by. */
+ * An init that has a listener (BOX_LISTENER) is asked over that, too. Whoever connects must show that he may read the
+ * directory that the socket lies in: a path is enough to connect, for who is confined by Landlock, too. With his
+ * REQUEST_BOX come the protocol that he speaks and a descriptor of that directory; INIT_BOX is the answer, and then he
+ * may ask all this, and REQUEST_END: the end of the box. Such an init outlives its host from REQUEST_KEEP on: it closes
+ * the socket that this has come by. */
 #define REQUEST_JOB 1u
 #define REQUEST_SIGNAL 2u
 #define REQUEST_KEEP 3u
@@ -142,25 +143,27 @@ enum {
     JOB_KIB = 8,           /* the bits from here on: how many KiB its plan takes, with the tables of its player */
 };
 
-/* The init's first record about a job, with the job's pidfd: error is the number of the place where its plan lies, PLAN_PLACES if
- * in none of them. Without a pidfd it says why the job could not be started. */
+/* The init's first record about a job, with the job's pidfd: error is the number of the place where its plan lies,
+ * PLAN_PLACES if in none of them. Without a pidfd it says why the job could not be started. */
 #define INIT_JOB 0xfffffffbu
-/* The record before a job's INIT_STATUS. error is a number of bytes, which follow: what wait4(2) says of the job's usage, as
- * INIT_USAGE_LONGS longs. */
+/* The record before a job's INIT_STATUS. error is a number of bytes, which follow: what wait4(2) says of the job's
+ * usage, as INIT_USAGE_LONGS longs. */
 #define INIT_USAGE 0xfffffffau
 #define INIT_USAGE_LONGS 18
 
-/* The record of a launcher that has entered the namespaces of others (join), and has made the process that plays the next
- * plan: error is the pid of that process, and its pidfd comes with the record. */
+/* The record of a launcher that has entered the namespaces of others (join), and has made the process that plays the
+ * next plan: error is the pid of that process, and its pidfd comes with the record. */
 #define LAUNCHER_CLONED 0xfffffff9u
 
 /* The record of a launcher that has opened the program's terminal in the box, with the host's end of it. */
 #define LAUNCHER_PTY 0xfffffff8u
 
-/* What the init of a box with a name is given as descriptors 0, 1, ...; the last two where it keeps what its program writes.
+/* What the init of a box with a name is given as descriptors 0, 1, ...; the last two where it keeps what its program
+ * writes.
  *
- * LISTENER: a socket that listens (SOCK_SEQPACKET). STATE: what a later host needs to know of the box; the init only hands it on. OUTPUT:
- * a pipe from the program, which the init reads into LOG, a struct log in memory that has a descriptor. */
+ * LISTENER: a socket that listens (SOCK_SEQPACKET). STATE: what a later host needs to know of the box; the init only
+ * hands it on. OUTPUT: a pipe from the program, which the init reads into LOG, a struct log in memory that has a
+ * descriptor. */
 enum { BOX_LISTENER, BOX_STATE, BOX_OUTPUT, BOX_LOG };
 
 /* Which directory it is that the socket of a box with a name lies in, as of statx(2). */
@@ -169,8 +172,8 @@ struct identity {
     uint64_t inode;
 };
 
-/* error is the protocol that the init speaks (PROTOCOL). With the record come the descriptors of STATE, of the init (a pidfd), and of
- * LOG, if there is one. */
+/* error is the protocol that the init speaks (PROTOCOL). With the record come the descriptors of STATE, of the init (a
+ * pidfd), and of LOG, if there is one. */
 #define INIT_BOX 0xfffffff7u
 
 /* The answer to REQUEST_SOCKET. */
@@ -182,30 +185,32 @@ struct identity {
 /* The record of a launcher that has made an upper which is thrown away, with a descriptor of that. */
 #define LAUNCHER_UPPER 0xfffffff4u
 
-/* The last LOG_SIZE bytes of a program's output. `written`: how many there have been; byte n is in bytes[n % LOG_SIZE]. `begun`: of those
- * before begun - LOG_SIZE some may be written over just now. */
+/* The last LOG_SIZE bytes of a program's output. `written`: how many there have been; byte n is in bytes[n % LOG_SIZE].
+ * `begun`: of those before begun - LOG_SIZE some may be written over just now. */
 #define LOG_SIZE 65536u
 struct log {
     uint64_t begun, written;
     char bytes[LOG_SIZE];
 };
 
-/* Memory of the host's that a supervisor writes what a filter refuses into (launcher/trace.c), in order of the first refusal. */
+/* Memory of the host's that a supervisor writes what a filter refuses into (launcher/trace.c), in order of the first
+ * refusal. */
 #define TRACE_ROWS 254u
 struct refusal {
     uint32_t audit, number; /* the architecture and the number of the call, as in struct seccomp_data */
     uint32_t error, count;  /* the errno that it got, and how often */
 };
+/* listener: the descriptor that the filter asks through, + 1. It is set when the filter is installed, or to -1 when
+ * that is refused, and is 0 again when the supervisor has it. */
 struct trace {
-    int32_t
-        listener; /* the descriptor that the filter asks through, + 1: set when it is installed, 0 again when the supervisor has it; -1: it
-                         was refused */
+    int32_t listener;
     uint32_t count, more; /* rows; and refusals for which there was none */
     struct refusal rows[TRACE_ROWS];
 };
 
-/* To be raised with each change of the meaning of anything in this file, of what an op does, or of what is in a STATE: a host with another
- * protocol does not speak to a box. New ops and fields need not be thought of: core/named.c makes a number of all these. */
+/* To be raised with each change of the meaning of anything in this file, of what an op does, or of what is in a STATE:
+ * a host with another protocol does not speak to a box. New ops and fields need not be thought of: core/named.c makes a
+ * number of all these. */
 #define PROTOCOL 4u
 
 /* The most descriptors that the kernel takes with one message (SCM_MAX_FD). */

@@ -1,5 +1,5 @@
-/* A bag: the descriptors that are opened for one spawn. What the program and the host do not take over is closed with it, whatever
- * goes wrong in between; the collector closes a bag that an error has left behind. */
+/* A bag: the descriptors that are opened for one spawn. What the program and the host do not take over is closed with
+ * it, whatever goes wrong in between; the collector closes a bag that an error has left behind. */
 #include "bag.h"
 
 #include <errno.h>
@@ -101,16 +101,16 @@ static int open_below(const char *top, const char *path, int flags) {
     return FAILED(fd) ? (errno = (int)-fd, -1) : (int)fd;
 }
 
-/* Never blocks and never takes a terminal; the program gets an ordinary, blocking descriptor. top: as for open_below; NULL: links
- * are followed */
+/* Never blocks and never takes a terminal; the program gets an ordinary, blocking descriptor. top: as for open_below;
+ * NULL: links are followed */
 static int open_file(struct bag *bag, const char *top, const char *path, int flags) {
     int how = flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     int fd = put(bag, ns_above_stdio(top ? open_below(top, path, how) : open(path, how, 0666)));
     return fd >= 0 && fcntl(fd, F_SETFL, flags & O_APPEND) < 0 ? -1 : fd;
 }
 
-/* bag:open(path, flags, [top]) -> fd | nil, message, errno. top: the directory that the path begins in, and there is no link in it
- * from there on. */
+/* bag:open(path, flags, [top]) -> fd | nil, message, errno. top: the directory that the path begins in, and there is no
+ * link in it from there on. */
 static int bag_open(lua_State *L) {
     const char *top = luaL_optstring(L, 4, NULL);
     return nsL_number(L, open_file(check_bag(L), top, luaL_checkstring(L, 2), (int)luaL_checkinteger(L, 3)));
@@ -124,8 +124,8 @@ static int bag_null(lua_State *L) {
     return S_ISCHR(s.st_mode) && s.st_rdev == makedev(1, 3) ? nsL_number(L, fd) : nsL_failed(L, ENODEV);
 }
 
-/* bag:file(fd, "r"|"w"|"t", [what lives as long as the file]) -> file | nil, message, errno. The descriptor is the file's from
- * now on. */
+/* bag:file(fd, "r"|"w"|"t", [what lives as long as the file]) -> file | nil, message, errno. The descriptor is the
+ * file's from now on. */
 static int bag_file(lua_State *L) {
     struct bag *bag = check_bag(L);
     int fd = (int)luaL_checkinteger(L, 2);
@@ -136,8 +136,8 @@ static int bag_file(lua_State *L) {
     return 1;
 }
 
-/* Opens the pipe or terminal of a descriptor once more: O_NONBLOCK belongs to what open(2) has made, so the new descriptor has
- * one of its own. */
+/* Opens the pipe or terminal of a descriptor once more: O_NONBLOCK belongs to what open(2) has made, so the new
+ * descriptor has one of its own. */
 static int reopen(int fd) {
     char path[32];
     struct stat same, found;
@@ -153,7 +153,8 @@ static int reopen(int fd) {
     return -1;
 }
 
-/* bag:blocking(fd) -> fd of the same pipe or terminal that blocks | nil, where it cannot be opened anew (sockets cannot) */
+/* bag:blocking(fd) -> fd of the same pipe or terminal that blocks | nil, where it cannot be opened anew (sockets
+ * cannot) */
 static int bag_blocking(lua_State *L) {
     int fd = put(check_bag(L), ns_above_stdio(reopen((int)luaL_checkinteger(L, 2))));
     if (fd < 0) return 0;
@@ -191,8 +192,8 @@ static const char *slave_path(int master, int slave, char *path, size_t size) {
     return same ? path : NULL;
 }
 
-/* bag:pty(rows, columns) -> master, slave, [path of the slave] | nil, what, errno. The slave is had from the master itself: no
- * path is asked. */
+/* bag:pty(rows, columns) -> master, slave, [path of the slave] | nil, what, errno. The slave is had from the master
+ * itself: no path is asked. */
 static int bag_pty(lua_State *L) {
     struct bag *bag = check_bag(L);
     struct winsize size = {.ws_row = (unsigned short)luaL_checkinteger(L, 2),
@@ -235,8 +236,8 @@ static int bag_dup(lua_State *L) {
     return nsL_number(L, put(check_bag(L), fcntl((int)luaL_checkinteger(L, 2), F_DUPFD_CLOEXEC, 3)));
 }
 
-/* bag:lock(path) -> fd of a file that is locked for reading (F_SETLK in fcntl(2)) until the bag is closed, or this process has
- * closed the file by another way | nil, message, errno */
+/* bag:lock(path) -> fd of a file that is locked for reading (F_SETLK in fcntl(2)) until the bag is closed, or this
+ * process has closed the file by another way | nil, message, errno */
 static int bag_lock(lua_State *L) {
     struct bag *bag = check_bag(L);
     struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
@@ -248,8 +249,9 @@ static long clone_tree(long from, const char *path) {
     return sys(__NR_open_tree, from, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
 }
 
-/* Makes all mounts of a detached tree MS_PRIVATE or MS_SLAVE: the copy of a shared mount is its peer, and what is mounted in one of
- * the two would appear in the other. Before Linux 5.12, and where a filter refuses mount_setattr(2), by mount(2). */
+/* Makes all mounts of a detached tree MS_PRIVATE or MS_SLAVE: the copy of a shared mount is its peer, and what is
+ * mounted in one of the two would appear in the other. Before Linux 5.12, and where a filter refuses mount_setattr(2),
+ * by mount(2). */
 static long set_propagation(long tree, uint64_t kind) {
     struct mount_attr attr = {.propagation = kind};
     char path[32];
@@ -258,8 +260,8 @@ static long set_propagation(long tree, uint64_t kind) {
     return FAILED(r) ? sys(__NR_mount, 0, path, 0, kind | MS_REC, 0) : r;
 }
 
-/* There may be many trees, and the host wants descriptors, too. A number from half of the soft limit on is exchanged for one above
- * that limit, which the host cannot get anyway; the limit is lifted for that moment. */
+/* There may be many trees, and the host wants descriptors, too. A number from half of the soft limit on is exchanged
+ * for one above that limit, which the host cannot get anyway; the limit is lifted for that moment. */
 static int make_room(int fd) {
     struct rlimit limit, lifted;
     if (fd < 128 || getrlimit(RLIMIT_NOFILE, &limit) < 0 || (rlim_t)fd < limit.rlim_cur / 2) return fd;
@@ -282,8 +284,9 @@ static long open_unlinked(const char *top, const char *path) {
     return fd;
 }
 
-/* bag:open_tree(path or fd, propagation, nofollow, [top]) -> fd of a detached tree | nil, message, errno. nofollow: there is no
- * link in the path; top: the directory that the path begins in, and there is no link in it from there on. */
+/* bag:open_tree(path or fd, propagation, nofollow, [top]) -> fd of a detached tree | nil, message, errno. nofollow:
+ * there is no link in the path; top: the directory that the path begins in, and there is no link in it from there
+ * on. */
 static int bag_open_tree(lua_State *L) {
     struct bag *bag = check_bag(L);
     uint64_t kind = (uint64_t)luaL_checkinteger(L, 3);

@@ -1,4 +1,5 @@
-/* Writes a program's input and reads both its outputs in one poll loop, so that neither side waits for the other for ever.
+/* Writes a program's input and reads both its outputs in one poll loop, so that neither side waits for the other for
+ * ever.
  *
  * The loop itself is in Lua, which calls `step` again and again: so it can act on signals and time limits. The state is
  * here. */
@@ -86,7 +87,8 @@ static bool make_room(struct output *o) {
 }
 
 /* Populates pages in advance: during a page fault in read(2) the pipe is locked, and its writer waits. Where madvise(2)
- * fails (before Linux 5.14), it is only slower. The address is rounded down to 64 KiB, a multiple of every page size. */
+ * fails (before Linux 5.14), it is only slower. The address is rounded down to 64 KiB, a multiple of every page
+ * size. */
 static void make_ready(struct output *o) {
     if (o->size < AHEAD || o->size + STEP <= o->ready) return;
     size_t span = o->room - o->size < AHEAD ? o->room - o->size : AHEAD;
@@ -100,8 +102,8 @@ static void drop_excess(struct output *o, size_t limit) {
     o->truncated = true;
 }
 
-/* Reads what is there, up to AHEAD bytes, as much as the pipe can hold: so one call after the program's end gets all that it
- * has written. By pieces of STEP bytes, as the writer waits while a piece is copied. false: no memory */
+/* Reads what is there, up to AHEAD bytes, as much as the pipe can hold: so one call after the program's end gets all
+ * that it has written. By pieces of STEP bytes, as the writer waits while a piece is copied. false: no memory */
 static bool drain(struct output *o, size_t limit) {
     ssize_t n = 0;
     for (size_t taken = 0; taken < AHEAD; taken += (size_t)n) {
@@ -129,9 +131,10 @@ static void feed(struct capture *c) {
 
 /* c:step([seconds], [pidfd], [fd]) -> "done" | "fed" | "exited" | "timeout" | "again"
  *
- * Waits until there is something to do, and does it once. "fed": the input is written, or the program does not want it: the
- * caller closes it and calls again; "exited": the pidfd is readable; "again": anything else, also that fd is readable, or a
- * signal. It returns after each piece, so that the caller can stop a program that never stops writing. */
+ * Waits until there is something to do, and does it once. "fed": the input is written, or the program does not want it:
+ * the caller closes it and calls again; "exited": the pidfd is readable; "again": anything else, also that fd is
+ * readable, or a signal. It returns after each piece, so that the caller can stop a program that never stops
+ * writing. */
 static int capture_step(lua_State *L) {
     struct capture *c = check(L);
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 2, -1), &t);

@@ -1,5 +1,5 @@
-/* The life of the new process until it executes the launcher. It runs in the host's memory, on a stack of its own, while the
- * host goes on: raw system calls alone, all signals blocked, nothing written but that stack. */
+/* The life of the new process until it executes the launcher. It runs in the host's memory, on a stack of its own,
+ * while the host goes on: raw system calls alone, all signals blocked, nothing written but that stack. */
 #include "child.h"
 
 #include <fcntl.h>
@@ -29,8 +29,8 @@ static long keep_capabilities(void) {
     return r;
 }
 
-/* Executes the launcher, which gets the descriptors that are listed, and none that the host has forgotten to close on exec.
- * Returns -errno. */
+/* Executes the launcher, which gets the descriptors that are listed, and none that the host has forgotten to close on
+ * exec. Returns -errno. */
 static long execute_launcher(const struct child *c) {
     char digits[12], *number = digits + sizeof digits - 1;
     *number = 0;

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The memory that a child uses until it has executed the launcher: its arguments and its stacks. The two processes share all
- * memory until then and the host does not wait, so no child uses what another may still be using. */
+/* The memory that a child uses until it has executed the launcher: its arguments and its stacks. The two processes
+ * share all memory until then and the host does not wait, so no child uses what another may still be using. */
 struct child {
     int socket, launcher;
     int group;    /* the control group that it is born in, or -1 */

@@ -1,5 +1,5 @@
-/* What differs between Lua 5.1 ... 5.5 and LuaJIT. The prefix is ours: LuaJIT declares some of the 5.2 names itself, and
- * one binary built with the 5.1 headers runs in both. */
+/* What differs between Lua 5.1 ... 5.5 and LuaJIT. The prefix is ours: LuaJIT declares some of the 5.2 names itself,
+ * and one binary built with the 5.1 headers runs in both. */
 #ifndef NS_COMPAT_H
 #define NS_COMPAT_H
 
@@ -42,8 +42,8 @@ static inline bool nsL_protected(lua_State *L, lua_CFunction f) {
     return !error;
 }
 
-/* Leaves the metatable of a class on the stack: made at the first call, found at the next (busted opens us per file). It is
- * registered when it is whole, as memory may run out on the way there. */
+/* Leaves the metatable of a class on the stack: made at the first call, found at the next (busted opens us per file).
+ * It is registered when it is whole, as memory may run out on the way there. */
 static inline void nsL_class(lua_State *L, const char *name, const luaL_Reg *methods) {
     luaL_getmetatable(L, name);
     if (!lua_isnil(L, -1)) return;

@@ -21,8 +21,9 @@ static int number_at(lua_State *L, int i) {
     return fd;
 }
 
-/* take({number, ...}): descriptors that the host had, and that are closed in its copy. Objects of the host's still have them, and
- * would one day write to these numbers or close them: so each stays taken, by a pipe that nobody writes to. */
+/* take({number, ...}): descriptors that the host had, and that are closed in its copy. Objects of the host's still have
+ * them, and would one day write to these numbers or close them: so each stays taken, by a pipe that nobody writes
+ * to. */
 static int copy_take(lua_State *L) {
     int ends[2], kept = 0;
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -90,7 +91,8 @@ static int copy_leave(lua_State *L) {
     _exit((int)luaL_checkinteger(L, 1));
 }
 
-/* What the host does with each signal: noted before the copy is made, and done again in it, for one that is to be as the host is. */
+/* What the host does with each signal: noted before the copy is made, and done again in it, for one that is to be as
+ * the host is. */
 static struct sigaction noted[NSIG];
 
 static int copy_note_signals(lua_State *L) {

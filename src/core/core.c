@@ -3,15 +3,16 @@
 
 #include "open.h"
 
-/* The length of the directory above that of a source, "@/usr/share/lua/5.4/ns" for ".../ns/words/check.lua"; 0 if it has none. */
+/* The length of the directory above that of a source, "@/usr/share/lua/5.4/ns" for ".../ns/words/check.lua"; 0 if it
+ * has none. */
 static size_t house(const char *source) {
     size_t slashes = 0, n = strlen(source);
     while (n > 0 && slashes < 2) slashes += source[--n] == '/';
     return slashes == 2 ? n : 0;
 }
 
-/* caller() -> "file:line: " of the first line on the stack that is not below the directory above that of who asks, or "". In
- * C, as a host may have taken the debug library away. */
+/* caller() -> "file:line: " of the first line on the stack that is not below the directory above that of who asks, or
+ * "". In C, as a host may have taken the debug library away. */
 static int nsL_caller(lua_State *L) {
     lua_Debug own = {0}, frame = {0};
     for (int level = 0; lua_getstack(L, level, &frame); level++) {
@@ -28,8 +29,9 @@ static int nsL_caller(lua_State *L) {
     return 1;
 }
 
-/* nojit(): keeps LuaJIT's compiler out of the file that calls, as each of ours does: it may lose keys in compiled loops. Any
- * other Lua has nothing to do. Not by the global `jit`: under strict mode reading it is an error where it is not there. */
+/* nojit(): keeps LuaJIT's compiler out of the file that calls, as each of ours does: it may lose keys in compiled
+ * loops. Any other Lua has nothing to do. Not by the global `jit`: under strict mode reading it is an error where it is
+ * not there. */
 static int nsL_nojit(lua_State *L) {
     enum { THE_CALLER = 0, ALLFUNC_OFF = 3 }; /* luajit.h, which is not there when this is built for Lua 5.1 */
     if (luaJIT_setmode) luaJIT_setmode(L, THE_CALLER, ALLFUNC_OFF);

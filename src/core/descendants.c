@@ -1,7 +1,8 @@
-/* What a program has started, where neither a pid namespace nor an init ends it all: found through /proc, held by pidfds.
+/* What a program has started, where neither a pid namespace nor an init ends it all: found through /proc, held by
+ * pidfds.
  *
- * What has left the tree before (a daemon whose parent has ended) is not found; nor is anything where /proc is missing, or
- * is that of another pid namespace, whose numbers are those of strangers. */
+ * What has left the tree before (a daemon whose parent has ended) is not found; nor is anything where /proc is missing,
+ * or is that of another pid namespace, whose numbers are those of strangers. */
 #include "descendants.h"
 
 #include <dirent.h>
@@ -34,15 +35,13 @@ struct member {
 struct descendants {
     struct member *members;
     size_t count, room;
-    bool
-        stop; /* each is stopped when it is found: then it starts nothing more, and does not reap, so that the pids of its
-                       children stay theirs */
+    bool stop; /* each when it is found: then it starts nothing more, and does not reap: its children keep their pids */
     bool no_pidfds; /* there are no descriptors for pidfds */
     long waited;    /* for such stops, nanoseconds */
 };
 
-/* If errno says that there are too many descriptors, closes the pidfds of those that are known by their birth, too: true if there
- * were any, so that it is worth another try. */
+/* If errno says that there are too many descriptors, closes the pidfds of those that are known by their birth, too:
+ * true if there were any, so that it is worth another try. */
 static bool give_back(struct descendants *all) {
     bool any = false;
     if (errno != EMFILE && errno != ENFILE) return false;
@@ -63,8 +62,8 @@ static FILE *open_text(struct descendants *all, const char *path) {
     return f;
 }
 
-/* What /proc says of a process: its number there, 0 if it has none; and how many it has, from that namespace on inwards. A
- * kernel without pid namespaces says nothing of the latter. */
+/* What /proc says of a process: its number there, 0 if it has none; and how many it has, from that namespace on
+ * inwards. A kernel without pid namespaces says nothing of the latter. */
 struct numbers {
     int pid, count, error;
 };
@@ -188,9 +187,9 @@ static bool is_moving(struct descendants *all, pid_t pid) {
     return moving;
 }
 
-/* Waits until a process that was sent SIGSTOP has stopped: before that it may be in the middle of a fork, and its new child would
- * not be found. State D counts as running, as a fork that waits for a lock has it. So has a vfork, for as long as its child
- * likes: hence the limit. */
+/* Waits until a process that was sent SIGSTOP has stopped: before that it may be in the middle of a fork, and its new
+ * child would not be found. State D counts as running, as a fork that waits for a lock has it. So has a vfork, for as
+ * long as its child likes: hence the limit. */
 static void await_stop(struct descendants *all, pid_t pid) {
     for (long pause = 50000; all->waited < PATIENCE && is_moving(all, pid); pause *= pause < 1000000 ? 2 : 1) {
         nanosleep(&(struct timespec){0, pause}, NULL);

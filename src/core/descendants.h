@@ -5,8 +5,8 @@
 
 #include "compat.h"
 
-/* Kills the descendants of a child of ours, which is stopped; the child itself is left to the caller. The pid of one that may
- * not be killed; or 0. */
+/* Kills the descendants of a child of ours, which is stopped; the child itself is left to the caller. The pid of one
+ * that may not be killed; or 0. */
 pid_t ns_kill_descendants(pid_t pid, int pidfd);
 
 /* The number that a process has in /proc; 0, or below, if it has none there. */

@@ -1,5 +1,6 @@
 /* Lua steps -> plan bytes: the only place that knows both worlds. The bytes are Lua's (a userdata), so any line may
- * raise. Steps are made by lua/ns/start/plan.lua: what is wrong with one is a mistake in this module, and named as such. */
+ * raise. Steps are made by lua/ns/start/plan.lua: what is wrong with one is a mistake in this module, and named as
+ * such. */
 #include "encode.h"
 
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* A control group (cgroup v2) of one start: a directory, which goes with its handle and takes along all that is in it. */
+/* A control group (cgroup v2) of one start: a directory, which goes with its handle and takes along all that is in
+ * it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -36,7 +37,8 @@ static struct group *check_group(lua_State *L) {
     return g;
 }
 
-/* Opens and locks the directory. EWOULDBLOCK: somebody else has locked it. ENODEV: it has been taken away in between. */
+/* Opens and locks the directory. EWOULDBLOCK: somebody else has locked it. ENODEV: it has been taken away in
+ * between. */
 static int open_locked(const char *path, int lock) {
     int fd = ns_above_stdio(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (fd < 0) return -1;
@@ -134,7 +136,8 @@ static int group_isgone(lua_State *L) {
 
 /* ---- the end ---- */
 
-/* Where the kernel cannot kill a group (before 5.14) one after the other is: what is born meanwhile comes in the next round. */
+/* Where the kernel cannot kill a group (before 5.14) one after the other is: what is born meanwhile comes in the next
+ * round. */
 static void kill_each(int directory) {
     char text[4096];
     int pid, length;
@@ -201,7 +204,8 @@ static void close_group(struct group *g) {
     g->fd = -1;
 }
 
-/* g:remove([hundredths of a second]) -> true | nil, message, errno. What is still in it is killed. May be called again. */
+/* g:remove([hundredths of a second]) -> true | nil, message, errno. What is still in it is killed. May be called
+ * again. */
 static int group_remove(lua_State *L) {
     struct group *g = luaL_checkudata(L, 1, GROUP);
     long r = g->fd >= 0 && g->owner == getpid() ? finish(g->fd, g->path, (int)luaL_optinteger(L, 2, 100)) : 0;
@@ -256,8 +260,8 @@ static int get_xattr(lua_State *L) {
     return 1;
 }
 
-/* mkdir(path, [mode, [uid, gid]]) -> true | nil, message, errno. A mode that is given is just that, whatever the umask; one with an
- * owner is his before anybody can enter it. */
+/* mkdir(path, [mode, [uid, gid]]) -> true | nil, message, errno. A mode that is given is just that, whatever the umask;
+ * one with an owner is his before anybody can enter it. */
 static int make_directory(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
     bool has_mode = !lua_isnoneornil(L, 2), has_owner = !lua_isnoneornil(L, 3);

@@ -42,8 +42,8 @@ static void note_status(struct process *p, int status) {
     p->code = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* The next record that an init has told, if there is one. A program that may trace its init can take its socket, and write without
- * an end: whoever reads in a loop reads TOLD_MAX at a time. An init leaves fewer unread. */
+/* The next record that an init has told, if there is one. A program that may trace its init can take its socket, and
+ * write without an end: whoever reads in a loop reads TOLD_MAX at a time. An init leaves fewer unread. */
 enum { TOLD_MAX = 256 };
 
 static bool read_told(const struct process *p, struct record *r, int flags) {
@@ -69,8 +69,8 @@ static void note_foreign_reap(struct process *p) {
     if (ioctl(p->s.pidfd, PIDFD_GET_INFO, &info) == 0 && info.mask & PIDFD_INFO_EXIT) note_status(p, info.exit_code);
 }
 
-/* What a program that was told to end has left in a group of its own ends with it. Before it is reaped: until then nobody
- * else has that number. */
+/* What a program that was told to end has left in a group of its own ends with it. Before it is reaped: until then
+ * nobody else has that number. */
 static void end_group(const struct process *p) {
     siginfo_t info = {0};
     if (p->ending && sys(__NR_waitid, P_PIDFD, p->s.pidfd, &info, WEXITED | WNOHANG | WNOWAIT, NULL) == 0 &&

@@ -56,8 +56,9 @@ struct process *nsL_checkprocess(lua_State *L);
 /* Notes the status if the process has ended. */
 void ns_reap(struct process *p);
 
-/* The next record of a launcher, as recv(2), and what it sends with that: a job's its pid, one that opens a terminal the host's end
- * of it. When one that joins says that it has made the process that the program will be, that is ours from then on in its place. */
+/* The next record of a launcher, as recv(2), and what it sends with that: a job's its pid, one that opens a terminal
+ * the host's end of it. When one that joins says that it has made the process that the program will be, that is ours
+ * from then on in its place. */
 ssize_t ns_hear_launcher(struct process *p, struct record *r);
 
 /* A launcher that joins has ended: not without a word, if it has made that process. */
@@ -75,7 +76,8 @@ int ns_told_stop(const struct process *p);
 /* Closes its descriptors, and does nothing else. */
 void ns_close_handle(struct process *);
 
-/* Where a filter or a tool does not let us use pidfds, the pid must do: it is not reaped, so it is still nobody else's. */
+/* Where a filter or a tool does not let us use pidfds, the pid must do: it is not reaped, so it is still nobody
+ * else's. */
 long ns_signal(pid_t pid, int pidfd, int signal);
 
 #endif

@@ -1,5 +1,5 @@
-/* Functions by which the Lua side learns of the host: its ids, environment, files, limits; and small calls that only C can
- * make. */
+/* Functions by which the Lua side learns of the host: its ids, environment, files, limits; and small calls that only C
+ * can make. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,8 +34,8 @@ static int host_environ(lua_State *L) {
     return 1;
 }
 
-/* The effective capabilities, as a mask. Where capget(2) is refused, root is taken to have all: the step that needs one that
- * is missing will then fail, and be named. */
+/* The effective capabilities, as a mask. Where capget(2) is refused, root is taken to have all: the step that needs one
+ * that is missing will then fail, and be named. */
 static uint64_t capabilities(void) {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct sets[2] = {0};
@@ -134,8 +134,8 @@ static int host_random(lua_State *L) {
     return 1;
 }
 
-/* idmap(fd of a detached tree, path of a user namespace) -> true | nil, message, errno. Maps the ids of all mounts in the
- * tree as that namespace maps them. */
+/* idmap(fd of a detached tree, path of a user namespace) -> true | nil, message, errno. Maps the ids of all mounts in
+ * the tree as that namespace maps them. */
 static int host_idmap(lua_State *L) {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
     long tree = (long)luaL_checkinteger(L, 1);
@@ -152,8 +152,8 @@ static bool is_same(const char *a, const char *b) {
     return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
 }
 
-/* realpath(path) -> the path without links | nil, message, errno. EXDEV: a magic link is in it, as /proc/PID/root, which
- * leads to another place than its text says. */
+/* realpath(path) -> the path without links | nil, message, errno. EXDEV: a magic link is in it, as /proc/PID/root,
+ * which leads to another place than its text says. */
 static int host_realpath(lua_State *L) {
     const char *given = luaL_checkstring(L, 1);
     char path[PATH_MAX];
@@ -166,8 +166,8 @@ static int host_realpath(lua_State *L) {
 /* How much is read of a directory. Each entry of a root directory becomes a mount, and an enemy may have filled it. */
 enum { ENTRIES_MAX = 10000, ENTRIES_BYTES_MAX = 4 << 20 };
 
-/* Adds {name=, link= its target, if it is a link} to the table on top of the stack. Returns the bytes of both; -1 and errno
- * if the link cannot be read */
+/* Adds {name=, link= its target, if it is a link} to the table on top of the stack. Returns the bytes of both; -1 and
+ * errno if the link cannot be read */
 static ssize_t add_entry(lua_State *L, DIR *dir, const struct dirent *d, int number) {
     char link[4096];
     bool may_be_link = d->d_type == DT_LNK || d->d_type == DT_UNKNOWN;
@@ -235,8 +235,8 @@ static int host_group(lua_State *L) {
     return 1;
 }
 
-/* A child that has not executed yet shares our memory, and if that is not dumpable, as in a copy that has become another user,
- * its files in /proc are root's until then. */
+/* A child that has not executed yet shares our memory, and if that is not dumpable, as in a copy that has become
+ * another user, its files in /proc are root's until then. */
 static long open_of_child(const char *path) {
     const struct timespec pause = {0, 1000000};
     long fd = sys(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
@@ -266,8 +266,8 @@ static int host_isfile(lua_State *L) {
     return 1;
 }
 
-/* head(path) -> the first 4096 bytes of a regular file | nothing. A FIFO or a device is not opened: that could block, or
- * have an effect. */
+/* head(path) -> the first 4096 bytes of a regular file | nothing. A FIFO or a device is not opened: that could block,
+ * or have an effect. */
 static int host_head(lua_State *L) {
     char bytes[4096];
     const char *path = luaL_checkstring(L, 1);

@@ -80,7 +80,8 @@ static int make_file(void) {
     return errno = error, -1;
 }
 
-/* A host may close descriptors that it does not know, and open others under the same number: never execute or close those. */
+/* A host may close descriptors that it does not know, and open others under the same number: never execute or close
+ * those. */
 static bool still_ours(const struct image *image) {
     struct stat s;
     return image->fd >= 0 && fstat(image->fd, &s) == 0 && s.st_dev == image->device && s.st_ino == image->inode;
@@ -94,9 +95,9 @@ bool ns_next_way(struct image *image, int error) {
     return true;
 }
 
-/* Makes what is executed, where that is not there yet. False, with errno: it cannot be executed, from now on, or this time if
- * what is missing may come back. Who must not be a copy of us has a file tried for it again: the refusals that have led to the
- * copies may be gone. */
+/* Makes what is executed, where that is not there yet. False, with errno: it cannot be executed, from now on, or this
+ * time if what is missing may come back. Who must not be a copy of us has a file tried for it again: the refusals that
+ * have led to the copies may be gone. */
 bool ns_have_image(struct image *image, bool copy) {
     struct stat s;
     if (image->way == BY_COPY && copy) return errno = EACCES, false;
@@ -118,8 +119,8 @@ void ns_drop_image(struct image *image) {
     image->fd = -1;
 }
 
-/* The child has its own descriptor. A memfd is sealed, and good for all. A program that has got hold of a file might write it when
- * nobody executes it any more: the next launch has another one. */
+/* The child has its own descriptor. A memfd is sealed, and good for all. A program that has got hold of a file might
+ * write it when nobody executes it any more: the next launch has another one. */
 void ns_image_used(struct image *image) {
     if (image->way != BY_MEMFD) ns_drop_image(image);
 }

@@ -7,8 +7,9 @@
 
 struct child;
 
-/* Where the launcher is executed from: a sealed memfd, which serves for all starts; a file without a name, where memfds may not be
- * executed; or it is not executed at all, and each child is a copy of the host that plays the plan itself. */
+/* Where the launcher is executed from: a sealed memfd, which serves for all starts; a file without a name, where memfds
+ * may not be executed; or it is not executed at all, and each child is a copy of the host that plays the plan
+ * itself. */
 struct image {
     int fd; /* -1: not made yet */
     dev_t device;

@@ -27,16 +27,17 @@ int ns_new_memory(void) {
     return ns_above_stdio(fd);
 }
 
-/* The kernel first carries what was written to the master's side, and then looks whether the other side is closed (n_tty_read):
- * what is written and closed in between is not carried yet when the master says EIO. Nothing can come after that any more, so
- * the next read has all, and its EIO is the end. */
+/* The kernel first carries what was written to the master's side, and then looks whether the other side is closed
+ * (n_tty_read): what is written and closed in between is not carried yet when the master says EIO. Nothing can come
+ * after that any more, so the next read has all, and its EIO is the end. */
 ssize_t ns_read(int fd, char *s, size_t size) {
     ssize_t n = read(fd, s, size);
     if (n < 0 && errno == EIO) n = read(fd, s, size);
     return n < 0 && errno == EIO ? 0 : n;
 }
 
-/* The two signals are blocked during the write. One that is pending afterwards, and was not before, has come of this write. */
+/* The two signals are blocked during the write. One that is pending afterwards, and was not before, has come of this
+ * write. */
 ssize_t ns_write_nosignal(int fd, const char *s, size_t size) {
     sigset_t fatal, before, pending;
     sigemptyset(&fatal);

@@ -14,7 +14,8 @@ int ns_new_memory(void);
 /* read(2), where a terminal whose program has closed it is at its end, too. */
 ssize_t ns_read(int fd, char *bytes, size_t size);
 
-/* write(2) that does not kill the host: SIGPIPE and SIGXFSZ, which it may send, are taken away, and only the errno is left. */
+/* write(2) that does not kill the host: SIGPIPE and SIGXFSZ, which it may send, are taken away, and only the errno is
+ * left. */
 ssize_t ns_write_nosignal(int fd, const char *bytes, size_t size);
 
 /* A wait in seconds; NULL, which waits for ever, where they are negative. */

@@ -1,5 +1,5 @@
-/* A further program in a living box: its init is asked for it over the box's socket, gets the two sockets of the job, and
- * makes a child, which plays the job's plan (plan.h). */
+/* A further program in a living box: its init is asked for it over the box's socket, gets the two sockets of the job,
+ * and makes a child, which plays the job's plan (plan.h). */
 #include "job.h"
 
 #include <errno.h>
@@ -16,7 +16,8 @@
 #include "io.h"
 #include "result.h"
 
-/* The numbers in the list at index `arg`: returns how many there are; -1 if they are more than one message can carry. */
+/* The numbers in the list at index `arg`: returns how many there are; -1 if they are more than one message can
+ * carry. */
 static int check_list(lua_State *L, int arg, int fds[DESCRIPTORS_MAX]) {
     luaL_checktype(L, arg, LUA_TTABLE);
     size_t count = nsL_rawlen(L, arg);
@@ -41,8 +42,8 @@ static int make_pair(int *ours, int *theirs) {
     return *theirs < 0 ? -errno : 0;
 }
 
-/* The pair that the plan goes through, and the one that the init tells of the job by. SO_PASSCRED: with the launcher's first
- * message comes its pid. */
+/* The pair that the plan goes through, and the one that the init tells of the job by. SO_PASSCRED: with the launcher's
+ * first message comes its pid. */
 static int make_sockets(struct process *p, int theirs[2]) {
     int on = 1, plan = make_pair(&p->s.socket, &theirs[0]), told = make_pair(&p->told, &theirs[1]);
     if (plan < 0 || told < 0) return plan < 0 ? plan : told;

@@ -70,10 +70,11 @@ static int launcher(lua_State *L) {
     return 1;
 }
 
-/* launch(clone flags, inherited descriptors, copy, drop, [joins], [group]) -> handle, pid | nil, step, errno; or, in a copy of the host that has played
- * its plan, "copy". copy: may the host be copied, where nothing can be executed ("may"), or is it anyway ("go on")? drop: are the
- * host's groups dropped? joins: clone flags, too, of the process that this one makes when it has entered namespaces. group: a
- * descriptor of the control group that it is born in; true: it will be moved into one, when it has left our memory */
+/* launch(clone flags, inherited descriptors, copy, drop, [joins], [group]) -> handle, pid | nil, step, errno; or, in a
+ * copy of the host that has played its plan, "copy". copy: may the host be copied, where nothing can be executed
+ * ("may"), or is it anyway ("go on")? drop: are the host's groups dropped? joins: clone flags, too, of the process that
+ * this one makes when it has entered namespaces. group: a descriptor of the control group that it is born in; true: it
+ * will be moved into one, when it has left our memory */
 static int launch(lua_State *L) {
     size_t count;
     uint64_t flags = (uint64_t)luaL_checknumber(L, 1);
@@ -141,7 +142,8 @@ static uint32_t current_step(struct process *p) {
     return head.magic == PLAN_MAGIC ? head.current : 0;
 }
 
-/* The launcher was not executed. If another way to execute it is left, Lua is asked to try again: the next launch takes it. */
+/* The launcher was not executed. If another way to execute it is left, Lua is asked to try again: the next launch takes
+ * it. */
 static int push_exec_error(lua_State *L, struct process *p) {
     int error = p->last.error;
     if (ns_next_way(p->image, error)) return nsL_refused(L, "retry", error);
@@ -196,8 +198,8 @@ static int push_answer(lua_State *L, struct process *p) {
     return 1;
 }
 
-/* Of a job both must have been heard, its launcher and its init, which tells who it is. Once the init has told its last, the
- * launcher has, too: nobody else is waited for that has taken one of their sockets. */
+/* Of a job both must have been heard, its launcher and its init, which tells who it is. Once the init has told its
+ * last, the launcher has, too: nobody else is waited for that has taken one of their sockets. */
 static int push_job_answer(lua_State *L, struct process *p, bool answered) {
     ns_reap(p);
     if (p->refused) return nsL_refused(L, "init", p->refused);

@@ -1,5 +1,5 @@
-/* What lies in a layer of an overlay, or in a directory below one. Programs have written there: no link is followed, and nothing is
- * opened that could wait for somebody. */
+/* What lies in a layer of an overlay, or in a directory below one. Programs have written there: no link is followed,
+ * and nothing is opened that could wait for somebody. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

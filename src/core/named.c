@@ -1,4 +1,5 @@
-/* Boxes with a name, from outside: the directory that their sockets are in, and a conversation with the init of one (plan.h). */
+/* Boxes with a name, from outside: the directory that their sockets are in, and a conversation with the init of one
+ * (plan.h). */
 #include "named.h"
 
 #include <errno.h>
@@ -58,7 +59,8 @@ static bool is_removed(int fd) {
     return fstat(fd, &s) == 0 && s.st_nlink == 0;
 }
 
-/* how: 'l' looks only, 's' sweeps: nobody else does, or makes a name, meanwhile; 'm' the same, and makes it if it is missing. */
+/* how: 'l' looks only, 's' sweeps: nobody else does, or makes a name, meanwhile; 'm' the same, and makes it if it is
+ * missing. */
 static long open_directory(const char *path, char how) {
     if (how == 'm' && mkdir(path, 0700) < 0 && errno != EEXIST) return -errno;
     long fd = ns_above_stdio(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -69,8 +71,8 @@ static long open_directory(const char *path, char how) {
     return r < 0 ? r : fd;
 }
 
-/* named_directory(bag, path, "look" | "sweep" | "make") -> fd | nil, message, errno: EPERM if it is not ours alone, ENOTDIR or ELOOP if it
- * is none. As long as it is open, nobody else sweeps or makes. */
+/* named_directory(bag, path, "look" | "sweep" | "make") -> fd | nil, message, errno: EPERM if it is not ours alone,
+ * ENOTDIR or ELOOP if it is none. As long as it is open, nobody else sweeps or makes. */
 static int named_directory(lua_State *L) {
     const char *path = luaL_checkstring(L, 2), how = *luaL_checkstring(L, 3);
     long fd = open_directory(path, how);
@@ -271,7 +273,8 @@ static long open_conversation(struct process *p, int directory, const char *name
     return r < 0 ? r : converse(p->told, directory, a, seconds);
 }
 
-/* named_connect(directory, name, seconds) -> handle, protocol, state | nil, message, errno: ECONNREFUSED where nobody listens */
+/* named_connect(directory, name, seconds) -> handle, protocol, state | nil, message, errno: ECONNREFUSED where nobody
+ * listens */
 static int named_connect(lua_State *L) {
     struct answer a = {.fds = {-1, -1, -1}};
     int directory = (int)luaL_checkinteger(L, 1);
@@ -305,7 +308,8 @@ int nsL_keep_box(lua_State *L) {
     return nsL_done(L, FAILED(r) ? r : 0);
 }
 
-/* Copies what is in a log to `text`, which has LOG_SIZE bytes, and returns how much that is. What is written over meanwhile is left out. */
+/* Copies what is in a log to `text`, which has LOG_SIZE bytes, and returns how much that is. What is written over
+ * meanwhile is left out. */
 static size_t copy_log(const volatile struct log *log, char *text) {
     uint64_t last = log->written, first = last > LOG_SIZE ? last - LOG_SIZE : 0, from = first;
     for (uint64_t i = first; i < last; i++) text[i - first] = log->bytes[i % LOG_SIZE];

@@ -42,7 +42,8 @@ static int has_ended(lua_State *L) {
     return 1;
 }
 
-/* bind(source, path) -> true | nil, message, errno: the file, which is made if it is missing, stands for the source from now on */
+/* bind(source, path) -> true | nil, message, errno: the file, which is made if it is missing, stands for the source
+ * from now on */
 static int bind_on(lua_State *L) {
     const char *source = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
     int made = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);

@@ -1,5 +1,6 @@
-/* netlink(7) for the net namespace of a living box, from outside: the host sends messages, put together by Lua, through a socket that the
- * box's init has made. The capabilities that count are the host's, who has all over a user namespace that it has made. */
+/* netlink(7) for the net namespace of a living box, from outside: the host sends messages, put together by Lua, through
+ * a socket that the box's init has made. The capabilities that count are the host's, who has all over a user namespace
+ * that it has made. */
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/sockios.h>
@@ -58,7 +59,8 @@ static int check_namespace(struct netlink *n) {
     return ours.st_ino == its.st_ino && ours.st_dev == its.st_dev ? -EXDEV : 0;
 }
 
-/* netlink(handle of a living box, [protocol], [seconds]) -> netlink | nil, message, errno: EXDEV, it would be for our own network */
+/* netlink(handle of a living box, [protocol], [seconds]) -> netlink | nil, message, errno: EXDEV, it would be for our
+ * own network */
 static int new_netlink(lua_State *L) {
     const struct process *box = nsL_checkprocess(L);
     int protocol = (int)luaL_optinteger(L, 2, 0);
@@ -90,8 +92,8 @@ static void push_text(lua_State *L, const struct nlmsghdr *head) {
     lua_pushnil(L);
 }
 
-/* Sends messages: 0, or -errno. The kernel has done them when this returns. With an address our own capabilities count, and not those of
- * who has opened the socket. */
+/* Sends messages: 0, or -errno. The kernel has done them when this returns. With an address our own capabilities count,
+ * and not those of who has opened the socket. */
 static int send_messages(int fd, const char *bytes, size_t size) {
     struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     ssize_t sent;
@@ -108,8 +110,8 @@ static ssize_t receive(int fd, char *bytes) {
     return n < 0 ? -errno : n;
 }
 
-/* n:send(messages) -> true | nil, errno, text or nil, sequence number of the first that was refused; those after it were played. Messages
- * that are answered by more than a refusal are not for this. */
+/* n:send(messages) -> true | nil, errno, text or nil, sequence number of the first that was refused; those after it
+ * were played. Messages that are answered by more than a refusal are not for this. */
 static int netlink_send(lua_State *L) {
     size_t size;
     const struct netlink *n = check(L);

@@ -1,5 +1,5 @@
-/* Each file that lends functions to Lua has an opener: it adds them to the module's table, on top of the stack, and makes the
- * classes of what they return. core.c calls them all. */
+/* Each file that lends functions to Lua has an opener: it adds them to the module's table, on top of the stack, and
+ * makes the classes of what they return. core.c calls them all. */
 #ifndef NS_OPEN_H
 #define NS_OPEN_H
 

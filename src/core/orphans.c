@@ -1,6 +1,6 @@
-/* Children that outlive their handle: programs that were detached, and those that could not be ended. Each stays a zombie
- * until we reap it: we do when the next program is launched, and in each round of the collector. The list belongs to the Lua
- * state, not to the module, which a host may load anew. */
+/* Children that outlive their handle: programs that were detached, and those that could not be ended. Each stays a
+ * zombie until we reap it: we do when the next program is launched, and in each round of the collector. The list
+ * belongs to the Lua state, not to the module, which a host may load anew. */
 #include "orphans.h"
 
 #include <errno.h>
@@ -67,9 +67,9 @@ static struct orphans *get_orphans(lua_State *L) {
     return all;
 }
 
-/* LAST is in the registry, so it is finalized only when the Lua state is closed. Finalizers run youngest first, and LAST is
- * made after the object of each round: so it learns of the end before that object does, and no further object is made then,
- * whose __gc LuaJIT would call after our code was unloaded. */
+/* LAST is in the registry, so it is finalized only when the Lua state is closed. Finalizers run youngest first, and
+ * LAST is made after the object of each round: so it learns of the end before that object does, and no further object
+ * is made then, whose __gc LuaJIT would call after our code was unloaded. */
 static int last_gc(lua_State *L) {
     lua_getfield(L, LUA_REGISTRYINDEX, LAST);
     if (lua_rawequal(L, 1, -1)) get_orphans(L)->closed = true;

@@ -7,7 +7,8 @@
 void nsL_orphan(lua_State *L, int pidfd);
 void nsL_reap_orphans(lua_State *L);
 
-/* From now on they are reaped whenever the collector comes. Not for the collector's own calls: the Lua state may be ending. */
+/* From now on they are reaped whenever the collector comes. Not for the collector's own calls: the Lua state may be
+ * ending. */
 void nsL_watch_orphans(lua_State *L);
 
 #endif

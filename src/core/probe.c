@@ -9,8 +9,8 @@
 #include "open.h"
 #include "result.h"
 
-/* Calls that came late, with arguments that make each of them fail without an effect. Missing are those that say ENOSYS,
- * refused by a filter those that say EPERM, and some have a word of their own for what is switched off. */
+/* Calls that came late, with arguments that make each of them fail without an effect. Missing are those that say
+ * ENOSYS, refused by a filter those that say EPERM, and some have a word of their own for what is switched off. */
 static const struct {
     const char *name;
     long number, a, b, c, off;

@@ -75,8 +75,9 @@ static int process_stopped(lua_State *L) {
     return 1;
 }
 
-/* Does it perhaps have descendants that do not end with it? Without a plan the launcher has started nothing; nor may it be stopped
- * before it has asked for a signal at the host's end: if the host were killed just then, it would stay stopped for ever. */
+/* Does it perhaps have descendants that do not end with it? Without a plan the launcher has started nothing; nor may it
+ * be stopped before it has asked for a signal at the host's end: if the host were killed just then, it would stay
+ * stopped for ever. */
 static bool has_descendants(const struct process *p) { return p->alone && p->s.sent > 0 && p->s.pid > 0; }
 
 /* h:kill(signal) -> true | nil, "kill", errno */
@@ -94,7 +95,8 @@ static int process_kill(lua_State *L) {
     return 1;
 }
 
-/* Tells an init to end all that it has: it finds more of them than we do, and knows their usage. Is there one to be told? */
+/* Tells an init to end all that it has: it finds more of them than we do, and knows their usage. Is there one to be
+ * told? */
 static bool order_end(const struct process *p) {
     if (p->box) return !FAILED(ns_ask_init(p, REQUEST_END, 0));
     if (!p->init || p->s.socket < 0 || shutdown(p->s.socket, SHUT_WR) < 0) return false;
@@ -135,8 +137,9 @@ static int process_kill_all(lua_State *L) {
     return immune ? 1 : 0;
 }
 
-/* All that is in a pid namespace ends with its init; but a program of the same user may leave that no processor time to end in:
- * so what is inside is killed one by one, and the init is again a process as others, as far as we may do that. */
+/* All that is in a pid namespace ends with its init; but a program of the same user may leave that no processor time to
+ * end in: so what is inside is killed one by one, and the init is again a process as others, as far as we may do
+ * that. */
 static void kill_inside(const struct process *p) {
     struct sched_param none = {0};
     cpu_set_t all;
@@ -158,8 +161,8 @@ static int process_kill_inside(lua_State *L) {
 
 /* ---- the end ---- */
 
-/* Waits for the end, for `left` hundredths of a second at the most. A killed process is gone at once, unless the kernel cannot
- * interrupt it, or somebody traces it. */
+/* Waits for the end, for `left` hundredths of a second at the most. A killed process is gone at once, unless the kernel
+ * cannot interrupt it, or somebody traces it. */
 static void await_end(struct process *p, int left) {
     struct pollfd poll = {ns_end_fd(p), POLLIN, 0};
     const struct timespec round = {0, 10000000};
@@ -169,8 +172,8 @@ static void await_end(struct process *p, int left) {
     }
 }
 
-/* A launcher that has not said yet that it executes the program leaves when its socket is closed. Of the other end we hear soon:
- * the init says who it is before anything else. */
+/* A launcher that has not said yet that it executes the program leaves when its socket is closed. Of the other end we
+ * hear soon: the init says who it is before anything else. */
 static void finish_job(struct process *p) {
     struct pollfd poll_told = {p->told, POLLIN, 0};
     if (p->detached || p->box) return ns_close_handle(p);

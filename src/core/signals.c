@@ -1,4 +1,5 @@
-/* Signals of the host that a wait wants for itself: held back while it lasts, and read from a descriptor. No handler is set. */
+/* Signals of the host that a wait wants for itself: held back while it lasts, and read from a descriptor. No handler is
+ * set. */
 #include <errno.h>
 #include <signal.h>
 #include <sys/signalfd.h>

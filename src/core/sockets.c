@@ -42,8 +42,8 @@ static const struct sockaddr *check_address(lua_State *L, int arg, socklen_t *si
     return (const struct sockaddr *)(const void *)bytes;
 }
 
-/* resolve(name, port) -> a list of addresses, at most eight | nil, message, errno, as near as one is to what was said. It may take a
- * while, and no signal ends it. */
+/* resolve(name, port) -> a list of addresses, at most eight | nil, message, errno, as near as one is to what was said.
+ * It may take a while, and no signal ends it. */
 static int resolve(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     in_port_t port = htons((uint16_t)luaL_checkinteger(L, 2));
@@ -94,8 +94,8 @@ static bool is_stream(int fd, int family) {
            getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == family;
 }
 
-/* inside_socket(bag, handle, address, seconds) -> fd, of a new stream socket of that family, and of the network of that init |
- * nil, message, errno */
+/* inside_socket(bag, handle, address, seconds) -> fd, of a new stream socket of that family, and of the network of that
+ * init | nil, message, errno */
 static int inside_socket(lua_State *L) {
     socklen_t size;
     const struct process *p = luaL_checkudata(L, 2, PROCESS);
@@ -127,8 +127,8 @@ static long await_connection(int fd, double seconds) {
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
 }
 
-/* connect(fd, address, seconds) -> true | nil, message, errno: EINTR after a signal, and then it goes on. Such a socket does
- * not block. */
+/* connect(fd, address, seconds) -> true | nil, message, errno: EINTR after a signal, and then it goes on. Such a socket
+ * does not block. */
 static int connect_socket(lua_State *L) {
     int fd = (int)luaL_checkinteger(L, 1);
     socklen_t size;

@@ -1,6 +1,6 @@
-/* The child shares our memory until it executes the launcher, a dozen lines later (child.c). We do not wait for that exec, as
- * vfork does: to sleep and be woken costs more than all that the child does. Where the launcher may not be executed at all (image.c), the child is a copy of us
- * and plays the plan itself: slower, otherwise the same. */
+/* The child shares our memory until it executes the launcher, a dozen lines later (child.c). We do not wait for that
+ * exec, as vfork does: to sleep and be woken costs more than all that the child does. Where the launcher may not be
+ * executed at all (image.c), the child is a copy of us and plays the plan itself: slower, otherwise the same. */
 #include "spawn.h"
 
 #include <errno.h>
@@ -63,9 +63,9 @@ struct clone3 {
 };
 #define CLONE3_INTO_CGROUP (1ull << 33)
 
-/* A child in a control group of its own. With CLONE_VFORK it runs on our stack, below this frame, while we sleep: nothing that it
- * does may return from here. It has memory of its own before the group gets a limit of memory, as the kernel's out-of-memory
- * killer ends all who share it, and that would be us. */
+/* A child in a control group of its own. With CLONE_VFORK it runs on our stack, below this frame, while we sleep:
+ * nothing that it does may return from here. It has memory of its own before the group gets a limit of memory, as the
+ * kernel's out-of-memory killer ends all who share it, and that would be us. */
 static __attribute__((noinline)) long clone_into(struct clone3 *a, struct child *c) {
     long pid = SYS_CLONE3(a, sizeof *a);
     if (pid != 0 || !(a->flags & CLONE_VFORK)) return pid;
@@ -132,8 +132,9 @@ static int between(void *argument) {
     return 0;
 }
 
-/* Where setgroups(2) is denied in the new user namespace the host's groups can be dropped only before it is made: by a process
- * between us and the child, which is still ours. It shares our memory and our descriptors, and we sleep meanwhile. */
+/* Where setgroups(2) is denied in the new user namespace the host's groups can be dropped only before it is made: by a
+ * process between us and the child, which is still ours. It shares our memory and our descriptors, and we sleep
+ * meanwhile. */
 static long clone_without_groups(struct spawned *s, struct child *c, long (*one)(struct spawned *, struct child *)) {
     struct between w = {s, c, one, -ECHILD, {NULL}};
     if (__builtin_setjmp(w.back)) return 0;
@@ -206,8 +207,8 @@ int ns_spawn(struct spawned *s, struct image *image, uint64_t clone_flags, const
     long pid = theirs < 0 ? -error : -errno;
     if (s->socket >= 0 && theirs >= 0) {
         s->step = "clone";
-        /* What the host has printed comes before what the program prints. No other stream is flushed: another thread may be
-         * asleep in it, or a pipe be full whose reader waits for us. */
+        /* What the host has printed comes before what the program prints. No other stream is flushed: another thread
+         * may be asleep in it, or a pipe be full whose reader waits for us. */
         fflush(stdout);
         fflush(stderr);
         sys(__NR_rt_sigprocmask, SIG_SETMASK, &all, &mask, sizeof mask);

@@ -32,7 +32,8 @@ int ns_spawn(struct spawned *, struct image *, uint64_t clone_flags, const int *
 /* Sends as much of the rest as the socket takes: 1 all is sent, 0 not yet, -1 nobody reads it. */
 int ns_send_plan(struct spawned *, const struct plan *);
 
-/* To be called when the child has left our memory, by exec or because it is dead: the memory that it has used is free. */
+/* To be called when the child has left our memory, by exec or because it is dead: the memory that it has used is
+ * free. */
 void ns_child_gone(struct spawned *, struct image *);
 void ns_forget_image(struct image *);
 

@@ -21,9 +21,9 @@ __attribute__((destructor)) static void leave(void) { leaving = true; }
 
 static bool await(int fd, short events) { return poll(&(struct pollfd){fd, events, 0}, 1, -1) > 0; }
 
-/* fopencookie(3)'s writer. stdio takes a short write for an error, and drops the rest: so this goes on until all is written,
- * also after a signal. The descriptor does not block: where the pipe is full, a file's own write waits for room, but the
- * collector and the end of the host do not. */
+/* fopencookie(3)'s writer. stdio takes a short write for an error, and drops the rest: so this goes on until all is
+ * written, also after a signal. The descriptor does not block: where the pipe is full, a file's own write waits for
+ * room, but the collector and the end of the host do not. */
 static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
     int fd = (int)(intptr_t)cookie;
     size_t done = diverted ? size : 0;
@@ -107,15 +107,16 @@ static FILE **push_handle(lua_State *L) {
 
 static void push_uservalue(lua_State *L, int file) { lua_getfenv(L, file); }
 
-/* Pops a table and makes it the uservalue of the file below it, so that it lives as long. In Lua 5.1 it also has __close. */
+/* Pops a table and makes it the uservalue of the file below it, so that it lives as long. In Lua 5.1 it also has
+ * __close. */
 static void set_uservalue(lua_State *L) {
     lua_pushcfunction(L, close_file);
     lua_setfield(L, -2, "__close");
     lua_setfenv(L, -2);
 }
 
-/* Keeps io.open for push_jit_file, before the host may replace it. It is taken from the loaded modules; where the host has
- * emptied that table, from the global `io`. */
+/* Keeps io.open for push_jit_file, before the host may replace it. It is taken from the loaded modules; where the host
+ * has emptied that table, from the global `io`. */
 static void note_io_open(lua_State *L) {
     if (!luaJIT_setmode) return;
     int top = lua_gettop(L);
@@ -164,7 +165,8 @@ static FILE *handle_file(luaL_Stream *stream) { return stream->closef ? stream->
  * (push_guard). */
 enum uservalue { COMPANION = 1, DESCRIPTOR, GUARDED };
 
-/* The descriptor of one of our files, from its uservalue, as fileno(3) knows none for a cookie. -1: the file is not ours */
+/* The descriptor of one of our files, from its uservalue, as fileno(3) knows none for a cookie. -1: the file is not
+ * ours */
 static int fd_of(lua_State *L, int file) {
     push_uservalue(L, file);
     if (!lua_istable(L, -1)) return -1;
@@ -238,7 +240,8 @@ static int stream_write_now(lua_State *L) {
     return 1;
 }
 
-/* pending(file) -> what was written to the file and is still in its buffer, as a string: it will not be written any more */
+/* pending(file) -> what was written to the file and is still in its buffer, as a string: it will not be written any
+ * more */
 static int stream_pending(lua_State *L) {
     STREAM *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
     FILE *f = handle_file(stream);
@@ -267,8 +270,8 @@ static int stream_hurry(lua_State *L) {
 
 #define GUARD "ns.Guard"
 
-/* Pushes the guard of a file for writing. It is younger than the file, so its __gc runs first: that flushes the file without
- * waiting, and so the file's own __gc finds an empty buffer, and does not wait either. */
+/* Pushes the guard of a file for writing. It is younger than the file, so its __gc runs first: that flushes the file
+ * without waiting, and so the file's own __gc finds an empty buffer, and does not wait either. */
 static void push_guard(lua_State *L, int file) {
     STREAM **guard = lua_newuserdata(L, sizeof *guard);
     *guard = lua_touserdata(L, file);

@@ -1,5 +1,6 @@
-/* The system calls that we know, of all machines, and what the headers that were included before say of their numbers. Where
- * they know a call, its row has a number as text, as "39" or "(0x40000000 + 520)"; else the name of the macro that there is not. */
+/* The system calls that we know, of all machines, and what the headers that were included before say of their numbers.
+ * Where they know a call, its row has a number as text, as "39" or "(0x40000000 + 520)"; else the name of the macro
+ * that there is not. */
 #ifndef NS_SYSCALLS_H
 #define NS_SYSCALLS_H
 

@@ -1,5 +1,6 @@
-/* A tape keeps what a copy of the host does, so that the host can do it again: what it prints, in two files in memory, and what it
- * tells, from a pipe. In the files nothing is lost in a crash, and no pipe fills whose reader waits for another copy. */
+/* A tape keeps what a copy of the host does, so that the host can do it again: what it prints, in two files in memory,
+ * and what it tells, from a pipe. In the files nothing is lost in a crash, and no pipe fills whose reader waits for
+ * another copy. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -81,7 +82,8 @@ static int tape_sent(lua_State *L) {
     return 0;
 }
 
-/* t:enter(out, err, writer): in the copy, where they have these numbers, which no program is to have that it executes */
+/* t:enter(out, err, writer): in the copy, where they have these numbers, which no program is to have that it
+ * executes */
 static int tape_enter(lua_State *L) {
     struct tape *t = check(L);
     const int ends[] = {[OUT] = 2, [ERR] = 3, [WRITER] = 4};
@@ -114,8 +116,8 @@ static int tape_hear(lua_State *L) {
     return 1;
 }
 
-/* t:tell(bytes) -> true | false, if nobody hears. A child of the copy that has run on into its code is not the one who may tell: it
- * is ended. */
+/* t:tell(bytes) -> true | false, if nobody hears. A child of the copy that has run on into its code is not the one who
+ * may tell: it is ended. */
 static int tape_tell(lua_State *L) {
     size_t size;
     struct tape *t = check(L);
@@ -218,7 +220,8 @@ static bool have_timer(void) {
     return true;
 }
 
-/* interrupt_after([seconds, message]): an error with that message will be raised in this coroutine; without them, it will not */
+/* interrupt_after([seconds, message]): an error with that message will be raised in this coroutine; without them, it
+ * will not */
 static int interrupt_after(lua_State *L) {
     struct itimerspec when = {{0, 0}, {0, 0}};
     double seconds = luaL_optnumber(L, 1, 0);

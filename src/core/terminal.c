@@ -1,4 +1,5 @@
-/* Terminals: their window size and owner; and the host's own terminal, which is lent to a program (`tty`) and taken back. */
+/* Terminals: their window size and owner; and the host's own terminal, which is lent to a program (`tty`) and taken
+ * back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -40,8 +41,8 @@ struct terminal {
 
 static struct terminal *check(lua_State *L) { return luaL_checkudata(L, 1, TERMINAL); }
 
-/* terminal(fd) -> an object for the functions below, lent | nothing, if fd is not our controlling terminal | nil, message,
- * errno. lent: the host's job is in the foreground, so the program is to have the terminal */
+/* terminal(fd) -> an object for the functions below, lent | nothing, if fd is not our controlling terminal | nil,
+ * message, errno. lent: the host's job is in the foreground, so the program is to have the terminal */
 static int terminal_keep(lua_State *L) {
     int fd = (int)luaL_checkinteger(L, 1);
     struct terminal *t = lua_newuserdata(L, sizeof *t);
@@ -76,8 +77,8 @@ static void set_foreground(int fd, const struct foreground *wanted) {
     sys(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &mask, NULL, sizeof mask);
 }
 
-/* Takes the terminal back from the program. If the shell that the host is a job of has it, that has taken it already, as the
- * host went into the background: then it is left there. */
+/* Takes the terminal back from the program. If the shell that the host is a job of has it, that has taken it already,
+ * as the host went into the background: then it is left there. */
 static void take_back(struct terminal *t) {
     pid_t now = tcgetpgrp(t->fd);
     if (!t->lent || now < 0) return;
@@ -129,10 +130,10 @@ static int terminal_window(lua_State *L) {
     return 2;
 }
 
-/* suspend(terminal, pid, signal): for a program that this signal has stopped (Ctrl-Z, or it has read in the background). The
- * host takes the terminal back and sends the signal to its own job: so it stops, too, and its shell takes over. When the
- * shell continues it, it continues the program, and lends the terminal if it is in the foreground. A host that is in the
- * foreground already does not stop. */
+/* suspend(terminal, pid, signal): for a program that this signal has stopped (Ctrl-Z, or it has read in the
+ * background). The host takes the terminal back and sends the signal to its own job: so it stops, too, and its shell
+ * takes over. When the shell continues it, it continues the program, and lends the terminal if it is in the foreground.
+ * A host that is in the foreground already does not stop. */
 static int terminal_suspend(lua_State *L) {
     struct terminal *t = check(L);
     pid_t pid = (pid_t)luaL_checkinteger(L, 2);

@@ -86,8 +86,8 @@ static nfds_t add_polls(lua_State *L, int list, short events, struct pollfd *pol
     return count;
 }
 
-/* await(seconds or nil, {fd to read from, ...}, {fd to write to, ...}): until one of them is ready, the time is over, or a signal
- * has come */
+/* await(seconds or nil, {fd to read from, ...}, {fd to write to, ...}): until one of them is ready, the time is over,
+ * or a signal has come */
 static int watch_await(lua_State *L) {
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 1, -1), &t);
     luaL_checktype(L, 2, LUA_TTABLE);
@@ -102,7 +102,8 @@ static int watch_await(lua_State *L) {
  * something else: it must be told before. */
 #define WATCH "ns.Watch"
 
-/* watch(fd) -> the watch over a descriptor that is open for longer than it, or as long: the collector comes to it first. */
+/* watch(fd) -> the watch over a descriptor that is open for longer than it, or as long: the collector comes to it
+ * first. */
 static int new_watch(lua_State *L) {
     int fd = (int)luaL_checkinteger(L, 1);
     int *watched = lua_newuserdata(L, sizeof *watched);

@@ -1,4 +1,5 @@
-/* What a directory says of itself, given to another: owner, mode, access control lists, and attributes of the user's. */
+/* What a directory says of itself, given to another: owner, mode, access control lists, and attributes of the
+ * user's. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
@@ -78,8 +79,8 @@ static long copy_extended(long from, long to, int foreign_group) {
     return r;
 }
 
-/* An owner who is nobody in this user namespace cannot be given: that stays us. What a group may that is nobody here, ours may
- * not. */
+/* An owner who is nobody in this user namespace cannot be given: that stays us. What a group may that is nobody here,
+ * ours may not. */
 long copy_attributes(long from, long to, int nested) {
     struct statx s;
     long r = sys(__NR_statx, from, "", AT_EMPTY_PATH, STATX_MODE | STATX_UID | STATX_GID, &s);

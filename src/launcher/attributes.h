@@ -1,8 +1,8 @@
 #ifndef NS_ATTRIBUTES_H
 #define NS_ATTRIBUTES_H
 
-/* Gives what one directory says of itself to another, which is open for more than its path. nested: there are ids that are
- * nobody's */
+/* Gives what one directory says of itself to another, which is open for more than its path. nested: there are ids that
+ * are nobody's */
 long copy_attributes(long from, long to, int nested);
 
 #endif

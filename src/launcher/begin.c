@@ -1,9 +1,10 @@
-/* A job begins as a child that shares the init's memory until it executes the program: to copy that memory, as fork(2) does, costs
- * more than all else that a short program costs. The init does not sleep meanwhile, as with vfork(2): a job whose start hangs must
- * not keep it from the others. So the child has a stack of its own, and its plan beside it; it writes nowhere else.
+/* A job begins as a child that shares the init's memory until it executes the program: to copy that memory, as fork(2)
+ * does, costs more than all else that a short program costs. The init does not sleep meanwhile, as with vfork(2): a job
+ * whose start hangs must not keep it from the others. So the child has a stack of its own, and its plan beside it; it
+ * writes nowhere else.
  *
- * It is as closed to others as the init is, with whose memory it has that flag. When it has left, nothing of its plan stays for
- * who may read our memory. */
+ * It is as closed to others as the init is, with whose memory it has that flag. When it has left, nothing of its plan
+ * stays for who may read our memory. */
 #include "begin.h"
 
 #include <linux/errno.h>

@@ -16,7 +16,8 @@ struct beginning {
 /* For the first one: what the kernel has to do for memory that is new is done when nobody waits. */
 void prepare_beginning(struct beginning **spare);
 
-/* Makes the child that plays the plan from the socket. how: JOB_*. Its pid, or -errno. spare: NULL, or one that nobody is in. */
+/* Makes the child that plays the plan from the socket. how: JOB_*. Its pid, or -errno. spare: NULL, or one that nobody
+ * is in. */
 long begin_job(struct beginning **made, struct beginning **spare, job_player *play, int socket, uint32_t how,
                int *pidfd);
 

@@ -9,7 +9,8 @@
 #include "ops.h"
 #include "sys.h"
 
-/* Is it among those that an exec would leave to us? To root those of the bounding set, to all others the ambient ones. */
+/* Is it among those that an exec would leave to us? To root those of the bounding set, to all others the ambient
+ * ones. */
 static int outlives_exec(int cap, int is_root) {
     return (is_root ? sys(__NR_prctl, PR_CAPBSET_READ, cap, 0, 0, 0)
                     : sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0)) == 1;

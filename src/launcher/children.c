@@ -17,7 +17,8 @@ struct killed {
     uint32_t left;          /* one of these */
 };
 
-/* Whoever has written the list of them: the kernel says who is our child, and as long as we do not reap, its pid is nobody else's. */
+/* Whoever has written the list of them: the kernel says who is our child, and as long as we do not reap, its pid is
+ * nobody else's. */
 static void kill_child(struct killed *k, uint32_t pid) {
     char info[128];
     if (FAILED(sys(__NR_waitid, P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT | __WALL, 0))) return;

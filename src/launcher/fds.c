@@ -1,5 +1,5 @@
-/* Which descriptors there are under which numbers, and which stay open: none of the host's, whatever filters and limits there
- * are. */
+/* Which descriptors there are under which numbers, and which stay open: none of the host's, whatever filters and limits
+ * there are. */
 #include <asm/bitsperlong.h>
 #include <asm/resource.h>
 #include <linux/errno.h>
@@ -12,8 +12,8 @@
 #include "places.h"
 #include "sys.h"
 
-/* Is there room for this descriptor in our table? A select(2) for one that is not open says EBADF if there is, and passes over
- * it if there is not: so it tells without a /proc, and whatever RLIMIT_NOFILE has become since. */
+/* Is there room for this descriptor in our table? A select(2) for one that is not open says EBADF if there is, and
+ * passes over it if there is not: so it tells without a /proc, and whatever RLIMIT_NOFILE has become since. */
 static long has_room(unsigned long fd) {
     long size = (long)(fd / 8 + sizeof(long)), none[2] = {0, 0};
     long r = sys(__NR_fcntl, fd, F_GETFD, 0);
@@ -86,7 +86,8 @@ long op_chown(struct player *p, const struct step *s) {
 }
 
 /* fd, to: the first and the last (-1: all above) of those to be closed. The socket stays open until exec, which closes
- * it. The player forgets its own descriptors: they are closed with the others, or a descriptor of the program's has the number. */
+ * it. The player forgets its own descriptors: they are closed with the others, or a descriptor of the program's has the
+ * number. */
 long op_close(struct player *p, const struct step *s) {
     unsigned first = (unsigned)s->fd, last = (unsigned)s->to, socket = (unsigned)p->socket;
     p->root = -1, p->source_dir = AT_FDCWD, p->pinned = 0;

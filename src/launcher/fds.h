@@ -15,7 +15,8 @@ void close_from(unsigned first, int a, int b);
 /* Raises the soft limit of descriptors, as far as that may be. */
 void lift_limit(void);
 
-/* Makes `to` a duplicate of fd; what the player itself has under that number moves to another one. flags: O_CLOEXEC; 0 or -errno */
+/* Makes `to` a duplicate of fd; what the player itself has under that number moves to another one. flags: O_CLOEXEC; 0
+ * or -errno */
 long dup_to(struct player *, int fd, int to, uint64_t flags);
 
 #endif

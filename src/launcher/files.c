@@ -84,7 +84,8 @@ static long cover_from_tmpfs(struct player *p, const char *path, const struct st
     return FAILED(r) ? r : old_close();
 }
 
-/* Any name may be taken in the new root: by an entry of a hostile root directory, too. A file without one cannot be mounted. */
+/* Any name may be taken in the new root: by an entry of a hostile root directory, too. A file without one cannot be
+ * mounted. */
 long cover_file(struct player *p, const char *path, const struct step *s, long mode) {
     long r = check_ours(p, root_of(p));
     long from = FAILED(r) ? r : write_cover(p, p->root, s, mode);
@@ -108,7 +109,8 @@ static long put_file(struct player *p, const struct step *s, char *way) {
     return FAILED(file) ? file : sys(__NR_close, file);
 }
 
-/* path: a file with the bytes data; at the end of a link, where that leads. mode; flags: MOUNT_ATTR_*, if it covers another */
+/* path: a file with the bytes data; at the end of a link, where that leads. mode; flags: MOUNT_ATTR_*, if it covers
+ * another */
 long op_file(struct player *p, const struct step *s) {
     char way[PATH_MAX];
     long r = -EINVAL, followed = s->path != 0;

@@ -1,9 +1,9 @@
-/* The filter of system calls, seccomp(2). It is for the program alone: what exec and call still do themselves, as to report, a
- * strict filter would refuse. So it is installed right before the program, and no step is played after it.
+/* The filter of system calls, seccomp(2). It is for the program alone: what exec and call still do themselves, as to
+ * report, a strict filter would refuse. So it is installed right before the program, and no step is played after it.
  *
- * Where the host wants to know what it refuses, it does not refuse by itself: the kernel asks a supervisor, a process beside
- * the program, which notes the call and says the errno that the filter would have given. So it need not be trusted to allow
- * anything, and where it has ended, calls that would be asked for fail with ENOSYS. */
+ * Where the host wants to know what it refuses, it does not refuse by itself: the kernel asks a supervisor, a process
+ * beside the program, which notes the call and says the errno that the filter would have given. So it need not be
+ * trusted to allow anything, and where it has ended, calls that would be asked for fail with ENOSYS. */
 #include <linux/errno.h>
 #include <linux/filter.h>
 #include <linux/ioctl.h>
@@ -24,8 +24,8 @@
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5) /* since Linux 5.19 */
 #endif
 
-/* data: the instructions; flags: SECCOMP_FILTER_FLAG_*. value: so many bytes of data are the filter that asks a supervisor, and
- * the rest is the one that it stands for; 0: none asks */
+/* data: the instructions; flags: SECCOMP_FILTER_FLAG_*. value: so many bytes of data are the filter that asks a
+ * supervisor, and the rest is the one that it stands for; 0: none asks */
 long op_seccomp(struct player *p, const struct step *s) {
     if (s->value < 0 || s->value > s->size || !s->data || (s->value && !p->trace)) return -EINVAL;
     p->filter = s;
@@ -65,7 +65,8 @@ static long install_plain(const struct player *p) {
 
 /* ---- the supervisor ---- */
 
-/* What the filter does with this call, which is a struct seccomp_data. It has only the instructions that lua/ns/words/bpf.lua makes. */
+/* What the filter does with this call, which is a struct seccomp_data. It has only the instructions that
+ * lua/ns/words/bpf.lua makes. */
 static uint32_t decide(const struct player *p, const uint32_t *call) {
     struct __attribute__((packed)) {
         uint16_t code;
@@ -169,7 +170,8 @@ long install_filter(struct player *p) {
     return p->filter->value ? install_asking(p) : install_plain(p);
 }
 
-/* The supervisor looks every 0.2 ms: no call is made until it has answered, which this filter could refuse or kill for. */
+/* The supervisor looks every 0.2 ms: no call is made until it has answered, which this filter could refuse or kill
+ * for. */
 void drop_listener(struct player *p) {
     volatile struct trace *t = p->trace;
     if (!t) return;

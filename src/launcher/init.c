@@ -1,11 +1,12 @@
-/* Process 1 of a pid namespace: starts the program as its child, reaps what is left to it, hands signals on, and ends, and
- * with it everything in the namespace, when the program or the host ends, or the host says so (it shuts its end of the socket).
- * Without such a namespace it is a subreaper, to which all that the program has started comes in the end, and ends it itself.
+/* Process 1 of a pid namespace: starts the program as its child, reaps what is left to it, hands signals on, and ends,
+ * and with it everything in the namespace, when the program or the host ends, or the host says so (it shuts its end of
+ * the socket). Without such a namespace it is a subreaper, to which all that the program has started comes in the end,
+ * and ends it itself.
  *
- * What it tells the host: {step, 0} with the number of this step when the program runs, and at its end {INIT_STATUS, status}
- * with the status of wait4(2), then {INIT_MAXRSS, KiB}. It has nothing open but the socket and the descriptor that its signals
- * come from. A program with the right to may read its memory: so before the first instruction of the program all is wiped that
- * the program does not have itself. */
+ * What it tells the host: {step, 0} with the number of this step when the program runs, and at its end {INIT_STATUS,
+ * status} with the status of wait4(2), then {INIT_MAXRSS, KiB}. It has nothing open but the socket and the descriptor
+ * that its signals come from. A program with the right to may read its memory: so before the first instruction of the
+ * program all is wiped that the program does not have itself. */
 #include <asm/ioctls.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -82,8 +83,8 @@ _Noreturn static void end(const struct player *p, uint32_t how, int status) {
     exit_init(exit_code(status));
 }
 
-/* Reaps what has ended; tells, and ends, if the program is among them, which is the first of our children. Is there perhaps more
- * to reap? */
+/* Reaps what has ended; tells, and ends, if the program is among them, which is the first of our children. Is there
+ * perhaps more to reap? */
 static bool reap(struct player *p, long program, uint32_t how) {
     for (int i = 0; i < TURN; i++) {
         int status, stops = how & STEP_TELLS_STOPS ? WUNTRACED : 0;
@@ -119,10 +120,10 @@ void await_work(struct pollfd *polls, uint32_t count, const long *timeout) {
     for (uint32_t i = 1; i < count; i++) polls[i].revents = polls[i].fd < 0 ? 0 : state_of(polls[i].fd);
 }
 
-/* Was it sent by somebody outside? He has no pid in here. Without a namespace all have one, and the program alone is not heard:
- * it signals its group, in which we may be. The terminal's signals say SI_KERNEL, and the program has had them, too; only kill(2)
- * can say SI_USER. Of a real-time signal the kernel forgets the sender where it finds no room for it, which a program can bring
- * about: those the host sends over the socket. */
+/* Was it sent by somebody outside? He has no pid in here. Without a namespace all have one, and the program alone is
+ * not heard: it signals its group, in which we may be. The terminal's signals say SI_KERNEL, and the program has had
+ * them, too; only kill(2) can say SI_USER. Of a real-time signal the kernel forgets the sender where it finds no room
+ * for it, which a program can bring about: those the host sends over the socket. */
 static bool is_from_outside(const struct signalfd_siginfo *info, long program, uint32_t how) {
     return info->ssi_signo < SIGRTMIN && info->ssi_code == SI_USER &&
            (how & STEP_ENDS_ALL ? info->ssi_pid != (uint32_t)program : info->ssi_pid == 0);
@@ -137,7 +138,8 @@ static void hand_on(int signals, long program, uint32_t how) {
             sys(__NR_kill, program, infos[i].ssi_signo);
 }
 
-/* The host is gone, or wants the end. A program that is not ours to kill is left, or dies with us where we are process 1. */
+/* The host is gone, or wants the end. A program that is not ours to kill is left, or dies with us where we are process
+ * 1. */
 static void end_program(const struct player *p, long program, uint32_t how, bool gone) {
     long r = sys(__NR_kill, program, SIGKILL);
     if (gone && !(how & STEP_ENDS_ALL)) exit_init(0);
@@ -186,7 +188,8 @@ void become_init(struct player *p, const struct step *s) {
     wipe_plan(p->plan, (struct step *)s + 1);
     wipe_stack();
     sys(__NR_prctl, PR_SET_NAME, "ns-init", 0, 0, 0);
-    /* What it holds is not for the program, which may have the same id. Before there is one: that gets its flag by exec. */
+    /* What it holds is not for the program, which may have the same id. Before there is one: that gets its flag by
+     * exec. */
     sys(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
@@ -224,8 +227,8 @@ static long execute_anew(const struct player *p, const struct step *s, long prog
     return FAILED(r) ? r : sys(__NR_execveat, s->fd, "", argv, env, AT_EMPTY_PATH);
 }
 
-/* The child goes on when its init is there, and says so for it. It ends with it: the parent that it has is still the one that it
- * had. All signals are held back; SIGCONT is what it waits for. */
+/* The child goes on when its init is there, and says so for it. It ends with it: the parent that it has is still the
+ * one that it had. All signals are held back; SIGCONT is what it waits for. */
 static long await_init(struct player *p, long parent, uint32_t how) {
     uint64_t go = 1ull << (SIGCONT - 1);
     if (how & STEP_ENDS_ALL) sys(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -245,9 +248,9 @@ static long leave_anew(struct player *p, const struct step *s) {
 
 /* ---- the init that was the launcher ---- */
 
-/* The child goes on with the plan, whose next steps are its last; its parent never comes back. CLONE_VFORK: it wakes when the
- * child has executed the program, or is dead. Until then it holds what the program is given, and that alone. how: OUTLIVES, TELLS_STOPS,
- * ENDS_ALL; ANEW, with fd: a launcher */
+/* The child goes on with the plan, whose next steps are its last; its parent never comes back. CLONE_VFORK: it wakes
+ * when the child has executed the program, or is dead. Until then it holds what the program is given, and that alone.
+ * how: OUTLIVES, TELLS_STOPS, ENDS_ALL; ANEW, with fd: a launcher */
 long op_init(struct player *p, const struct step *s) {
     uint32_t step = p->plan->current, how = s->how;
     if (how & STEP_ANEW) return leave_anew(p, s);

@@ -1,5 +1,6 @@
-/* The ops of Landlock, landlock(7): what the program may reach, whatever its ids may. A ruleset is made first, and what the
- * rules of it do not give is refused from the last step on. It is made before the limits are lowered, as it takes descriptors. */
+/* The ops of Landlock, landlock(7): what the program may reach, whatever its ids may. A ruleset is made first, and what
+ * the rules of it do not give is refused from the last step on. It is made before the limits are lowered, as it takes
+ * descriptors. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/stat.h>
@@ -33,8 +34,8 @@ long op_landlock(struct player *p, const struct step *s) {
     return 0;
 }
 
-/* Rights for what fd is. Of what is no directory it takes only those that a file can have; and none for a pipe or a socket,
- * which has no place among the files, and is never refused. */
+/* Rights for what fd is. Of what is no directory it takes only those that a file can have; and none for a pipe or a
+ * socket, which has no place among the files, and is never refused. */
 static long allow(const struct player *p, const struct step *s, long fd) {
     struct statx status;
     long r = look(fd, &status);
@@ -44,7 +45,8 @@ static long allow(const struct player *p, const struct step *s, long fd) {
     return r == -EBADFD ? 0 : r;
 }
 
-/* path, source: as those of lookup; flags: the rights to it, and to all beneath it; clear: those that only a directory has */
+/* path, source: as those of lookup; flags: the rights to it, and to all beneath it; clear: those that only a directory
+ * has */
 long op_landlock_path(struct player *p, const struct step *s) {
     long fd = look_up(plan_string(p, s->path), plan_string(p, s->source));
     if (FAILED(fd)) return fd;

@@ -87,8 +87,8 @@ static void reset_signals(void) {
     for (int signal = 1; signal <= 64; signal++) sys(__NR_rt_sigaction, signal, &standard, 0, 8);
 }
 
-/* Plays the steps. Returns the socket that another plan comes from, which is to be played in place of the rest; -1 in a copy of
- * the host that goes on by itself. */
+/* Plays the steps. Returns the socket that another plan comes from, which is to be played in place of the rest; -1 in a
+ * copy of the host that goes on by itself. */
 static int play(struct player *p) {
     const struct step *steps = (const struct step *)((char *)p->plan + p->plan->steps);
     for (uint32_t i = 0; i < p->plan->count; i++) {
@@ -104,7 +104,8 @@ static int play(struct player *p) {
     leave();
 }
 
-/* The first bytes of a job's plan, and with them its descriptors. The socket becomes 0, so that they are 1 and those that follow. */
+/* The first bytes of a job's plan, and with them its descriptors. The socket becomes 0, so that they are 1 and those
+ * that follow. */
 static uint32_t receive_job(int socket, char *to, uint32_t room) {
     int fds[DESCRIPTORS_MAX], count;
     if (socket != 0) sys(__NR_dup3, socket, 0, O_CLOEXEC);
@@ -116,7 +117,8 @@ static uint32_t receive_job(int socket, char *to, uint32_t room) {
     return (uint32_t)n;
 }
 
-/* The same as ns_launcher() for a job of a living box. to: room for its plan and its player's tables, with zeros in it */
+/* The same as ns_launcher() for a job of a living box. to: room for its plan and its player's tables, with zeros in
+ * it */
 static void play_job(int socket, char *to, uint32_t room) {
     uint32_t have = receive_job(socket, to, room);
     struct plan *plan = (struct plan *)to;

@@ -49,7 +49,8 @@ static long told_mount_id(long fd) {
     return FAILED(r) ? r : -EINVAL;
 }
 
-/* Before Linux 5.14 whoever has changed its ids may not open its own fdinfo any more: so that is not what is asked first. */
+/* Before Linux 5.14 whoever has changed its ids may not open its own fdinfo any more: so that is not what is asked
+ * first. */
 long mount_id(long fd) {
     struct statx s;
     long r = sys(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &s);

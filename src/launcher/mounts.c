@@ -1,4 +1,5 @@
-/* The ops that mount: a mount gets its attributes while nobody sees it, and is attached to the descriptor of its place. */
+/* The ops that mount: a mount gets its attributes while nobody sees it, and is attached to the descriptor of its
+ * place. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
@@ -22,12 +23,12 @@ static long closed(long fd, long r) {
     return r;
 }
 
-/* A step may ignore ENOENT: then its source is missing. What is missing later, on the way to its place, must not be ignored, and
- * is given as another error. */
+/* A step may ignore ENOENT: then its source is missing. What is missing later, on the way to its place, must not be
+ * ignored, and is given as another error. */
 static long not_ignored(long r) { return r == -ENOENT ? -ESTALE : r; }
 
-/* A tmpfs that will be the root: mounted over the old one, which stays in reach by absolute paths until `pivot`. A bind of
- * the old "/" shall not have it on top: so it cannot be bound itself. options, flags: MOUNT_ATTR_* */
+/* A tmpfs that will be the root: mounted over the old one, which stays in reach by absolute paths until `pivot`. A bind
+ * of the old "/" shall not have it on top: so it cannot be bound itself. options, flags: MOUNT_ATTR_* */
 long op_newroot(struct player *p, const struct step *s) {
     long fd = old_fs("tmpfs", plan_list(p, s->options), s->flags);
     if (FAILED(fd)) return fd;
@@ -76,8 +77,9 @@ static long check_device(long fd, int64_t number) {
     return same && (s.stx_mode & FORMAT) == CHARACTER_DEVICE ? 0 : -ENODEV;
 }
 
-/* A part of the host's tree on path: that of `fd`, detached, or of source. flags: MOUNT_ATTR_* for all mounts in it; how:
- * BENEATH_ROOT, NO_LINK, LOOKED_UP, SAME_FILE, ROOT_PART; value: the device that it must be, 256 * major + minor */
+/* A part of the host's tree on path: that of `fd`, detached, or of source. flags: MOUNT_ATTR_* for all mounts in it;
+ * how: BENEATH_ROOT, NO_LINK, LOOKED_UP, SAME_FILE, ROOT_PART; value: the device that it must be, 256 * major +
+ * minor */
 long op_tree(struct player *p, const struct step *s) {
     const char *path = plan_string(p, s->path);
     long (*put)(struct player *, long, const char *) = s->how & STEP_ROOT_PART ? attach_part : attach;
@@ -94,8 +96,9 @@ long op_tree(struct player *p, const struct step *s) {
     return FAILED(tree) ? not_ignored(tree) : closed(tree, not_ignored(put(p, tree, path)));
 }
 
-/* path: a directory that stays where it is, with all that will be mounted below it: a mount of itself. mode: that of one which is
- * made, 0 for none. What is missing, or no directory, will be told by the step that wants something below it. */
+/* path: a directory that stays where it is, with all that will be mounted below it: a mount of itself. mode: that of
+ * one which is made, 0 for none. What is missing, or no directory, will be told by the step that wants something below
+ * it. */
 long op_anchor(struct player *p, const struct step *s) {
     const char *path = plan_string(p, s->path);
     long fd = s->mode ? place(p, path, A_DIRECTORY, (long)s->mode) : open_place(p, path, O_DIRECTORY);

@@ -1,10 +1,10 @@
-/* A box with a name: its init listens on a socket, for hosts that come later. Only processes outside are heard, and only those who
- * may read the directory that the socket lies in. That it is one user's alone is seen to by the hosts; in a user namespace that does
- * not have his id the init cannot tell him from others. What is told of the box was written by the first host, and is handed on as
- * it is.
+/* A box with a name: its init listens on a socket, for hosts that come later. Only processes outside are heard, and
+ * only those who may read the directory that the socket lies in. That it is one user's alone is seen to by the hosts;
+ * in a user namespace that does not have his id the init cannot tell him from others. What is told of the box was
+ * written by the first host, and is handed on as it is.
  *
- * The program's output goes into memory that whoever has connected can read by himself: it is there for him also when the box has
- * ended. */
+ * The program's output goes into memory that whoever has connected can read by himself: it is there for him also when
+ * the box has ended. */
 #include "named.h"
 
 #include <linux/errno.h>

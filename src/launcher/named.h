@@ -1,4 +1,5 @@
-/* What the init of a box with a name has besides: a socket that later hosts connect to, and what its program has written. */
+/* What the init of a box with a name has besides: a socket that later hosts connect to, and what its program has
+ * written. */
 #ifndef NS_LAUNCHER_NAMED_H
 #define NS_LAUNCHER_NAMED_H
 
@@ -19,7 +20,8 @@ struct named {
     struct log *log;
 };
 
-/* Takes the first `count` descriptors (BOX_*); 0: the box has no name. `directory`: the bytes of a struct identity. 0 or -errno. */
+/* Takes the first `count` descriptors (BOX_*); 0: the box has no name. `directory`: the bytes of a struct identity. 0
+ * or -errno. */
 long named_open(struct named *, uint32_t count, int32_t protocol, const char *directory);
 
 /* Which directory it is; or -errno. */

@@ -1,4 +1,5 @@
-/* The network of the namespace that we are in: netlink(7) as bytes, which Lua has put together, and sockets for the host. */
+/* The network of the namespace that we are in: netlink(7) as bytes, which Lua has put together, and sockets for the
+ * host. */
 #include "net.h"
 
 #include <linux/errno.h>
@@ -10,8 +11,8 @@
 #include "ops.h"
 #include "sys.h"
 
-/* data: one message; value: the protocol, NETLINK_*. The kernel has done what it says when sendto(2) returns, and has an answer for us
- * only where it refuses (nobody asks for another). With an address our own capabilities count. */
+/* data: one message; value: the protocol, NETLINK_*. The kernel has done what it says when sendto(2) returns, and has
+ * an answer for us only where it refuses (nobody asks for another). With an address our own capabilities count. */
 long op_netlink(struct player *p, const struct step *s) {
     struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     struct {

@@ -1,5 +1,5 @@
-/* Numbers of the kernel's that its own headers leave to those of a C library, or have only in a header that cannot stand beside
- * the C library's, as <linux/signal.h>. */
+/* Numbers of the kernel's that its own headers leave to those of a C library, or have only in a header that cannot
+ * stand beside the C library's, as <linux/signal.h>. */
 #ifndef NS_NUMBERS_H
 #define NS_NUMBERS_H
 

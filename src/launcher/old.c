@@ -1,18 +1,18 @@
 /* mount(2), where the newer calls are missing.
  *
- * fsopen(2) and open_tree(2) give a descriptor of a mount that lies nowhere yet, which move_mount(2) puts on its place. mount(2)
- * knows only mounts on a path, where others may see or replace what is there. So each is made on a path that is safe, the stage,
- * and moved from there:
+ * fsopen(2) and open_tree(2) give a descriptor of a mount that lies nowhere yet, which move_mount(2) puts on its
+ * place. mount(2) knows only mounts on a path, where others may see or replace what is there. So each is made on a
+ * path that is safe, the stage, and moved from there:
  *
  *     mount on "/"               "/.." is the new mount             move it to its place
  *
  *     / our root  <--- "/"       new mount  <--- "/.."              / our root
  *                                / our root <--- "/"                `-- place: the mount
  *
- * A path that begins with "/" begins in the root directory that the process has, below all that is mounted over it; ".." at the
- * top leads to the uppermost mount. So the stage is in nobody's way: our own "/" is seen as before, no name of it is needed, and
- * nobody else is in this mount namespace. A file cannot be mounted on a directory: it has its stage on a file that every /proc
- * has. */
+ * A path that begins with "/" begins in the root directory that the process has, below all that is mounted over it;
+ * ".." at the top leads to the uppermost mount. So the stage is in nobody's way: our own "/" is seen as before, no
+ * name of it is needed, and nobody else is in this mount namespace. A file cannot be mounted on a directory: it has
+ * its stage on a file that every /proc has. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -70,8 +70,8 @@ long old_propagation(long tree, uint64_t kind, int recursive) {
     return sys(__NR_mount, 0, path_of(tree, name), 0, kind | (recursive ? MS_REC : 0), 0);
 }
 
-/* ---- attributes: mount_setattr(2) changes some flags of all mounts of a tree. A remount sets all flags of one mount; which it
- * has, and which mounts lie below it, is read from mountinfo ---- */
+/* ---- attributes: mount_setattr(2) changes some flags of all mounts of a tree. A remount sets all flags of one mount;
+ * which it has, and which mounts lie below it, is read from mountinfo ---- */
 
 enum { IDS_MAX = 1 << 16 };
 

@@ -1,5 +1,5 @@
-/* The calls of trees.c, done with mount(2). flags, set, clear: MS_RDONLY, NOSUID, NODEV or NOEXEC, which have the values of
- * the MOUNT_ATTR_* of that name. */
+/* The calls of trees.c, done with mount(2). flags, set, clear: MS_RDONLY, NOSUID, NODEV or NOEXEC, which have the
+ * values of the MOUNT_ATTR_* of that name. */
 #ifndef NS_OLD_H
 #define NS_OLD_H
 

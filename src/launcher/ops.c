@@ -1,9 +1,9 @@
-/* The ops: one function and one row of ns_ops[] for each, close to the system call of the same name. The comment above a
- * function lists the fields of the step that it uses.
+/* The ops: one function and one row of ns_ops[] for each, close to the system call of the same name. The comment above
+ * a function lists the fields of the step that it uses.
  *
- * To add an op: write its function, here or in the file of its subject (ops.h), and its row below. The step that uses it is
- * made in lua/ns/words/options.lua, and how an error message names it stands in lua/ns/start/errors.lua. No other file needs
- * to know. */
+ * To add an op: write its function, here or in the file of its subject (ops.h), and its row below. The step that uses
+ * it is made in lua/ns/words/options.lua, and how an error message names it stands in lua/ns/start/errors.lua. No other
+ * file needs to know. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
@@ -51,14 +51,15 @@ static long open_path(const struct player *p, const struct step *s, int flags) {
     return sys(__NR_openat, AT_FDCWD, plan_string(p, s->path), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
-/* path (how: HOSTS_PROC, with fd); or, without a path, fd, which is closed then. data. With one write(2): files of /proc take
- * their value whole. */
+/* path (how: HOSTS_PROC, with fd); or, without a path, fd, which is closed then. data. With one write(2): files of
+ * /proc take their value whole. */
 static long op_write(struct player *p, const struct step *s) {
     return write_to(s->path ? open_path(p, s, O_WRONLY) : s->fd, p, s);
 }
 
-/* path: below /proc/sys; data; how: HOSTS_PROC, with fd. Where /proc lacks it (subset=pid) or is read-only, it is written
- * through a new /proc, mounted for this step alone: not where others live, in a mount namespace that is not ours. */
+/* path: below /proc/sys; data; how: HOSTS_PROC, with fd. Where /proc lacks it (subset=pid) or is read-only, it is
+ * written through a new /proc, mounted for this step alone: not where others live, in a mount namespace that is not
+ * ours. */
 static long op_sysctl(struct player *p, const struct step *s) {
     long r = op_write(p, s);
     if (s->how & STEP_HOSTS_PROC || (r != -ENOENT && r != -EROFS)) return r;
@@ -86,7 +87,8 @@ static long op_unshare(struct player *p, const struct step *s) {
     return sys(__NR_unshare, s->flags);
 }
 
-/* path of a namespace (how: HOSTS_PROC, with fd); or, without a path, fd, which is closed then. flags: its CLONE_NEW* */
+/* path of a namespace (how: HOSTS_PROC, with fd); or, without a path, fd, which is closed then. flags: its
+ * CLONE_NEW* */
 static long op_setns(struct player *p, const struct step *s) {
     long fd = s->path ? open_path(p, s, O_RDONLY) : s->fd;
     if (FAILED(fd)) return fd;
@@ -95,9 +97,9 @@ static long op_setns(struct player *p, const struct step *s) {
     return r;
 }
 
-/* flags: CLONE_NEW*. Makes the process that plays the next plan, in the namespaces that we have entered and in these new
- * ones: an entered pid namespace takes effect only for children. CLONE_PARENT: it is a child of the host, as we are. We send
- * its pid and pidfd, and exit. */
+/* flags: CLONE_NEW*. Makes the process that plays the next plan, in the namespaces that we have entered and in these
+ * new ones: an entered pid namespace takes effect only for children. CLONE_PARENT: it is a child of the host, as we
+ * are. We send its pid and pidfd, and exit. */
 static long op_clone(struct player *p, const struct step *s) {
     int pidfd = -1;
     long pid = sys(__NR_clone, s->flags | CLONE_PARENT | CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0);
@@ -115,8 +117,9 @@ static long op_clone(struct player *p, const struct step *s) {
     for (;;) sys(__NR_exit_group, 0);
 }
 
-/* value: the signal that the kernel sends us when the host ends. If it has ended before this call, no signal comes; but then
- * its end of the socket is closed, and we exit. (getppid(2) is no help: in a new pid namespace it is 0 from the start.) */
+/* value: the signal that the kernel sends us when the host ends. If it has ended before this call, no signal comes; but
+ * then its end of the socket is closed, and we exit. (getppid(2) is no help: in a new pid namespace it is 0 from the
+ * start.) */
 static long op_pdeathsig(struct player *p, const struct step *s) {
     char byte;
     long r = sys(__NR_prctl, PR_SET_PDEATHSIG, s->value);
@@ -158,8 +161,8 @@ static long op_loopback(struct player *p, const struct step *s) {
     return r;
 }
 
-/* path, source: opened now, as descriptor `to`, for a later step, which is played in another root. how: ONE_MOUNT. If it is
- * missing and may be (ignore), `to` becomes a duplicate of our socket, so that no other file gets that number. */
+/* path, source: opened now, as descriptor `to`, for a later step, which is played in another root. how: ONE_MOUNT. If
+ * it is missing and may be (ignore), `to` becomes a duplicate of our socket, so that no other file gets that number. */
 static long op_lookup(struct player *p, const struct step *s) {
     long fd = look_up(plan_string(p, s->path), plan_string(p, s->source));
     if (FAILED(fd) && s->ignore && fd == -(long)s->ignore) return dup_to(p, p->socket, s->to, O_CLOEXEC);
@@ -176,8 +179,8 @@ static int next_candidate(long error) {
            error == -ETIMEDOUT || error == -ENAMETOOLONG;
 }
 
-/* Returns only if the filter is refused, or none of the candidates can be executed; as execvp(3), with EACCES if one of them
- * gave that. */
+/* Returns only if the filter is refused, or none of the candidates can be executed; as execvp(3), with EACCES if one of
+ * them gave that. */
 static long execute(struct player *p, const struct step *s) {
     char **paths = plan_list(p, s->paths), **argv = plan_list(p, s->argv), **env = plan_list(p, s->env);
     long r = install_filter(p), denied = 0;
@@ -194,8 +197,8 @@ static long execute(struct player *p, const struct step *s) {
 /* The exit status of a child that cannot be traced, and of one that has reported another step than exec itself. */
 enum { UNTRACED = 255, REPORTED = 254 };
 
-/* Makes a child that executes the program, and is traced: so it stops before the program's first instruction. If the program
- * cannot be executed, the child exits with the errno. */
+/* Makes a child that executes the program, and is traced: so it stops before the program's first instruction. If the
+ * program cannot be executed, the child exits with the errno. */
 static long traced(struct player *p, const struct step *s) {
     long child = sys(__NR_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
     if (child != 0) return child;
@@ -208,7 +211,8 @@ static long traced(struct player *p, const struct step *s) {
     end_process((int)-r);
 }
 
-/* Tries whether exec would work: 0, or its error. Where ptrace(2) is refused, only whether there is an executable file. */
+/* Tries whether exec would work: 0, or its error. Where ptrace(2) is refused, only whether there is an executable
+ * file. */
 static long try_exec(struct player *p, const struct step *s) {
     int status = UNTRACED << 8;
     long child = traced(p, s), r = -ENOENT;

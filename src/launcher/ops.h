@@ -71,7 +71,8 @@ long op_keyring(struct player *, const struct step *);
 long op_seccomp(struct player *, const struct step *);
 long op_trace(struct player *, const struct step *);
 
-/* Installs the filter that the plan has, if any: no step is played after it. The step that fails is that of the filter. */
+/* Installs the filter that the plan has, if any: no step is played after it. The step that fails is that of the
+ * filter. */
 long install_filter(struct player *);
 
 /* Only whether it could be installed: in a process that ends then. */

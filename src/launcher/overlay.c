@@ -1,5 +1,5 @@
-/* The op that mounts an overlay. Each of its directories is opened, and named as /proc/self/fd/N in the options: so no path
- * is too long, or contains a ":" or "," that the options would need to have escaped. */
+/* The op that mounts an overlay. Each of its directories is opened, and named as /proc/self/fd/N in the options: so no
+ * path is too long, or contains a ":" or "," that the options would need to have escaped. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
@@ -131,8 +131,8 @@ static long open_layers(struct player *p, const struct step *s, struct layers *l
     return r;
 }
 
-/* Its lowest lower is what newroot and the steps since have made: the places of mounts. No mount that cannot be bound is a
- * layer. */
+/* Its lowest lower is what newroot and the steps since have made: the places of mounts. No mount that cannot be bound
+ * is a layer. */
 static long add_places(struct player *p, struct layers *l) {
     long r = set_propagation(p->root, MS_PRIVATE, 0);
     return FAILED(r) ? r : add_lower(l, sys(__NR_fcntl, p->root, F_DUPFD_CLOEXEC, 3));
@@ -181,9 +181,9 @@ static long dress(const struct step *s, struct layers *l) {
 
 /* ---- all of it ---- */
 
-/* To remove a directory of its lower, an overlay must set extended attributes on the files of its upper, in a user namespace
- * user.* ones, which a tmpfs has from Linux 6.6 on. Tries whether that works, as the overlay would fail only later,
- * inside. */
+/* To remove a directory of its lower, an overlay must set extended attributes on the files of its upper, in a user
+ * namespace user.* ones, which a tmpfs has from Linux 6.6 on. Tries whether that works, as the overlay would fail only
+ * later, inside. */
 static long check_attributes(const struct layers *l) {
     char work[32];
     long r = sys(__NR_setxattr, path_of(l->other[1].fd, work), "user.ns", "", 0, 0);
@@ -215,8 +215,8 @@ static void close_all(const struct layer *list, int count) {
     for (int i = 0; i < count; i++) sys(__NR_close, list[i].fd);
 }
 
-/* Unmounts the tree that lies under the overlay, which has its own copy of that mount by now: a program that may unmount the
- * overlay would find the tree of the host there, and could write to it. */
+/* Unmounts the tree that lies under the overlay, which has its own copy of that mount by now: a program that may
+ * unmount the overlay would find the tree of the host there, and could write to it. */
 static long detach(long tree) {
     char path[32];
     return sys(__NR_umount2, path_of(tree, path), MNT_DETACH);
@@ -262,9 +262,10 @@ static long make_overlay(struct player *p, const struct step *s, struct layers *
     return new_fs("overlay", l->options, s->flags);
 }
 
-/* An overlay on path. options: those of the file system, with one option for each directory ("lowerdir=/a", "lowerdir=/b",
- * "upperdir=/u"), or for a detached tree ("lowertree=7"; "basetree=8": upperdir and workdir begin in it); fd: a detached tree
- * that is the lowest, 0 for none; flags: MOUNT_ATTR_*; how: THROW_AWAY, USERXATTR, ROOT_LAYER, PART_LAYER */
+/* An overlay on path. options: those of the file system, with one option for each directory ("lowerdir=/a",
+ * "lowerdir=/b", "upperdir=/u"), or for a detached tree ("lowertree=7"; "basetree=8": upperdir and workdir begin in
+ * it); fd: a detached tree that is the lowest, 0 for none; flags: MOUNT_ATTR_*; how: THROW_AWAY, USERXATTR, ROOT_LAYER,
+ * PART_LAYER */
 long op_overlay(struct player *p, const struct step *s) {
     struct layers l;
     l.lowers = l.others = l.plain = 0;

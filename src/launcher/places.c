@@ -1,24 +1,24 @@
 /* Places: where in the new root something is to be.
  *
- * A place is an absolute path of the spec. It is looked up beneath the new root, and no symbolic link leads out of that
- * (RESOLVE_IN_ROOT). This alone is not enough where a directory of the host is bound into the root whose owner is an enemy: she
- * can rename what is in it at any time, and take the mount point of an earlier mount away.
+ * A place is an absolute path of the spec. It is looked up beneath the new root, and no symbolic link leads out of
+ * that (RESOLVE_IN_ROOT). This alone is not enough where a directory of the host is bound into the root whose owner
+ * is an enemy: she can rename what is in it at any time, and take the mount point of an earlier mount away.
  *
  *     bind  /home/eve  on /eve            / our tmpfs
  *     tmpfs            on /eve/box        `-- eve       eve's directory
  *     file             on /eve/box/key        |-- box   our tmpfs, until eve renames "box";
  *                                             `-- ...   then a directory of hers stands there
  *
- * The file would end up in eve's directory. So each directory that the plan mounts is noted, as a `pin`: the path that the spec
- * gives it, and a descriptor of the mount itself. What lies beneath that path later is looked up from this descriptor, wherever
- * the path leads by then. Of several such mounts the last counts, as it lies on top.
+ * The file would end up in eve's directory. So each directory that the plan mounts is noted, as a `pin`: the path
+ * that the spec gives it, and a descriptor of the mount itself. What lies beneath that path later is looked up from
+ * this descriptor, wherever the path leads by then. Of several such mounts the last counts, as it lies on top.
  *
- * Fixed: the way to /eve leads through our own tmpfs alone, where nobody else can change anything. Such a pin has no descriptor:
- * looking it up from the root is as good, and a root of many parts would take many descriptors.
+ * Fixed: the way to /eve leads through our own tmpfs alone, where nobody else can change anything. Such a pin has no
+ * descriptor: looking it up from the root is as good, and a root of many parts would take many descriptors.
  *
- * Covered: a mount on /eve, or on any other path that a symbolic link may lead from, that comes after the one on /eve/box can
- * hide it. Then what is found from the descriptor must be the same file as what is found from the root, or the step is refused
- * (ESTALE): else it would do its work where the program never sees it. */
+ * Covered: a mount on /eve, or on any other path that a symbolic link may lead from, that comes after the one on
+ * /eve/box can hide it. Then what is found from the descriptor must be the same file as what is found from the root,
+ * or the step is refused (ESTALE): else it would do its work where the program never sees it. */
 #include "places.h"
 
 #include <linux/errno.h>
@@ -165,7 +165,8 @@ static size_t append(char *to, size_t n, const char *text) {
     return n;
 }
 
-/* In `way`, the part up to `end` is a link that leads to what is missing: the way goes on from there. 0: it is no link. */
+/* In `way`, the part up to `end` is a link that leads to what is missing: the way goes on from there. 0: it is no
+ * link. */
 long follow(struct player *p, char *way, char *end) {
     char text[PATH_MAX], longer[PATH_MAX + 1], slash = *end, *name = end;
     *end = 0;
@@ -214,7 +215,8 @@ static long walk(struct player *p, char *way, enum what what, long mode, char **
     return fd;
 }
 
-/* Opens the place, and makes it, with the directories above it, where it is missing: at the end of a link, where that leads. */
+/* Opens the place, and makes it, with the directories above it, where it is missing: at the end of a link, where that
+ * leads. */
 long place(struct player *p, const char *path, enum what what, long mode) {
     char way[PATH_MAX], *end;
     long fd = open_place(p, path, what == A_DIRECTORY ? O_DIRECTORY : 0), r = 1;
@@ -237,7 +239,8 @@ static char *split(char *path) {
     return slash + 1;
 }
 
-/* Opens the directory above a place, in which something new may be made; `above` has room for a path, `name` is in it. */
+/* Opens the directory above a place, in which something new may be made; `above` has room for a path, `name` is in
+ * it. */
 long parent_of(struct player *p, const char *path, char *above, char **name) {
     if (!path || *path != '/') return -EINVAL;
     copy_path(above, path);

@@ -1,6 +1,6 @@
-/* Every place is looked up beneath the root of the plan, where no link leads out. Places that are missing are made in file
- * systems that this plan has mounted itself, and nowhere else, unless a step says ANYWHERE: so nothing is made on the host
- * unasked. */
+/* Every place is looked up beneath the root of the plan, where no link leads out. Places that are missing are made in
+ * file systems that this plan has mounted itself, and nowhere else, unless a step says ANYWHERE: so nothing is made on
+ * the host unasked. */
 #ifndef NS_PLACES_H
 #define NS_PLACES_H
 
@@ -24,7 +24,8 @@ long check_ours(const struct player *, long fd);
 /* One in which places are made only where the step says MKDIR. */
 long note_kept(struct player *, long fd);
 
-/* Mounts that later places are looked up beneath (places.c): is the way to one fixed; notes one; gives back their descriptors. */
+/* Mounts that later places are looked up beneath (places.c): is the way to one fixed; notes one; gives back their
+ * descriptors. */
 int is_fixed(struct player *, const char *path);
 long pin(struct player *, const char *path, long mount, int fixed);
 void unpin(struct player *);

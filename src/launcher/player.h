@@ -10,14 +10,15 @@
 /* The most that one step adds to the tables of the player. */
 enum { DEVICES_PER_STEP = 2, PINS_PER_STEP = 4 };
 
-/* A directory that this plan has mounted (places.c): the path that it was given, and a descriptor for it; -1 if the way there is
- * fixed. */
+/* A directory that this plan has mounted (places.c): the path that it was given, and a descriptor for it; -1 if the way
+ * there is fixed. */
 struct pin {
     const char *path;
     int fd;
 };
 
-/* Plays the plan of a job of a living box: it comes from the socket, into the `room` bytes at `to`. Ends in exec or exit. */
+/* Plays the plan of a job of a living box: it comes from the socket, into the `room` bytes at `to`. Ends in exec or
+ * exit. */
 typedef void job_player(int socket, char *to, uint32_t room);
 
 struct player {

@@ -25,7 +25,8 @@ long op_setuid(struct player *p, const struct step *s) {
     return sys(SYS_setresuid, s->value, s->value, s->value);
 }
 
-/* flags: the capabilities that the bounding set keeps. The kernel says EINVAL beyond the last one it knows: 37 at least. */
+/* flags: the capabilities that the bounding set keeps. The kernel says EINVAL beyond the last one it knows: 37 at
+ * least. */
 long op_bound(struct player *p, const struct step *s) {
     (void)p;
     for (int cap = 0; cap < 64; cap++) {
@@ -37,8 +38,9 @@ long op_bound(struct player *p, const struct step *s) {
     return 0;
 }
 
-/* flags: the inheritable and the ambient capabilities from now on; how: CAPS_ALL, instead of these all that are permitted;
- * CAPS_ONLY, permitted and effective are cut down to them, too. Without it exec gives the program just what its ids give it. */
+/* flags: the inheritable and the ambient capabilities from now on; how: CAPS_ALL, instead of these all that are
+ * permitted; CAPS_ONLY, permitted and effective are cut down to them, too. Without it exec gives the program just what
+ * its ids give it. */
 long op_caps(struct player *p, const struct step *s) {
     (void)p;
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -101,9 +103,9 @@ long op_personality(struct player *p, const struct step *s) {
     return FAILED(r) ? r : 0;
 }
 
-/* A session keyring of its own: it belongs to no namespace, so the host's keys would be there. A kernel without keyrings has
- * none to hide. The quota still counts keys whose programs have ended, until the kernel gets round to them: where it is full,
- * half a second is allowed for that. */
+/* A session keyring of its own: it belongs to no namespace, so the host's keys would be there. A kernel without
+ * keyrings has none to hide. The quota still counts keys whose programs have ended, until the kernel gets round to
+ * them: where it is full, half a second is allowed for that. */
 long op_keyring(struct player *p, const struct step *s) {
     (void)p, (void)s;
     long r;

@@ -1,9 +1,11 @@
-/* The relay of a box: it takes connections at one place, makes another one for each at another place, and moves bytes between the
- * two. What is published is taken in the network that we are in, and goes on to a server in the box's; what a program may reach is
- * taken in the box's and goes on in ours. A socket belongs to the network that its maker was in: those of the box's have come from
- * there, and none of ours is ever seen there. So it is a process beside the host, with no rights, and no program of the box meets it.
+/* The relay of a box: it takes connections at one place, makes another one for each at another place, and moves bytes
+ * between the two. What is published is taken in the network that we are in, and goes on to a server in the box's; what
+ * a program may reach is taken in the box's and goes on in ours. A socket belongs to the network that its maker was in:
+ * those of the box's have come from there, and none of ours is ever seen there. So it is a process beside the host,
+ * with no rights, and no program of the box meets it.
  *
- * It holds no more than MOST connections, each with two buffers: who does not read keeps its own connection waiting, and no other. */
+ * It holds no more than MOST connections, each with two buffers: who does not read keeps its own connection waiting,
+ * and no other. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -300,14 +302,15 @@ _Noreturn static void run(struct relay *r) {
     }
 }
 
-/* fd: a socket that listens, and does not block; data: the addresses that a connection goes on to, one after the other until one does
- * not refuse. how: INSIDE. For `relay`, which looks for these steps. */
+/* fd: a socket that listens, and does not block; data: the addresses that a connection goes on to, one after the other
+ * until one does not refuse. how: INSIDE. For `relay`, which looks for these steps. */
 long op_route(struct player *p, const struct step *s) {
     p->route = s->op;
     return s->size > 0 && s->size % sizeof(struct address) == 0 ? 0 : -EINVAL;
 }
 
-/* fd: where the init is asked; to: a pidfd, of who ends with the box, or -1; how: OUTLIVES. The last step of the plan of a relay: it tells that it is there. */
+/* fd: where the init is asked; to: a pidfd, of who ends with the box, or -1; how: OUTLIVES. The last step of the plan
+ * of a relay: it tells that it is there. */
 long op_relay(struct player *p, const struct step *s) {
     struct relay r;
     r.host = p->socket, r.box = s->fd, r.companion = s->to, r.outlives = s->how & STEP_OUTLIVES;

@@ -1,12 +1,12 @@
-/* openat2(2), and a walk that does the same where a seccomp filter refuses the call. A filter cannot see the arguments of
- * openat2, which lie in memory: so systemd answers ENOSYS wherever it must check how files are opened (RestrictSUIDSGID=,
- * DynamicUser=), and some containers forbid the call.
+/* openat2(2), and a walk that does the same where a seccomp filter refuses the call. A filter cannot see the arguments
+ * of openat2, which lie in memory: so systemd answers ENOSYS wherever it must check how files are opened
+ * (RestrictSUIDSGID=, DynamicUser=), and some containers forbid the call.
  *
  * The walk opens each name in the directory before it, and lets the kernel follow no link: the target of a link is put
  * before the names that are still to come, and is taken for a place beneath the base. Meanwhile an enemy may rename the
- * directories on the way. To open a name is safe even so, as it leads down from the directory that we hold; but ".." of a
- * directory that was moved could lead out. So ".." is never opened: for it the walk begins again at the base, with all names
- * so far but the last. */
+ * directories on the way. To open a name is safe even so, as it leads down from the directory that we hold; but ".." of
+ * a directory that was moved could lead out. So ".." is never opened: for it the walk begins again at the base, with
+ * all names so far but the last. */
 #include "resolve.h"
 
 #include <asm/statfs.h>
@@ -59,8 +59,8 @@ static long put_before_rest(struct walk *w, const char *says) {
     return add_text(w->path, sizeof w->path, &copied, path);
 }
 
-/* For "..": begins again at the base, with the last name left out. At the base itself, ".." stays there (RESOLVE_IN_ROOT) or
- * is refused (RESOLVE_BENEATH). */
+/* For "..": begins again at the base, with the last name left out. At the base itself, ".." stays there
+ * (RESOLVE_IN_ROOT) or is refused (RESOLVE_BENEATH). */
 static long climb(struct walk *w) {
     if (w->length == 0 && w->scope & RESOLVE_BENEATH) return -EXDEV;
     while (w->length > 0 && w->done[--w->length] != '/') continue;
@@ -69,8 +69,8 @@ static long climb(struct walk *w) {
     return FAILED(r) ? r : begin(w);
 }
 
-/* 0 if the text of this link is a path. A magic link, as /proc/PID/root, leads elsewhere than its text says: ELOOP. Of the
- * links in a /proc only those at its top, as "self", are plain ones. */
+/* 0 if the text of this link is a path. A magic link, as /proc/PID/root, leads elsewhere than its text says: ELOOP. Of
+ * the links in a /proc only those at its top, as "self", are plain ones. */
 static long check_link(const struct walk *w, long link) {
     struct statfs64 fs;
     struct statx above;
@@ -111,8 +111,8 @@ static long check_mount(const struct walk *w, long fd) {
     return FAILED(id) || id != mount_id(w->fd) ? -EXDEV : 0;
 }
 
-/* Goes on to the file of this name, or follows it if it is a link. 1, or an error. What must be a directory is opened as
- * one: that triggers an automount. */
+/* Goes on to the file of this name, or follows it if it is a link. 1, or an error. What must be a directory is opened
+ * as one: that triggers an automount. */
 static long enter(struct walk *w, const char *name) {
     int is_last = !*w->rest, is_directory_wanted = !is_last || w->flags & O_DIRECTORY;
     uint64_t flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
@@ -163,8 +163,8 @@ static long walk(long base, const char *path, uint64_t flags, uint64_t scope) {
     return FAILED(r) ? r : w.fd;
 }
 
-/* openat2 says EAGAIN if it meets a ".." while something is renamed or mounted anywhere on this machine: it is tried again.
- * An enemy who renames all the time makes most tries fail, hence so many. */
+/* openat2 says EAGAIN if it meets a ".." while something is renamed or mounted anywhere on this machine: it is tried
+ * again. An enemy who renames all the time makes most tries fail, hence so many. */
 long resolve(long base, const char *path, uint64_t flags, uint64_t scope) {
     struct open_how how = {flags | O_PATH | O_CLOEXEC, 0, scope | RESOLVE_NO_MAGICLINKS};
     long fd = -EAGAIN;

@@ -8,8 +8,8 @@ struct statx;
 
 enum { LINKS_MAX = 40 }; /* as path_resolution(7) has it */
 
-/* flags: O_DIRECTORY, O_NOFOLLOW. scope: RESOLVE_*, and no magic link in any case; NO_XDEV only with NO_SYMLINKS. A descriptor
- * that is good for a place (O_PATH), or -errno */
+/* flags: O_DIRECTORY, O_NOFOLLOW. scope: RESOLVE_*, and no magic link in any case; NO_XDEV only with NO_SYMLINKS. A
+ * descriptor that is good for a place (O_PATH), or -errno */
 long resolve(long base, const char *path, uint64_t flags, uint64_t scope);
 
 /* Opens path (O_PATH). source: NULL, or the directory that path begins with; no link is followed beyond that. */

@@ -1,9 +1,11 @@
-/* Process 1 of a living box. It has no program of its own: the host asks it for one job after the other, and for each it
- * makes a child, which plays the job's plan (plan.h). When a job ends, it writes the usage and the status to that job's
- * second socket; these few records always fit into the socket's buffer. It also reaps the orphans that jobs leave behind.
+/* Process 1 of a living box. It has no program of its own: the host asks it for one job after the other, and for each
+ * it makes a child, which plays the job's plan (plan.h). When a job ends, it writes the usage and the status to that
+ * job's second socket; these few records always fit into the socket's buffer. It also reaps the orphans that jobs leave
+ * behind.
  *
- * The box ends with the job that has JOB_ENDS_BOX; and when the host closes its end of the box's socket, unless the box has a name
- * (named.h): then hosts come and go, each in a conversation of its own, and a job ends with the host that has asked for it. */
+ * The box ends with the job that has JOB_ENDS_BOX; and when the host closes its end of the box's socket, unless the box
+ * has a name (named.h): then hosts come and go, each in a conversation of its own, and a job ends with the host that
+ * has asked for it. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -106,9 +108,9 @@ static void refuse_job(int socket, long error) {
     send_message(socket, &r, sizeof r, 0, 0);
 }
 
-/* sockets: those of the job. The first is its launcher's; we close our copy, so that its end-of-file tells the host that
- * exec has succeeded. A child whose pidfd the host does not get (ETOOMANYREFS, if a program keeps descriptors in flight; EPIPE,
- * if the host has given up) is nobody's, and ended at once. */
+/* sockets: those of the job. The first is its launcher's; we close our copy, so that its end-of-file tells the host
+ * that exec has succeeded. A child whose pidfd the host does not get (ETOOMANYREFS, if a program keeps descriptors in
+ * flight; EPIPE, if the host has given up) is nobody's, and ended at once. */
 static void start_job(struct box *b, uint32_t how, const int sockets[2]) {
     int pidfd = -1;
     struct beginning *beginning = 0;
@@ -246,8 +248,8 @@ static bool reap(struct box *b) {
     return true;
 }
 
-/* Signals that a process outside sends to the init are handed on to the job with JOB_ENDS_BOX. Such a sender has no pid in
- * here, so ssi_pid is 0. */
+/* Signals that a process outside sends to the init are handed on to the job with JOB_ENDS_BOX. Such a sender has no pid
+ * in here, so ssi_pid is 0. */
 static void hand_on(const struct box *b) {
     struct signalfd_siginfo infos[TURN];
     long size = sys(__NR_read, b->signals, infos, sizeof infos);
@@ -260,8 +262,8 @@ static void hand_on(const struct box *b) {
 
 /* ---- its life ---- */
 
-/* Lists what is to be polled, and returns how much that is. A box without a name has no one else to hear than its host; and with
- * that all ends. */
+/* Lists what is to be polled, and returns how much that is. A box without a name has no one else to hear than its host;
+ * and with that all ends. */
 static uint32_t list_polls(const struct box *b) {
     const struct named *n = &b->named;
     struct pollfd *polls = b->polls;
@@ -301,8 +303,9 @@ _Noreturn static void serve(struct box *b) {
     }
 }
 
-/* The last step of the plan of a living box. value: how many descriptors, from 0 on, are the box's (BOX_*); 0: it has no name; limit:
- * the protocol; data: the struct identity of its directory. A box with a name is no part of its host's session. */
+/* The last step of the plan of a living box. value: how many descriptors, from 0 on, are the box's (BOX_*); 0: it has
+ * no name; limit: the protocol; data: the struct identity of its directory. A box with a name is no part of its host's
+ * session. */
 long op_serve(struct player *p, const struct step *s) {
     struct box b = {.socket = p->socket, .signals = p->signals, .play_job = p->play_job};
     close_from((unsigned)s->value, b.socket, b.signals);

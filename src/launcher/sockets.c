@@ -1,5 +1,5 @@
-/* A socket belongs to the network that its maker is in, for ever: so what is made here and given to the host leads to the servers
- * in the box, though there is no interface between the two. */
+/* A socket belongs to the network that its maker is in, for ever: so what is made here and given to the host leads to
+ * the servers in the box, though there is no interface between the two. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/un.h>
@@ -28,8 +28,8 @@ static long connect_to(const struct sockaddr_un *address, uint32_t size) {
     return r;
 }
 
-/* data: the path of a socket, with its 0; or the name of an abstract one, which begins with a 0. The host gets one that is
- * connected to it, and we leave, as there is no program. */
+/* data: the path of a socket, with its 0; or the name of an abstract one, which begins with a 0. The host gets one that
+ * is connected to it, and we leave, as there is no program. */
 long op_connect(struct player *p, const struct step *s) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const char *name = plan_string(p, s->data);

@@ -1,5 +1,5 @@
-/* The launcher's entry. The kernel hands over a stack; its second argument is the number of the socket, in digits. Where more
- * follow, it is the init of a copy of the host (init.h). */
+/* The launcher's entry. The kernel hands over a stack; its second argument is the number of the socket, in digits.
+ * Where more follow, it is the init of a copy of the host (init.h). */
 #include <stddef.h>
 
 #include "init.h"

@@ -180,8 +180,8 @@ static inline long clone6(long flags, long *stack, int *pidfd, int *number, void
 #define __NR_landlock_restrict_self 446
 #endif
 
-/* clone(2) for a child that calls begin(argument), on the stack that ends at `stack`, a multiple of 16, and must not come back.
- * CLONE_CHILD_CLEARTID: the kernel makes *number 0 when the child has left our memory. */
+/* clone(2) for a child that calls begin(argument), on the stack that ends at `stack`, a multiple of 16, and must not
+ * come back. CLONE_CHILD_CLEARTID: the kernel makes *number 0 when the child has left our memory. */
 #define sys_clone(...) SYS_CLONE(__VA_ARGS__)
 
 #define FAILED(r) ((unsigned long)(r) > -4096ul)

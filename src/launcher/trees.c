@@ -1,5 +1,5 @@
-/* Detached mounts (Linux 5.2; mount_setattr: 5.12). A kernel, or a filter, without one of these calls says ENOSYS: then the
- * old one does the same (old.c). */
+/* Detached mounts (Linux 5.2; mount_setattr: 5.12). A kernel, or a filter, without one of these calls says ENOSYS: then
+ * the old one does the same (old.c). */
 #include "trees.h"
 
 #include <linux/errno.h>
@@ -12,8 +12,8 @@
 #include "places.h"
 #include "sys.h"
 
-/* fsconfig(2) takes 255 bytes in a value, and before Linux 6.5 an overlay takes no comma from it: the names of directories
- * may need both. */
+/* fsconfig(2) takes 255 bytes in a value, and before Linux 6.5 an overlay takes no comma from it: the names of
+ * directories may need both. */
 static int fit_fsconfig(char **options) {
     for (; options && *options; options++) {
         for (int n = 0; (*options)[n]; n++)
