@@ -22,7 +22,7 @@ local PLACE = [[
   place=/tmp
   [ -n "${NS_VM-}" ] || { place=/mnt && mount -t tmpfs -o mode=1777 tmpfs /mnt; } || exit 125
   mkdir -p $place/ns/build && cp -r build/[5l]* build/refuse $place/ns/build &&
-  cp -r .busted Makefile *.md LICENSE doc *.rockspec mkdocs.yml lua library spec examples src tools proof $place/ns &&
+  cp -r .busted Makefile *.md LICENSE doc *.rockspec mkdocs.yml bin lua library spec examples src tools proof $place/ns &&
   chown -R %s $place/ns && { [ $place = /tmp ] || mount --move /mnt /tmp; } && cd /tmp/ns || exit 125
   %s
 ]]

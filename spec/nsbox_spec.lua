@@ -98,7 +98,7 @@ for who, nobody in pairs(WHO) do
 
     it("hands signals to the program, and ends with its status", function()
       local p = user.spawn({ stdout = "pipe" }, "run", "--system", "sh", "-c",
-        "trap 'echo got it; exit 5' TERM; echo ready; while :; do sleep 0.05; done")
+        "trap 'echo got it; exit 5' TERM; sleep 0.5; echo ready; while :; do sleep 0.05; done")
       assert.equal("ready", p.stdout:read "*l")
       p:kill "TERM"
       assert.equal("got it", p.stdout:read "*l")

@@ -53,10 +53,10 @@ static int resolve(lua_State *L) {
     lua_newtable(L);
     for (const struct addrinfo *at = list; r == 0 && at && count < 8; at = at->ai_next) {
         if (at->ai_family != AF_INET && at->ai_family != AF_INET6) continue;
-        struct sockaddr_in6 address;
-        memcpy(&address, at->ai_addr, at->ai_addrlen < sizeof address ? at->ai_addrlen : sizeof address);
-        address.sin6_port = port; /* it stands in the same place in both */
-        lua_pushlstring(L, (const char *)&address, at->ai_addrlen);
+        struct sockaddr_in6 found;
+        memcpy(&found, at->ai_addr, at->ai_addrlen < sizeof found ? at->ai_addrlen : sizeof found);
+        found.sin6_port = port; /* it stands in the same place in both */
+        lua_pushlstring(L, (const char *)&found, at->ai_addrlen);
         lua_rawseti(L, -2, ++count);
     }
     if (list) freeaddrinfo(list);

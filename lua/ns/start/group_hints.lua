@@ -17,10 +17,13 @@ local function read_only(step)
     .. "--cgroupns=private, podman: --security-opt unmask=/sys/fs/cgroup)"
 end
 
+--- What was to be written, also where that goes through a descriptor.
+local function file_of(step) return step.path or step.from or "it" end
+
 local function not_ours(step)
   if mountinfo.is_read_only "/sys/fs/cgroup" then return read_only(step) end
   return ("%s is not ours to divide: start this as root, or where it is, and name it by limits = { parent = PATH }; under "
-    .. "systemd: systemd-run --user --scope -p Delegate=yes"):format(step.path)
+    .. "systemd: systemd-run --user --scope -p Delegate=yes"):format(file_of(step))
 end
 
 local function others()
@@ -29,7 +32,7 @@ local function others()
 end
 
 local function no_file(step)
-  return ("this kernel has no %s"):format(step.path)
+  return ("this kernel has no %s"):format(file_of(step))
 end
 
 local function no_value(step)
