@@ -37,7 +37,7 @@ describe("busted with ns.busted", function()
     "-o TAP --sort #system", "-o TAP --no-auto-insulate #system", "-o plainTerminal --suppress-pending #system",
     "-o plainTerminal --lazy #system",
   } do
-    it("says what busted says with " .. arguments, function()
+    it("says what busted says with " .. arguments .. " #system", function()
       local list = {}
       for word in arguments:gsub(" #system", ""):gmatch("%S+") do list[#list + 1] = word end
       -- its TAP cannot say an error of a file
