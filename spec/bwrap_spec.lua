@@ -155,6 +155,14 @@ for who, nobody in pairs(WHO) do
       assert.equal("built\n/run/build\n" .. machine.sh({}, "readlink /proc/self/ns/net") .. "\n", r.stdout, r.stderr)
     end)
 
+    it("refuses by name what it cannot do: nothing runs", function()
+      for _, option in ipairs { "--block-fd", "--userns-block-fd", "--userns2" } do
+        local r = bwrap(SYSTEM, option, "0", "echo", "ran")
+        assert.same({ 1, "" }, { r.code, r.stdout })
+        assert.matches(option .. " is not to be had: ", r.stderr, 1, true)
+      end
+    end)
+
     it("lets a helper inside make a namespace of its own, unless that is switched off", function()
       local inner = { "unshare", "-Ur", "true" }
       local caps = machine.root and not nobody and {} or nil

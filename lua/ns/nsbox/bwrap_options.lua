@@ -227,7 +227,7 @@ options.rows = {
 
   ["--lock-file"] = { 1, function(given, path) table.insert(given.locks, inside(path)) end },
   ["--sync-fd"] = { 1, used "sync" }, -- it is open as long as we are
-  ["--block-fd"] = { 1, used "block" },
+  ["--block-fd"] = { 1, missing "the program begins as soon as its box stands" },
   ["--userns-block-fd"] = { 1, missing "the user namespace is made with its maps" },
   ["--info-fd"] = { 1, used "info" }, ["--json-status-fd"] = { 1, used "status" },
   ["--seccomp"] = { 1, function(given, fd, option)
