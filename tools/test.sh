@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the specs on Lua 5.4, every second file beside the others, beside them those on the other Luas, one after the other, and
+# Runs the specs on Lua 5.4, every second file beside the others, beside them those on the other Luas, two at a time, and
 # the short form of the proof, and closes with one line for all of it. Each leaves the host as it was (state.sh), or has failed.
 # usage: sh tools/test.sh "lua5.1 ... luajit" [busted's arguments]     with arguments, the specs alone
 set -u
@@ -80,9 +80,19 @@ half() {
 
 sh tools/state.sh >"$before"
 [ $# -gt 0 ] || sh proof/run.sh short >"$proof" 2>&1 </dev/null &
+run_beside() {
+  for lua; do
+    $layer sh -c '"$@"; exit $?' sh "$lua" /usr/bin/busted "$(tags_for "$lua")" >"$bin/$lua.log" 2>&1 </dev/null
+  done
+}
+one='' two=''
 for lua in $beside; do
-  $layer sh -c '"$@"; exit $?' sh "$lua" /usr/bin/busted "$(tags_for "$lua")" >"$bin/$lua.log" 2>&1 </dev/null
-done &
+  if [ ${#one} -le ${#two} ]; then one="$one $lua"; else two="$two $lua"; fi
+done
+# shellcheck disable=SC2086
+run_beside $one &
+# shellcheck disable=SC2086
+run_beside $two &
 # shellcheck disable=SC2046
 [ -z "$beside" ] || $layer sh -c '"$@"; exit $?' sh lua5.4 /usr/bin/busted $(half 1) >"$bin/half.log" 2>&1 </dev/null &
 for lua in $luas; do
