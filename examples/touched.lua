@@ -24,7 +24,7 @@ local is_ours = not directory
 directory = directory or small_project()
 if #words == 0 then words = { "sh", "-c", INSTALLER } end
 
-local box = ns.sandbox():overlay(directory, "/home/work"):cwd("/home/work"):env("HOME", "/home/work"):timeout(600)
+local box = ns.sandbox():overlay(directory, "/home/user"):cwd("/home/user"):env("HOME", "/home/user"):timeout(600)
 local r = assert(box:run { argv = words })
 io.write(r.stdout, r.stderr)
 print(("it has ended with %s %s, and would change:"):format(r.how, r.code or r.signame))

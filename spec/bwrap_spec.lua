@@ -45,7 +45,7 @@ for who, nobody in pairs(WHO) do
     it("follows no link out of the root while it makes a place", function()
       machine.sh({}, ("cd %s && mkdir -p root outside && chmod 777 root outside && ln -sfn %s/outside root/link"):format(
         user.home, user.home))
-      bwrap("--ro-bind", "/usr", "/usr", "--bind", user.home .. "/root", "/work", "--dir", "/work/link/made", "true")
+      bwrap("--ro-bind", "/usr", "/usr", "--bind", user.home .. "/root", "/place", "--dir", "/place/link/made", "true")
       assert.equal("", machine.sh({ cwd = user.home }, "ls outside"))
     end)
 
