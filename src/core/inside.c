@@ -21,8 +21,10 @@ static int read_answer(int from, double seconds) {
     long n = receive_message(from, &r, sizeof r, &fd, 1, &count, MSG_DONTWAIT);
     if (n == 0) return -ESRCH; /* an init that ends has closed its end */
     if (FAILED(n)) return (int)n;
-    if (n != sizeof r || r.step != INIT_MADE || (r.error == 0 && count == 0)) return -EPROTO;
-    return r.error ? -r.error : fd;
+    bool is_made = n == sizeof r && r.step == INIT_MADE && r.error == 0 && count > 0;
+    if (is_made) return fd;
+    if (count > 0) close(fd); /* a program that traces the init may have sent it */
+    return n == sizeof r && r.step == INIT_MADE && r.error > 0 ? -r.error : -EPROTO;
 }
 
 int ns_socket_inside(const struct process *box, int family, int type, int protocol, double seconds) {
