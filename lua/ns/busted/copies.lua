@@ -51,7 +51,7 @@ local function enter(copy, first, body)
   core.copy.leave(0)
 end
 
---- What the copy that is being made is to do: its words are checked once, so the function in them is always this one.
+-- What the copy that is being made is to do: its words are checked once, so the function in them is always this one.
 local coming
 local function dispatch() enter(coming.copy, coming.first, coming.body) end
 

@@ -13,7 +13,7 @@ local recorder = require "ns.busted.recorder"
 
 local harness = {}
 
---- How many tests are to be passed over, as an earlier copy has run them; and how many were called so far.
+-- How many tests are to be passed over, as an earlier copy has run them; and how many were called so far.
 local behind, called = 0, 0
 
 --- Sets what it works with: busted's parts (`ns.busted.engine`) and the settings.

@@ -69,7 +69,7 @@ local function socket(family, kind, protocol)
     arg = { family, kind and { 1, "&", TYPE, kind }, protocol and { 2, "==", protocol } } }
 end
 
---- The calls that are decided by their arguments, as `rules` of the word: the first that fits. `what` and `why`: what the
+-- The calls that are decided by their arguments, as `rules` of the word: the first that fits. `what` and `why`: what the
 -- manual says. `cap` and `nested` as above: they make a refusal an "allow"; without them, a rule that has an
 -- "allow" and `nested` is left out. `where`: only for such specs (`profile.conditions`).
 profile.rules = {
