@@ -102,6 +102,11 @@ for way in pairs(WAYS) do
           it("runs", function() assert.stdout(c:run("echo", "one"), "^one\n") end)
           it("runs still", function() assert.exits(0, c:run "true") end)
         end)
+        it("serves with workers that come later", function()
+          isolated.server { "sh", "-c", "echo ready; sleep 0.3; sleep 1005 & sleep 1005", wait_for = { pattern = "ready" } }
+          os.execute "sleep 0.6"
+          assert.nothing_left()
+        end)
         it("waits for a word", function()
           local s = isolated.server { "sh", "-c", "echo it is ready; exec sleep 1004", wait_for = { pattern = "ready" } }
           assert.equal("it is ready\n", s:logs())
@@ -109,7 +114,7 @@ for way in pairs(WAYS) do
         it("says why there is none", function()
           isolated.server { "sh", "-c", "echo no port >&2; exit 2", wait_for = { file = "/none" } }
         end)]], { spec = { timeout = 120 } })
-      assert.equal("5 0 1 0", r.summary, r.stdout .. r.stderr)
+      assert.equal("6 0 1 0", r.summary, r.stdout .. r.stderr)
       assert.matches("the server has ended %(exit 2%)\nno port", r.stdout)
     end)
 

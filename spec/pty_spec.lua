@@ -111,7 +111,7 @@ describe("a terminal of its own", function()
     local p = ready("trap 'echo caught; exit 4' INT; echo ready; while :; do :; done",
       { flags = NEW_PID, init = true })
     p.pty:write("\3")
-    assert.matches("caught\r\n$", p.pty:read("*a"))
+    assert.matches("caught\r\n", p.pty:read("*a")) -- the terminal's echo, ^C, comes before it or after
     assert.same({ nil, "exit", 4 }, { p:wait(5) })
     p:close()
   end)

@@ -64,7 +64,7 @@ return {
   { id = "A31", what = "an unmount", sh = "umount -l /proc && echo REACHED" },
   { id = "A32", what = "a control group hierarchy", strong = true,
     sh = "mount -t cgroup -o memory c {TMP} && echo REACHED; mount -t cgroup2 c {TMP} && echo REACHED" },
-  { id = "A33", what = "a fork bomb", strong = true, perl = "fork while 1 # ns-bomb",
+  { id = "A33", what = "a fork bomb", strong = true, may_be_late = true, perl = "fork while 1 # ns-bomb",
     spec = { rlimits = { nproc = 64 }, timeout = 1, grace = 0 }, after = function(r, world)
       return not r.timed_out or not world.eventually(function() return world.processes("ns-bomb") == 0 end)
     end },

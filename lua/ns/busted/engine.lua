@@ -51,7 +51,7 @@ function engine.source_of(listener)
   return ok and info and info.source or ""
 end
 
---- The root above an element: it is another one in each run of --repeat.
+--- The root above an element: it is another one each time that all is repeated.
 function engine.root_of(context, element)
   while context.parent(element) do element = context.parent(element) end
   return element

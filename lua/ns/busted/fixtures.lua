@@ -27,15 +27,20 @@ local function keep(object)
   local context = harness.busted.context
   local element = context.get()
   local in_block = IN_BLOCK[element.descriptor] and context.parent(element)
-  open[#open + 1] = { object = object, owner = in_block or owner() }
-  if harness.watch then harness.watch:after(current) end -- it is not left by a test
+  open[#open + 1] = { object = object, owner = in_block or owner(), pid = object.pid }
+  if harness.watch then harness.watch:keep(object.pid, current) end
   return object
 end
 
 --- Closes what goes with an element, the last one first.
 function fixtures.close(element)
   for i = #open, 1, -1 do
-    if open[i].owner == element then table.remove(open, i).object:close() end
+    local one = open[i]
+    if one.owner == element then
+      table.remove(open, i)
+      one.object:close()
+      if harness.watch then harness.watch:forget(one.pid) end
+    end
   end
 end
 

@@ -2,11 +2,12 @@
 -- a table with a __tostring becomes that text, one that is in itself a mark; an element of busted's becomes its number.
 -- @module ns.busted.frames
 require("ns.core").nojit()
+local values = require "ns.start.values"
 
 -- A test may have put anything in the place of these.
 local error, next, pcall, rawget, tonumber, tostring, type = error, next, pcall, rawget, tonumber, tostring, type
-local concat, find, format, huge, sub = table.concat, string.find, string.format, math.huge, string.sub
-local metatable_of, type_of = debug.getmetatable, math.type or function() return "float" end -- luacheck: ignore
+local concat, find, format, match, sub = table.concat, string.find, string.format, string.match, string.sub
+local encoders, decoders, metatable_of = values.encoders, values.decoders, debug.getmetatable
 
 local frames = {}
 
@@ -14,10 +15,7 @@ local DEPTH = 12
 local KEYS = { string = true, number = true, boolean = true }
 local LEFT_OUT = { ["function"] = true, thread = true }
 
-local function text(out, s)
-  out[#out + 1] = format("s%d:", #s)
-  out[#out + 1] = s
-end
+local text = encoders.string
 
 local function as_text(out, value)
   local ok, s = pcall(tostring, value)
@@ -25,24 +23,8 @@ local function as_text(out, value)
 end
 
 local put
-local writers = {}
-writers["nil"] = function(out) out[#out + 1] = "z" end
-function writers.boolean(out, value) out[#out + 1] = value and "t" or "f" end
-function writers.string(out, value) text(out, value) end
 
-function writers.number(out, value)
-  if value ~= value then
-    out[#out + 1] = "Xnan;"
-  elseif value == huge or value == -huge then
-    out[#out + 1] = value > 0 and "Xinf;" or "X-inf;"
-  elseif type_of(value) == "integer" then
-    out[#out + 1] = format("i%d;", value)
-  else
-    out[#out + 1] = format("d%.17g;", value)
-  end
-end
-
-function writers.table(out, value, number_of, open, depth)
+local function put_table(out, value, number_of, open, depth)
   local number = number_of and number_of(value)
   if number then
     out[#out + 1] = format("e%d;", number)
@@ -64,8 +46,8 @@ function writers.table(out, value, number_of, open, depth)
 end
 
 function put(out, value, number_of, open, depth)
-  local write = writers[type(value)] or as_text
-  return write(out, value, number_of, open, depth)
+  if type(value) == "table" then return put_table(out, value, number_of, open, depth) end
+  return (encoders[type(value)] or as_text)(out, value)
 end
 
 --- Adds a value to the list of texts `out`. number_of(table): the number of an element; nil for other tables.
@@ -78,34 +60,14 @@ function frames.frame(kind, printed, errors, out)
 end
 
 local read
-local NAMED = { nan = 0 / 0, inf = huge, ["-inf"] = -huge }
-
-local function number(bytes, at)
-  local _, last, digits = find(bytes, "^.([^;]*);", at)
-  return tonumber(digits), last + 1
-end
 
 local readers = {
-  z = function(_, at) return nil, at + 1 end,
-  t = function(_, at) return true, at + 1 end,
-  f = function(_, at) return false, at + 1 end,
-  i = number,
-  d = number,
-  X = function(bytes, at)
-    local _, last, name = find(bytes, "^X([^;]*);", at)
-    return NAMED[name], last + 1
-  end,
   e = function(bytes, at, element_of)
-    local n, after = number(bytes, at)
-    return element_of(n), after
-  end,
-  s = function(bytes, at)
-    local _, last, size = find(bytes, "^s(%d+):", at)
-    return sub(bytes, last + 1, last + size), last + size + 1
+    local digits, after = match(bytes, "^(%-?%d+);()", at)
+    return element_of(tonumber(digits)), after
   end,
   ["{"] = function(bytes, at, element_of)
     local t = {}
-    at = at + 1
     while sub(bytes, at, at) ~= "}" do
       local key, after = read(bytes, at, element_of)
       t[key], at = read(bytes, after, element_of)
@@ -116,9 +78,10 @@ local readers = {
 
 --- The value that begins at `at`, and where the next one does.
 function read(bytes, at, element_of)
-  local reader = readers[sub(bytes, at, at)]
+  local letter = sub(bytes, at, at)
+  local reader = readers[letter] or decoders[letter]
   if not reader then error("ns.busted: a copy has told what is no value", 0) end
-  return reader(bytes, at, element_of)
+  return reader(bytes, at + 1, element_of)
 end
 
 frames.read = read

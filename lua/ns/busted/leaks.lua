@@ -57,6 +57,14 @@ local function others(self)
   return found
 end
 
+--- Is it one of those that a fixture has started, or below one?
+local function is_of_fixture(self, pid)
+  while pid and pid > 1 do
+    if self.fixtures[pid] then return true end
+    pid = tonumber(match(read(format("/proc/%d/stat", pid)) or "", "^%d+ %(.*%) %a (%d+)"))
+  end
+end
+
 --- The processes that live: {[pid] = its command}.
 local function processes(self)
   if self.has_pid and is_alone() then return {} end
@@ -66,7 +74,9 @@ local function processes(self)
     local name, state = match(stat, "^%d+ %((.*)%) (%a)")
     local line = gsub(read(format("/proc/%d/cmdline", pid)) or "", "%z+$", "")
     line = gsub(line, "%z", " ")
-    if state and state ~= "Z" and state ~= "X" then list[pid] = line ~= "" and sub(line, 1, 200) or "[" .. name .. "]" end
+    if state and state ~= "Z" and state ~= "X" and not is_of_fixture(self, pid) then
+      list[pid] = line ~= "" and sub(line, 1, 200) or "[" .. name .. "]"
+    end
   end
   return list
 end
@@ -77,7 +87,8 @@ Leaks.__index = Leaks
 --- As it is before the first test. said: the settings; has_pid: is the pid namespace our own? init: below whom all of
 -- ours is.
 function leaks.begin(said, has_pid, init)
-  local self = setmetatable({ has_pid = has_pid, own = core.ids().pid, init = init, seen = {}, said = said }, Leaks)
+  local self = setmetatable({ has_pid = has_pid, own = core.ids().pid, init = init, seen = {},
+    fixtures = {}, said = said }, Leaks)
   self.before = said.descriptors ~= "ignore" and descriptors() or nil
   self.lowest = self.before and lowest_free()
   return self
@@ -98,6 +109,16 @@ function Leaks:after(test)
     end
   end
 end
+
+--- A fixture's process and descriptors are not left, nor what it starts, until it is closed.
+function Leaks:keep(pid, test)
+  self.fixtures[pid] = true
+  self.lowest = nil -- that number may be the same again though others are open
+  self:after(test)
+end
+
+--- The fixture is closed.
+function Leaks:forget(pid) self.fixtures[pid] = nil end
 
 --- What is just ending is not left: it is looked at again for a tenth of a second.
 local function processes_left(self)

@@ -39,7 +39,7 @@ end
 
 local on = {}
 
-function on.E(self, values)
+on.E = function(self, values)
   local id, above, element, trace = unpack(values, 1, values.n)
   local parent = self.shadows[above]
   element.trace, element.attributes = trace, element.attributes or {}
@@ -53,7 +53,7 @@ function on.E(self, values)
   parent.attributes = attributes
 end
 
-function on.U(self, values)
+on.U = function(self, values)
   local element = self.shadows[values[1]]
   for field, value in pairs(values[2]) do element[field] = value end
 end
@@ -70,7 +70,7 @@ local function finish(self, channel, element)
   if channel[1] == "test" then self.last_test, self.test = element, nil end
 end
 
-function on.P(self, values)
+on.P = function(self, values)
   local channel, id, element, n = values[1], values[2], values[3], values[4]
   if id then element = self.shadows[id] end
   if channel[2] == "start" then begin(self, channel, element, values[5]) end
@@ -82,14 +82,14 @@ function on.P(self, values)
   self:publish(channel, element, unpack(values, 5, 4 + n))
 end
 
-function on.C(self, values) self.coverage = values[1] end
-function on.R(self, values) self.results = values end
-function on.N(self, values) self.begun = values[1] end
-function on.M() end
-function on.L(self, values)
+on.C = function(self, values) self.coverage = values[1] end
+on.R = function(self, values) self.results = values end
+on.N = function(self, values) self.begun = values[1] end
+on.M = function() end
+on.L = function(self, values)
   table.insert(self.left, { kind = values[1], element = values[2], count = values[3], list = values[4] })
 end
-function on.Z(self) self.done = true end
+on.Z = function(self) self.done = true end
 
 --- Plays what has come.
 function Player:play()

@@ -53,6 +53,7 @@ function recorder.new(busted, tape, element, root, listener)
   return self
 end
 
+--- Sends what is waiting.
 function Recorder:flush()
   if #self.batch == 0 then return end
   local bytes = concat(self.batch)
@@ -60,6 +61,7 @@ function Recorder:flush()
   self.tape:tell(bytes)
 end
 
+--- Tells the parent: a frame of that kind. `at_once`: it does not wait for others.
 function Recorder:send(kind, values, at_once)
   local one = frame(kind, self.out, self.err, values)
   self.batch[#self.batch + 1] = one
@@ -112,6 +114,7 @@ function Recorder:is_known(channel, element)
   return self.silent[element] and element ~= self.element
 end
 
+--- Notes what busted publishes on a channel about an element.
 function Recorder:published(channel, element, ...)
   local kind = tostring(channel[1]) .. "/" .. tostring(channel[2])
   self.listener.hear(kind, element)

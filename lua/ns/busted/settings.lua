@@ -84,6 +84,7 @@ end
 
 --- What the table says that `ns.busted.config` wraps: noted until the helper is loaded.
 local told = {}
+--- Notes it.
 function settings.tell(t)
   told = {}
   for word, value in next, t do add(told, word, value, "ns.busted.config") end

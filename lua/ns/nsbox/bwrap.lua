@@ -214,6 +214,7 @@ local function start(given)
   return p
 end
 
+--- Does what was typed (`ns.nsbox.parse`): the exit status.
 function bwrap.run(given)
   if given.only == "help" then return help(given.name) end
   if given.only == "version" then return print(VERSION) end

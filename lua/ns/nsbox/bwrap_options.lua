@@ -108,6 +108,7 @@ local function chmod(given, mode, path)
   die("--chmod %s: only what an option before has made can be changed", path)
 end
 
+--- The number of an octal mode.
 function options.mode(text)
   local mode = text:find "^[0-7]+$" and tonumber(text, 8)
   if not mode or mode > 4095 then die("--perms takes an octal argument <= 07777, not %s", text) end

@@ -25,6 +25,7 @@ local function tries()
   }
 end
 
+--- Does what was typed (`ns.nsbox.parse`): the exit status.
 function check.run(given)
   local colours = in_colours(given)
   local function show(name, ok, reason)

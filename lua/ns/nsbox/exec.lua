@@ -29,6 +29,7 @@ local function words_of(given)
   return words
 end
 
+--- Does what was typed (`ns.nsbox.parse`): the exit status.
 function exec.run(given)
   local p = fail.unless(records.living(given.name):spawn(words_of(given)))
   if p.pty then return fail.status(p:interact()) end

@@ -7,6 +7,7 @@ local run = require "ns.nsbox.run"
 local explain = { summary = "Tells what run would do, step by step, and does nothing.", rest = true,
   options = run.options, arguments = run.arguments }
 
+--- Does what was typed (`ns.nsbox.parse`): the exit status.
 function explain.run(given)
   io.write(fail.unless(run.plan(given).box:explain(given.words)))
   return 0

@@ -6,6 +6,7 @@ local ns = require "ns"
 
 local images = { summary = "Lists the images of the store." }
 
+--- Does what was typed (`ns.nsbox.parse`): the exit status.
 function images.run()
   for _, image in ipairs(fail.unless(ns.images())) do print(image.name) end
   return 0

@@ -33,6 +33,7 @@ local function follow(f, container)
   end
 end
 
+--- Does what was typed (`ns.nsbox.parse`): the exit status.
 function logs.run(given)
   local container, record = records.box(given.name)
   local count = given.tail and given.tail ~= "all" and values.number(given.tail, "-n")

@@ -55,6 +55,7 @@ local function names()
   return list
 end
 
+--- Does what was typed (`ns.nsbox.parse`): the exit status.
 function ps.run(given)
   local rows = given.quiet and {} or { { "NAME", "PID", "CREATED", "STATUS", "COMMAND" } }
   for _, name in ipairs(names()) do

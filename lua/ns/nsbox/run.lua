@@ -165,6 +165,7 @@ local function background(plan)
   return fail.with(tonumber(code) or 125, "%s", message or "the process that sees to the box has ended")
 end
 
+--- Does what was typed (`ns.nsbox.parse`): the exit status.
 function run.run(given)
   local plan = run.plan(given)
   return (given.detach and background or foreground)(plan)

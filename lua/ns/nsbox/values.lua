@@ -35,6 +35,7 @@ function values.with_descriptor(fd, mode, f)
   return result
 end
 
+--- The number in a text.
 function values.number(text, option)
   return tonumber(text) or fail.now("%s %s: number expected", option, text)
 end

@@ -14,6 +14,7 @@ local Changes = { __name = "ns.Changes" }
 Changes.__index = Changes
 changes.class = Changes
 
+--- Is it an object of changes?
 function changes.is(value) return getmetatable(value) == Changes end
 
 local function join(path, name) return path == "" and name or path .. "/" .. name end
@@ -62,6 +63,7 @@ end
 local Walk = {}
 Walk.__index = Walk
 
+--- Adds a change of that kind, if none of this path is there yet.
 function Walk:add(path, kind, entry)
   local place = (self.place == "/" and "" or self.place) .. "/" .. path
   if self.made[place] then return end
@@ -88,6 +90,7 @@ function Walk:directory(path, shown, opaque)
   for _, name in ipairs(names) do self:entry(join(path, name), here[name], shown) end
 end
 
+--- Compares one entry of the upper with what lies below it.
 function Walk:entry(path, is_here, shown)
   local entry = is_here and core.layer_entry(self.upper, path) or nil
   local old = shown and below(self.lower, path) or nil

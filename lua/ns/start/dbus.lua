@@ -1,6 +1,7 @@
 --- Calls of D-Bus methods, as many of their types as systemd's manager needs: the messages as bytes, and one exchange.
+--
+-- The words are those of dbus.freedesktop.org/doc/dbus-specification.html.
 -- @module ns.start.dbus
--- @see https://dbus.freedesktop.org/doc/dbus-specification.html
 require("ns.core").nojit()
 local core = require "ns.core"
 local errno_of = core.constants.errno

@@ -46,6 +46,7 @@ ACTIONS.notify = nil -- nobody would answer
 
 local check_errno_number = check.integer(0, 4095)
 
+--- The action that refuses with an errno, by its name or number.
 function filter_rules.check_errno(value, where)
   if type(value) == "number" then return bpf.errno(check_errno_number(value, where)) end
   local number = type(value) == "string" and constants.errno[value]

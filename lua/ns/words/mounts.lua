@@ -280,6 +280,7 @@ local function needing(spec)
   return list
 end
 
+--- Raises the mistake of the first mount that needs a namespace which is not asked for.
 function mounts.check_needs(spec)
   local first = needing(spec)[1]
   if first then check.fail(check.at("mounts", first[1]), "'%s' needs '%s' in flags", first[2].type, first[3]) end

@@ -28,6 +28,7 @@ local function keep_from_abstract(spec, abi)
   spec.landlock = copy
 end
 
+--- Raises the mistake of words that go against each other.
 function network.check_together(spec, host)
   if spec.network == "pasta" and spec.reach then
     check.fail("reach", "with network = 'pasta' all is reached: one of the two")

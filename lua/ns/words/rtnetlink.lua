@@ -105,10 +105,12 @@ local function change(what, one, body)
   return message(("%s of %s"):format(what, called(one)), NEWLINK, REQUEST, body)
 end
 
+--- An interface is switched on.
 function rtnetlink.up(one)
   return message(("%s up"):format(called(one)), NEWLINK, REQUEST, ifinfo(one.index, UP, UP))
 end
 
+--- It is switched off.
 function rtnetlink.down(one)
   return message(("%s down"):format(called(one)), NEWLINK, REQUEST, ifinfo(one.index, 0, UP))
 end
@@ -121,6 +123,7 @@ function rtnetlink.forget_neighbours(one)
     message(what, NEWLINK, REQUEST, ifinfo(one.index, 0, NOARP))
 end
 
+--- The longest packet of an interface, in bytes.
 function rtnetlink.mtu(one, mtu)
   return change(("mtu %d"):format(mtu), one, ifinfo(one.index) .. attribute(IFLA.MTU, u32(mtu)))
 end
@@ -145,6 +148,7 @@ function rtnetlink.get_link(one)
   return message(("ask for %s"):format(called(one)), GETLINK, REQUEST, ifinfo(one.index))
 end
 
+--- An interface goes, and with it the other end of its pair.
 function rtnetlink.delete(one)
   return message(("delete %s"):format(called(one)), DELLINK, REQUEST, ifinfo(one.index))
 end
