@@ -195,7 +195,7 @@ machine.describe "landlock" ("a program under landlock #system", function()
       stdout = { path = directory .. "/out/said" }, landlock = { execute = SYSTEM, read = {}, write = {} } })
     machine.status(p)
     assert.equal("old\n0\n", machine.read(directory .. "/out/said"))
-    assert.equal("x", sh({ read = { "/dev/stdin" }, execute = SYSTEM }, "cat /dev/stdin", { input = "x" }))
+    assert.equal("x", sh({ read = { "/proc/self/fd/0" }, execute = SYSTEM }, "cat /proc/self/fd/0", { input = "x" }))
   end)
 
   it("has as many descriptors as it was given", function()
