@@ -9,9 +9,7 @@ skip='^#'
 # shellcheck disable=SC2046
 [ $# -gt 0 ] || set -- $(grep -v "$skip" proof/parts | sed 's/ long$//')
 build=${BUILD:-build}
-report=$build/proof.md
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+report=$build/proof.md logs=$build/proof.parts
 passed=0 failed=0 skipped=0
 
 # The kernels of the virtual machines: one in the short form, which has machines only where HOSTS names them.
@@ -37,22 +35,17 @@ $outer true 2>/dev/null || outer=
 
 printf '# The proof, %s form\n\nLinux %s, %s, %s processors\n' "$form" "$(uname -r)" "$(uname -m)" "$(nproc)" >"$report"
 
+# Two parts at once in the short form, as they wait most of the time; in the long form each has the machine for itself.
+lanes=1
+[ "$form" = long ] || lanes=2
+export LUA_PATH="lua/?.lua;lua/?/init.lua;spec/?.lua;proof/?.lua;;" LUA_CPATH="$build/5.4/?.so;;" OUTER="$outer"
+rm -rf "$logs" && mkdir -p "$logs"
+printf '%s\n' "$@" | xargs -n 1 -P "$lanes" sh proof/part.sh "$form" "$logs"
+
 for part; do
-  echo "== proof: $part"
-  start=$(date +%s)
-  LUA_PATH="lua/?.lua;lua/?/init.lua;spec/?.lua;proof/?.lua;;" LUA_CPATH="$build/5.4/?.so;;" \
-    $outer lua5.4 "proof/$part.lua" "$form" 2>&1 </dev/null | tee "$log"
-  line=$(tail -n 1 "$log")
-  case $line in
-    *" passed, "*" failed, "*" skipped") ;;
-    *) line="0 passed, 1 failed, 0 skipped" && echo "$part: ended without a closing line" ;;
-  esac
-  {
-    printf '\n## %s\n\n%s, in %s s\n\n' "$part" "$line" "$(($(date +%s) - start))"
-    sed -n 's/^figure: \([^:]*\): /- \1: /p; s/^\(skipped: .*\)/- \1/p' "$log"
-  } >>"$report"
-  # shellcheck disable=SC2086
-  set -- $line
+  cat "$logs/$part.md" >>"$report"
+  # shellcheck disable=SC2046
+  set -- $(tail -n 1 "$logs/$part")
   passed=$((passed + $1)) failed=$((failed + $3)) skipped=$((skipped + $5))
 done
 echo "$passed passed, $failed failed, $skipped skipped"
