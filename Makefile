@@ -96,6 +96,12 @@ hosts: ## the specs on the hosts that people have; HOSTS="systemd|docker": some 
 	@$(MAKE) --no-print-directory versions
 	@HOSTS='$(HOSTS)' SPEC='$(SPEC)' sh proof/run.sh $(FORM) hosts
 
+cluster-test: ## ns.slurm with a Slurm of three nodes, which is started on this machine's loopback
+	@$(NEED) test cluster
+	@$(MAKE) --no-print-directory -s LUA_VERSION=5.4
+	@LUA_PATH='lua/?.lua;lua/?/init.lua;spec/?.lua;proof/?.lua;;' LUA_CPATH='$(BUILD)/5.4/?.so;;' \
+	  lua5.4 proof/cluster.lua $(FORM) $(PART) </dev/null
+
 bench: ## figures beside a C floor, unshare and bwrap
 	@$(NEED) bench
 	@$(MAKE) --no-print-directory -s LUA_VERSION=5.4
@@ -123,6 +129,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: all versions install uninstall demo test proof hosts bench lint docs clean help
+.PHONY: all versions install uninstall demo test proof hosts cluster-test bench lint docs clean help

@@ -1202,6 +1202,49 @@ function Pool:close() end
 ---@field spec? ns.Spec other surroundings
 ---@field output? file* in the place of io.stdout
 
+---A list's programs on the machines of a Slurm cluster.
+---@class ns.Slurm
+---Results in the order of the list, and by node the items that were lost there; or nil, message, errno.
+---@field parallel fun(list: any[], runner: ns.Spec|ns.Box, options?: ns.SlurmOptions): ns.SlurmResult[]?, table|string
+
+---@class ns.SlurmOptions
+---@field jobs? integer how many tasks at a time; all that the cluster has room for where nothing is said
+---@field per_task? integer how many items one task runs, one after the other
+---@field retries? integer how often an item is run again whose node has failed while it ran, 0 where nothing is said
+---@field timeout? number seconds for each item, where its words say nothing
+---@field partition? string
+---@field account? string
+---@field qos? string
+---@field constraint? string
+---@field reservation? string
+---@field nodelist? string
+---@field exclude? string
+---@field cpus? integer for each task
+---@field memory? string for each task, as sbatch's --mem
+---@field time? number seconds for each task, after which Slurm ends it
+---@field sbatch? string[] further options of sbatch
+---@field name? string what the names of its jobs begin with, "ns" where nothing is said
+---@field folder? string a directory that all nodes see, in the place of the working directory
+---@field lua? string the interpreter on the nodes
+
+---What a run on a cluster has come to.
+---@class ns.SlurmResult : ns.Result
+---@field how "exit"|"signal"|"refused"|"lost" lost: it had begun, and its end was not seen
+---@field ended_by? "memory"|"timeout"|"exit"|"signal"|"cancel"|"node" what has ended it
+---@field node? string where it ran
+---@field job? string the job and its task, "17_3"
+---@field state? string what Slurm has said of what was lost: "NODE_FAIL"
+---@field attempt integer how often its program may have begun, with this time
+---@field lost? ns.SlurmLoss[] the attempts that were lost
+
+---@class ns.SlurmLoss
+---@field attempt integer
+---@field node? string
+---@field job string
+---@field state string "NODE_FAIL"
+---@field message string
+---@field ended? true it was seen to end after all
+
 ---A new network without anything in it; or one that is ready-made.
 ---@class ns.Networks
 ---@overload fun(options?: { ipv4?: boolean, ipv6?: boolean }): ns.Net
@@ -1211,6 +1254,7 @@ function Pool:close() end
 
 ---@class ns
 ---@field net ns.Networks a new network, or a ready-made one
+---@field slurm ns.Slurm
 ---@field test ns.Test
 ---@field _VERSION string
 ---@field CLONE_NEWUSER integer

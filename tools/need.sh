@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to it that the programs of some groups are there: installs their Debian packages as root, names them to anybody else.
-# usage: sh tools/need.sh demo|test|proof|vm|lint|docs|bench ...
+# usage: sh tools/need.sh demo|test|proof|vm|lint|docs|bench|cluster ...
 set -eu
 
 demo="gcc libc6-dev make lua5.4 liblua5.4-dev procps psmisc mount util-linux hostname bash busybox-static"
@@ -13,6 +13,7 @@ vm="qemu-system-x86 qemu-system-common kmod busybox-static e2fsprogs xz-utils sy
 lint="gcc libc6-dev lua-check cppcheck clang-format liblua5.4-dev liblua5.1-0-dev"
 docs="lua-ldoc mkdocs"
 bench="$demo bubblewrap lua-luv util-linux"
+cluster="lua5.4 util-linux iproute2 slurm-wlm"
 
 packages=
 for group; do eval "packages=\"\$packages \$$group\""; done
@@ -26,7 +27,30 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 1
 fi
 echo "installing:$missing"
+
+# What such a package would have run all the time, a test starts for itself: it is neither started here nor enabled.
+enabled() {
+  find /etc/systemd /etc/rc[2-5].d -type l \( -path '*.wants/*' -o -path '*/rc?.d/S*' \) 2>/dev/null | sort
+}
+disable() {
+  case $1 in
+    */rc?.d/*) update-rc.d "${1##*/S[0-9][0-9]}" disable ;;
+    */user/*) deb-systemd-helper --user disable "${1##*/}" ;;
+    *) deb-systemd-helper disable "${1##*/}" ;;
+  esac
+}
+
+policy=/usr/sbin/policy-rc.d # what Debian's packages ask whether they may start a service
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+fi
+before=$(enabled)
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq || true
 # shellcheck disable=SC2086
 apt-get install -y -qq --no-install-recommends $missing >/dev/null
+for link in $(enabled); do
+  echo "$before" | grep -qxF "$link" || [ ! -L "$link" ] || disable "$link"
+done

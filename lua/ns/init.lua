@@ -130,6 +130,9 @@ ns.parallel = parallel.run
 -- @see ns.container
 ns.container = container.find
 
+--- A list's programs on the machines of a Slurm cluster: `ns.slurm.parallel`. It is loaded when it is called.
+ns.slurm = { parallel = function(...) return require("ns.slurm").parallel(...) end }
+
 --- The names of all containers of this user that live.
 -- @function ns.containers
 -- @treturn {string,...} in order

@@ -15,7 +15,7 @@ local parallel = {}
 local check_options = check.record { jobs = check.integer(1, 10000), timeout = check.seconds(1e-6, 1e9) }
 
 --- The words for one item: a table of words, or one more argument for the program of the box.
-local function words_of(item, words)
+function parallel.words_of(item, words)
   if type(item) == "table" then return merge.over(words, plan.read(item)) end
   local argv = {}
   for i, argument in ipairs(words.argv or {}) do argv[i] = argument end
@@ -44,7 +44,7 @@ local function starter(runner, timeout)
     words = read
   end
   local function start(item)
-    local merged = stdio.collected(words_of(item, words))
+    local merged = stdio.collected(parallel.words_of(item, words))
     merged.timeout = merged.timeout or timeout
     if is_box then return box.spawn(merged) end
     return runner:spawn(merged)

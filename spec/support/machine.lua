@@ -46,8 +46,8 @@ function machine.public()
     local pipe = io.popen(line)
     public = pipe:read("*l")
     pipe:close()
-    line = "rm D/true && chmod 755 D && mkdir D/proof D/build && cp -r bin lua examples spec D && cp proof/*.lua D/proof && "
-      .. "cp -r build/5.* D/build && chmod -R a+rX D"
+    line = "rm D/true && chmod 755 D && mkdir D/proof D/build && cp -r bin lua examples spec tools D && "
+      .. "cp proof/*.lua D/proof && cp -r build/5.* D/build && chmod -R a+rX D"
     assert(os.execute((line:gsub("D", public))))
   end
   return public

@@ -9,7 +9,7 @@ local Result = {}
 Result.__index = Result
 
 local function verdict(r)
-  if r.how == "refused" then return "refused: " .. r.message end
+  if r.message then return ("%s: %s"):format(r.how, r.message) end
   local text = r.how == "signal" and ("killed by signal %d (%s)"):format(r.signal, r.signame) or ("exit %d"):format(r.code)
   local cause = r.ended_by == "memory" and "out of memory, " or r.timed_out and "timeout, " or ""
   return cause .. text
@@ -50,6 +50,13 @@ end
 --- A result of a start that was refused.
 function result.refused(message, errno, detail)
   return setmetatable({ how = "refused", message = message, errno = errno, detail = detail }, Result)
+end
+
+--- A result of a task on another machine that was `how`: "lost" there after it had begun, or "refused" before.
+function result.lost(how, message, fields)
+  fields.how, fields.message = how, message
+  fields.timed_out = fields.ended_by == "timeout"
+  return setmetatable(fields, Result)
 end
 
 --- Is it a result?

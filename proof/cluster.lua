@@ -1,0 +1,175 @@
+--- ns.slurm with a real Slurm of three nodes (tools/cluster.sh). `make cluster-test` runs it; it is no part of the proof, as
+-- Slurm is nothing that everybody wants to install.
+--
+-- usage: lua5.4 proof/cluster.lua short|long [PART ...]
+local machine = require "support.machine"
+local proof = require "proof"
+
+proof.needs("slurmctld", "slurmd", "srun")
+
+--- What each of the programs in a cluster begins with. `ran` is a directory in which an item leaves a line each time it
+-- runs.
+local BEGINNING = [==[
+local ns, core = require "ns", require "ns.core"
+local ran = assert(os.getenv "CLUSTER") .. "/ran"
+os.execute("mkdir -m 777 " .. ran)
+local function numbers(n)
+  local list = {}
+  for i = 1, n do list[i] = tostring(i) end
+  return list
+end
+--- A box in which item N notes that it runs, and then does the line.
+local function box(line)
+  return ns.sandbox():bind(ran, "/ran", { mkdir = true }):argv("sh", "-c", 'echo $0 >>/ran/$0; ' .. line)
+end
+--- How often an item has begun.
+local function begun(i)
+  local f, n = io.open(ran .. "/" .. i), 0
+  for _ in f and f:lines() or function() end do n = n + 1 end
+  if f then f:close() end
+  return n
+end
+local function sh(line)
+  local r = assert(ns.run { "sh", "-c", line, timeout = 60 })
+  return (r.stdout .. r.stderr):gsub("%s+$", "")
+end
+--- Counts what is so of the items.
+local function count(n, is)
+  local total = 0
+  for i = 1, n do total = total + (is(i) and 1 or 0) end
+  return total
+end
+--- Ends a node when so many items have begun, and some run there.
+local function kill_node(node, after)
+  return assert(ns.spawn { "sh", "-c", [[
+    while [ $(ls "$0" | wc -l) -lt "$1" ]; do sleep 0.05; done
+    while [ $(squeue -h -t running -w $2 | wc -l) -lt 4 ]; do :; done
+    kill -9 $(cat $CLUSTER/run/$2)]], ran, tostring(after), node })
+end
+local function say(text, ...) print(text:format(...)) end
+]==]
+
+--- Runs Lua code in a cluster: what it has printed, and whether it went well.
+local function cluster(code, options)
+  options = options or {}
+  local under = { "sh", machine.public() .. "/tools/cluster.sh" }
+  for _, word in ipairs(options.words or {}) do under[#under + 1] = word end
+  local directory, remove = machine.directory()
+  os.execute("chmod 777 " .. directory)
+  local env = machine.paths(machine.public())
+  env.NS_TOP = machine.public()
+  local r = machine.host(BEGINNING .. code, { under = under, nobody = options.nobody, timeout = options.timeout or 300,
+    spec = { cwd = directory, env = env } })
+  local left = machine.sh({ cwd = directory }, "ls -A")
+  remove()
+  proof.check(left == "", "%s: left in the working directory: %s", options.title or "?", left)
+  proof.check(r.ok and r.stderr == "", "%s: %s", options.title or "?", tostring(r))
+  return r.stdout, r
+end
+
+local function expect(title, pattern, code, options)
+  options = options or {}
+  options.title = title
+  local out = cluster(code, options)
+  proof.check(out:find("^" .. pattern .. "\n$"), "%s: %s", title, out)
+  return out
+end
+
+local parts, order = {}, {}
+local function part(name, run)
+  parts[name] = run
+  order[#order + 1] = name
+end
+
+-- ---- results ----
+
+local RESULTS = [[
+  local results, failed = assert(ns.slurm.parallel({ { "sh", "-c", "echo out; echo err >&2; exit 3" },
+    { "sh", "-c", "kill -9 $$" }, { "/no/such" }, { "sleep", "60", timeout = 0.5 }, { "cat", stdin = "fed" },
+    { "hostname" }, { "sh", "-c", "id -u >/tmp/x; cat /tmp/x; test -e " .. ran } }, ns.sandbox():hostname("inside")))
+  for _, r in ipairs(results) do
+    say("%s %s %s %q %q %s", r.ok, r.how, r.code or r.signame or r.detail.step, r.stdout or "", r.stderr or "", r.ended_by)
+  end
+  for i, r in ipairs(results) do assert(r.node:find "^n[123]$" and r.job == "1_" .. i - 1 and r.attempt == 1) end
+  say("%s", next(failed))
+]]
+
+local AS = [[
+nil exit 3 "out\
+" "err\
+" exit
+nil signal KILL "" "" signal
+nil refused exec "" "" nil
+nil signal TERM "" "" timeout
+true exit 0 "fed" "" exit
+true exit 0 "inside\
+" "" exit
+nil exit 1 "%d\
+" "" exit
+nil]]
+
+part("results", function()
+  for _, nobody in ipairs { false, true } do
+    local uid = "%%d+"
+    expect(nobody and "results of an ordinary user's" or "results", AS:gsub("[%%]d", uid), RESULTS, { nobody = nobody })
+  end
+end)
+
+-- ---- 300 jobs, and a node that fails in their middle ----
+
+local FAILS = [[
+  local n, retries = %d, %d
+  local killer, before = kill_node("n2", n // 3), core.clock()
+  local results, failed = assert(ns.slurm.parallel(numbers(n), box "sleep 1; echo $0", { retries = retries }))
+  local seconds = core.clock() - before
+  killer:wait()
+  killer:close()
+  local function is_ok(i) return results[i].ok and results[i].stdout == i .. "\n" end
+  local function is_lost(i)
+    local r = results[i]
+    return r.how == "lost" and r.node == "n2" and r.state == "NODE_FAIL" and r.ended_by == "node" and r.message:find "n2"
+  end
+  local ok, lost = count(n, is_ok), count(n, is_lost)
+  say("results %%d", #results)
+  say("neither there nor known to be lost %%d", n - ok - lost)
+  say("run more than once, and not said %%d", count(n, function(i) return begun(i) > 1 and not results[i].lost end))
+  say("run more often than they might %%d", count(n, function(i) return begun(i) > 1 + retries end))
+  say("there, and never run %%d", count(n, function(i) return is_ok(i) and begun(i) == 0 end))
+  local named = table.concat(failed.n2 or {}, " ")
+  failed.n2 = nil
+  say("named with another node %%s", next(failed))
+  say("lost, and not named %%d", count(n, function(i)
+    return results[i].lost and not (" " .. named .. " "):find(" " .. i .. " ", 1, true)
+  end))
+  say("left in the queue %%s", sh "squeue -h | wc -l")
+  local again = count(n, function(i) return results[i].attempt > 1 end)
+  say("figure: %%d jobs, a node killed, retries = %%d: %%.1f s, %%d lost, %%d run again", n, retries, seconds, lost, again)
+  assert(retries == 0 or lost == 0)
+  assert(lost + again > 0, "the node was killed too early or too late")
+]]
+
+local NOTHING_LOST = [[results 300
+neither there nor known to be lost 0
+run more than once, and not said 0
+run more often than they might 0
+there, and never run 0
+named with another node nil
+lost, and not named 0
+left in the queue 0
+figure: .*]]
+
+part("failure", function()
+  if not machine.root then return proof.skip "a node is killed whole by root alone" end
+  for _, retries in ipairs { 0, 1 } do
+    local out = expect("a node fails", NOTHING_LOST, FAILS:format(300, retries))
+    io.write(out:match "(figure: [^\n]*\n)$" or "")
+  end
+end)
+
+local only = {}
+for i = 2, #arg do only[#only + 1] = arg[i] end
+for _, name in ipairs(#only > 0 and only or order) do
+  print("== " .. name)
+  parts[name]()
+end
+proof.finish()
