@@ -224,6 +224,11 @@
 ---@field idmap? ns.IdMapping of the lowers; true for root with map "range"
 ---@field userxattr? boolean layers are marked by user.*, as those of images are; always in a user namespace
 
+---A directory as the root, as it is: what is written in it stays, in its top, too, unless read_only.
+---@class ns.Whole
+---@field bind string an absolute path on the host
+---@field suid? boolean set-user-ID programs in it work
+
 ---One or more directories, and what is written above them: thrown away, unless there are upper and work.
 ---@class ns.Mount.overlay
 ---@field type "overlay"
@@ -274,6 +279,11 @@
 ---@field type "mask"
 ---@field target string
 
+---What is there, read-only; a path that is missing is passed over.
+---@class ns.Mount.readonly
+---@field type "readonly"
+---@field target string
+
 ---@class ns.Mount.propagation
 ---@field type "propagation"
 ---@field target string
@@ -293,6 +303,7 @@
 ---| ns.Mount.symlink
 ---| ns.Mount.remount
 ---| ns.Mount.mask
+---| ns.Mount.readonly
 ---| ns.Mount.propagation
 
 ---What to run, and in which surroundings. The array part is the program and its arguments. Read without metamethods.
@@ -370,7 +381,7 @@
 ---@field reachable? boolean p:connect leads to its servers: it has an init
 ---@field personality? ns.Persona|ns.Persona[]
 ---@field keyring? "own"|"inherit" the session keyring; "own" where nothing is said
----@field root? "/"|"empty"|string|ns.Layers a root of its own, with the parts of the host's or of a directory; needs "mount"
+---@field root? "/"|"empty"|string|ns.Layers|ns.Whole a root of its own; needs "mount"
 ---@field system? boolean /usr, /etc, /bin, /sbin and /lib* of the host in that root; needs "mount"
 ---@field read_only? boolean the root is read-only, true where nothing is said; needs root or system
 ---@field mounts? ns.Mount[] in this order; needs "mount"
@@ -807,7 +818,7 @@ function Pty:close() end
 ---@field reachable fun(self: ns.Box, value?: boolean): ns.Box
 ---@field personality fun(self: ns.Box, value: ns.Persona|ns.Persona[]): ns.Box
 ---@field keyring fun(self: ns.Box, value: "own"|"inherit"): ns.Box
----@field root fun(self: ns.Box, value: "/"|"empty"|string|ns.Layers): ns.Box
+---@field root fun(self: ns.Box, value: "/"|"empty"|string|ns.Layers|ns.Whole): ns.Box
 ---@field system fun(self: ns.Box, value?: boolean): ns.Box
 ---@field read_only fun(self: ns.Box, value?: boolean): ns.Box
 ---@field mounts fun(self: ns.Box, value: ns.Mount[]): ns.Box
@@ -884,6 +895,11 @@ function Box:upper(directory) end
 ---@param ... string
 ---@return ns.Box
 function Box:mask(...) end
+
+---Makes what is there read-only.
+---@param ... string
+---@return ns.Box
+function Box:readonly(...) end
 
 ---Takes away again what the box mounts there.
 ---@param ... string
@@ -1190,6 +1206,17 @@ function Pool:stats() end
 ---@return true ok
 function Pool:close() end
 
+---What no word of a spec can carry of a bundle. `weakens`: the program would have more rights than that says, or lack what
+---it needs.
+---@class ns.OciLeft
+---@field field string as in config.json, numbers from 1
+---@field why string
+---@field weakens boolean
+
+---Bundles of containers.
+---@class ns.Oci
+---@field spec fun(bundle: string): ns.Spec?, ns.OciLeft[]|string, integer? the words of a bundle, and what they leave out
+
 ---Test programs without busted: files and functions, each in a copy of this Lua state; what they come to is written as TAP.
 ---@class ns.Test
 ---@field run fun(words: ns.Tests): boolean, ns.Result[] have all been good? And the results, in order
@@ -1256,6 +1283,7 @@ function Pool:close() end
 ---@field net ns.Networks a new network, or a ready-made one
 ---@field slurm ns.Slurm
 ---@field test ns.Test
+---@field oci ns.Oci
 ---@field _VERSION string
 ---@field CLONE_NEWUSER integer
 ---@field CLONE_NEWNS integer

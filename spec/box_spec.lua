@@ -315,6 +315,7 @@ describe("the mount methods of a box", function()
     { "file", { "/f", "", { mode = 256 } }, { type = "file", target = "/f", data = "", mode = 256 } },
     { "symlink", { "/l", "to" }, { type = "symlink", target = "/l", to = "to" } },
     { "mask", { "/a" }, { type = "mask", target = "/a" } },
+    { "readonly", { "/a" }, { type = "readonly", target = "/a" } },
     { "overlay", { "/src" }, { type = "overlay", lower = "/src", target = "/src" } },
     { "overlay", { { "/a", "/b" }, "/m" }, { type = "overlay", lower = { "/a", "/b" }, target = "/m" } },
     { "overlay", { "/a", "/m", { upper = "/u", work = "/w" } },

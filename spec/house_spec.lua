@@ -11,7 +11,7 @@ local ROOMS = {
   words = { "ns.words.options", "nothing" },
 }
 
-local PARTS_OF = { net = "face", image = "face", slurm = "face", busted = "harness" }
+local PARTS_OF = { net = "face", image = "face", slurm = "face", oci = "face", busted = "harness" }
 
 local function room_of(module)
   local folder = module:match("^ns%.(%l+)%.")

@@ -172,6 +172,18 @@ for _, way in ipairs(ways.list) do
       assert.equal("ro,nosuid,nodev,noexec", flags(way, spec, "/a/f"))
     end)
 
+    it("is read-only by readonly, be it a mount or not, with what lies below, and nothing else of it is changed", function()
+      local spec = with { { type = "tmpfs", target = "/a", exec = false }, { type = "dir", target = "/a/b" },
+        { type = "tmpfs", target = "/a/b/c" }, { type = "readonly", target = "/a/b" },
+        { type = "readonly", target = "/nope" },
+        { type = "file", target = "/a/f", data = "x\n", ro = false }, { type = "readonly", target = "/a/f" } }
+      local said = run(way, spec, "for f in /a/x /a/b/x /a/b/c/x /a/f; do (echo y >$f) 2>&1 | grep -o Read-only || echo $f; "
+        .. "done; cat /a/f; ls -d /nope")
+      assert.matches("^/a/x\nRead%-only\nRead%-only\nRead%-only\nx\nls: ", said)
+      assert.equal("ro,nosuid,nodev,noexec", flags(way, spec, "/a/b"))
+      assert.equal("ro,nosuid,nodev", flags(way, spec, "/a/b/c"))
+    end)
+
     it("has the propagation that is said, private where nothing is", function()
       local spec = with { { type = "tmpfs", target = "/a" }, { type = "tmpfs", target = "/a/b" } }
       local line = "grep -E ' /a(/b)? ' /proc/self/mountinfo | grep -oE ' (shared|master|unbindable)[:0-9]*' | tr -d ' 0-9:'"

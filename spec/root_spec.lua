@@ -59,6 +59,47 @@ for _, way in ipairs(ways.list) do
       assert.equal(before, listing(directory))
     end)
 
+    ways.it(way)("of one mount can be written in its top, if it is not read-only; has what is made for mounts", function()
+      local directory, remove = make_root(way)
+      finally(remove)
+      assert(ns.run({ "chmod", "700", directory }).ok) -- spec/owners_spec.lua
+      local place = { type = "bind", source = "/etc/hostname", target = "/etc/new/f", ro = true, mkdir = "anywhere" }
+      local spec = rooted(directory, { root = { bind = directory }, read_only = false })
+      spec.mounts[#spec.mounts + 1] = place
+      local line = "echo top >/new; cat /new /srv/f; ls -d /usr/bin/env /proc/1 /dev/null /nope; test -s /etc/new/f"
+      assert.matches("^top\nof the root\n/dev/null\n/proc/1\n/usr/bin/env\nls: .*/nope", run(way, spec, line))
+      assert.equal("top\n", machine.read(directory .. "/new"))
+      assert.equal("", machine.read(directory .. "/etc/new/f"))
+      spec.read_only, place.target = nil, "/etc/newer/f"
+      line = "test -s /etc/newer/f; for f in /x /srv/f /etc/newer/f; do (echo >$f) 2>&1 | grep -o Read-only; done"
+      assert.equal("Read-only\nRead-only\nRead-only", run(way, spec, line))
+    end)
+
+    it("of one mount has set-user-ID programs only where they are asked for", function()
+      local directory, remove = make_root(way)
+      finally(remove)
+      for flags, suid in pairs { ["ro,nosuid,nodev"] = false, ["ro,nodev"] = true } do
+        local spec = rooted(directory, { root = { bind = directory, suid = suid } })
+        assert.equal(flags, (ways.flags(way, spec, "/")))
+      end
+    end)
+
+    -- "/.." is the uppermost mount on "/", which may be another than "/" itself
+    it("is the only mount on '/', whatever it is made of", function()
+      local directory, remove = make_root(way)
+      finally(remove)
+      local roots = { "/", "empty", directory, { bind = directory } }
+      if ways.can_overlay(way) and way ~= ways.range then
+        for _, lower in ipairs { "/", directory } do roots[#roots + 1] = { lower = lower } end
+      end
+      for _, root in ipairs(roots) do
+        local spec = rooted(directory, { root = root, system = root == "empty" or nil, read_only = true })
+        if root == "/" then spec.mounts = { { type = "proc" } } end
+        local line = [[cut -d' ' -f5 /proc/self/mountinfo | grep -cx /; test /.. -ef / && echo same]]
+        assert.equal("1\nsame", run(way, spec, line))
+      end
+    end)
+
     it("of a directory goes without what is to be tried, where it has no place for that", function()
       local directory, remove = make_root(way)
       finally(remove)

@@ -62,7 +62,7 @@ enum {
     /* overlay */
     STEP_THROW_AWAY = 1 << 8,  /* its upper directory is a tmpfs, and places may be made in it */
     STEP_USERXATTR = 1 << 9,   /* it marks its files by user.*, as in a user namespace */
-    STEP_ROOT_LAYER = 1 << 19, /* it becomes the root; its lowest lower is what newroot has made */
+    STEP_ROOT_LAYER = 1 << 19, /* it becomes the root (tree, too); its lowest lower is what newroot has made */
     STEP_PART_LAYER = 1 << 20, /* it is a part of that root: its upper and work are directories in those of the root */
 
     /* what takes a place */

@@ -104,6 +104,17 @@ function Box:mask(...)
   return self
 end
 
+--- Makes what is there read-only, with all below it, as it is seen inside: box:readonly("/proc/sys").
+-- @tparam string ... absolute paths inside; one that is missing is passed over
+-- @treturn Box itself
+function Box:readonly(...)
+  if select("#", ...) == 0 then check.raise "readonly: place missing; of a whole root it is the word read_only" end
+  for _, target in ipairs(arguments("readonly[%d]: missing", ...)) do
+    add_mount(self, { type = "readonly", target = target })
+  end
+  return self
+end
+
 --- Takes away again what the box mounts there: ns.sandbox():unmount("/run").
 -- @tparam string ... absolute paths inside
 -- @treturn Box itself

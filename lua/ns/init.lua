@@ -258,6 +258,10 @@ ns.features = features.all
 --- Test programs without busted: `ns.test.run`.
 ns.test = test
 
+--- Bundles of containers, as crun and runc run them: `ns.oci.spec`. It is loaded when it is used.
+-- @see ns.oci
+ns.oci = { spec = function(bundle) return require("ns.oci").spec(bundle) end }
+
 box.spawn, box.run, box.check, box.explain = spawn_words, run, ns.check, ns.explain
 box.start, box.pool, box.call = container.start, pool.new, call_words
 features.check = ns.check

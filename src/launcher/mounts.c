@@ -33,6 +33,7 @@ long op_newroot(struct player *p, const struct step *s) {
     long fd = old_fs("tmpfs", plan_list(p, s->options), s->flags);
     if (FAILED(fd)) return fd;
     p->root = (int)fd;
+    p->below = 1;
     long r = note_ours(p, fd);
     return FAILED(r) ? r : set_propagation(fd, MS_UNBINDABLE, 0);
 }
@@ -78,11 +79,13 @@ static long check_device(long fd, int64_t number) {
 }
 
 /* A part of the host's tree on path: that of `fd`, detached, or of source. flags: MOUNT_ATTR_* for all mounts in it;
- * how: BENEATH_ROOT, NO_LINK, LOOKED_UP, SAME_FILE, ROOT_PART; value: the device that it must be, 256 * major +
- * minor */
+ * how: BENEATH_ROOT, NO_LINK, LOOKED_UP, SAME_FILE, ROOT_PART, ROOT_LAYER; value: the device that it must be, 256 *
+ * major + minor */
 long op_tree(struct player *p, const struct step *s) {
     const char *path = plan_string(p, s->path);
-    long (*put)(struct player *, long, const char *) = s->how & STEP_ROOT_PART ? attach_part : attach;
+    long (*put)(struct player *, long, const char *) = s->how & STEP_ROOT_PART    ? attach_part
+                                                       : s->how & STEP_ROOT_LAYER ? attach_root
+                                                                                  : attach;
     if (!s->source && !(s->how & STEP_LOOKED_UP)) {
         long r = set_attributes(s->fd, s->flags, 0, 1);
         return closed(s->fd, FAILED(r) ? r : put(p, s->fd, path));
@@ -146,13 +149,14 @@ static void close_root(struct player *p) {
     }
 }
 
-/* Into the new root, out of the old one for good. flags: MOUNT_ATTR_* of the root itself */
+/* Into the new root, out of the old one for good. That lies on the new one then, and on it whatever has lain between
+ * the two: umount2(2) takes the uppermost. flags: MOUNT_ATTR_* of the root itself */
 long op_pivot(struct player *p, const struct step *s) {
     long r = set_attributes(p->root, s->flags, 0, 0);
     if (!FAILED(r)) r = set_propagation(p->root, MS_PRIVATE, 0);
     if (!FAILED(r)) r = sys(__NR_fchdir, p->root);
     if (!FAILED(r)) r = sys(__NR_pivot_root, ".", ".");
-    if (!FAILED(r)) r = sys(__NR_umount2, ".", MNT_DETACH);
+    for (; !FAILED(r) && p->below > 0; p->below--) r = sys(__NR_umount2, ".", MNT_DETACH);
     if (!FAILED(r)) r = sys(__NR_chdir, "/");
     close_root(p);
     unpin(p);

@@ -222,16 +222,6 @@ static long detach(long tree) {
     return sys(__NR_umount2, path_of(tree, path), MNT_DETACH);
 }
 
-/* The overlay is the root from now on; what it lies on goes with the old root. */
-static long become_root(struct player *p, long fs) {
-    long root = sys(__NR_fcntl, fs, F_DUPFD_CLOEXEC, 3);
-    long r = FAILED(root) ? root : set_propagation(p->root, MS_UNBINDABLE, 0);
-    if (FAILED(root)) return r;
-    sys(__NR_close, p->root);
-    p->root = (int)root;
-    return r;
-}
-
 /* The host is told of an upper that is thrown away: it may look into it for as long as it holds it. */
 static long hand_out(const struct player *p, const struct step *s, int upper) {
     struct record r = {LAUNCHER_UPPER, 0};
@@ -247,8 +237,8 @@ static long put_overlay(struct player *p, const struct step *s, const struct lay
         r = note_ours(p, fs);
     else if (l->others)
         r = note_kept(p, fs);
-    if (!FAILED(r)) r = attach(p, fs, plan_string(p, s->path));
-    return !FAILED(r) && s->how & STEP_ROOT_LAYER ? become_root(p, fs) : r;
+    if (FAILED(r)) return r;
+    return (s->how & STEP_ROOT_LAYER ? attach_root : attach)(p, fs, plan_string(p, s->path));
 }
 
 static long make_overlay(struct player *p, const struct step *s, struct layers *l) {
@@ -274,7 +264,7 @@ long op_overlay(struct player *p, const struct step *s) {
     int makes = s->how & (STEP_ROOT_LAYER | STEP_THROW_AWAY) && !(s->how & STEP_PART_LAYER);
     if (makes) l.scratch = make_scratch(p, s);
     if (makes && FAILED(l.scratch)) return l.scratch;
-    if (s->how & STEP_ROOT_LAYER) p->scratch = (int)l.scratch;
+    if (s->how & STEP_ROOT_LAYER) p->scratch = (int)l.scratch, p->below++;
     long fs = make_overlay(p, s, &l), r = FAILED(fs) ? fs : 0;
     if (!FAILED(fs) && s->fd > 0 && !of_root) r = detach(l.lower[l.lowers - 1].fd);
     if (!FAILED(fs) && !FAILED(r) && l.others) r = hand_out(p, s, l.other[0].fd);

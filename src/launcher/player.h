@@ -25,6 +25,7 @@ struct player {
     struct plan *plan;
     int socket;     /* to the host: the plan came from it, records go into it */
     int root;       /* the root that places are looked up beneath; -1: the one we have */
+    int below;      /* mounts that the new root lies on, one on the other: the lowest is the old root */
     int source_dir; /* the directory that relative sources are looked up from */
     int signals;    /* what an init reads its signals from */
     int ruleset;    /* of Landlock; it is in the making */

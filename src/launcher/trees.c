@@ -90,6 +90,17 @@ long attach(struct player *p, long tree, const char *path) {
     return FAILED(r) ? r : attach_as(p, tree, path, is_directory(&s) ? A_DIRECTORY : A_FILE);
 }
 
+long attach_root(struct player *p, long tree, const char *path) {
+    long r = attach(p, tree, path);
+    long root = FAILED(r) ? r : sys(__NR_fcntl, tree, F_DUPFD_CLOEXEC, 3);
+    if (FAILED(root)) return root;
+    r = set_propagation(p->root, MS_UNBINDABLE, 0);
+    sys(__NR_close, p->root);
+    p->root = (int)root;
+    p->below++;
+    return r;
+}
+
 long attach_part(struct player *p, long tree, const char *path) {
     struct statx s;
     long looked = look(tree, &s);

@@ -16,6 +16,8 @@ long move_tree(long tree, long to);
 long attach(struct player *, long tree, const char *path);
 /* The same for what is a file. Its path need not outlive the call, as that of a directory: that is pinned. */
 long attach_file(struct player *, long tree, const char *path);
+/* The same, and it is the root from then on; what it lies on goes with the old root. */
+long attach_root(struct player *, long tree, const char *path);
 /* a FUSE mount may let nobody inside look at it: it is a directory then */
 long attach_part(struct player *, long tree, const char *path);
 

@@ -3,6 +3,7 @@
 -- @module ns.image.manifest
 require("ns.core").nojit()
 local core = require "ns.core"
+local reader = require "ns.json"
 
 local manifest = {}
 
@@ -16,26 +17,12 @@ local function missing(tag)
   error({ message = text, errno = ENOENT }, 0)
 end
 
-local decode
-
 --- A text of JSON as a value: null is nil.
 local function json(text, what)
-  if not decode then
-    local ok, module = pcall(require, "dkjson")
-    if ok then
-      decode = function(s) return module.decode(s, 1, nil) end
-    else
-      ok, module = pcall(require, "cjson.safe")
-      if not ok then fail "images need a library for JSON: luarocks install dkjson, or Debian's lua-dkjson or lua-cjson" end
-      decode = function(s) return module.decode(s) end
-    end
-  end
-  local value = decode(text)
-  if type(value) ~= "table" then fail("%s is no JSON", what) end
+  local value, why = reader.read(text)
+  if not value then fail("%s %s", what, why) end
   return value
 end
-
-manifest.json = json
 
 --- A field that is to have a type; nil where it is missing, or null.
 local function field(t, name, kind)

@@ -52,7 +52,7 @@ end
 --- For a root directory that the program may write, though its ids are nobody's on the host (map = "range"): sets
 -- found.parts_idmap, how the ids of the files there are mapped, and found.parts_owner, whose they are if an ordinary user's.
 local function find_owner(spec, host, found)
-  local directory = found.parts.directory
+  local directory = spec.whole and host.realpath(spec.whole.bind) or found.parts.directory
   if not directory or spec.read_only ~= false or spec.map ~= "range" or not found.root then return found end
   local idmap, owner = owners.idmap(directory, host)
   if not idmap then return nil, { op = "idmap", path = directory, word = "root" }, owner end

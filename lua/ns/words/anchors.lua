@@ -25,7 +25,7 @@ function anchors.covers_nothing(m) return COVERS_NOTHING[m.type] or false end
 function anchors.new(mounts)
   local known = { tops = {}, links = {} }
   for _, m in ipairs(mounts or {}) do
-    if m.type == "remount" and m.ro == false then known.opened = true end
+    if m.type == "remount" and m.ro == false and not m.layer then known.opened = true end
   end
   return known
 end

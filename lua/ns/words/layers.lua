@@ -1,4 +1,5 @@
---- A root in layers: directories of the host, or its whole system, and one upper that takes what the program writes.
+--- A root that is a table. In layers: directories of the host, or its whole system, and one upper that takes what the
+-- program writes. Or one directory as it is.
 --
 -- The root is an overlay. Its lowest layer is a tmpfs of ours that has the places of mounts, so that none need be made in
 -- the upper. The host's own "/" cannot be a lower, as other file systems are mounted below it: there each of its directories
@@ -26,8 +27,11 @@ local function above(path) return path:gsub("/+$", ""):match("^(.*)/[^/]+$") end
 
 local function name_of(path) return path:gsub("/+$", ""):match("[^/]+$") end
 
---- The fields of a root that is a table. `idmap`: as of a mount.
+local check_whole = check.record { bind = check.absolute, suid = check.boolean }
+
+--- The fields of a root that is a table: in layers, or one directory as it is. `idmap`: as of a mount.
 function layers.check(value, where, idmap)
+  if rawget(value, "bind") ~= nil then return check_whole(value, where) end
   local fields = { lower = check_lower, upper = check.absolute, work = check.absolute, idmap = idmap,
     userxattr = check.boolean }
   local t = check.record(fields)(value, where)
@@ -48,20 +52,34 @@ end
 --- Is it the host's system, or a part of it?
 function layers.is_whole(t) return WHOLE[t.lower[1]] or false end
 
+--- A directory as it is: one mount, in whose top there can be made what is missing, also for one that is read-only then.
+local function split_whole(spec, t)
+  if spec.system then check.fail("system", "not with root.bind, which would cover it") end
+  local ro = spec.read_only ~= false or nil
+  local m = { type = "bind", source = t.bind, target = "/", layer = "whole", ro = ro, suid = t.suid }
+  spec.root, spec.whole, spec.mounts = "empty", t, layers.after({ m }, spec.mounts)
+  if ro then table.insert(spec.mounts, 2, { type = "remount", target = "/", layer = "whole", ro = false }) end
+end
+
+--- A new list: with these mounts first.
+function layers.after(list, mounts)
+  for _, one in ipairs(mounts or {}) do list[#list + 1] = one end
+  return list
+end
+
 --- What a root in layers is to the other words: spec.root is "/" or "empty", and the overlay the first of the mounts. One
 -- that is read-only, without anything above the host's own, is no layer.
 function layers.split(spec)
   local t = spec.root
   if type(t) ~= "table" then return end
+  if t.bind then return split_whole(spec, t) end
   local whole = layers.is_whole(t)
   spec.root = whole and t.lower[1] or "empty"
   if whole and spec.read_only and not t.upper then return end
   spec.layers = t
   local m = { type = "overlay", target = "/", layer = "root", lower = whole and {} or t.lower, upper = t.upper,
     work = t.work, ro = spec.read_only or nil, userxattr = t.userxattr, shown = t.lower[1] }
-  local list = { m }
-  for _, one in ipairs(spec.mounts or {}) do list[#list + 1] = one end
-  spec.mounts = list
+  spec.mounts = layers.after({ m }, spec.mounts)
 end
 
 --- The directory that has upper and work, and their names in it; nil where changes are thrown away.

@@ -99,7 +99,8 @@ local bind_fields = { source = source, target = check_target, mkdir = mkdir, nof
 local function bind(m, add, found)
   local tree = found.trees and found.trees[m]
   if tree == false then return end -- to be tried, and not there
-  local step = { op = "tree", path = m.target, flags = attributes(m), how = m.part and HOW.ROOT_PART or 0,
+  local step = { op = "tree", path = m.target, flags = attributes(m),
+    how = m.part and HOW.ROOT_PART or m.layer and HOW.ROOT_LAYER or 0,
     note = found.notes and found.notes[m], word = "mounts" }
   if type(m.source) == "number" and tree == m.source then
     step.source, step.fd, step.how = core.readlink(("/proc/self/fd/%d"):format(tree)), tree, step.how + HOW.SAME_FILE
@@ -259,6 +260,10 @@ mounts.kinds = {
   end },
   mask = { fields = { target = check_target }, steps = function(m, add)
     add { op = "mask", path = m.target, flags = RDONLY + NOSUID + NODEV + NOEXEC, ignore = ENOENT, word = "mounts" }
+  end },
+  readonly = { fields = { target = check_target }, steps = function(m, add)
+    add { op = "tree", source = m.target, path = m.target, flags = RDONLY, how = HOW.BENEATH_ROOT, ignore = ENOENT,
+      word = "mounts" }
   end },
   propagation = { requires = { "mode" }, fields = with(any_place, { recursive = check.boolean,
     mode = check.choice("private", "slave", "shared", "unbindable") }), steps = function(m, add, found)

@@ -11,7 +11,7 @@ local mounts = require "ns.words.mounts"
 local root, NONE = {}, {}
 local ATTR = constants.mount_attr
 
---- root: "/", "empty", a directory; or a table, for one in layers.
+--- root: "/", "empty", a directory; or a table, for one in layers, or a directory as it is.
 function root.check(value, where)
   if value == "empty" then return value end
   if type(value) == "table" then return layers.check(value, where, mounts.check_idmap) end
@@ -29,7 +29,8 @@ end
 --- The top of a root that has its parts from elsewhere cannot be written: what is made there would be in no directory.
 function root.pivot(_, spec, add)
   local writable = spec.layers and not spec.read_only or spec.read_only == false and spec.root == "empty"
-  add { op = "pivot", flags = (writable and 0 or ATTR.RDONLY) + ATTR.NOSUID + ATTR.NODEV, word = "root" }
+  local suid = spec.whole and spec.whole.suid
+  add { op = "pivot", flags = (writable and 0 or ATTR.RDONLY) + (suid and 0 or ATTR.NOSUID) + ATTR.NODEV, word = "root" }
 end
 
 --- The limits of descriptors, where the soft one is lifted to build the root: trees of the host and mounts below mounts are

@@ -18,6 +18,7 @@ function trees.propagation(spec) return spec.propagation == "slave" and mount.SL
 -- written would be out of reach: there its owner is the program, unless the mount says otherwise.
 local function idmap_of(m, spec, found)
   if m.type ~= "bind" and m.type ~= "overlay" then return nil end
+  if m.layer == "whole" then return found.parts_idmap end
   if m.layer then return found.layers_idmap end
   if m.idmap ~= nil or spec.map ~= "range" or not found.root or m.ro then return m.idmap or nil end
   if m.part then return found.parts_idmap end -- nil for "/": the host's own is not given away
@@ -69,7 +70,8 @@ local function open_one(m, spec, add, found)
   add { op = "open_tree", path = source, mount = m, propagation = trees.propagation(spec), nofollow = m.nofollow,
     below = found.below and found.below[m] and found.below[m][source], may_fail = not idmap, word = "mounts",
     part = m.target }
-  if idmap then map_ids(source, m, idmap, m.part and not m.layer and found.parts_owner or nil, add) end
+  local owner = (m.layer == "whole" or m.part and not m.layer) and found.parts_owner or nil
+  if idmap then map_ids(source, m, idmap, owner, add) end
 end
 
 --- The parts of the root, by the host.

@@ -1,0 +1,338 @@
+--- What a configuration of a container says, as words of a spec. Each of its fields has a row here, in the shape of the
+-- configuration; what no word can carry is noted under its name there.
+-- @module ns.oci.read
+require("ns.core").nojit()
+local check = require "ns.words.check"
+local constants = require("ns.core").constants
+local filters = require "ns.oci.filters"
+local mounts = require "ns.oci.mounts"
+local resources = require "ns.oci.resources"
+
+local read = {}
+
+-- ---- what is there ----
+
+--- Does a value ask for anything?
+local function asks(value)
+  if type(value) == "table" then return next(value) ~= nil end
+  return value ~= false and value ~= "" and value ~= 0
+end
+
+--- Notes that a field is left out. `weakens`: the program would have more rights than it says, or not be what it says.
+local function leave(job, where, why, weakens)
+  job.left[#job.left + 1] = { field = where, why = why, weakens = weakens or false }
+end
+
+--- A field that no word can carry.
+local function cannot(why, weakens)
+  return function(value, where, job)
+    if asks(value) then leave(job, where, why, weakens) end
+  end
+end
+
+--- One that says nothing about what the program sees.
+local function nothing() end
+
+--- One that is a word, after `change`, where it asks for something.
+local function word(name, test, change)
+  return function(value, where, job)
+    value = test(value, where)
+    if change then value = change(value, where, job) end
+    job.words[name] = value
+  end
+end
+
+local function list_of(test) return check.list(test) end
+
+--- An object of the configuration.
+function read.object(value, where)
+  if type(value) ~= "table" then check.fail(where, "object expected, got %s", type(value)) end
+  return value
+end
+
+local objects = list_of(read.object)
+
+-- ---- the program ----
+
+local BYTES_MOST = 2 ^ 53
+
+local function env(value, where, job)
+  local set = {}
+  for i, text in ipairs(list_of(check.text)(value, where)) do
+    local name, v = text:match("^([^=]+)=(.*)$")
+    if name then set[name] = v else leave(job, check.at(where, i), ("'%s' is no NAME=VALUE"):format(text)) end
+  end
+  job.words.env = set
+end
+
+--- A number that may be the largest of 64 bits, which stands for no limit.
+local function limit(value, where)
+  if type(value) ~= "number" then check.fail(where, "number expected, got %s", type(value)) end
+  return value >= BYTES_MOST and "unlimited" or check.integer(0, BYTES_MOST)(value, where)
+end
+
+local function rlimits(value, where, job)
+  for i, one in ipairs(objects(value, where)) do
+    local at = check.at(where, i)
+    local name = check.text(one.type, at .. ".type"):match("^RLIMIT_(%u+)$")
+    if name and constants.rlimit[name] then
+      job.words.rlimits = job.words.rlimits or {}
+      job.words.rlimits[name:lower()] = { soft = limit(one.soft, at .. ".soft"), hard = limit(one.hard, at .. ".hard") }
+    else
+      leave(job, at, "there is no such limit")
+    end
+  end
+end
+
+local function cap_set(value, where, job)
+  local set = {}
+  for i, name in ipairs(list_of(check.text)(value, where)) do
+    local bare = name:upper():gsub("^CAP_", "")
+    if constants.cap[bare] then set[bare:lower()] = true else
+      leave(job, check.at(where, i), ("'%s' is not known"):format(name))
+    end
+  end
+  return set
+end
+
+local function names_of(set)
+  local list = {}
+  for name in pairs(set) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
+local SETS = { "ambient", "bounding", "effective", "inheritable", "permitted" }
+
+--- What the program has after exec: root what the bounding set leaves, everybody else the ambient ones.
+local function capabilities(value, where, job)
+  local sets = {}
+  read.object(value, where)
+  for _, name in ipairs(SETS) do sets[name] = cap_set(value[name] or {}, where .. "." .. name, job) end
+  local is_root = job.words.user == nil or job.words.user == 0
+  job.words.caps = names_of(is_root and sets.bounding or sets.ambient)
+  local bounds = names_of(sets.bounding)
+  if not is_root and table.concat(bounds, " ") ~= table.concat(job.words.caps, " ") then
+    leave(job, where .. ".bounding", "a program that is not root has those of 'ambient', and can get no others")
+  end
+end
+
+local POLICIES = { SCHED_OTHER = "other", SCHED_BATCH = "batch", SCHED_IDLE = "idle", SCHED_FIFO = "fifo", SCHED_RR = "rr" }
+
+local function scheduler(value, where, job)
+  local policy = POLICIES[read.object(value, where).policy]
+  if not policy then return leave(job, where .. ".policy", ("'%s' is not known"):format(tostring(value.policy))) end
+  local is_real_time = policy == "fifo" or policy == "rr"
+  job.words.scheduler = { policy = policy, priority = is_real_time and value.priority or nil }
+  job.words.nice = value.nice
+  for _, name in ipairs { "flags", "runtime", "deadline", "period" } do
+    cannot "there is no word for it"(value[name] or 0, where .. "." .. name, job)
+  end
+end
+
+local CLASSES = { IOPRIO_CLASS_RT = "realtime", IOPRIO_CLASS_BE = "best-effort", IOPRIO_CLASS_IDLE = "idle" }
+
+local function io_priority(value, where, job)
+  local class = CLASSES[read.object(value, where).class]
+  if not class then return leave(job, where .. ".class", ("'%s' is not known"):format(tostring(value.class))) end
+  job.words.ioprio = { class = class, level = value.priority }
+end
+
+local id = check.id
+
+local PROCESS = {
+  terminal = function(value, where, job)
+    if check.boolean(value, where) then job.words.pty = job.words.pty or true end
+  end,
+  consoleSize = function(value, where, job)
+    read.object(value, where)
+    job.size = { rows = value.height, cols = value.width }
+  end,
+  cwd = word("cwd", check.absolute),
+  env = env,
+  args = word("argv", check.list(check.text, 1)),
+  commandLine = cannot "it is for Windows",
+  user = {
+    uid = word("user", id),
+    gid = word("group", id),
+    umask = word("umask", check.integer(0, 511)),
+    additionalGids = function(value, where, job)
+      local groups = list_of(id)(value, where)
+      if #groups > 0 then job.words.groups = groups end
+    end,
+    username = cannot "it is for Windows",
+  },
+  rlimits = rlimits,
+  capabilities = function(value, where, job) job.caps = { value, where } end,
+  noNewPrivileges = word("no_new_privs", check.boolean),
+  oomScoreAdj = word("oom_score_adj", check.integer(-1000, 1000)),
+  apparmorProfile = cannot("no profile is entered", true),
+  selinuxLabel = cannot("no label is set", true),
+  ioPriority = io_priority,
+  scheduler = scheduler,
+  execCPUAffinity = cannot "it is for exec alone",
+}
+
+-- ---- namespaces ----
+
+local KINDS = { pid = "pid", network = "net", mount = "mount", ipc = "ipc", uts = "uts", user = "user", cgroup = "cgroup",
+  time = "time" }
+
+local function namespaces(value, where, job)
+  for i, one in ipairs(objects(value, where)) do
+    local name, at = KINDS[one.type], check.at(where, i)
+    if not name then
+      leave(job, at .. ".type", ("'%s' is not known"):format(tostring(one.type)), true)
+    elseif type(one.path) == "string" and one.path ~= "" then
+      job.words.join = job.words.join or {}
+      job.words.join[name] = check.absolute(one.path, at .. ".path")
+    else
+      job.flags[name] = true
+    end
+  end
+end
+
+local function map(name)
+  return function(value, where, job)
+    local list = {}
+    for i, one in ipairs(objects(value, where)) do
+      local at = check.at(where, i)
+      list[i] = { id(one.containerID, at .. ".containerID"), id(one.hostID, at .. ".hostID"),
+        check.integer(1, 4294967296)(one.size, at .. ".size") }
+    end
+    if #list > 0 then job.words[name] = list end
+  end
+end
+
+local function offsets(value, where, job)
+  for clock, one in pairs(read.object(value, where)) do
+    if clock == "monotonic" or clock == "boottime" then
+      job.words.time = job.words.time or {}
+      job.words.time[clock] = (one.secs or 0) + (one.nanosecs or 0) / 1e9
+    else
+      leave(job, ("%s.%s"):format(where, clock), "there is no such clock")
+    end
+  end
+end
+
+--- Settings of the network, where that is the container's own; of others there is no word.
+local function sysctl(value, where, job)
+  for name, v in pairs(read.object(value, where)) do
+    local at = ("%s['%s']"):format(where, name)
+    if name:find "^net[./]" and job.flags.net then
+      job.words.sysctl = job.words.sysctl or {}
+      job.words.sysctl[name] = v
+    else
+      leave(job, at, "only settings of a network of its own can be set")
+    end
+  end
+end
+
+local PROPAGATION = { private = "private", rprivate = "private", slave = "slave", rslave = "slave" }
+
+local function propagation(value, where, job)
+  if value == "" then return end
+  if not PROPAGATION[value] then return leave(job, where, ("'%s': the host's mounts are not shared"):format(value)) end
+  job.words.propagation = PROPAGATION[value]
+end
+
+local LINUX = {
+  namespaces = namespaces,
+  uidMappings = map "uid_map",
+  gidMappings = map "gid_map",
+  timeOffsets = offsets,
+  sysctl = function(value, where, job) job.sysctl = { value, where } end,
+  resources = function(value, where, job) resources.read(value, where, job, leave) end,
+  cgroupsPath = function(value, _, job) job.cgroup = value end,
+  seccomp = function(value, where, job) filters.read(value, where, job, leave) end,
+  rootfsPropagation = propagation,
+  maskedPaths = function(value, where, job) job.masked = list_of(check.absolute)(value, where) end,
+  readonlyPaths = function(value, where, job) job.readonly = list_of(check.absolute)(value, where) end,
+  devices = function(value, where, job) mounts.devices(value, where, job, leave) end,
+  mountLabel = cannot("no label is set", true),
+  intelRdt = cannot "there is no word for it",
+  memoryPolicy = cannot "there is no word for it",
+  netDevices = cannot "no interface is moved into a box",
+  personality = {
+    domain = function(value, where, job)
+      if value == "LINUX32" then job.words.personality = "linux32" elseif value ~= "LINUX" then
+        leave(job, where, ("'%s' is not known"):format(tostring(value)))
+      end
+    end,
+    flags = cannot "there is no word for it",
+  },
+}
+
+-- ---- all of it ----
+
+local CONFIG = {
+  ociVersion = function(value, where)
+    if not check.text(value, where):find "^1%." then check.fail(where, "version 1 expected, got '%s'", value) end
+  end,
+  process = PROCESS,
+  root = {
+    path = function(value, where, job)
+      local path = check.path(value, where):sub(1, 1) == "/" and value or ("%s/%s"):format(job.bundle, value)
+      job.words.root = { bind = path, suid = true }
+    end,
+    readonly = word("read_only", check.boolean),
+  },
+  hostname = word("hostname", check.text),
+  domainname = word("domainname", check.text),
+  mounts = function(value, where, job) job.mounts = { value, where } end,
+  hooks = cannot("hooks are not run", true),
+  annotations = nothing,
+  linux = LINUX,
+  windows = cannot "it is for Windows", solaris = cannot "it is for Solaris", vm = cannot "it is for virtual machines",
+  zos = cannot "it is for z/OS", freebsd = cannot "it is for FreeBSD",
+}
+
+--- Reads an object, field by field, as the rows say.
+local function walk(rows, object, where, job)
+  local keys = {}
+  read.object(object, where)
+  for key in pairs(object) do keys[#keys + 1] = tostring(key) end
+  table.sort(keys)
+  for _, key in ipairs(keys) do
+    local row, at, value = rows[key], where and ("%s.%s"):format(where, key) or key, object[key]
+    if type(row) == "table" then
+      walk(row, value, at, job)
+    elseif row then
+      row(value, at, job)
+    else
+      leave(job, at, "it is not known")
+    end
+  end
+end
+
+local function need(object, field, where)
+  if type(object) ~= "table" or object[field] == nil then check.fail(where, "missing") end
+end
+
+--- The words of a configuration, that is a table; and what they leave out. Raises a mistake in it.
+function read.config(config, bundle)
+  local job = { bundle = bundle, left = {}, flags = { mount = true },
+    words = { clear_env = true, session = true, umask = "022", caps = {}, read_only = false } }
+  need(config, "ociVersion", "ociVersion")
+  need(config, "root", "root.path")
+  need(config.root, "path", "root.path")
+  walk(CONFIG, config, nil, job)
+  local words = job.words
+  if job.caps then capabilities(job.caps[1], job.caps[2], job) end
+  if job.sysctl then sysctl(job.sysctl[1], job.sysctl[2], job) end
+  if words.pty then words.pty, words.session = job.size or true, nil end
+  words.mounts = mounts.read(job, leave)
+  words.flags = names_of(job.flags)
+  return words, job.left, job
+end
+
+--- The words of a process alone, as for exec: those of `ns.oci.read.config` that are its own.
+function read.process(process, left)
+  local job = { left = left, flags = {}, words = { clear_env = true, umask = "022", caps = {} } }
+  walk(PROCESS, process, "process", job)
+  if job.caps then capabilities(job.caps[1], job.caps[2], job) end
+  if job.words.pty then job.words.pty = job.size or true end
+  return job.words
+end
+
+return read

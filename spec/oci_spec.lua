@@ -1,0 +1,227 @@
+--- Bundles: what a program sees of one, by ns as by crun and runc; and what of a configuration no word can carry.
+local bundles = require "support.bundles"
+local machine = require "support.machine"
+local ns = require "ns"
+
+--- A place for what is made there.
+local function with_directory(f)
+  local directory, remove = machine.directory()
+  local ok, result, more = pcall(f, directory)
+  remove()
+  if not ok then error(result, 0) end
+  return result, more
+end
+
+-- ---- what the program sees ----
+
+--- A closed program of root.
+local function closed(c, directory)
+  c.process.env, c.process.cwd = { "PATH=/bin", "A=1", "A=2" }, "/data"
+  table.insert(c.process.rlimits, { type = "RLIMIT_CORE", soft = 2 ^ 64, hard = 2 ^ 64 })
+  c.process.oomScoreAdj = 300
+  c.linux.readonlyPaths = { "/proc/sys", "/proc/fs" }
+  for _, path in ipairs { "/etc/passwd", "/srv", "/no/where" } do table.insert(c.linux.maskedPaths, path) end
+  c.linux.sysctl = { ["net.ipv4.ip_forward"] = "1" }
+  machine.file(directory .. "/one", "one\n")
+  table.insert(c.mounts, { destination = "/a", type = "tmpfs", source = "tmpfs",
+    options = { "nosuid", "nodev", "noexec", "mode=1700", "size=64k" } })
+  table.insert(c.mounts, { destination = "/b", source = ".", options = { "rbind", "ro", "nosuid" } })
+  table.insert(c.mounts, { destination = "/etc/one", source = directory .. "/one", options = { "bind", "ro" } })
+  c.linux.seccomp = { defaultAction = "SCMP_ACT_ALLOW", architectures = { "SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64" },
+    syscalls = { { names = { "mkdir", "mkdirat", "no_such_call" }, action = "SCMP_ACT_ERRNO", errnoRet = 28 },
+      { names = { "chmod", "fchmodat", "fchmodat2" }, action = "SCMP_ACT_ERRNO" },
+      { names = { "personality" }, action = "SCMP_ACT_ERRNO",
+        args = { { index = 0, value = 4294967295, op = "SCMP_CMP_NE" } } } } }
+end
+
+--- One that is a user, and may write its root.
+local function open(c)
+  c.process.user = { uid = 33, gid = 34, additionalGids = { 35, 36 }, umask = 23 }
+  c.process.noNewPrivileges, c.root.readonly = false, false
+  c.process.capabilities.bounding = { "CAP_SETUID" }
+end
+
+--- One in a user namespace, with a capability that is ambient.
+local function mapped(c, directory)
+  table.insert(c.linux.namespaces, { type = "user" })
+  c.linux.uidMappings = { { containerID = 0, hostID = 100000, size = 1000 } }
+  c.linux.gidMappings = { { containerID = 0, hostID = 100000, size = 1000 } }
+  c.process.user.uid = 5
+  c.process.capabilities.ambient, c.process.capabilities.inheritable = { "CAP_CHOWN" }, { "CAP_CHOWN" }
+  os.execute("chmod 755 " .. directory)
+end
+
+local READ_ONLY = "Read-only file system"
+
+-- {of which configuration, what is looked at, a shell line, what that says}
+local SEEN = {
+  { closed, "its environment, of which the last of a name counts", "env | grep -e ^A= -e ^PATH= | sort", "A=2\nPATH=/bin" },
+  { closed, "its directory", "pwd", "/data" },
+  { closed, "its host name", "hostname", "bundle" },
+  { closed, "its limits", "ulimit -Sn; ulimit -Hn; ulimit -Hc", "512\n1024\nunlimited" },
+  { closed, "its oom_score_adj", "cat /proc/self/oom_score_adj", "300" },
+  { closed, "that it is process 1, of a session of its own", "echo $$; cut -d' ' -f5,6 /proc/1/stat", "1\n1 1" },
+  { closed, "its capabilities, and no_new_privs", "grep -e CapPrm -e CapEff -e CapBnd -e NoNewPrivs /proc/self/status",
+    "CapPrm:\t0000000000000421\nCapEff:\t0000000000000421\nCapBnd:\t0000000000000421\nNoNewPrivs:\t1" },
+  { closed, "a network with a loopback alone", "grep -c : /proc/net/dev; cat /proc/sys/net/ipv4/ip_forward", "1\n1" },
+  { closed, "mounts, with their attributes",
+    "grep -e ' /a ' -e ' /b ' /proc/self/mountinfo | cut -d' ' -f5,6 | sed s/,relatime//; stat -c %a /a; cat /b/one",
+    "/a rw,nosuid,nodev,noexec\n/b ro,nosuid\n1700\none" },
+  { closed, "a file where there was none", "cat /etc/one", "one" },
+  { closed, "paths that are read-only",
+    "for f in /proc/sys/kernel/hostname /proc/fs/x /etc/x /x /b/x /etc/one; do (echo x >$f) 2>&1 | sed 's/.*: //'; done",
+    table.concat({ READ_ONLY, "nonexistent directory", READ_ONLY, READ_ONLY, READ_ONLY, READ_ONLY }, "\n") },
+  { closed, "that /proc/fs is a mount that is read-only",
+    "grep ' /proc/fs ' /proc/self/mountinfo | cut -d' ' -f6 | cut -c1-3", "ro," },
+  { closed, "nothing of paths that are masked", "wc -c </etc/passwd; ls /srv; ls /bin/busybox", "0\n/bin/busybox" },
+  { closed, "the devices that there are always", "echo $(ls /dev | grep -v core); echo x >/dev/null; wc -c </dev/null",
+    "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero\n0" },
+  { closed, "what a filter refuses", "(mkdir /a/x; chmod 777 /a) 2>&1 | sed 's/.*: //'",
+    "No space left on device\nOperation not permitted" },
+  { open, "its user, groups and mask", "id -u; id -g; id -G; umask", "33\n34\n34 35 36\n0027" },
+  { open, "no capabilities as a user", "grep -e CapPrm -e CapEff -e NoNewPrivs /proc/self/status",
+    "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nNoNewPrivs:\t0" },
+  { open, "a root that it may write, in its top, too", "echo one >/new; cat /new; stat -c %u:%a /new", "one\n33:640" },
+  { mapped, "a user namespace", "id -u; tr -s ' ' </proc/self/uid_map", "5\n 0 100000 1000" },
+  { mapped, "ambient capabilities as a user", "grep -e CapPrm -e CapEff -e CapAmb /proc/self/status",
+    "CapPrm:\t0000000000000001\nCapEff:\t0000000000000001\nCapAmb:\t0000000000000001" },
+}
+
+--- All that programs of the three configurations see by a runtime: {[row of SEEN] = text}.
+local function look(runtime)
+  local seen = {}
+  for _, change in ipairs { closed, open, mapped } do
+    local line = {}
+    for i, row in ipairs(SEEN) do
+      if row[1] == change then line[#line + 1] = ("echo '<%d>'; %s"):format(i, row[3]) end
+    end
+    local said = with_directory(function(directory)
+      bundles.make(directory, function(c)
+        change(c, directory)
+        c.process.args = { "/bin/sh", "-c", table.concat(line, "\n") }
+        os.execute("chmod 777 " .. directory .. "/rootfs")
+      end)
+      return bundles.run(runtime, directory)
+    end)
+    for i, text in (said .. "\n"):gmatch("<(%d+)>\n([^<]*)") do seen[tonumber(i)] = text:gsub("\n$", "") end
+    seen[change] = said
+  end
+  return seen
+end
+
+describe("a program of a bundle #system", function()
+  if not machine.root then return pending "sees the same by crun and runc [needs root]" end
+  for _, runtime in ipairs(bundles.runtimes) do
+    local is_there = runtime == "ns" or bundles.has(runtime)
+    local seen
+    for i, row in ipairs(SEEN) do
+      local it_runs = is_there and it or machine.without("it", runtime .. " is not installed")
+      it_runs(("sees, by %s, %s"):format(runtime, row[2]), function()
+        seen = seen or look(runtime)
+        assert.equal(row[4], seen[i] or seen[row[1]])
+      end)
+    end
+  end
+end)
+
+-- ---- what is read ----
+
+--- What the configuration of a bundle comes to: words, and what is left out, as "field: why" in one line each.
+local function read(change)
+  return with_directory(function(directory)
+    bundles.write(directory, change)
+    local words, left = ns.oci.spec(directory)
+    if not words then return nil, left end
+    local lines = {}
+    for i, one in ipairs(left) do
+      lines[i] = ("%s: %s%s"):format(one.field, one.why, one.weakens and " (weakens)" or "")
+    end
+    return words, table.concat(lines, "\n")
+  end)
+end
+
+-- {what changes the configuration, the line that names what is left out}
+local LEFT = {
+  { function(c) c.hooks = { prestart = { { path = "/bin/true" } } } end, "hooks: hooks are not run (weakens)" },
+  { function(c) c.process.apparmorProfile = "docker-default" end,
+    "process.apparmorProfile: no profile is entered (weakens)" },
+  { function(c) c.process.capabilities.bounding = { "CAP_CHOWN", "CAP_NEW" } end,
+    "process.capabilities.bounding[2]: 'CAP_NEW' is not known" },
+  { function(c) c.linux.intelRdt = { closID = "x" } end, "linux.intelRdt: there is no word for it" },
+  { function(c) c.linux.sysctl = { ["kernel.msgmax"] = "1" } end,
+    "linux.sysctl['kernel.msgmax']: only settings of a network of its own can be set" },
+  { function(c) c.linux.somethingNew = 1 end, "linux.somethingNew: it is not known" },
+  { function(c) table.insert(c.mounts, { destination = "/sys/fs/cgroup", type = "cgroup", source = "cgroup" }) end,
+    "mounts[6]: 'cgroup' on /sys/fs/cgroup: there is no such mount" },
+  { function(c) table.insert(c.mounts, { destination = "/x", type = "ext4", source = "/dev/x" }) end,
+    "mounts[6]: 'ext4' on /x: there is no such mount (weakens)" },
+  { function(c) c.mounts[2].options[1] = "idmap" end, "mounts[2].options[1]: 'idmap' is not known" },
+  { function(c) c.linux.seccomp = { defaultAction = "SCMP_ACT_NOTIFY" } end,
+    "linux.seccomp.defaultAction: 'SCMP_ACT_NOTIFY' is not known (weakens)" },
+  { function(c) c.linux.devices = { { path = "/dev/none", type = "c", major = 1, minor = 3 } } end,
+    "linux.devices[1]: there is no /dev/none on this machine (weakens)" },
+  { function(c) c.linux.resources = { memory = { limit = 2 ^ 20, reservation = 5 } } end,
+    "linux.resources.memory.reservation: there is no such limit" },
+  { function(c) c.process.env[2] = "ODD" end, "process.env[2]: 'ODD' is no NAME=VALUE" },
+  { function(c) c.linux.rootfsPropagation = "shared" end,
+    "linux.rootfsPropagation: 'shared': the host's mounts are not shared" },
+}
+
+-- {what changes the configuration, the message}
+local WRONG = {
+  { function(c) c.process.args = "sh" end, "process.args: list expected, got string" },
+  { function(c) c.process.args = {} end, "process.args: empty list" },
+  { function(c) c.process.user.uid = "root" end, "process.user.uid: integer expected, got string" },
+  { function(c) c.process.cwd = "tmp" end, "process.cwd: absolute path expected, got 'tmp'" },
+  { function(c) c.linux.namespaces = { "pid" } end, "linux.namespaces[1]: object expected, got string" },
+  { function(c) c.root = nil end, "root.path: missing" },
+  { function(c) c.ociVersion = "2.0" end, "ociVersion: version 1 expected, got '2.0'" },
+  { function(c) c.mounts[1].destination = nil end, "mounts[1].destination: string expected, got nil" },
+}
+
+describe("the words of a bundle", function()
+  for _, row in ipairs(LEFT) do
+    it("say what they leave out: " .. row[2]:match("^[^:]*"), function()
+      local words, left = read(row[1])
+      assert.truthy(words, left)
+      assert.equal(row[2], left)
+    end)
+  end
+
+  for _, row in ipairs(WRONG) do
+    it("are refused with the name of the field: " .. row[2]:match("^[^:]*"), function()
+      local words, message = read(row[1])
+      assert.is_nil(words)
+      assert.matches("/config%.json: ", message)
+      assert.equal(row[2], message:match("/config%.json: (.*)$"))
+    end)
+  end
+
+  it("leave nothing out of an ordinary one", function()
+    local words, left = read()
+    assert.equal("", left)
+    assert.same({ "/bin/sh", "-c", "true" }, words.argv)
+  end)
+
+  it("have the limits, counted as the kernel has them", function()
+    local words, left = read(function(c)
+      c.linux.resources = { memory = { limit = 2 ^ 20, swap = 3 * 2 ^ 20 }, pids = { limit = 7 },
+        cpu = { quota = 150000, period = 100000, shares = 1024, cpus = "0-1" }, devices = { { allow = false } },
+        blockIO = { throttleReadBpsDevice = { { major = 8, minor = 0, rate = 1000 } } } }
+    end)
+    assert.equal("", left)
+    assert.same({ memory = 2 ^ 20, swap = 2 ^ 21, pids = 7, cpu = 1.5, cpu_weight = 39, cpuset = "0-1",
+      io = { ["8:0"] = { read = 1000 } } }, words.limits)
+  end)
+
+  it("are none of what is no bundle", function()
+    with_directory(function(directory)
+      machine.file(directory .. "/config.json", "{ no JSON")
+      os.execute("mkdir " .. directory .. "/rootfs")
+      assert.equal(directory .. "/config.json is no JSON", (select(2, ns.oci.spec(directory))))
+      assert.matches("No such file", (select(2, ns.oci.spec(directory .. "/none"))))
+      assert.matches("config.json: No such file", (select(2, ns.oci.spec(directory .. "/rootfs"))))
+    end)
+    assert.error_matches(function() ns.oci.spec {} end, "bad argument #1 to 'spec' %(bundle: path expected, got table%)")
+  end)
+end)
