@@ -340,6 +340,36 @@
 ---@field io? table<string, ns.DiskLimits> by disk: "/dev/sda"
 ---@field parent? string the control group below which its own is made
 
+---@alias ns.NetworkWord "none"|"host"|"pasta"
+
+---@class ns.Interface
+---@field type? "dummy"|"bridge"|"veth" "dummy" where nothing is said
+---@field addresses? string|string[] "10.0.0.1/24"
+---@field mtu? integer the longest packet
+---@field mac? string "02:00:00:00:00:01"
+---@field peer? string of a veth: the name of its other end
+---@field bridge? string that it is a port of
+---@field up? boolean false: it is switched off
+
+---@class ns.Route
+---@field to? string "10.1.0.0/16"; "default" where nothing is said beside via
+---@field via? string the address of the next one
+---@field interface? string over which
+---@field type? "unicast"|"unreachable"|"blackhole"|"prohibit"
+
+---A list of up to three addresses.
+---@class ns.Dns: { [integer]: string }
+---@field search? string[] domains
+---@field options? string[] "ndots:2"
+
+---The network of a box; the word itself stands first.
+---@class ns.BoxNetwork: { [1]: ns.NetworkWord }
+---@field interfaces? table<string, ns.Interface> by name
+---@field routes? ns.Route[]
+---@field sysctl? table<string, string|number>
+---@field hosts? table<string, string|string[]> by name, the address or the addresses
+---@field dns? string|ns.Dns
+
 ---@class ns.Spec
 ---@field [integer] string the program and its arguments, unless argv says them
 ---@field argv? string[] the program and its arguments; a program without a slash is looked up in PATH
@@ -375,7 +405,7 @@
 ---@field scheduler? ns.Policy|ns.Scheduler
 ---@field affinity? integer|integer[] numbers of processors
 ---@field oom_score_adj? integer -1000 to 1000
----@field network? "none"|"host"|"pasta" what it has for a network
+---@field network? ns.NetworkWord|ns.BoxNetwork what it has for a network
 ---@field publish? table<integer|string, integer|string> the host's port, or "ADDRESS:PORT" = that of the box
 ---@field reach? table<integer|string, string> "NAME:PORT", or what is dialled = where that leads
 ---@field reachable? boolean p:connect leads to its servers: it has an init
@@ -812,7 +842,7 @@ function Pty:close() end
 ---@field scheduler fun(self: ns.Box, value: ns.Policy|ns.Scheduler): ns.Box
 ---@field affinity fun(self: ns.Box, value: integer|integer[]): ns.Box
 ---@field oom_score_adj fun(self: ns.Box, value: integer): ns.Box
----@field network fun(self: ns.Box, value: "none"|"host"|"pasta"): ns.Box
+---@field network fun(self: ns.Box, value: ns.NetworkWord|ns.BoxNetwork): ns.Box
 ---@field publish fun(self: ns.Box, value: table<integer|string, integer|string>): ns.Box
 ---@field reach fun(self: ns.Box, value: table<integer|string, string>): ns.Box
 ---@field reachable fun(self: ns.Box, value?: boolean): ns.Box

@@ -3,7 +3,7 @@ local machine = require "support.machine"
 local ns = require "ns"
 local plan = require "ns.start.plan"
 
-local FILES = { "support.mistakes.start", "support.mistakes.rights" }
+local FILES = { "support.mistakes.start", "support.mistakes.rights", "support.mistakes.network" }
 
 local function value_of(row)
   if type(row[2]) == "function" then return row[2]() end

@@ -17,6 +17,8 @@ local function everything()
     ioprio = "idle", scheduler = "batch", affinity = 0, personality = "linux32", caps = { "kill" }, securebits = "noroot",
     umask = 18, user = 0, group = 0, groups = { 0 }, cwd = "/srv", no_new_privs = true, init = true,
     landlock = { read = { "/" } }, sysctl = { ["net.ipv4.ip_forward"] = 1 },
+    network = { interfaces = { br0 = { type = "bridge", addresses = { "10.0.0.1/24", "fd00::1/64" } } },
+      routes = { { via = "10.0.0.9" } }, sysctl = { ["net.ipv4.conf.br0.rp_filter"] = 1 } },
     seccomp = "default",
   }
 end
@@ -41,6 +43,12 @@ describe("the order inside:", function()
     { "files of the host's /proc", { op = "write", path = "/proc/self/oom_score_adj" }, "the new root", { op = "newroot" } },
     { "a limit of user namespaces", { op = "sysctl", word = "disable_userns" }, "the new root", { op = "newroot" } },
     { "settings of the network", { op = "sysctl", word = "sysctl" }, "the new root", { op = "newroot" } },
+    { "what is taken over", { path = "/proc/sys/net/ipv4/ip_forward" }, "an interface", { from = "bridge br0" } },
+    { "an interface", { from = "bridge br0" }, "its settings", { path = "/proc/sys/net/ipv4/conf/br0/rp_filter" } },
+    { "the loopback", { op = "loopback" }, "other addresses", { from = "address 10.0.0.1/24 on br0" } },
+    { "the last address", { from = "address fe80::65/64 on br0" }, "routes", { from = "route to all via 10.0.0.9" } },
+    { "all messages", { op = "netlink" }, "the wait for their effect", { op = "await_local" } },
+    { "the wait for addresses", { op = "await_local" }, "the capabilities", { op = "bound" } },
     { "the system", { op = "tree", path = "/usr" }, "the user's mounts", { op = "fs", type = "proc" } },
     { "proc", { op = "fs", type = "proc", path = "/proc" }, "its masks", { op = "mask", path = "/proc/kcore" } },
     { "the last proc", { op = "fs", type = "proc", path = "/other" }, "pivot_root", { op = "pivot" } },

@@ -321,7 +321,7 @@ describe("what may be reached #system", function()
 
   needs("stands in the /etc/hosts of the box, unless that has one of its own", function()
     local b = box():reach { ["db.example:5432"] = "127.0.0.1:1", ["cache:1"] = "127.0.0.1:1", ["cache:2"] = "127.0.0.1:2" }
-    assert.equal("127.0.0.1\tlocalhost sandbox\n::1\tlocalhost\n127.0.0.2\tcache\n127.0.0.3\tdb.example\n",
+    assert.equal("127.0.0.1 localhost sandbox\n::1 localhost\n127.0.0.2 cache\n127.0.0.3 db.example\n",
       b:run("cat", "/etc/hosts").stdout)
     assert.equal("own", b:file("/etc/hosts", "own"):run("cat", "/etc/hosts").stdout)
   end)

@@ -301,5 +301,6 @@ const struct op ns_ops[] = {
     {"listen", op_listen},
     {"route", op_route},
     {"relay", op_relay},
+    {"await_local", op_await_local},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

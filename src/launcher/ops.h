@@ -93,6 +93,7 @@ long op_init(struct player *, const struct step *);
 
 /* net.c */
 long op_netlink(struct player *, const struct step *);
+long op_await_local(struct player *, const struct step *);
 
 /* serve.c */
 long op_serve(struct player *, const struct step *);

@@ -31,23 +31,33 @@ local function settings_of(node)
   return settings
 end
 
+--- The word `network` of a host's box: what it has, and the names of all.
+local function network_of(given, names)
+  local result, all = { given }, {}
+  if type(given) == "table" then
+    result = {}
+    for field, value in next, given do result[field] = value end
+  end
+  for name, list in next, names do all[name] = list end
+  for name, list in next, result.hosts or {} do all[name] = list end
+  result.hosts = all
+  return result
+end
+
 --- The words of a host's box, in which the others have names.
-local function words_of(node, hosts)
+local function words_of(node, names)
   local words = {}
   for word, value in next, node.words do words[word] = value end
   words.sysctl = settings_of(node)
   local flags = namespaces.check(words.flags or {}, "flags")
   if flags.uts and not words.hostname then words.hostname = node.name end
-  if not flags.mount then return words end
-  words.mounts = {}
-  for i, m in ipairs(node.words.mounts or {}) do words.mounts[i] = m end
-  table.insert(words.mounts, { type = "file", target = "/etc/hosts", data = hosts, mode = "0644" })
+  if flags.mount then words.network = network_of(words.network, names) end
   return words
 end
 
 --- Launches all without waiting for any, and then awaits each: true; or nil, message, errno, detail.
 local function start_boxes(self)
-  local hosts = topology.hosts(self.nodes)
+  local names = topology.names(self.nodes)
   local function launch(place, words)
     local c, message, errno, detail = container.launch(words, "start", not words.optional)
     place.container = c
@@ -57,7 +67,7 @@ local function start_boxes(self)
   local ok, message, errno, detail = launch(self.fabric, fabric_words(self))
   for _, node in ipairs(ok and self.nodes or {}) do
     places[#places + 1] = node
-    ok, message, errno, detail = launch(node, words_of(node, hosts))
+    ok, message, errno, detail = launch(node, words_of(node, names))
     if not ok then break end
   end
   if not ok then return nil, message, errno, detail end
@@ -84,17 +94,12 @@ local function wire_switches(self)
   return wiring.send(self.fabric.socket, list)
 end
 
---- fe80::N, which a router is known by to its neighbours: the kernel's own would be asked for on the link first.
-local function link_local(n)
-  return "\254\128" .. ("\0"):rep(11) .. string.char(math.floor(n / 65536) % 256, math.floor(n / 256) % 256, n % 256)
-end
-
 local function wire_node(node)
   local list = {}
   for _, one in ipairs(node.interfaces) do
     if one.ipv6 then list[#list + 1] = rtnetlink.no_link_local(one) end
     list[#list + 1] = rtnetlink.up(one)
-    if one.ipv6 then list[#list + 1] = rtnetlink.address(one, link_local(one.number), 64) end
+    if one.ipv6 then list[#list + 1] = rtnetlink.address(one, addresses.link_local(one.number), 64) end
     for _, family in ipairs(topology.FAMILIES) do
       if one[family] then list[#list + 1] = rtnetlink.address(one, one[family], one.segment[family].prefix) end
     end

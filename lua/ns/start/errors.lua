@@ -90,6 +90,7 @@ local READS = {
   keyring = function() return "join a new session keyring" end,
   seccomp = function() return "filter system calls" end,
   netlink = function(s) return s.from end,
+  await_local = function(s) return ("wait until %s is taken"):format(s.from) end,
   trace = function() return "make room for what the filter refuses" end,
   loopback = function() return "bring the loopback up" end,
   controlling = function() return "make the terminal the controlling one" end,

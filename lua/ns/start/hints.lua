@@ -10,6 +10,7 @@ local limit_hints = require "ns.start.limit_hints"
 local mount_hints = require "ns.start.mount_hints"
 local exec_hints = require "ns.start.exec_hints"
 local proc = require "ns.start.proc"
+local rtnetlink = require "ns.words.rtnetlink"
 local subids = require "ns.start.subids"
 local errno = core.constants.errno
 
@@ -140,6 +141,11 @@ local function init_is_full(step)
     .. "RLIMIT_NOFILE of its host allowed: ulimit -Hn"
 end
 
+--- Of a message that makes a link.
+local function no_such_link(step)
+  return step.type and rtnetlink.no_links(step.type) .. "; most have bridge and veth"
+end
+
 --- op, errno, what to look at: the first hint is given.
 local rows = {
   { "execveat", "EACCES", no_launcher },
@@ -193,6 +199,9 @@ local rows = {
   { "container", "EAGAIN", function() return "it is just being started" end },
   { "container", "ETIMEDOUT", function() return "its init does not answer: somebody may have stopped it" end },
   { "container", "ENOPROTOOPT", function(s) return s.hint end },
+  { "netlink", "EOPNOTSUPP", no_such_link },
+  { "netlink", "EAFNOSUPPORT", function() return "this kernel has no IPv6, or has it switched off" end },
+  { "netlink", "EEXIST", function() return "it is there already" end },
   { "foreground", "ENOTTY", function() return "stdin is no terminal of this session" end },
 }
 

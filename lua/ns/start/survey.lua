@@ -10,6 +10,7 @@ local landlock = require "ns.start.landlock"
 local layered = require "ns.start.layered"
 local maps = require "ns.words.maps"
 local namespaces = require "ns.words.namespaces"
+local network = require "ns.words.network"
 local owners = require "ns.start.owners"
 local parts = require "ns.start.parts"
 local sources = require "ns.start.sources"
@@ -43,7 +44,7 @@ local function find_ids(spec, host, found)
   local uid, gid = ids.maps(spec, host)
   found.maps, found.writer = { uid = uid, gid = gid }, ids.writer(spec, host)
   -- It enters that namespace before the launcher has its plan, so there must be maps by then.
-  if spec.network == "pasta" and found.writer == "launcher" then found.writer, found.denies = "host", true end
+  if network.is_outside(spec) and found.writer == "launcher" then found.writer, found.denies = "host", true end
   found.drops_groups = ids.drops_groups(spec, host)
   found.inner = { uid = spec.user and spec.user.id or maps.first(uid),
     gid = spec.group and spec.group.id or maps.first(gid) }

@@ -94,6 +94,39 @@ local function masked(bytes, prefix)
   return table.concat(result)
 end
 
+--- "10.0.0.1": its `family`, `bytes`, `text`.
+function addresses.check_one(value, where)
+  local family, bytes = addresses.read(check.text(value, where))
+  if not family then check.fail(where, "address of IPv4 or IPv6 expected, got '%s'", value) end
+  return { family = family, bytes = bytes, text = value }
+end
+
+--- "10.0.0.1/24": its `family`, `bytes`, `prefix`, `text`. Without a prefix it is one for itself.
+local function check_with_prefix(value, where, example)
+  local text, digits = check.text(value, where):match "^([^/]*)/?(%d*)$"
+  local family, bytes = addresses.read(text or "")
+  if not family or digits == "" and value:find "/" then check.fail(where, "'%s' expected, got '%s'", example, value) end
+  local prefix = tonumber(digits) or 8 * #bytes
+  if prefix > 8 * #bytes then check.fail(where, "/%d is too long, /%d is the most", prefix, 8 * #bytes) end
+  return { family = family, bytes = bytes, prefix = prefix, text = value }
+end
+
+--- An address that an interface may have, with its prefix.
+function addresses.check_interface(value, where)
+  return check_with_prefix(value, where, "10.0.0.1/24")
+end
+
+--- Where a route leads: "10.1.0.0/16", "10.1.0.1", or "default", which has no bytes.
+function addresses.check_destination(value, where)
+  if value == "default" then return { text = value } end
+  local subnet = check_with_prefix(value, where, "10.1.0.0/16' or 'default")
+  local first = masked(subnet.bytes, subnet.prefix)
+  if first ~= subnet.bytes then
+    check.fail(where, "'%s' is an address in the subnet '%s/%d'", value, addresses.text(first), subnet.prefix)
+  end
+  return subnet
+end
+
 --- "10.0.0.0/24": its `family`, `bytes`, `prefix`, and `text`. `family`: the one that is expected.
 function addresses.check_subnet(family)
   local name, bits = family == addresses.INET and "IPv4" or "IPv6", family == addresses.INET and 32 or 128
@@ -115,6 +148,11 @@ end
 function addresses.overlap(a, b)
   local prefix = math.min(a.prefix, b.prefix)
   return masked(a.bytes, prefix) == masked(b.bytes, prefix)
+end
+
+--- fe80::N: one that the kernel makes itself would be asked for on the link first.
+function addresses.link_local(n)
+  return "\254\128" .. ("\0"):rep(11) .. string.char(math.floor(n / 65536) % 256, math.floor(n / 256) % 256, n % 256)
 end
 
 --- The bytes of address number `n` of a subnet; nil where that is not one for a host.

@@ -149,7 +149,7 @@ rows = {
   { with = "reach", host = ports.resolve },
   { with = "limits", host = limits.make },
   { host = clone },
-  { word = "network", check = network.check, host = network.attach },
+  { word = "network", check = network.check, needs = { "net" }, describes = true, host = network.attach },
   { with = "limits", host = limits.place },
   { word = "flags", check = namespaces.check, check_part = check_flag },
   { scope = "job", word = "optional", check = function(value, where) return optional.check(value, where, rows) end },
@@ -187,6 +187,7 @@ rows = {
     add(join.in_proc({ op = "sysctl", path = path, data = "0", word = "disable_userns" }, found))
   end },
   { word = "sysctl", check = sysctl.check, needs = { "net" }, describes = true, steps = sysctl.steps },
+  { with = "network", steps = network.links },
   { flag = "mount", steps = root.lift_limit },
   { word = "root", check = root.check, needs = { "mount" }, steps = root.build },
   { word = "system", check = check.boolean, needs = { "mount" } },
@@ -196,6 +197,7 @@ rows = {
     mounts.steps(list, add, found)
   end },
   { flag = "net", steps = function(_, _, add) add { op = "loopback", word = "flags", part = "net" } end },
+  { with = "network", steps = network.addresses },
   { word = "reach", check = ports.check_reach, needs = { "net" }, steps = ports.listen },
   { word = "mount_proc", check = proc_path, needs = { "pid", "mount" }, steps = function(path, spec, add, found)
     if not path then return end
@@ -215,6 +217,7 @@ rows = {
   { word = "domainname", check = check.sized(1, 64), needs = { "uts" }, steps = function(name, _, add)
     add { op = "setdomainname", data = name, word = "domainname" }
   end },
+  { with = "network", steps = network.await },
   { scope = "job", with = "pty", steps = terminal.open },
   { scope = "job", word = "input", check = stdio.check_input },
   { scope = "job", word = "stdin", check = stdio.check, anew = true },

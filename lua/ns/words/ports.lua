@@ -99,30 +99,14 @@ local function inside_addresses(list)
   return known
 end
 
---- The text of /etc/hosts for a box that reaches these, and whether there is a name among them.
-local function hosts_of(list, hostname)
-  local known, lines, has_name = inside_addresses(list), {}, false
-  for host, address in next, known do
-    if host ~= address and host ~= "localhost" then
-      lines[#lines + 1] = ("%s\t%s\n"):format(address, host)
-      has_name = true
-    end
+--- The names of what a checked spec reaches, sorted by address: a list of { address, name }.
+function ports.names(spec)
+  local list = {}
+  for host, address in next, inside_addresses(spec.reach or {}) do
+    if host ~= address and host ~= "localhost" then list[#list + 1] = { address, host } end
   end
-  table.sort(lines)
-  local own = hostname and " " .. hostname or ""
-  return ("127.0.0.1\tlocalhost%s\n::1\tlocalhost\n"):format(own) .. table.concat(lines), has_name
-end
-
-local HOSTS = "/etc/hosts"
-
---- The list with that file before all other mounts; as it is, where it has one of its own there.
-local function with_hosts(list, text)
-  local result = { { type = "file", target = HOSTS, data = text, mode = 420 } }
-  for _, m in ipairs(list or {}) do
-    if m.target == HOSTS then return list end
-    result[#result + 1] = m
-  end
-  return result
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+  return list
 end
 
 local PRIVILEGED, SETTING = 1024, "net.ipv4.ip_unprivileged_port_start"
@@ -148,12 +132,9 @@ function ports.check_together(spec)
     spec.init = spec.init or spec[word] and true or nil
   end
   if spec.publish then allow_ports(spec) end
-  if not spec.reach then return end
-  local text, has_name = hosts_of(spec.reach, spec.hostname)
-  if has_name and not spec.flags.mount then
+  if #ports.names(spec) > 0 and not spec.flags.mount then
     check.fail("reach", "a name needs 'mount' in flags, for the /etc/hosts that it stands in; an address does not")
   end
-  if has_name then spec.mounts = with_hosts(spec.mounts, text) end
 end
 
 -- ---- steps ----

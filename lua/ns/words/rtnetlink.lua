@@ -81,11 +81,16 @@ end
 
 local function called(one) return one.label or one.name end
 
+--- What is wrong where the kernel does not know links of that kind.
+function rtnetlink.no_links(kind)
+  return ("this kernel has no links of the kind %s (the module %s)"):format(kind, kind)
+end
+
 local function new_link(what, kind, one, data)
   local info = attribute(INFO_KIND, kind .. "\0") .. (data and attribute(INFO_DATA, data) or "")
   local m = message(what, NEWLINK, NEW, ifinfo(one.index, one.up and UP, one.up and UP) .. end_attributes(one)
     .. attribute(IFLA.LINKINFO, info))
-  m.kernel = ("this kernel has no links of the kind %s (the module %s)"):format(kind, kind)
+  m.type, m.kernel = kind, rtnetlink.no_links(kind)
   return m
 end
 
@@ -175,8 +180,9 @@ end
 local NEWADDR, NEWROUTE, GETROUTE = 20, 24, 26
 local IFA_ADDRESS, IFA_LOCAL, IFA_NODAD = 1, 2, 2
 local RTA_DST, RTA_OIF, RTA_GATEWAY = 1, 4, 5
-local TABLE_MAIN, STATIC, UNICAST, LOCAL = 254, 4, 1, 2
-local SCOPE_UNIVERSE = 0
+local TABLE_MAIN, STATIC, LOCAL = 254, 4, 2
+local ROUTES = { unicast = 1, blackhole = 6, unreachable = 7, prohibit = 8 }
+local SCOPE_UNIVERSE, SCOPE_LINK = 0, 253
 
 --- An address of an interface; one of IPv6 is used at once, without asking whether another has it.
 function rtnetlink.address(one, bytes, prefix)
@@ -186,14 +192,16 @@ function rtnetlink.address(one, bytes, prefix)
     .. attribute(IFA_LOCAL, bytes) .. attribute(IFA_ADDRESS, bytes))
 end
 
---- A route to a subnet, nil for all others, by way of an address.
-function rtnetlink.route(subnet, via, one)
-  local family = #via == 4 and addresses.INET or addresses.INET6
-  local to = subnet and subnet.text or "all"
-  local what = ("route to %s via %s on %s"):format(to, addresses.text(via), called(one))
-  return message(what, NEWROUTE, NEW, u8(family, subnet and subnet.prefix or 0, 0, 0, TABLE_MAIN, STATIC,
-    SCOPE_UNIVERSE, UNICAST) .. u32(0) .. (subnet and attribute(RTA_DST, subnet.bytes) or "")
-    .. attribute(RTA_GATEWAY, via) .. attribute(RTA_OIF, u32(one.index)))
+--- A route to a subnet, nil for all others: by way of an address, over an interface, or both; or of another type, which
+-- leads nowhere. `family`: where nothing else tells it.
+function rtnetlink.route(subnet, via, one, type, family)
+  family = via and (#via == 4 and addresses.INET or addresses.INET6) or family or addresses.INET
+  local scope = (via or not one or family == addresses.INET6) and SCOPE_UNIVERSE or SCOPE_LINK
+  local what = ("route to %s%s%s"):format(subnet and subnet.text or "all", via and " via " .. addresses.text(via) or "",
+    one and " on " .. called(one) or "")
+  return message(what, NEWROUTE, NEW, u8(family, subnet and subnet.prefix or 0, 0, 0, TABLE_MAIN, STATIC, scope,
+    ROUTES[type or "unicast"]) .. u32(0) .. (subnet and attribute(RTA_DST, subnet.bytes) or "")
+    .. (via and attribute(RTA_GATEWAY, via) or "") .. (one and attribute(RTA_OIF, u32(one.index)) or ""))
 end
 
 --- Asks how packets to an address would go.

@@ -185,17 +185,19 @@ function topology.plan(nodes, switches, links, wanted)
   return segments
 end
 
---- The lines of a hosts(5) file: each address of each node, and its name.
-function topology.hosts(nodes)
-  local lines = { "127.0.0.1 localhost", "::1 localhost" }
+--- The names of the nodes, each with its addresses: {h1 = {"10.0.0.1", "fd00::1"}}.
+function topology.names(nodes)
+  local names = {}
   for _, node in ipairs(nodes) do
+    local list = {}
     for _, one in ipairs(node.interfaces) do
       for _, family in ipairs(FAMILIES) do
-        if one[family] then lines[#lines + 1] = ("%s %s"):format(addresses.text(one[family]), node.name) end
+        if one[family] then list[#list + 1] = addresses.text(one[family]) end
       end
     end
+    if list[1] then names[node.name] = list end
   end
-  return table.concat(lines, "\n") .. "\n"
+  return names
 end
 
 return topology
