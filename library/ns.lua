@@ -926,6 +926,14 @@ function Box:upper(directory) end
 ---@return ns.Box
 function Box:mask(...) end
 
+---Writes the box as a bundle, which crun and runc run to the same result.
+---@param directory string which is made, if it is missing
+---@param ... string|table a program and its arguments; or one table of words
+---@return true? ok
+---@return ns.OciLeft[]|string left what it cannot carry
+---@return integer? errno
+function Box:bundle(directory, ...) end
+
 ---Makes what is there read-only.
 ---@param ... string
 ---@return ns.Box

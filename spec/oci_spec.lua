@@ -2,6 +2,7 @@
 local bundles = require "support.bundles"
 local machine = require "support.machine"
 local ns = require "ns"
+local unpack = unpack or table.unpack -- luacheck: ignore
 
 --- A place for what is made there.
 local function with_directory(f)
@@ -223,5 +224,120 @@ describe("the words of a bundle", function()
       assert.matches("config.json: No such file", (select(2, ns.oci.spec(directory .. "/rootfs"))))
     end)
     assert.error_matches(function() ns.oci.spec {} end, "bad argument #1 to 'spec' %(bundle: path expected, got table%)")
+  end)
+end)
+
+-- ---- what is written ----
+
+local function closed_box(directory)
+  return ns.sandbox():env { A = "b", EMPTY = "" }:hostname("mine"):umask("027")
+    :rlimits { nofile = { soft = 64, hard = 128 } }:file("/etc2/motd", "hello\n")
+    :tmpfs("/work", { size = "64k", mode = "1777", exec = false }):cwd("/work")
+    :ro_bind(directory .. "/given", "/given"):mask("/usr/share"):dir("/made", { mode = "0700" }):symlink("/link", "made")
+    :readonly("/proc/fs")
+end
+
+local function root_box(directory)
+  return ns.box { flags = { "mount", "pid", "ipc", "uts", "net" }, root = { bind = directory .. "/root" },
+    caps = { "chown" }, no_new_privs = true, user = 33, group = 34, groups = { 35 }, session = true,
+    read_only = false, clear_env = true, env = { PATH = "/bin" },
+    oom_score_adj = 100, sysctl = { ["net.ipv4.ip_forward"] = 1 },
+    mounts = { { type = "proc" }, { type = "dev" }, { type = "tmpfs", target = "/data", mode = "0777" } } }
+end
+
+-- {a box, a program in it, what it prints, the words that are left out}
+local WRITTEN = {
+  { closed_box, [[id -u; pwd; hostname; echo "$A$EMPTY$HOME"; cat /etc2/motd /given/f; ulimit -Sn; ulimit -Hn; umask
+    grep -e Cap -e NoNewPrivs -e Seccomp: /proc/self/status | sort -u; ls /usr/share; stat -c %a /work /tmp /made
+    readlink /link; for f in /usr/x /given/x /etc2/motd; do (echo x >$f) 2>&1 | grep -o Read-only; done
+    : >/work/x; ls / | tr '\n' ' '; ls /proc | grep -c '^[0-9]']],
+    "0\n/work\nmine\nb/tmp\nhello\ngiven\n64\n128\n0027\nCapAmb:\t0000000000000000\nCapBnd:\t0000000000000000\n"
+      .. "CapEff:\t0000000000000000\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+      .. "1777\n1777\n700\nmade\nRead-only\nRead-only\nRead-only\n",
+    "disable_userns flags init seccomp" },
+  { root_box, [[id -u; id -g; id -G; env | grep -v -e SHLVL -e PWD -e HOME
+    cat /proc/self/oom_score_adj /proc/sys/net/ipv4/ip_forward
+    grep -e Cap -e NoNewPrivs /proc/self/status; echo $$; echo x >/data/x; ls /dev | grep -vc core; pwd]],
+    "33\n34\n34 35\nPATH=/bin\n100\n1\nCapInh:\t0000000000000001\nCapPrm:\t0000000000000001\nCapEff:\t0000000000000001\n"
+      .. "CapBnd:\t0000000000000001\nCapAmb:\t0000000000000001\nNoNewPrivs:\t1\n1\n13\n/", "" },
+}
+
+describe("a box as a bundle #system", function()
+  if not machine.root then return pending "runs by crun and runc as by ns [needs root]" end
+  for i, row in ipairs(WRITTEN) do
+    for _, runtime in ipairs(bundles.runtimes) do
+      local is_there = runtime == "ns" or bundles.has(runtime)
+      local it_runs = is_there and it or machine.without("it", runtime .. " is not installed")
+      it_runs(("runs the same by %s, %d"):format(runtime, i), function()
+        with_directory(function(directory)
+          os.execute(("cd %s; mkdir given; echo given >given/f"):format(directory))
+          if row[1] == root_box then
+            bundles.make(directory)
+            os.execute(("mv %s/rootfs %s/root"):format(directory, directory))
+          end
+          local said, left = bundles.run_box(runtime, row[1](directory), directory, "/bin/sh", "-c", row[2])
+          assert.equal(row[3], said:sub(1, #row[3]))
+          if left then assert.equal(row[4], left) end
+        end)
+      end)
+    end
+  end
+end)
+
+describe("a bundle that is written", function()
+  --- Writes it: the names of what is left out, with those that weaken it marked; or the message.
+  local function left_of(box, ...)
+    local argv = { ... }
+    return with_directory(function(directory)
+      local ok, left = box:bundle(directory, unpack(argv))
+      if not ok then return left end
+      local list = {}
+      for i, one in ipairs(left) do list[i] = one.field .. (one.weakens and "!" or "") end
+      return table.concat(list, " ")
+    end)
+  end
+
+  local function box(more)
+    local b = ns.box { flags = machine.flags("mount"), root = "empty", system = true, caps = {} }
+    for word, value in pairs(more or {}) do b[word](b, value) end
+    return b
+  end
+
+  it("names each word that it cannot carry, and leaves out no other", function()
+    assert.equal("", left_of(box(), "true"))
+    assert.equal("affinity", left_of(box { affinity = 0 }, "true"))
+    assert.equal("landlock!", left_of(box { landlock = { write = { "/tmp" } } }, "true"))
+    assert.equal("input! timeout!", left_of(box { timeout = 5, input = "x" }, "true"))
+    assert.equal("securebits!", left_of(box { securebits = "noroot" }, "true"))
+    assert.equal("mounts[1]!", left_of(box():overlay("/usr/share", "/x"), "true"))
+    assert.equal("root!", left_of(ns.box { flags = machine.flags "mount" }, "true"))
+    assert.equal("seccomp.rules[1]!", left_of(box { seccomp = { default = "allow",
+      rules = { { "socket", arg = { { 0, "==", 1 } }, action = "EPERM" } } } }, "true"))
+    assert.equal("", left_of(box { seccomp = { default = "allow", deny = { "mkdir" } } }, "true"))
+  end)
+
+  it("comes back as the same words", function()
+    with_directory(function(directory)
+      local b = box { hostname = nil, rlimits = { nofile = { soft = 5, hard = 6 }, core = "unlimited" },
+        oom_score_adj = 7, limits = { memory = "1m", pids = 9, cpu = 0.5 }, no_new_privs = true,
+        scheduler = "batch", nice = 3, personality = "linux32", cwd = "/usr" }
+      local ok, none = b:bundle(directory, "ls", "-l")
+      assert.truthy(ok, none)
+      assert.same({}, none)
+      local words, left = ns.oci.spec(directory)
+      assert.same({}, left)
+      assert.same({ "ls", "-l" }, words.argv)
+      assert.same({ nofile = { soft = 5, hard = 6 }, core = { soft = "unlimited", hard = "unlimited" } }, words.rlimits)
+      assert.same({ memory = 2 ^ 20, swap = 0, pids = 9, cpu = 0.5 }, words.limits)
+      assert.same({ 7, true, { policy = "batch" }, 3, "linux32", "/usr" }, { words.oom_score_adj, words.no_new_privs,
+        words.scheduler, words.nice, words.personality, words.cwd })
+    end)
+  end)
+
+  it("is refused where there is no program, or no place for it", function()
+    assert.error_matches(function() box():bundle("/tmp/none") end, "bad argument to 'bundle' %(argv: missing%)")
+    assert.error_matches(function() box():bundle() end, "bad argument #1 to 'bundle' %(directory: path expected, got nil%)")
+    local ok, message, errno = box():bundle("/proc/none", "true")
+    assert.same({ nil, "/proc/none: No such file or directory", 2 }, { ok, message, errno })
   end)
 end)

@@ -265,8 +265,18 @@ function Box:pool(size)
   return box.pool(self:spec(), size)
 end
 
+--- Writes the box as a bundle of the Open Container Initiative, which crun and runc run to the same result.
+-- @tparam string directory which is made, if it is missing
+-- @tparam[opt] string|table ... a program and its arguments, in place of the box's own; or one table of words
+-- @return true, and a list of what a bundle cannot carry: { field, why, weakens }; or nil, message, errno
+-- @raise a mistake in the spec, with the name of the field
+-- @see ns.oci
+function Box:bundle(directory, ...)
+  return require("ns.oci").write(with_argv(self, "bundle", ...), directory)
+end
+
 local KEEPS = { start = true, pool = true, spec = true, clone = true, explain = true, check = true, spawn = true,
-  run = true, call = true }
+  run = true, call = true, bundle = true }
 
 -- All other methods change a word: what is known from earlier starts does not hold any more.
 for name, method in next, Box do

@@ -61,6 +61,18 @@ local NS = [[
   local r, message = require("ns").run(w)
   io.write(r and r.stdout .. r.stderr or "refused: " .. message)]]
 
+--- Runs a program of `box` as a bundle of a runtime: what it prints, and what is left out, "field" by field.
+function bundles.run_box(runtime, box, directory, ...)
+  if runtime == "ns" then
+    local r = assert(box:run(...))
+    return ((r.stdout .. r.stderr):gsub("\n$", ""))
+  end
+  local _, left = assert(box:bundle(directory .. "/bundle", ...))
+  local fields = {}
+  for i, one in ipairs(left) do fields[i] = one.field end
+  return bundles.run(runtime, directory .. "/bundle"), table.concat(fields, " ")
+end
+
 bundles.runtimes = { "ns", "crun", "runc" }
 
 --- Is a program of this name installed?

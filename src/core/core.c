@@ -46,6 +46,7 @@ static void (*const openers[])(lua_State *) = {
     nsL_open_host,        nsL_open_probe,    nsL_open_encode,  nsL_open_constants, nsL_open_namespace,
     nsL_open_copy,        nsL_open_syscalls, nsL_open_group,   nsL_open_bus,       nsL_open_named,
     nsL_open_netlink,     nsL_open_sockets,  nsL_open_trace,   nsL_open_layer,     nsL_open_tape,
+    nsL_open_unix,
 };
 
 NS_EXPORT int luaopen_ns_core(lua_State *L);

@@ -29,6 +29,7 @@ void nsL_open_tape(lua_State *L);
 void nsL_open_terminal(lua_State *L);
 void nsL_open_descendants(lua_State *L);
 void nsL_open_trace(lua_State *L);
+void nsL_open_unix(lua_State *L);
 void nsL_open_watch(lua_State *L);
 
 #endif

@@ -302,5 +302,6 @@ const struct op ns_ops[] = {
     {"route", op_route},
     {"relay", op_relay},
     {"await_local", op_await_local},
+    {"wait", op_wait},
 };
 const uint32_t ns_op_count = sizeof ns_ops / sizeof ns_ops[0];

@@ -47,6 +47,7 @@ long op_pty(struct player *, const struct step *);
 /* sockets.c */
 long op_connect(struct player *, const struct step *);
 long op_listen(struct player *, const struct step *);
+long op_wait(struct player *, const struct step *);
 
 /* relay.c */
 long op_route(struct player *, const struct step *);

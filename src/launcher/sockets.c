@@ -60,3 +60,17 @@ long op_listen(struct player *p, const struct step *s) {
     sys(__NR_close, fd);
     return r;
 }
+
+/* fd: a socket that listens, and is closed then. The host hears that we are so far; whoever connects hears all else,
+ * and until then we wait. */
+long op_wait(struct player *p, const struct step *s) {
+    long fd;
+    ns_report(p, 0);
+    do fd = sys(__NR_accept4, s->fd, 0, 0, O_CLOEXEC);
+    while (fd == -EINTR);
+    sys(__NR_close, s->fd);
+    if (FAILED(fd)) return fd;
+    long r = sys(__NR_dup3, fd, p->socket, O_CLOEXEC);
+    sys(__NR_close, fd);
+    return FAILED(r) ? r : 0;
+}

@@ -113,6 +113,7 @@ local READS = {
   route = function(s) return ("lead %s to %s"):format(s.path, s.from) end,
   pasta = function() return "start pasta, for the world outside" end,
   relay = function() return "start the relay" end,
+  wait = function() return "wait to be started" end,
   job = function() return "ask the init for a program" end,
   names = function(s) return ("use %s for the names of containers"):format(s.path) end,
   memfd = function() return "make a file in memory" end,

@@ -66,7 +66,7 @@ end
 function survey.find(spec, host, opened, box)
   local found = { environ = host.environ, nofile = host.nofile, nested = host.nested, trial = host.trial,
     ends = opened.ends, slave = opened.slave, console = opened.console, ptmx = opened.ptmx,
-    made = opened.made, trace = opened.trace, has_root = spec.root ~= nil, left_out = {}, trees = {} }
+    made = opened.made, waits = host.waits, trace = opened.trace, has_root = spec.root ~= nil, left_out = {}, trees = {} }
   if spec.join then
     local kinds, refused, why = join.find(spec, host)
     if not kinds then return nil, refused, why end
