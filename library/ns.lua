@@ -1267,6 +1267,9 @@ function Pool:close() end
 ---@field spec? ns.Spec other surroundings
 ---@field output? file* in the place of io.stdout
 
+---Bytes of an archive that have been read, of how many, its layer, of how many.
+---@alias ns.Progress fun(bytes: integer, total: integer, layer: integer, layers: integer?)
+
 ---A list's programs on the machines of a Slurm cluster.
 ---@class ns.Slurm
 ---Results in the order of the list, and by node the items that were lost there; or nil, message, errno.
@@ -1602,7 +1605,7 @@ function Image:remove() end
 ---An image: "alpine", "docker://HOST/NAME:TAG", "oci:DIRECTORY:TAG", "docker-archive:FILE:TAG", "dir:DIRECTORY", or the path
 ---of a tar.
 ---@param reference string
----@param options? { pull: boolean?, max_size: integer?, tls_verify: boolean? }
+---@param options? { pull: boolean?, max_size: integer?, tls_verify: boolean?, progress: ns.Progress? }
 ---@return ns.Image? image
 ---@return string? message
 ---@return integer? errno

@@ -30,7 +30,7 @@ local function begun(i)
   return n
 end
 local function sh(line)
-  local r = assert(ns.run { "sh", "-c", line, timeout = 60 })
+  local r = assert(ns.run { "sh", "-c", line, timeout = 200 })
   return (r.stdout .. r.stderr):gsub("%s+$", "")
 end
 --- Counts what is so of the items.
@@ -46,6 +46,7 @@ local function kill_node(node, after)
     while [ $(squeue -h -t running -w $2 | wc -l) -lt 4 ]; do :; done
     kill -9 $(cat $CLUSTER/run/$2)]], ran, tostring(after), node })
 end
+local LUA = core.readlink "/proc/self/exe"
 local function say(text, ...) print(text:format(...)) end
 ]==]
 
@@ -164,6 +165,122 @@ part("failure", function()
     local out = expect("a node fails", NOTHING_LOST, FAILS:format(300, retries))
     io.write(out:match "(figure: [^\n]*\n)$" or "")
   end
+end)
+
+-- ---- what ends in other ways ----
+
+part("cancel", function()
+  -- by Ctrl-C: what runs ends, what waits does not begin, nothing is left
+  for _, nobody in ipairs { false, true } do
+    expect("Ctrl-C", "queue 0\nafter 0", [==[
+      local p = assert(ns.spawn { LUA, "-e", [[
+        local ns = require "ns"
+        local list = {}
+        for i = 1, 40 do list[i] = tostring(i) end
+        ns.slurm.parallel(list, { "sh", "-c", 'echo >$CLUSTER/ran/$0; exec sleep 1041' })]],
+        stdout = "null", stderr = "null" })
+      sh "while [ $(ls $CLUSTER/ran | wc -l) -lt 5 ]; do sleep 0.1; done"
+      p:kill "INT"
+      p:wait(30)
+      say("queue %s", sh "squeue -h | wc -l")
+      say("after %s", sh "ps -eo args | grep -cx 'sleep 1041'")
+    ]==] , { nobody = nobody })
+  end
+  -- by an error: what is raised in the script's own code is the same road
+  expect("scancel from elsewhere", "lost cancel CANCELLED\ntrue exit nil", [==[
+    local p = assert(ns.spawn { "sh", "-c", "while [ ! -e $CLUSTER/ran/1 ]; do sleep 0.1; done; scancel 1_0" })
+    local results = assert(ns.slurm.parallel(numbers(2), box "[ $0 = 2 ] || sleep 60"))
+    p:wait()
+    say("%s %s %s", results[1].how, results[1].ended_by, results[1].state)
+    say("%s %s %s", results[2].ok, results[2].ended_by, results[2].state)
+  ]==])
+end)
+
+part("requeue", function()
+  if not machine.root then return proof.skip "a node is killed whole by root alone" end
+  -- the user wants Slurm to run a lost job again: ours does not begin it a second time, and says so
+  expect("a job that Slurm queues anew", "lost REQUEUED node true 1", [==[
+    local p = assert(ns.spawn { "sh", "-c", [[
+      while [ ! -e $CLUSTER/ran/1 ]; do sleep 0.1; done
+      kill -9 $(cat $CLUSTER/run/$(squeue -h -t running -o %N))]] })
+    local r = assert(ns.slurm.parallel(numbers(1), box "sleep 60", { sbatch = { "--requeue" } }))[1]
+    p:wait()
+    say("%s %s %s %s %d", r.how, r.state, r.ended_by, r.node and r.message:find(r.node, 1, true) ~= nil, begun(1))
+  ]==])
+end)
+
+part("unreachable", function()
+  -- an ordinary user's node whose daemon is gone, as one that the network has lost: its programs go on, and their results
+  -- come; a second run of what is not lost would be one too many
+  expect("a node that only the network has lost", "exit 8\nonce 8", [==[
+    local p = assert(ns.spawn { "sh", "-c", [[
+      while [ ! -e $CLUSTER/ran/8 ]; do sleep 0.1; done; kill -9 $(cat $CLUSTER/run/n1)]] })
+    local results = assert(ns.slurm.parallel(numbers(8), box "sleep 3"))
+    p:wait()
+    say("exit %d", count(8, function(i) return results[i].ok end))
+    say("once %d", count(8, function(i) return begun(i) == 1 end))
+  ]==], { nobody = true })
+end)
+
+part("nsbox", function()
+  -- the boxes of a job that was written by hand: `srun nsbox run`, several on a node, signals and statuses as docker's
+  expect("srun nsbox run", "inside inside inside\n3 nodes\nexit 7\nrank 0 1 2", [==[
+    local nsbox = LUA .. " $NS_TOP/bin/nsbox"
+    say("%s", (sh("srun -N3 " .. nsbox .. " run --system -h inside hostname"):gsub("\n", " ")))
+    local run = nsbox .. " run --system -e SLURMD_NODENAME -e SLURM_PROCID sh -c "
+    say("%s nodes", sh("srun -N3 " .. run .. "'echo $SLURMD_NODENAME' | sort -u | wc -l"))
+    say("%s", sh("srun " .. run .. "'exit 7' 2>/dev/null; echo exit $?"))
+    say("rank %s", (sh("srun -N1 -n3 " .. run .. "'echo $SLURM_PROCID' | sort"):gsub("\n", " ")))
+  ]==])
+end)
+
+part("suite", function()
+  -- the files of a suite, each in a fresh busted; one fails, one ends its process
+  expect("a suite over the cluster", "ok a_spec.lua on n%d: 2 successes[^\n]*\nok b_spec.lua on n%d: 1 success[^\n]*\n"
+    .. "FAILED c_spec.lua on n%d: 0 successes[^\n]*\n.*\nFAILED d_spec.lua on n%d: [^\n]*\n"
+    .. ".*\n2 of 4 files are good", [==[
+    local files = {
+      a = "describe('a', function() it('one', function() x = 1 end) it('two', function() end) end)",
+      b = "it('is fresh', function() assert.is_nil(x) end)", c = "it('fails', function() assert.equal(1, 2) end)",
+      d = "it('ends', function() os.exit(3) end)" }
+    for name, text in pairs(files) do
+      local f = assert(io.open(name .. "_spec.lua", "w"))
+      f:write(text)
+      f:close()
+    end
+    local suite = ("export BUSTED='%s /usr/bin/busted'; %s $NS_TOP/examples/cluster_specs.lua "):format(LUA, LUA)
+    print((sh(suite .. "?_spec.lua; rm ?_spec.lua")))
+  ]==])
+  -- files of this project's own, as they stand
+  expect("specs of this project over the cluster", "ok spec/check_spec.lua on [^\n]*\nok spec/lowering_spec.lua on [^\n]*\n"
+    .. "ok spec/plan_spec.lua on [^\n]*\nok spec/run_spec.lua on [^\n]*\n4 of 4 files are good", ([==[
+    print((sh(("cd %s; export BUSTED='%%s /usr/bin/busted'; %%s examples/cluster_specs.lua "):format(LUA, LUA)
+      .. "spec/check_spec.lua spec/lowering_spec.lua spec/plan_spec.lua spec/run_spec.lua")))
+  ]==]):format(machine.top))
+end)
+
+part("figures", function()
+  local n = proof.size(60, 300)
+  local out = expect("figures", "figure: .*\nfigure: .*\nfigure: .*\nfigure: .*", ([==[
+    local n = %d
+    local function timed(text, f)
+      local before = core.clock()
+      f()
+      say("figure: %%d jobs, %%s: %%.1f s", n, text, core.clock() - before)
+    end
+    timed("srun of the bare command, 24 at a time", function()
+      for _, r in ipairs(ns.parallel(numbers(n), { "srun", "-n1", "echo" }, { jobs = 24 })) do assert(r.ok, tostring(r)) end
+    end)
+    timed("an array of sbatch, the bare command", function()
+      sh(("sbatch --parsable -o /dev/null --wait --array=1-%%d --wrap true"):format(n))
+    end)
+    local function all(options)
+      for _, r in ipairs(assert(ns.slurm.parallel(numbers(n), ns.sandbox():argv "echo", options))) do assert(r.ok) end
+    end
+    timed("ns.slurm.parallel, a sandbox each", all)
+    timed("ns.slurm.parallel, per_task = 10", function() all { per_task = 10 } end)
+  ]==]):format(n), { timeout = 600 })
+  for line in out:gmatch "[^\n]+" do proof.figure(line:match "^figure: ([^:]*): (.*)$") end
 end)
 
 local only = {}

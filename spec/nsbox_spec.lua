@@ -75,6 +75,24 @@ for who, nobody in pairs(WHO) do
       assert.equal(mine, user.out("run", "--network", "host", "--system", "readlink", "/proc/self/ns/net"))
     end)
 
+    it("publishes nothing where the network is the host's, and says so", function()
+      local r = user.run("run", "--network", "host", "-p", "18080:80", "--system", "true")
+      assert.same({ 0, "nsbox: -p: with --network host the program's ports are this machine's, and none is published\n" },
+        { r.code, r.stderr })
+    end)
+
+    it("has the world outside by the program pasta, and says what that says", function()
+      local directory, remove = machine.directory()
+      machine.file(directory .. "/pasta", "#!/bin/sh\necho no interface with a route >&2\nexit 1\n", "755")
+      os.execute("chmod 755 " .. directory)
+      local spec = user.spec("run", "--network", "pasta", "-p", "18081:80", "--system", "true")
+      spec.env.PATH = directory .. ":" .. os.getenv "PATH"
+      local r = assert(ns.run(spec))
+      remove()
+      assert.equal(125, r.code)
+      assert.matches("no interface with a route", r.stderr)
+    end)
+
     it("names what it has not", function()
       for words, said in pairs { ["--network bridge"] = "bridge", ["-v data:/data"] = "%./data",
         ["--security-opt label=x"] = "label=x", ["--tmpfs /x:colour=red"] = "colour=red" } do
@@ -221,6 +239,17 @@ for who, nobody in pairs(WHO) do
       assert.equal("", user.out("ps", "-q"))
       assert.equal(0, machine.processes "4321.7")
       assert.matches("exited +sh", user.out("ps", "-a"))
+    end)
+
+    local limits_it = nobody and machine.root and machine.without("it", "no manager of systemd for a user without a session")
+      or machine.it("sandbox", "limits")
+    limits_it("have limits as long as they live, which hold for what is entered, too", function()
+      user.out("run", "-d", "--name", "web", "-m", "50m", "--pids-limit", "9", "--cpus", "0.5", "--system", "sleep", "1000")
+      local many = "for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done 2>&1; echo made all"
+      assert.matches("[Ff]ork", user.run("exec", "web", "sh", "-c", many).stdout)
+      user.out("kill", "web")
+      assert.equal(128 + 9, user.run("run", "--name", "big", "--rm", "-m", "30m", "--system", "sh", "-c",
+        "head -c 100m /dev/zero | tail | wc -c; kill -9 $$").code)
     end)
 
     it("have a terminal in the background, too", function()

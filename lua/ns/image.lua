@@ -73,13 +73,19 @@ local function verifier(top)
   end
 end
 
+--- What tells the caller how far an archive is unpacked: progress(bytes, of how many, layer, of how many).
+local function told(job, i)
+  if not job.progress then return nil end
+  return function(bytes, total) job.progress(bytes, total, i, job.count) end
+end
+
 --- One layer of an image: its key, and what is to be said of it. `below`: the key, and the directories, of those below it.
 local function take_layer(top, from, layer, below, job)
   local key = layer.diff and digest(("%s %s"):format(below.key, layer.diff)) or nil
   if key and core.layer_entry(top .. "/layers/" .. key, "") then return key, {} end
   if layer.digest then job.verify(layer.path, layer.digest) end
   return store.with_scratch(top, function(path)
-    local notes, sum = unpack.layer(path, from, layer.path, job.most, job.one_id, below.layers)
+    local notes, sum = unpack.layer(path, from, layer.path, job.most, job.one_id, below.layers, told(job, #below.layers + 1))
     if layer.diff and sum ~= layer.diff then fail("the layer %s has the digest %s", layer.diff, sum) end
     key = key or digest(("%s %s"):format(below.key, sum))
     job.sum = sum
@@ -91,6 +97,7 @@ end
 --- Takes an image into the store: what manifest.oci and the like have said of it.
 local function take(top, from, found, name, job)
   local below, keys, notes = { key = "", layers = {} }, {}, {}
+  job.count = #found.layers
   for i, layer in ipairs(found.layers) do
     local key, said = take_layer(top, from, layer, below, job)
     keys[i] = key
@@ -138,7 +145,7 @@ local function from_archive(take_it)
   return function(top, ref, job)
     local directory, name = split(ref.place)
     return store.with_scratch(top, function(path)
-      unpack.archive(path, directory, name, job.most)
+      unpack.archive(path, directory, name, job.most, told(job, 0))
       return take_it(top, path, ref, job)
     end)
   end
@@ -272,7 +279,12 @@ check.methods(is_image, Image)
 
 -- ---- the functions ----
 
-local check_options = check.record { tls_verify = check.boolean, pull = check.boolean,
+local function check_function(value, where)
+  if type(value) ~= "function" then check.fail(where, "function expected, got %s", type(value)) end
+  return value
+end
+
+local check_options = check.record { tls_verify = check.boolean, pull = check.boolean, progress = check_function,
   max_size = check.integer(1, 2 ^ 53) }
 
 local function checked(text, options)
@@ -289,7 +301,8 @@ end
 -- it is there.
 -- @tparam string text
 -- @tparam[opt] table options `pull`: fetch it anew; `max_size`: bytes of an archive, unpacked, 16 GiB where nothing is said;
--- `tls_verify`: false for a registry without TLS
+-- `tls_verify`: false for a registry without TLS; `progress`: called while a layer is unpacked, with how many bytes of how
+-- many of its archive have been read, its number, and how many layers there are (0, and nil, of the archive around them)
 -- @treturn Image
 -- @return or nil, message, errno
 -- @raise a mistake in the arguments

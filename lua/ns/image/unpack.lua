@@ -5,7 +5,9 @@ require("ns.core").nojit()
 local box = require "ns.box"
 local changes = require "ns.running.changes"
 local core = require "ns.core"
+local process = require "ns.running.process"
 local sandbox = require "ns.sandbox"
+local stdio = require "ns.words.stdio"
 
 local unpack = {}
 
@@ -84,9 +86,37 @@ local function packed_by(text)
   return "cat"
 end
 
+--- How far a descriptor has been read, by whoever has it.
+local function position(fd)
+  local f = io.open(("/proc/self/fdinfo/%d"):format(fd))
+  local text = f and f:read "*a" or ""
+  if f then f:close() end
+  return tonumber(text:match "pos:%s*(%d+)") or 0
+end
+
+local LOOK = 0.1 -- seconds between two looks at how far it is
+
+--- Runs a program that reads the descriptor `fd` to its end, and says meanwhile how far it is: progress(bytes).
+local function watched(b, words, fd, progress)
+  local p, message, errno = b:spawn(stdio.collected(words))
+  if not p then return nil, message, errno end
+  local ok, r, why, code = pcall(function()
+    local x = process.exchange(p)
+    repeat
+      local over = process.advance(p, x, LOOK)
+      progress(position(fd))
+    until over
+    return process.finish(p, x)
+  end)
+  p:close()
+  if not ok then error(r, 0) end
+  return r, why, code
+end
+
 --- Unpacks the archive that is the file `path` beneath `top` into a directory: what was said of names, the notes, and the
--- digest of the tar. `most`: bytes; `foreign`: owners do not matter.
-local function extract(directory, top, path, most, foreign)
+-- digest of the tar. `most`: bytes; `foreign`: owners do not matter; `progress`, if it is there: told how many bytes of how
+-- many of the archive have been read.
+local function extract(directory, top, path, most, foreign, progress)
   local bag = core.bag()
   local packed = packed_by(head(bag, top, path))
   local fd, why = core.layer_file(bag, top, path)
@@ -95,8 +125,12 @@ local function extract(directory, top, path, most, foreign)
   for _, option in ipairs(TAR) do argv[#argv + 1] = option end
   if foreign then argv[#argv + 1] = "--no-same-owner" end
   argv.stdin, argv.rlimits = fd, { fsize = most }
-  local r, message, errno = box_for(directory):run(argv)
+  local entry = progress and core.layer_entry(top, path)
+  local ok, r, message, errno = pcall(watched, box_for(directory), argv, fd, function(bytes)
+    if entry then progress(bytes, entry.size) end
+  end)
   bag:close()
+  if not ok then error(r, 0) end
   if not r then error({ message = message, errno = errno }, 0) end
   local said, tar, unpacked, count, sum = r.stderr:match("^(.-)end: (%d+) (%d+) (%d+)%s+(%x+)\n$")
   if not said then fail("%s", r.stderr:match("[^\n]+") or tostring(r)) end
@@ -135,8 +169,8 @@ end
 
 --- Makes a layer of an archive: the notes, and the digest of the tar. `lowers`: the layers below, the uppermost first.
 -- Raises { message, errno }.
-function unpack.layer(directory, top, path, most, foreign, lowers)
-  local out, notes, sum = extract(directory, top, path, most, foreign)
+function unpack.layer(directory, top, path, most, foreign, lowers, progress)
+  local out, notes, sum = extract(directory, top, path, most, foreign, progress)
   local names, there = out:match("^(.-)\n\n(.*)$")
   if out:sub(1, 1) == "\n" then names, there = "", out:sub(2) end
   local has, whiteouts, made = { [""] = true }, {}, {}
@@ -156,8 +190,8 @@ function unpack.layer(directory, top, path, most, foreign, lowers)
 end
 
 --- Unpacks an archive that has an image in it, for reading.
-function unpack.archive(directory, top, path, most)
-  extract(directory, top, path, most, true)
+function unpack.archive(directory, top, path, most, progress)
+  extract(directory, top, path, most, true, progress)
 end
 
 return unpack

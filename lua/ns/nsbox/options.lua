@@ -104,7 +104,11 @@ local function caps(take)
   end
 end
 
-local function publish(box, list)
+local function publish(box, list, run)
+  if run.network == "host" then
+    io.stderr:write "nsbox: -p: with --network host the program's ports are this machine's, and none is published\n"
+    return
+  end
   local ports = {}
   for _, text in ipairs(list) do
     local address, port, inside = text:match "^(.-):?(%d+):(%d+)$"
@@ -114,12 +118,16 @@ local function publish(box, list)
   box:publish(ports)
 end
 
-local NETWORKS = { none = function() end, host = function(box) box:share "net" end }
+local NETWORKS = { none = function() end, host = function(box) box:share "net" end,
+  pasta = function(box) box:network "pasta" end }
 
-local function network(box, name)
+local function network(box, name, run)
   local set = NETWORKS[name]
-  if not set then fail.now("--network %s: there is none and host; any other is not there yet", name) end
+  if not set then
+    fail.now("--network %s: there is none, host and pasta, which leads to the world outside as docker's bridge does", name)
+  end
   set(box)
+  run.network = name
 end
 
 --- What makes a box: in the order in which it is said to the box, whatever is typed first.
@@ -141,7 +149,7 @@ options.box = {
   { "--shm-size", "SIZE", "how much /dev/shm holds", set = function(box, size)
     box:dev("/dev", { size = values.size(size) })
   end },
-  { "--network", "none|host", "the network: none unless it is asked for", set = network },
+  { "--network", "none|host|pasta", "the network: none unless it is asked for", set = network },
   { "-p --publish", "[IP:]PORT:PORT", "a port of this machine, of 127.0.0.1 if none is said, leads to one of the box",
     many = true, set = publish },
   { "-m --memory", "SIZE", "the most memory of all in the box", set = limit("memory", values.size) },

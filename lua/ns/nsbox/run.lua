@@ -1,6 +1,7 @@
 --- nsbox run: a program in a box of its own, in the foreground or in the background.
 -- @module ns.nsbox.run
 require("ns.core").nojit()
+local bar = require "ns.nsbox.bar"
 local core = require "ns.core"
 local fail = require "ns.nsbox.fail"
 local ns = require "ns"
@@ -37,7 +38,7 @@ local unpack = table.unpack or unpack -- luacheck: ignore
 
 --- The image is the first word; those behind it stand in the place of its own program, and come after its entrypoint.
 local function of_image(given, plan)
-  local image = fail.unless(ns.image(table.remove(given.words, 1)))
+  local image = bar.image(table.remove(given.words, 1), {})
   if given.entrypoint then image.config.entrypoint = nil end
   local box = image:box(unpack(given.words))
   for _, name in ipairs(options.CAPS) do plan.caps[name] = true end
