@@ -172,6 +172,19 @@ for _, way in ipairs(ways.list) do
       assert.equal("ro,nosuid,nodev,noexec", flags(way, spec, "/a/f"))
     end)
 
+    it("lies over what the same spec has put there: the last of files, masks and binds is seen", function()
+      local file = { type = "file", target = "/etc/hosts", data = "ours\n" }
+      local other = { type = "file", target = "/etc/hosts", data = "other\n", ro = false }
+      local mask = { type = "mask", target = "/etc/hosts" }
+      local bind = { type = "bind", source = "/etc/passwd", target = "/etc/hosts", ro = true }
+      local user = run(way, with {}, "head -n 1 /etc/passwd")
+      for _, row in ipairs { { "ours", { other, file } }, { "other", { mask, other } }, { "", { file, mask } },
+        { "", { mask, mask } }, { user, { file, bind } }, { "ours", { bind, file } }, { user, { mask, other, bind } },
+        { "ours", { file, mask, bind, other, file } } } do
+        assert.equal(row[1], run(way, with(row[2]), "head -n 1 /etc/hosts"))
+      end
+    end)
+
     it("is read-only by readonly, be it a mount or not, with what lies below, and nothing else of it is changed", function()
       local spec = with { { type = "tmpfs", target = "/a", exec = false }, { type = "dir", target = "/a/b" },
         { type = "tmpfs", target = "/a/b/c" }, { type = "readonly", target = "/a/b" },

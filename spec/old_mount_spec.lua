@@ -29,7 +29,8 @@ local function mounts(way, directory)
       or { type = "dir", target = "/o" }, { type = "tmpfs", target = "/o/in" },
     { type = "file", target = "/tmp/a/b", data = "hello\n" }, { type = "file", target = "/etc/passwd", data = "mine\n" },
     { type = "mask", target = "/etc/group" }, { type = "mask", target = "/usr/src" },
-    { type = "mask", target = "/rw/way/to/key" },
+    { type = "mask", target = "/rw/way/to/key" }, { type = "file", target = "/etc/hosts", data = "x" },
+    { type = "mask", target = "/etc/hosts" }, { type = "file", target = "/etc/hosts", data = "last\n" },
     { type = "symlink", target = "/l", to = "x" }, { type = "tmpfs", target = "/t/u" },
     { type = "tmpfs", target = "/t/u/v" }, { type = "remount", target = "/t/u", ro = true, recursive = true },
     { type = "propagation", target = "/tmp", mode = "shared" },
@@ -45,7 +46,7 @@ local LINE = [[
   find /ro /ne /rw /t /o/in /tmp /file /etc/passwd -maxdepth 5 -name share -prune -o -print | sort | perl -lne '
     $new = -d $_ ? "$_/new" : $_;
     if (open F, ">>", $new) { print "to $new"; unlink $new if $new ne $_ }'
-  cat /tmp/a/b /etc/passwd /etc/group; ls /usr/src; readlink /l
+  cat /tmp/a/b /etc/passwd /etc/group /etc/hosts; ls /usr/src; readlink /l
   ls -l /dev | awk '{print $1, $5, $6, $NF}' | grep -v '^total'
   awk '{print $5, $6, $7 ~ /shared/}' /proc/self/mountinfo |
     awk '{last[$1] = $0} END {for (p in last) print last[p]}' | sort]]

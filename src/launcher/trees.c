@@ -8,9 +8,11 @@
 #include <linux/stat.h>
 #include <stddef.h>
 
+#include "numbers.h"
 #include "old.h"
 #include "places.h"
 #include "sys.h"
+#include "text.h"
 
 /* fsconfig(2) takes 255 bytes in a value, and before Linux 6.5 an overlay takes no comma from it: the names of
  * directories may need both. */
@@ -73,12 +75,27 @@ long move_tree(long tree, long to) {
     return r == -ENOSYS ? old_move(tree, to) : r;
 }
 
+/* A file of ours that covers the place (files.c) has no name any more, and the kernel mounts nothing on such: it goes. */
+static long replace_cover(struct player *p, long tree, const char *path) {
+    char name[32];
+    long to = open_place(p, path, 0);
+    long r = FAILED(to) ? to : sys(__NR_umount2, path_of(to, name), MNT_DETACH);
+    if (!FAILED(to)) sys(__NR_close, to);
+    if (FAILED(r)) return -ENOENT;
+    to = place(p, path, A_FILE, 0444);
+    if (FAILED(to)) return to;
+    r = move_tree(tree, to);
+    sys(__NR_close, to);
+    return r;
+}
+
 static long attach_as(struct player *p, long tree, const char *path, enum what what) {
     long to = place(p, path, what, what == A_FILE ? 0444 : 0755);
     if (FAILED(to)) return to;
     int fixed = what == A_DIRECTORY && is_fixed(p, path);
     long r = move_tree(tree, to);
     sys(__NR_close, to);
+    if (r == -ENOENT && what == A_FILE) r = replace_cover(p, tree, path);
     return FAILED(r) || what != A_DIRECTORY ? r : pin(p, path, tree, fixed);
 }
 
