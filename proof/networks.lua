@@ -56,13 +56,26 @@ end
 
 -- ---- who reaches whom ----
 
+local function has(name) return ns.run({ "sh", "-c", "command -v " .. name }).ok end
+
+--- By ping, to the name that the other has inside.
+local function pings(from, to)
+  for _, option in ipairs { "-4", "-6" } do
+    local r = assert(from:run("ping", option, "-c1", "-W5", to.name))
+    proof.check(r.ok, "%s does not ping %s, %s: %s", from.name, to.name, option, r.stdout .. r.stderr)
+  end
+end
+
 local function matrix()
   local net = assert(ns.net.tree(proof.size(2, 3), 3):start())
+  local has_ping = has "ping"
+  if not has_ping then proof.skip "there is no ping" end
   for _, from in ipairs(net.nodes) do
     for _, to in ipairs(net.nodes) do
       for _, ip in ipairs(from ~= to and { to.ip, to.ip6 } or {}) do
         proof.check(reaches(from, ip), "%s does not reach %s at %s", from.name, to.name, ip)
       end
+      if from ~= to and has_ping then pings(from, to) end
     end
   end
   net:close()
@@ -111,6 +124,27 @@ local function shaped(mbit, words)
   net:close()
 end
 
+--- What iperf3 finds is the link's rate, which it counts without headers.
+local function measured(mbit)
+  if not has "iperf3" then return proof.skip "there is no iperf3" end
+  local net = assert(ns.net.star(2, { rate = mbit * 1e6 }):start())
+  local h1, h2 = net.nodes[1], net.nodes[2]
+  local got, wanted = 0, mbit * CARRIED
+  for _ = 1, 4 do
+    if got < 0.95 * wanted then
+      local server = assert(h2:spawn { "iperf3", "-s", stdout = "null", stderr = "null" })
+      assert(h2:wait_for(5201, 60))
+      local r = assert(h1:run("iperf3", "-c", "h2", "-t", "3", "-f", "k"))
+      got = math.max(got, tonumber(r.stdout:match "([%d.]+) Kbits/sec +receiver" or 0) / 1000)
+      server:close()
+    end
+  end
+  net:close()
+  proof.check(math.abs(got / wanted - 1) < 0.1, "iperf3: %.2f Mbit/s in place of %.2f", got, wanted)
+  proof.figure(("iperf3 through a link of %g Mbit/s"):format(mbit), "%.2f Mbit/s, %.1f%% of what is to be had", got,
+    100 * got / wanted)
+end
+
 local function delayed()
   local net = ns.net()
   local a, b = net:host "a", net:host "b"
@@ -133,6 +167,7 @@ end
 local function links()
   if machine.can.tbf then
     for _, mbit in ipairs(inside and { 1 } or { 2, 20 }) do shaped(mbit, {}) end -- the machine there is emulated
+    if not inside then measured(20) end
   else
     proof.skip("tbf: %s", machine.why.tbf)
   end

@@ -186,8 +186,9 @@ end
 TRIES.python = function() return try({}, "/usr/bin/python3", "-V") end
 -- The program pasta, with a device that it may open.
 TRIES.pasta = function() return try({}, "sh", "-c", "command -v pasta && : <>/dev/net/tun") end
-TRIES.skopeo = function() return try({}, "sh", "-c", "command -v skopeo") end
-TRIES.luarocks = function() return try({}, "sh", "-c", "command -v luarocks") end
+for _, name in ipairs { "skopeo", "luarocks", "ping", "tcpdump", "socat" } do
+  TRIES[name] = function() return try({}, "sh", "-c", "PATH=$PATH:/usr/sbin:/sbin command -v " .. name) end
+end
 
 -- Libraries that a Lua may be without.
 for _, name in ipairs { "cqueues", "luv", "socket" } do
