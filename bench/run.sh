@@ -18,6 +18,7 @@ ${CC:-gcc} -O2 -Wall -Wextra -std=gnu11 -D_GNU_SOURCE -DLAUNCHER="\"$build/launc
   src/core/spawn.c src/core/image.c src/core/child.c src/core/io.c $player -o "$build/bench/launch"
 ${CC:-gcc} -O2 -Wall -Wextra -std=gnu11 -D_GNU_SOURCE bench/flight.c -o "$build/bench/flight"
 ${CC:-gcc} -O2 -Wall -Wextra bench/calls.c -o "$build/bench/calls"
+${CC:-gcc} -O2 -Wall -Wextra bench/flow.c -o "$build/bench/flow"
 ${CC:-gcc} -O2 -Wall -Wextra -ffreestanding -fno-stack-protector -nostdlib -static bench/empty.c -o "$build/bench/empty"
 
 # The rootless cases are played by nobody, who may not be able to read the project's directory.
@@ -25,7 +26,7 @@ home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 trap 'exit 130' INT TERM
 cp -R bench lua "$build/bench/floor" "$build/bench/replay" "$build/bench/launch" "$build/bench/empty" \
-  "$build/bench/flight" "$build/bench/calls" "$home"
+  "$build/bench/flight" "$build/bench/flow" "$build/bench/calls" "$home"
 mkdir "$home/ns"
 cp "$build/5.4/ns/core.so" "$home/ns"
 chmod -R u=rwX,go=rX "$home"
@@ -38,6 +39,7 @@ lua5.4 bench/bench.lua "$output" "$rounds" ${CASES:+"$CASES"}
 if [ -z "${CASES:-}" ] && [ "$(id -u)" = 0 ] && command -v ip >/dev/null; then
   unshare -mn --propagation private sh -c 'mount -t tmpfs run /run && ip link set lo up && exec lua5.4 bench/networks.lua'
 fi
+[ -n "${CASES:-}" ] || lua5.4 bench/relay.lua
 [ -n "${CASES:-}" ] || XDG_DATA_HOME="$output/images" lua5.4 bench/images.lua
 [ -n "${CASES:-}" ] || cp "$output/bench.svg" "$picture"
 [ -n "${CASES:-}" ] || ! [ -e /usr/bin/busted ] || lua5.4 bench/harness.lua

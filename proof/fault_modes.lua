@@ -119,6 +119,10 @@ local function list(at, group)
       { type = "tmpfs", target = "/deep/inner/place" } } } },
     { name = "ports", spec = sandbox(at, {}, { publish = { [0] = 80 },
       reach = { "127.0.0.1:9", "192.0.2.1:80", ["db:1"] = "127.0.0.1:1" } }) },
+    { name = "interfaces", spec = sandbox(at, {}, { network = { interfaces = {
+      br0 = { type = "bridge", addresses = { "10.0.0.1/24", "fd00::1/64" } }, a = { peer = "b", bridge = "br0", mtu = 1400 },
+      lo = { addresses = "10.9.9.9" } }, routes = { { via = "10.0.0.9" } }, sysctl = { ["net.ipv4.conf.a.rp_filter"] = 1 },
+      hosts = { db = "10.0.0.7" }, dns = "10.0.0.1" } }) },
     { name = "living", living = true, spec = sandbox(at) },
     { name = "living with a pty", living = true, spec = sandbox(at, {}, { pty = true, user = 1000, group = 1001 }) },
     { name = "root", spec = { flags = "mount,pid", root = "/", mount_proc = true,

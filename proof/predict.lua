@@ -107,6 +107,18 @@ local function has_dev(spec)
   return not spec.root
 end
 
+--- Each interface with each of its addresses of IPv4.
+local function network(want, spec, set, host)
+  want.loopback = set.net and "1" or host.base.loopback
+  if set.net then want["address.lo/127.0.0.1"] = "1" end
+  for key in pairs(set.net and {} or host.base) do
+    if key:find "^address%." then want[key] = "1" end
+  end
+  for name, one in pairs(type(spec.network) == "table" and spec.network.interfaces or {}) do
+    want[("address.%s/%s"):format(name, one.addresses:match "^[^/]+")] = "1"
+  end
+end
+
 local function process(want, spec, set, host)
   want.hostname = spec.hostname or host.base.hostname
   want.domainname = spec.domainname or host.base.domainname
@@ -120,7 +132,7 @@ local function process(want, spec, set, host)
   want.securebits = spec.securebits and "4" or "0" -- keep_caps does not outlive exec
   want.dumpable, want.SigBlk, want.SigIgn, want.ShdPnd = "1", hex(0), hex(0), hex(0)
   want.fds = "0 1 2 9"
-  want.loopback = set.net and "1" or host.base.loopback
+  network(want, spec, set, host)
   local offsets = set.time and spec.time or {}
   for _, clock in ipairs { "monotonic", "boottime" } do
     local seconds = offsets[clock] or 0
@@ -200,7 +212,9 @@ function predict.differences(spec, set, host, got)
     end
   end
   for key in pairs(got) do
-    if key:find("^env%.") and not want[key] then differences[#differences + 1] = key .. " is there" end
+    if (key:find "^env%." or key:find "^address%.") and not want[key] then
+      differences[#differences + 1] = key .. " is there"
+    end
   end
   compare_mounts(differences, places, got)
   compare_namespaces(differences, spec, set, host.base, got)

@@ -52,6 +52,11 @@ local WORDS = {
   { "init", 0.3, "pid", function() return true end },
   { "disable_userns", 0.2, "user", function() return true end },
   { "sysctl", 0.2, "net", function() return { ["net.ipv4.ip_unprivileged_port_start"] = one_of(0, "80", 1024) } end },
+  { "network", 0.3, "net", function()
+    return one_of("none", { interfaces = { lo = { addresses = "10.1.1.1", mtu = 9000 } } },
+      { interfaces = { br0 = { type = "bridge", addresses = "10.2.2.2/24" } }, routes = { { via = "10.2.2.1" } } },
+      { interfaces = { a = { peer = "b", addresses = "10.3.3.3/24" }, b = { addresses = "10.3.3.4/24" } } })
+  end },
   { "securebits", 0.1, nil, function(set, root)
     return (set.user or root) and { "no_setuid_fixup", "keep_caps" } or nil
   end },

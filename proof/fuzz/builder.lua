@@ -123,17 +123,66 @@ local function seccomp()
     rules = reader.list(3, rule), bpf = chance(8) and text() or nil, trace = chance(3) and boolean() or nil }
 end
 
+-- ---- the network ----
+
+local INTERFACES = { "lo", "eth0", "br0", "a", "b" }
+local ADDRESSES = { "10.0.0.1/24", "10.0.0.2", "fd00::1/64", "::1", "127.0.0.2/8", "::ffff:1.2.3.4/96", "1.2.3.4/33" }
+
+local function address() return chance(8) and text() or pick(ADDRESSES) end
+local function bare() return (address():gsub("/.*", "")) end
+
+local function interface()
+  return { type = chance(2) and pick { "dummy", "bridge", "veth", "vlan" } or nil, addresses = reader.list(3, address),
+    mtu = chance(3) and number() or nil, mac = chance(6) and (boolean() and "02:00:00:00:00:01" or text()) or nil,
+    peer = chance(3) and pick(INTERFACES) or nil, bridge = chance(3) and pick(INTERFACES) or nil,
+    up = chance(4) and boolean() or nil }
+end
+
+local function route()
+  return { to = boolean() and pick { "default", "10.1.0.0/16", "fd01::/64", "10.0.0.1/8" } or nil,
+    via = boolean() and bare() or nil, interface = chance(3) and pick(INTERFACES) or nil,
+    type = chance(3) and pick { "blackhole", "prohibit", "local" } or nil }
+end
+
+local function sysctl()
+  local name = pick { "net.ipv4.ip_forward", "net/core/x", "net.", "kernel.x", "net.ipv4/../x", "net.ipv4.conf.eth0.x" }
+  return { [name] = boolean() and number() or text() }
+end
+
+local function network()
+  if chance(3) then return pick { "none", "host", "pasta", "bridge" } end
+  local t = { interfaces = {}, routes = reader.list(3, route), sysctl = chance(3) and sysctl() or nil }
+  for _ = 1, byte() % 4 do t.interfaces[chance(16) and text() or pick(INTERFACES)] = interface() end
+  if chance(3) then t.hosts = { [chance(4) and text() or "db"] = boolean() and bare() or reader.list(3, bare) } end
+  if chance(3) then t.dns = reader.list(4, bare) end
+  if t.dns and chance(3) then t.dns.search = reader.list(2, text) end
+  if chance(6) then t[1] = pick { "none", "host", "pasta" } end
+  return t
+end
+
+local ENDPOINTS = {
+  "127.0.0.1:80", "db:5432", "[::1]:0", "0.0.0.0:8080", "/run/s", "@name", ":1", "a:b:1", "[fd00::7]:65536" }
+
+local function endpoint() return chance(3) and number() or chance(8) and text() or pick(ENDPOINTS) end
+
+local function ports()
+  local t = {}
+  for _ = 1, byte() % 4 do
+    local key = chance(8) and reader.key() or endpoint()
+    if key == key then t[key] = endpoint() end -- NaN is none
+  end
+  return t
+end
+
 local WORDS = {
+  network = network, publish = ports, reach = function() return boolean() and ports() or reader.list(3, endpoint) end,
   map = one_of("root", "self", "auto", "range"), uid_map = ranges, gid_map = ranges, setgroups = one_of("allow", "deny"),
   pty = function() return boolean() or { rows = number(), cols = number() } end, keyring = one_of("own", "inherit"),
   propagation = one_of("private", "slave"), oom_score_adj = number,
   root = function() return boolean() and "empty" or path() end,
   time = function() return { monotonic = number(), boottime = chance(2) and seconds() or nil } end,
   mounts = function() return reader.list(6, mount) end, mount_proc = function() return boolean() or path() end,
-  sysctl = function()
-    local name = pick { "net.ipv4.ip_forward", "net/core/x", "net.", "kernel.x", "net.ipv4/../x" }
-    return { [name] = boolean() and number() or text() }
-  end,
+  sysctl = sysctl,
   hostname = text, domainname = text, input = text, stdin = stream(), stdout = stream(),
   stderr = stream("stdout"), fds = fds,
   rlimits = rlimits, nice = number, umask = number, max_output = number, timeout = seconds, grace = seconds, user = id,

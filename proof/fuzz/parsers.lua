@@ -1,5 +1,7 @@
 --- Bytes -> one of the readers of what users write: maps, /etc/subuid, sizes, limits, names, places. What a reader takes
 -- must be what the kernel takes; what it does not take must be a mistake with the name of the field.
+local addresses = require "ns.words.addresses"
+local endpoint = require "ns.words.endpoint"
 local host = require "fuzz.host"
 local anchors = require "ns.words.anchors"
 local check = require "ns.words.check"
@@ -88,6 +90,39 @@ local function subordinate()
   if not uid then return end
   check_map(uid)
   check_map(gid)
+end
+
+-- ---- addresses ----
+
+--- An address that is read is written as it is read again; one that the kernel's own reader takes is taken.
+local function address()
+  local value = reader.rest():gsub("%z", "")
+  local family, bytes = addresses.read(value)
+  assert((family ~= nil) == (core.address(value, 0) ~= nil), value)
+  if not family then return end
+  local again, same = addresses.read(addresses.text(bytes))
+  assert(again == family and same == bytes, value)
+end
+
+local function subnet()
+  local value = reader.rest()
+  local one = try(addresses.check_interface, value)
+  if one then assert(one.prefix >= 0 and one.prefix <= 8 * #one.bytes, value) end
+  local to = try(addresses.check_destination, value)
+  if to and to.bytes then assert(addresses.overlap(to, one), value) end
+  for _, family in ipairs { addresses.INET, addresses.INET6 } do
+    local net = try(addresses.check_subnet(family), value)
+    local first = net and addresses.at(net, 1)
+    assert(not net or addresses.overlap(net, { bytes = first, prefix = net.prefix }), value)
+  end
+end
+
+--- Where servers listen: what is taken has addresses, or a path, that the kernel takes.
+local function server()
+  local place = try(endpoint.server, byte() % 4 == 0 and number() or reader.rest())
+  if not place then return end
+  assert(place.path and #place.path <= 108 or #place.addresses >= 1, place.text)
+  for _, one in ipairs(place.addresses or {}) do assert(#one == 16 or #one == 28, place.text) end
 end
 
 -- ---- texts ----
@@ -207,7 +242,7 @@ local function any_word()
 end
 
 local READERS = { id_map, long_map, subordinate, size, flags, caps, rlimits, bits, classes, affinity, signal, place, lowers,
-  streams, any_word }
+  streams, any_word, address, subnet, server }
 
 return function(bytes)
   reader.start(bytes)

@@ -18,12 +18,12 @@ local function read_v4(text)
   return #bytes == 4 and table.concat(bytes) or nil
 end
 
---- The 16-bit groups of one side of "::"; the last one may be an address of IPv4.
-local function read_groups(text)
+--- The 16-bit groups of one side of "::"; the last one of all may be an address of IPv4.
+local function read_groups(text, is_last)
   local groups = {}
   if text == "" then return groups end
-  for part in (text .. ":"):gmatch "([^:]*):" do
-    local v4 = part:find(".", 1, true) and read_v4(part)
+  for part, at in (text .. ":"):gmatch "([^:]*):()" do
+    local v4 = is_last and at > #text + 1 and part:find(".", 1, true) and read_v4(part)
     if v4 then
       groups[#groups + 1], groups[#groups + 2] = v4:sub(1, 2), v4:sub(3, 4)
     elseif part:match "^%x%x?%x?%x?$" then
@@ -38,7 +38,7 @@ end
 
 local function read_v6(text)
   local head, tail = text:match "^(.-)::(.*)$"
-  local first, last = read_groups(head or text), read_groups(tail or "")
+  local first, last = read_groups(head or text, not head), read_groups(tail or "", true)
   if not first or not last then return nil end
   local missing = 8 - #first - #last
   if head and missing < 1 or not head and missing ~= 0 then return nil end
