@@ -65,8 +65,8 @@ local function by_publish()
 end
 
 local function by_pasta()
-  local p = assert(ns.spawn { "pasta", "-f", "-q", "-4", "--config-net", "--runas", "0", "-t", "18082:" .. PORT, "-u", "none",
-    "-T", "none", "-U", "none", "--", FLOW, "serve", "127.0.0.1", tostring(PORT), stderr = "null" })
+  local p = assert(ns.spawn { "pasta", "-f", "-q", "-4", "--config-net", "--runas", "0", "-t", "18082:" .. PORT,
+    "-u", "none", "-T", "none", "-U", "none", "--", FLOW, "serve", "127.0.0.1", tostring(PORT), stderr = "null" })
   await(18082)
   return at_port(18082), { p }
 end
@@ -78,8 +78,8 @@ local function by_socat()
   local b = sandbox():bind(directory, "/d"):start()
   local server = assert(b:spawn("/flow", "serve", "127.0.0.1", tostring(PORT)))
   local inner = assert(b:spawn("socat", "UNIX-LISTEN:/d/s,fork,mode=777", "TCP:127.0.0.1:" .. PORT))
-  local outer = assert(ns.spawn { "socat", "TCP-LISTEN:18083,fork,reuseaddr,bind=127.0.0.1", "UNIX-CONNECT:" .. directory .. "/s",
-    stderr = "null" })
+  local outer = assert(ns.spawn { "socat", "TCP-LISTEN:18083,fork,reuseaddr,bind=127.0.0.1",
+    "UNIX-CONNECT:" .. directory .. "/s", stderr = "null" })
   await(18083)
   return at_port(18083), { outer, inner, server, b, { close = function() os.execute("rm -rf " .. directory) end } }
 end

@@ -4,8 +4,12 @@ local ns = require "ns"
 
 local function show(command) print("mininet> " .. command) end
 
---- Does one reach the other? A port on which nobody listens is refused by the other itself: this takes no program.
+local function has(program) return ns.run({ "sh", "-c", "command -v " .. program }).ok end
+local has_ping, has_iperf = has "ping", has "iperf3"
+
+--- Does one reach the other? Where there is no ping: a port on which nobody listens is refused by the other itself.
 local function reaches(from, to)
+  if has_ping then return assert(from:run("ping", "-c1", "-W1", to.name)).ok end
   local connection, message = from:connect(to.ip .. ":7", 1)
   if connection then connection:close() end
   return connection ~= nil or message:find "refused" ~= nil
@@ -34,8 +38,15 @@ local SINK = [[
     sysread($c, my $b, 65536) or next; my $began = `date +%s.%N`; 1 while sysread($c, $b, 65536);
     print `date +%s.%N` - $began; exit } ]]
 
---- Mbit/s from a socket of the one host, which is written from here, to a server in the other.
+--- Mbit/s from the one to the other, by iperf3; or from a socket of the one, which is written from here.
 local function iperf(client, server)
+  if has_iperf then
+    local p = assert(server:spawn { "iperf3", "-s", stdout = "null", stderr = "null" })
+    assert(server:wait_for(5201, 10))
+    local r = assert(client:run("iperf3", "-c", server.name, "-t", "2", "-f", "k"))
+    p:close()
+    return tonumber(r.stdout:match "([%d.]+) Kbits/sec +receiver") / 1000
+  end
   local p = assert(server:spawn { "perl", "-e", SINK, stdout = "pipe" })
   assert(server:wait_for(5001, 10))
   local connection = assert(client:connect(server.ip .. ":5001", 5))

@@ -38,6 +38,20 @@ describe("the sandbox #system", function()
     end)
   end
 
+  -- What is open is open in one place alone.
+  for _, row in ipairs {
+    { "with a network in which nobody is", "{ network = { interfaces = { br0 = { type = 'bridge', "
+      .. "addresses = '192.0.2.9/24' } }, routes = { { via = '192.0.2.2' } } } }" },
+    { "that may reach two ports", "{ reach = { '127.0.0.1:9', ['db.example:80'] = '127.0.0.1:10' } }" },
+    { "of which a port is published", "{ publish = { [0] = 80 } }" },
+    { "with the world outside", "{ network = 'pasta' }", "pasta" },
+  } do
+    machine.it("user", "tree", row[3])(row[1] .. " holds against the known ways out, and those of a network", function()
+      local reached, count = try("sandbox", "^A|^C", ROOT, row[2])
+      assert.same({ "", 40 }, { reached, count })
+    end)
+  end
+
   -- what each of its defaults holds against
   for _, row in ipairs {
     { 'flags = "user,mount,pid,ipc,uts,cgroup,time"', "A14 A15" },

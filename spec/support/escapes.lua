@@ -171,4 +171,26 @@ return {
   { id = "B28", what = "the working directory", strong = true,
     sh = "test $(pwd) = / || echo REACHED; cat ../..{TREE}/marker",
     reached = "[RH][EO][AS][CT]" },
+
+  -- ---- and some that fit a network ----
+  { id = "C01", what = "the loopback of the host, by way of the gateway", perl = [[
+    use Socket; open my $f, "<", "/proc/net/route";
+    for (<$f>) { my (undef, $to, $via) = split; next if $to =~ /\D/ || $to || $via !~ /[1-9A-F]/;
+      socket my $s, 2, 1, 0; alarm 5; print "REACHED" if connect $s, pack("Sna4x8", 2, 45871, pack "L", hex $via) }]] },
+  { id = "C02", what = "the loopback of the host, by its other names", perl = [[
+    use Socket ":all"; $SIG{ALRM} = sub { exit };
+    for ("127.0.0.2", "0.0.0.0", "127.255.255.254", "192.0.2.1", "198.51.100.1") {
+      socket my $s, 2, 1, 0; alarm 2; print "REACHED $_" if connect $s, sockaddr_in(45871, inet_aton($_)) }
+    for ("::1", "::", "::ffff:127.0.0.1", "fd00::1") {
+      socket my $s, 10, 1, 0; alarm 2; print "REACHED $_" if connect $s, pack_sockaddr_in6(45871, inet_pton(10, $_)) }]] },
+  { id = "C03", what = "a change of its network", sh = [[
+    ip link set lo down && echo REACHED; ip addr add 10.9.9.9 dev lo && echo REACHED
+    ip route add 10.9.0.0/16 dev lo && echo REACHED; ip link add x type bridge && echo REACHED
+    echo 1 >/proc/sys/net/ipv4/ip_forward && echo REACHED; true]] },
+  { id = "C04", what = "packets of its own making", perl = [[
+    print "REACHED packet" if socket my $p, 17, 3, 0x300; print "REACHED raw" if socket my $r, 2, 3, 255;
+    print "REACHED netfilter" if socket(my $n, 16, 3, 12) && send($n, pack("LSSLL", 20, 0xa01, 0x301, 1, 0) . "\0" x 4, 0)
+      && sysread($n, my $b, 999) && unpack("x16l", $b) != -1]] },
+  { id = "C05", what = "who moves its bytes", sh = "cat /proc/[0-9]*/comm | grep -E 'pasta|passt|socat' && echo REACHED" },
+  { id = "C06", what = "a socket of the host's among its own", sh = "ls -l /proc/self/fd | grep socket: && echo REACHED" },
 }

@@ -6,8 +6,11 @@ local ns = require "ns"
 
 local world = {}
 
--- In the outer namespaces, as their root: pids that no box has, a loopback that is up.
+-- In the outer namespaces, as their root: pids that no box has, a loopback that is up, and a way out, which pasta wants to
+-- see, though nobody is there.
 local OUTER = [[
+  ip link add way type veth peer name out && ip addr add 192.0.2.1/24 dev way && ip link set way up && ip link set out up &&
+  ip route add default via 192.0.2.2
   hostname outer && ip link set lo up && echo 20000 >/proc/sys/kernel/ns_last_pid
   cd "$1" && mkdir bind ro tmp && echo HOSTMARK >marker && touch ro/file && cp "$(command -v id)" first bind/ &&
   chmod 4755 bind/id && chmod 777 tmp && chown "$2" bind && shift 2 && exec "$@"
