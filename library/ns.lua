@@ -1058,6 +1058,12 @@ function Box:start(...) end
 ---@return ns.Pool
 function Box:pool(size) end
 
+---The manifest of a Kubernetes Pod, in YAML, and what it does not carry.
+---@param options { image: string, name: string?, namespace: string?, restart: "Never"|"OnFailure"|"Always"|nil }
+---@return string manifest
+---@return { what: string, why: string }[] missing
+function Box:pod(options) end
+
 ---The words in which a program of a container may differ from it; the array part is its argv. `user`, `group` and `groups`
 ---too, where the box has a `user` that is not 0.
 ---@class ns.Program : ns.Spec

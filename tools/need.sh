@@ -34,6 +34,7 @@ enabled() {
   find /etc/systemd /etc/rc[2-5].d -type l \( -path '*.wants/*' -o -path '*/rc?.d/S*' \) 2>/dev/null | sort
 }
 disable() {
+  export DPKG_MAINTSCRIPT_PACKAGE="${1##*/}" # the helper works for scripts of packages alone
   case $1 in
     */rc?.d/*) update-rc.d "${1##*/S[0-9][0-9]}" disable ;;
     */user/*) deb-systemd-helper --user disable "${1##*/}" ;;

@@ -275,7 +275,16 @@ function Box:bundle(directory, ...)
   return require("ns.oci").write(with_argv(self, "bundle", ...), directory)
 end
 
-local KEEPS = { start = true, pool = true, spec = true, clone = true, explain = true, check = true, spawn = true,
+--- The box as the manifest of a Kubernetes Pod, in YAML: one container, with an image in the place of the box's root.
+-- @tparam table options `image`; `name` ("box"), `namespace`, `restart` ("Never", "OnFailure", "Always")
+-- @treturn string the text, which begins with what it does not carry, as comments
+-- @treturn table a list of { what, why }: what it does not carry
+-- @raise a mistake in the options
+function Box:pod(options)
+  return require("ns.pod").manifest(self:spec(), options)
+end
+
+local KEEPS = { start = true, pool = true, pod = true, spec = true, clone = true, explain = true, check = true, spawn = true,
   run = true, call = true, bundle = true }
 
 -- All other methods change a word: what is known from earlier starts does not hold any more.
