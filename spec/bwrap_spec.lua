@@ -69,6 +69,66 @@ for who, nobody in pairs(WHO) do
       assert.equal("b\ndata\nmine\n", r.stdout, r.stderr)
     end)
 
+    --- The Result of a shell line in which "$@" is nsbox bwrap with these words.
+    local function line(text, ...)
+      local spec = user.spec("bwrap", ...)
+      local argv = { "sh", "-c", text, "sh" }
+      for _, word in ipairs(spec.argv) do argv[#argv + 1] = word end
+      spec.argv = argv
+      return assert(ns.run(spec))
+    end
+
+    it("takes the last option of a descriptor, too, where no NUL is behind it", function()
+      local r = line([[printf -- '--setenv\0A\0b\0--unshare-net' >args; exec "$@" 9<args]], "--ro-bind", "/", "/", "--args",
+        "9", "sh", "-c", "echo $A; readlink /proc/self/ns/net")
+      assert.matches("^b\nnet:", r.stdout, r.stderr)
+      assert.not_equal("b\n" .. machine.sh({}, "readlink /proc/self/ns/net") .. "\n", r.stdout)
+    end)
+
+    it("runs nothing where a descriptor cannot be read or written, and says so", function()
+      local readers = { { "--args", "9" }, { "--file", "9", "/mnt/x" }, { "--bind-data", "9", "/mnt/x" },
+        { "--ro-bind-data", "9", "/mnt/x" }, { "--seccomp", "9" }, { "--add-seccomp-fd", "9" } }
+      local writers = { { "--info-fd", "9" }, { "--json-status-fd", "9" } }
+      for redirections, list in pairs { ["9</ 9>>file 9<&-"] = readers, ["9</ 9</dev/null 9<&-"] = writers } do
+        for redirection in redirections:gmatch "%S+" do
+          for _, option in ipairs(list) do
+            local words = { "--ro-bind", "/", "/", "--tmpfs", "/mnt" }
+            for _, word in ipairs(option) do words[#words + 1] = word end
+            for _, word in ipairs { "echo", "ran" } do words[#words + 1] = word end
+            local r = line('exec "$@" ' .. redirection, unpack(words))
+            assert.same({ 1, "" }, { r.code, r.stdout }, option[1] .. " " .. redirection)
+            assert.matches("^bwrap: [^\n]*" .. option[1]:gsub("%-", "%%-"), r.stderr)
+            assert.not_matches("%.lua:", r.stderr)
+          end
+        end
+      end
+      for _, option in ipairs { "--info-fd", "--json-status-fd" } do
+        local r = line('exec "$@" 9>/dev/full', "--ro-bind", "/", "/", option, "9", "true")
+        assert.equal(1, r.code)
+        assert.matches("^bwrap: .*No space left", r.stderr)
+      end
+    end)
+
+    it("has devices of the host with --dev-bind alone, on / as elsewhere", function()
+      for option, expected in pairs { ["--bind"] = "no\n", ["--ro-bind"] = "no\n", ["--dev-bind"] = "device\n" } do
+        local code = "(head -c 1 /dev/zero | wc -c) 2>&1 | grep -q '^1$' && echo device || echo no"
+        local r = bwrap(option, "/", "/", "sh", "-c", code)
+        assert.equal(expected, r.stdout, option .. r.stderr)
+        assert.equal("device", out(option, "/", "/", "--dev", "/dev", "sh", "-c", code))
+      end
+    end)
+
+    it("has one root, whatever is said of it", function()
+      assert.equal("ran", out(SYSTEM, "--dir", "/", "echo", "ran"))
+      assert.equal("ran", out(SYSTEM, "--bind-try", "/no/such", "/", "echo", "ran"))
+      for _, words in ipairs { { "--proc", "/" }, { "--symlink", "x", "/" }, { "--size", "4096", "--tmpfs", "/" },
+        { "--perms", "0700", "--tmpfs", "/" } } do
+        local r = bwrap(SYSTEM, words, "echo", "ran")
+        assert.same({ 1, "" }, { r.code, r.stdout })
+        assert.matches("^bwrap: .* on /", r.stderr)
+      end
+    end)
+
     it("tells of the program as JSON: its pid, its namespaces and its exit status", function()
       local spec = user.spec("bwrap", "--ro-bind", "/", "/", "--unshare-all", "--info-fd", "3", "--json-status-fd", "4",
         "--", "sh", "-c", "sleep 0.5; exit 42")
@@ -96,7 +156,9 @@ for who, nobody in pairs(WHO) do
       for words, said in pairs { ["--no-such"] = "Unknown option %-%-no%-such", ["--bind /enoent /x true"] =
         "Can't find source path /enoent", ["--tmp-overlay /x true"] = "%-%-tmp%-overlay requires at least one",
         ["--exec-label x true"] = "%-%-exec%-label is not to be had", ["--size 0 --tmpfs /x true"] = "%-%-size",
-        ["--ro-bind / / no-such-program"] = "execvp no%-such%-program" } do
+        ["--ro-bind / / no-such-program"] = "execvp no%-such%-program", ["-x true"] = "Unknown option %-x",
+        ["--ro-bind / / --mqueue /dev/mqueue true"] = "mqueue", ["--ro-bind / / --setenv A=b c true"] = "A=b",
+        ["--ro-bind / / --unshare-user --uid -1 true"] = "Invalid uid: %-1" } do
         local list = {}
         for word in words:gmatch "%S+" do list[#list + 1] = word end
         local r = bwrap(list)

@@ -24,16 +24,21 @@ local function help(name)
     table.concat(list, "\n"):gsub(" +\n", "\n")))
 end
 
+--- The words in a text, each with a NUL behind it; the last one may lack that.
+local function split(text)
+  local list = {}
+  for word in (text:find "%Z$" and text .. "\0" or text):gmatch "(%Z*)%z" do list[#list + 1] = word end
+  return list
+end
+
 --- Reads options from a list of words up to the program; those of --args come first. Where the program begins.
 local function read(given, words)
   local i = 1
-  while words[i] and words[i]:find "^%-%-" do
+  while words[i] and words[i]:find "^%-" do
     local option = words[i]
     if option == "--" then return i + 1 end
     if option == "--args" then
-      local list, data = {}, options.read_all(given, words[i + 1] or "", option)
-      for item in data:gmatch "([^%z]*)%z" do list[#list + 1] = item end
-      read(given, list)
+      read(given, split(options.read_all(given, words[i + 1] or "", option)))
       i = i + 2
     else
       local row = options.rows[option] or die("Unknown option %s", option)
@@ -55,8 +60,7 @@ local function inherited(used)
   local fds = {}
   for _, entry in ipairs(core.entries "/proc/self/fd" or {}) do
     local fd = tonumber(entry.name)
-    local text = fd and fd > 2 and not used[fd] and values.read(("/proc/self/fdinfo/%d"):format(fd)) or ""
-    local flags = tonumber(text:match "flags:%s*(%d+)" or "", 8)
+    local flags = fd and fd > 2 and not used[fd] and values.flags_of(fd)
     if flags and math.floor(flags / 524288) % 2 == 0 then fds[fd] = fd end -- not O_CLOEXEC
   end
   return fds
@@ -78,25 +82,38 @@ end
 
 -- ---- the words ----
 
---- The root: what the last option for "/" says; what came before it is covered by that.
+-- What a mount on "/" makes of the root.
+local ROOTS = {
+  tmpfs = function(words, op)
+    if op.size or op.mode ~= 493 then die "--size and --perms are not to be had for a --tmpfs on /" end
+    words.root, words.read_only = "empty", false
+  end,
+  overlay = function(words, op)
+    words.root = { lower = op.lower, upper = op.upper, work = op.work }
+    words.read_only = op.ro
+  end,
+  bind = function(words, op, list)
+    words.root, words.read_only = op.source, op.ro or false
+    -- The parts of the host's "/" have devices, those of any other directory have not.
+    if op.source == "/" and not op.dev then list[1] = { type = "remount", target = "/", recursive = true, dev = false } end
+  end,
+}
+
+--- The root: what the last option for "/" says; what came before it is covered by that. A --dir finds it there.
 local function root_of(given, words)
-  local base, list = nil, {}
+  local base, list = { type = "tmpfs", mode = 493 }, {}
   for _, op in ipairs(given.ops) do
-    if op.target == "/" and op.type ~= "remount" then
-      base, list = op, {}
-    else
+    if op.target ~= "/" or op.type == "remount" then
       list[#list + 1] = op
+    elseif op.type ~= "dir" and not (op.try and not core.access(op.source, 0)) then
+      base, list = op, {}
     end
   end
-  if not base or base.type == "tmpfs" then
-    words.root, words.read_only = "empty", false
-  elseif base.type == "overlay" then
-    words.root = { lower = base.lower, upper = base.upper, work = base.work }
-    words.read_only = base.ro
-  else
-    words.root, words.read_only = base.source, base.ro or false
-  end
-  return list
+  local make = ROOTS[base.type] or die("%s on / is not to be had: the root is a bind, a tmpfs or an overlay", base.type)
+  local first = {}
+  make(words, base, first)
+  for _, op in ipairs(list) do first[#first + 1] = op end
+  return first
 end
 
 local function check_ids(given, host)

@@ -23,7 +23,8 @@ end
 local function read_all(given, text, option)
   local fd = options.descriptor(text, option)
   given.used[fd] = true
-  return values.with_descriptor(fd, "r", function(f) return f:read "*a" end) or ""
+  local data, message = values.with_descriptor(fd, "r", function(f) return f:read "*a" end)
+  return data or die("Can't read %s data: %s", option, message)
 end
 
 options.read_all = read_all
@@ -149,8 +150,8 @@ local function word(name, value)
 end
 
 local function number(name)
-  return function(given, text, option)
-    given[name] = tonumber(text) or die("%s takes a number, not %s", option, text)
+  return function(given, text)
+    given[name] = text:find "^%d+$" and tonumber(text) or die("Invalid %s: %s", name, text)
   end
 end
 
@@ -168,6 +169,15 @@ local function used(name)
   return function(given, fd, option)
     given[name] = options.descriptor(fd, option)
     given.used[given[name]] = true
+  end
+end
+
+--- A descriptor that is written to while the program runs: whether it can be is known before.
+local function written(name)
+  return function(given, text, option)
+    used(name)(given, text, option)
+    local can, message = values.with_descriptor(given[name], "w", function() return true end)
+    if not can then die("Can't write %s data: %s", option, message) end
   end
 end
 
@@ -230,7 +240,7 @@ options.rows = {
   ["--sync-fd"] = { 1, used "sync" }, -- it is open as long as we are
   ["--block-fd"] = { 1, missing "the program begins as soon as its box stands" },
   ["--userns-block-fd"] = { 1, missing "the user namespace is made with its maps" },
-  ["--info-fd"] = { 1, used "info" }, ["--json-status-fd"] = { 1, used "status" },
+  ["--info-fd"] = { 1, written "info" }, ["--json-status-fd"] = { 1, written "status" },
   ["--seccomp"] = { 1, function(given, fd, option)
     if given.bpf then die("%s: there can be one filter", option) end
     given.bpf = read_all(given, fd, option)

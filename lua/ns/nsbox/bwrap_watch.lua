@@ -39,7 +39,9 @@ local function info(given, p)
 end
 
 local function tell(fd, text)
-  if fd then values.with_descriptor(fd, "w", function(f) f:write(text) end) end
+  if not fd then return end
+  local told, message = values.with_descriptor(fd, "w", function(f) return f:write(text) end)
+  if not told then fail.with(1, "Write to descriptor %d: %s", fd, message) end
 end
 
 local function lock(given, bag)

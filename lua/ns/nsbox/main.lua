@@ -41,7 +41,7 @@ function main.run(arguments)
   local message, code = fail.read(status)
   local is_alone = base(arguments[0]) == ALONE or arguments[1] == ALONE
   io.stderr:write(is_alone and ALONE or "nsbox", ": ", message, "\n")
-  return code
+  return is_alone and 1 or code -- bubblewrap knows no other status of its own
 end
 
 return main

@@ -25,14 +25,26 @@ function values.read(path)
   return text
 end
 
---- f(a Lua file for the open descriptor), whatever that is, and whoever may open it anew.
+--- The flags of an open descriptor, as open(2) has them; nil for any other number.
+function values.flags_of(fd)
+  return tonumber(values.read(("/proc/self/fdinfo/%d"):format(fd)):match "flags:%s*(%d+)" or "", 8)
+end
+
+-- What O_ACCMODE of the flags must not be.
+local WAYS = { r = { "reading", 1 }, w = { "writing", 0 } }
+
+--- f(a Lua file for the open descriptor), whatever that is, and whoever may open it anew: what it returns; or nil, message,
+-- as also where what was written does not arrive.
 function values.with_descriptor(fd, mode, f)
+  local way = WAYS[mode]
+  if (values.flags_of(fd) or 2) % 4 == way[2] then return nil, "it is not open for " .. way[1] end
   local bag = core.bag()
-  local file = bag:file(fail.unless(bag:dup(fd)), mode)
-  local result = f(file)
-  file:close()
+  local file = fail.unless(bag:file(fail.unless(bag:dup(fd)), mode))
+  local result, message = f(file)
+  local closed, why = file:close()
   bag:close()
-  return result
+  if not closed then return nil, why end
+  return result, message
 end
 
 --- The number in a text.
