@@ -162,7 +162,12 @@ line"
       images.layout(directory .. "/oci", "u", { tar }, ('"Env":["PATH=/bin"],"User":"%s"'):format(user))
       assert.equal(ids, run([[io.write(assert(ns.image("oci:" .. D .. "/oci:u")):box():run("sh", "-c",
         "echo $(id -u):$(id -g) $HOME").stdout)]]))
+      assert.equal("0000000000000000 0000000000000000", run([[io.write(assert(ns.image("oci:" .. D .. "/oci:u")):box():run(
+        "sh", "-c", "echo $(sed -n 's/Cap[EA][fm][fb]:.//p' /proc/self/status)").stdout)]]))
     end
+    images.layout(directory .. "/oci", "u", { tar }, '"Env":["PATH=/bin"],"User":"root"')
+    assert.not_equal("0000000000000000", run([[io.write(assert(ns.image("oci:" .. D .. "/oci:u")):box():run(
+      "sh", "-c", "echo $(sed -n 's/CapEff:.//p' /proc/self/status)").stdout)]]))
     images.layout(directory .. "/oci", "u", { tar }, '"User":"eve"')
     assert.matches("image oci:[^\n]*: there is no user 'eve' in it",
       run [[print(select(2, pcall(assert(ns.image("oci:" .. D .. "/oci:u")).box, ns.image("oci:" .. D .. "/oci:u"))))]])

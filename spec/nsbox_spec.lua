@@ -114,6 +114,33 @@ for who, nobody in pairs(WHO) do
       assert.equal("0000000000000401", caps("--cap-drop", "ALL", "--cap-add", "CAP_CHOWN", "--cap-add", "net_bind_service"))
     end)
 
+    it("adds capabilities before it drops some, whatever is typed first, and knows their names", function()
+      local function caps(...)
+        local words = { "run", "--system", ... }
+        for _, word in ipairs { "sh", "-c", "grep CapEff /proc/self/status" } do words[#words + 1] = word end
+        return user.out((table.unpack or unpack)(words)):match("%x+$") -- luacheck: ignore
+      end
+      local all = caps("--cap-add", "ALL")
+      local less = ("%s%x%s"):format(all:sub(1, -7), tonumber(all:sub(-6, -6), 16) - 2, all:sub(-5)) -- bit 21
+      assert.equal(less, caps("--cap-add", "ALL", "--cap-drop", "SYS_ADMIN"))
+      assert.equal(less, caps("--cap-drop", "cap_sys_admin", "--cap-add", "all"))
+      assert.equal("0000000000000000", caps("--cap-drop", "CHOWN", "--cap-add", "CHOWN"))
+      for _, option in ipairs { "--cap-add", "--cap-drop" } do
+        local r = user.run("run", "--system", option, "SYS_ADMN", "echo", "ran")
+        assert.same({ 125, "" }, { r.code, r.stdout })
+        assert.matches(option .. ": unknown capability 'SYS_ADMN'", r.stderr, 1, true)
+      end
+    end)
+
+    it("says what is wrong without a place in a program that its user has not written", function()
+      for _, words in ipairs { { "-m", "banana" }, { "-v", "/usr:rel" }, { "-w", "rel" }, { "--name", "a b" } } do
+        local r = user.run("run", "--system", words[1], words[2], "true")
+        assert.equal(125, r.code)
+        assert.not_matches("nsbox:%d+:", r.stderr)
+        assert.matches("^nsbox: [^\n]*" .. words[2]:match "[%w ]+$", r.stderr)
+      end
+    end)
+
     it("hands signals to the program, and ends with its status", function()
       local p = user.spawn({ stdout = "pipe" }, "run", "--system", "sh", "-c",
         "trap 'echo got it; exit 5' TERM; sleep 0.5; echo ready; while :; do sleep 0.05; done")
@@ -225,6 +252,37 @@ for who, nobody in pairs(WHO) do
       assert.equal("", user.out("ps", "-aq"))
     end)
 
+    it("have a name that is one, or are not begun", function()
+      for _, name in ipairs { "../../q", "a b", ".", "-x", ("x"):rep(65) } do
+        for _, mode in ipairs { "-d", "-i" } do
+          local r = user.run("run", mode, "--name=" .. name, "--system", "echo", "ran")
+          assert.same({ 125, "" }, { r.code, r.stdout }, name)
+          assert.matches("^nsbox: name: ", r.stderr)
+        end
+      end
+      assert.equal("", machine.sh({ cwd = user.home }, "find . ! -name . ! -name .local ! -name state"))
+    end)
+
+    it("live on when somebody in another pid namespace asks for them", function()
+      user.out("run", "-d", "--name", "web", "--system", "sleep", "1000")
+      local function elsewhere(...)
+        local spec, argv = user.spec(...), {}
+        for _, word in ipairs(spec.argv) do
+          if word == machine.lua then
+            local own = machine.root and not nobody and "" or "--user --map-current-user"
+            for w in ("unshare --pid --fork --mount-proc " .. own):gmatch "%S+" do argv[#argv + 1] = w end
+          end
+          argv[#argv + 1] = word
+        end
+        spec.argv = argv
+        return assert(ns.run(spec))
+      end
+      local r = elsewhere("ps", "-q")
+      assert.equal("web\n", r.stdout, r.stderr)
+      assert.equal("hi\n", elsewhere("exec", "web", "echo", "hi").stdout)
+      assert.equal("web", user.out("ps", "-q"))
+    end)
+
     it("are followed by logs -f until their end", function()
       user.out("run", "-d", "--name", "web", "--system", "sh", "-c", "echo one; sleep 0.3; echo two")
       assert.equal("one\ntwo", user.out("logs", "-f", "web"))
@@ -253,8 +311,8 @@ for who, nobody in pairs(WHO) do
     end)
 
     it("have a terminal in the background, too", function()
-      user.out("run", "-dit", "--name", "web", "--system", "sh", "-c", "tty; sleep 1000")
-      machine.eventually(function() return user.out("logs", "web"):find "^/dev/pts/" end)
+      user.out("run", "-dit", "--name", "web", "--system", "sh", "-c", "tty; printf unended; sleep 1000")
+      machine.eventually(function() return user.out("logs", "web"):find "^/dev/pts/.*unended$" end)
     end)
 
     it("go on for the others of a list where there is none of a name", function()
@@ -344,6 +402,8 @@ describe("nsbox run --rootfs #system", function()
   --- A directory with a system of one program.
   local function rootfs(user)
     machine.sh({}, ("cd %s && mkdir -p r/bin r/proc r/dev r/tmp r/etc && cp /bin/busybox r/bin/sh"):format(user.home))
+    machine.file(user.home .. "/r/etc/passwd", "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:/bin/sh\n")
+    machine.file(user.home .. "/r/etc/group", "staff:x:50:\n")
     return user.home .. "/r"
   end
 
@@ -358,6 +418,55 @@ describe("nsbox run --rootfs #system", function()
       assert.equal(1, user.run("run", "--rootfs", root, "--read-only", "/bin/sh", "-c", "echo >/etc/other 2>&-").code)
     end)
   end
+
+  --- Prints who the program is.
+  local WHO_AM_I = [[while read a b c; do case $a in Uid:|Gid:|CapEff:|Groups:) echo -n "$b $c:";; esac
+    done </proc/self/status; echo $HOME]]
+
+  local ids_it = machine.root and rootfs_it or machine.without("it", "it takes ids")
+  ids_it("runs as a user whom the directory knows, who has no capabilities unless he is root", function()
+    local user = nsbox.user(false)
+    finally(function() user.leave() end)
+    local root = rootfs(user)
+    local none = ("0"):rep(16)
+    local function who(...)
+      local words = { "run", ... }
+      for _, word in ipairs { "--rootfs", root, "/bin/sh", "-c", WHO_AM_I } do words[#words + 1] = word end
+      local uid, gid, groups, caps, home = user.out((table.unpack or unpack)(words)):gsub("%s+", " ") -- luacheck: ignore
+        :match "^(%d+)[^:]*:(%d+)[^:]*:([^:]*):(%x+) :(.*)$"
+      return { uid, gid, (groups:gsub("^ +", "")):gsub(" +$", ""), home }, caps
+    end
+    local function is(expected, had, ...)
+      local ids, caps = who(...)
+      assert.same(expected, ids)
+      assert.equal(had, caps)
+    end
+    local mine = select(2, who())
+    assert.not_equal(none, mine)
+    is({ "33", "34", "", "/srv" }, none, "-u", "web")
+    is({ "33", "50", "", "/srv" }, none, "-u", "web:staff")
+    is({ "0", "0", "", "/root" }, mine, "-u", "root")
+    is({ "7", "0", "", "/" }, none, "-u", "7")
+    is({ "0", "0", "50", "/root" }, mine, "--group-add", "staff")
+    is({ "33", "34", "", "/srv" }, "0000000000000400", "-u", "web", "--cap-add", "net_bind_service")
+    for option, said in pairs { ["-u"] = "there is no user 'nogroup' in it", ["--group-add"] = "no such group" } do
+      local r = user.run("run", option, "nogroup", "--rootfs", root, "/bin/sh", "-c", "echo ran")
+      assert.same({ 125, "" }, { r.code, r.stdout })
+      assert.matches(said, r.stderr)
+    end
+    user.out("run", "-d", "--name", "web", "-u", "web", "--cap-drop", "kill", "--rootfs", root, "/bin/sh", "-c",
+      "while :; do read x </dev/ptmx; done")
+    local function inside(...)
+      local words = { "exec", ... }
+      for _, word in ipairs { "web", "/bin/sh", "-c", WHO_AM_I } do words[#words + 1] = word end
+      return (user.out((table.unpack or unpack)(words)):gsub("%s+", " ")) -- luacheck: ignore
+    end
+    assert.matches("^33 .*:34 .*:" .. none .. " :/srv$", inside())
+    assert.matches("^33 .*:50 .*:" .. none .. " :/srv$", inside("-u", "web:staff"))
+    local without_kill = ("%s%x%s"):format(mine:sub(1, -3), tonumber(mine:sub(-2, -2), 16) - 2, mine:sub(-1))
+    assert.matches("^0 .*:0 .*:" .. without_kill .. " :/root$", inside("-u", "root"))
+    assert.matches("no such user", user.run("exec", "-u", "nobody", "web", "/bin/sh").stderr)
+  end)
 
   local layer_it = machine.can.overlay and rootfs_it or machine.without("it", machine.why.overlay)
   layer_it("throws away what is written with :O", function()

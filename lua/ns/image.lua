@@ -2,7 +2,6 @@
 -- @module ns.image
 require("ns.core").nojit()
 local box = require "ns.box"
-local changes = require "ns.running.changes"
 local check = require "ns.words.check"
 local core = require "ns.core"
 local ids = require "ns.start.ids"
@@ -12,6 +11,7 @@ local sandbox = require "ns.sandbox"
 local store = require "ns.image.store"
 local survey = require "ns.start.survey"
 local unpack = require "ns.image.unpack"
+local users = require "ns.image.users"
 
 local image = {}
 
@@ -194,48 +194,7 @@ local function has_one_id()
   return #map == 1 and map[1][3] == 1
 end
 
---- The lines of a file of the image that have fields with colons between them.
-local function records(layers, path)
-  local entry, layer = changes.below(layers, path)
-  if not entry then return function() end end
-  local bag = core.bag()
-  local fd = core.layer_file(bag, layer, path)
-  local f = fd and bag:file(fd, "r")
-  local text = f and f:read(2 ^ 20) or ""
-  if f then f:close() end
-  bag:close()
-  return text:gmatch("[^\n]+")
-end
-
---- The record of a user, by name or number: name, uid, gid, home.
-local function user_of(layers, wanted)
-  for line in records(layers, "etc/passwd") do
-    local name, uid, gid, home = line:match("^([^:]*):[^:]*:(%d+):(%d+):[^:]*:([^:]*)")
-    if name and (name == wanted or uid == wanted) then return { name = name, uid = uid * 1, gid = gid * 1, home = home } end
-  end
-  return wanted:find("^%d+$") and { uid = wanted * 1, gid = 0 } or nil
-end
-
-local function group_of(layers, wanted)
-  for line in records(layers, "etc/group") do
-    local name, gid = line:match("^([^:]*):[^:]*:(%d+)")
-    if name == wanted then return gid * 1 end
-  end
-  return wanted:find("^%d+$") and wanted * 1 or nil
-end
-
---- The ids that the configuration names, "user:group": a table; nil, if there is no such user in the image.
-local function find_user(self)
-  local user, group = (self.config.user or "0"):match("^([^:]*):?(.*)$")
-  local found = user_of(self.layers, user)
-  if found and group ~= "" then found.gid = group_of(self.layers, group) end
-  return found and found.gid and found or nil
-end
-
 -- ---- the methods ----
-
-local CAPS = { "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap", "net_bind_service",
-  "sys_chroot", "setfcap" }
 
 --- A sandbox that has the image as its root, in layers, and runs what it says: its program, environment, user and directory.
 -- What is written is thrown away, unless box:upper says otherwise. The places of its volumes are there.
@@ -246,9 +205,9 @@ function Image:box(...)
   local c, b = self.config, box.over(sandbox.spec(), nil, "sandbox")
   b:unmount("/tmp", "/var/tmp", "/run", "/home")
   local of_store = self.kept or nil
-  b:root { lower = self.layers, userxattr = of_store }:caps(CAPS)
-  local user = find_user(self)
+  local user = users.find(self.layers, c.user or "0")
   if not user then check.raise("image %s: there is no user '%s' in it", self.name, c.user) end
+  b:root { lower = self.layers, userxattr = of_store }:caps(user.uid == 0 and users.ROOT_CAPS or {})
   if has_one_id() then
     b:map "root"
   else

@@ -236,13 +236,16 @@ static int bag_dup(lua_State *L) {
     return nsL_number(L, put(check_bag(L), fcntl((int)luaL_checkinteger(L, 2), F_DUPFD_CLOEXEC, 3)));
 }
 
-/* bag:lock(path) -> fd of a file that is locked for reading (F_SETLK in fcntl(2)) until the bag is closed, or this
- * process has closed the file by another way | nil, message, errno */
+/* bag:lock(path, [alone]) -> fd of a file that is locked for reading (F_SETLK in fcntl(2)) until the bag is closed, or
+ * this process has closed the file by another way | nil, message, errno. alone: for writing, when nobody else has locked
+ * it; the file is made if it is not there. */
 static int bag_lock(lua_State *L) {
     struct bag *bag = check_bag(L);
-    struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-    int fd = put(bag, open(luaL_checkstring(L, 2), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    return fd >= 0 && fcntl(fd, F_SETLK, &all) < 0 ? nsL_failed(L, errno) : nsL_number(L, fd);
+    bool alone = lua_toboolean(L, 3);
+    struct flock all = {.l_type = alone ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+    int flags = alone ? O_RDWR | O_CREAT : O_RDONLY | O_NONBLOCK;
+    int fd = put(bag, open(luaL_checkstring(L, 2), flags | O_CLOEXEC, 0600));
+    return fd >= 0 && fcntl(fd, alone ? F_SETLKW : F_SETLK, &all) < 0 ? nsL_failed(L, errno) : nsL_number(L, fd);
 }
 
 static long clone_tree(long from, const char *path) {

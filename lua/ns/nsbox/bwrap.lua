@@ -125,24 +125,13 @@ local function check_ids(given, host)
   if given.hostname and not given.flags.uts then die "Specifying --hostname requires --unshare-uts" end
 end
 
---- May we have the capability of this number ourselves?
-local function owner_of_caps()
-  local digits = (values.read "/proc/self/status"):match "CapPrm:%s*(%x+)"
-  return function(number)
-    local digit = tonumber(digits:sub(-1 - math.floor(number / 4), -1 - math.floor(number / 4)), 16) or 0
-    return math.floor(digit / 2 ^ (number % 4)) % 2 == 1
-  end
-end
-
 --- The capabilities: root keeps all but what is dropped, everybody else has none but what is added.
 local function caps_of(given, is_root)
   if is_root and #given.caps == 0 and not given.disable_userns then return nil end
-  local set, list, is_ours = {}, {}, owner_of_caps()
+  local set, list = {}, {}
   local function put(name, value)
     if name == "all" then
-      for each, number in pairs(core.constants.cap) do
-        if given.flags.user or is_ours(number) then set[each:lower()] = value end
-      end
+      for each in pairs(values.caps(given.flags.user)) do set[each] = value end
     elseif not core.constants.cap[name:upper()] then
       die("unknown cap: %s", name)
     else

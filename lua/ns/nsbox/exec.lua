@@ -3,6 +3,7 @@
 require("ns.core").nojit()
 local fail = require "ns.nsbox.fail"
 local records = require "ns.nsbox.records"
+local users = require "ns.image.users"
 local values = require "ns.nsbox.values"
 
 local exec = { summary = "Runs a program in a box that runs.", rest = true, options = {
@@ -23,15 +24,29 @@ local function words_of(given)
     local name, value = text:match("^([^=]+)=(.*)$")
     words.env[name or text] = value or os.getenv(text) or false
   end
-  local user, group = (given.user or ""):match("^([^:]*):?(.*)$")
-  if user ~= "" then words.user = values.id(user) end
-  if group ~= "" then words.group = values.id(group) elseif tonumber(user) then words.group = values.id(user) end
   return words
+end
+
+--- Sets who the program is: by the names of the box's root, or of this machine, if that is its system. Nobody but root has
+-- capabilities.
+local function set_user(words, text, record)
+  local user, group = text:match("^([^:]*):?(.*)$")
+  if not (record and record.layers) then
+    words.user, words.caps = values.id(user), not (user == "root" or user == "0") and {} or nil
+    if group ~= "" then words.group = values.id(group) elseif tonumber(user) then words.group = values.id(user) end
+    return
+  end
+  local found = users.find(record.layers, text) or fail.now("-u %s: there is no such user in %s", text, record.name)
+  words.user, words.group, words.caps = found.uid, found.gid, found.uid == 0 and record.caps or {}
+  words.env.HOME = words.env.HOME or found.home
 end
 
 --- Does what was typed (`ns.nsbox.parse`): the exit status.
 function exec.run(given)
-  local p = fail.unless(records.living(given.name):spawn(words_of(given)))
+  local container, record = records.living(given.name)
+  local words = words_of(given)
+  if given.user then set_user(words, given.user, record) end
+  local p = fail.unless(container:spawn(words))
   if p.pty then return fail.status(p:interact()) end
   return fail.status(p:wait())
 end

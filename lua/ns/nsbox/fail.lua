@@ -33,8 +33,8 @@ end
 --- What an error of a command says, and its status. A mistake in a word of a spec is the user's, who has not written one.
 function fail.read(mistake)
   if getmetatable(mistake) == Failure then return mistake.message, mistake.status end
-  local text = tostring(mistake)
-  return text:match("bad argument #%d to '[%w_]+' %((.*)%)$") or text, NSBOX
+  local text = tostring(mistake):gsub("^[^\n:]+:%d+: ", "") -- nobody at a shell has written that line
+  return text:match("^bad argument .-to '[%w_]+' %((.*)%)$") or text, NSBOX
 end
 
 --- What a program's end is to a shell: its status, or 128 and the signal.

@@ -39,6 +39,7 @@ function logs.run(given)
   local count = given.tail and given.tail ~= "all" and values.number(given.tail, "-n")
   local f = record and io.open(record.log, "rb")
   local text = f and f:read "*a" or container and not record and fail.unless(container:logs()) or ""
+  if record and not f then io.stderr:write("nsbox: ", given.name, " ran in the foreground, which has shown its output\n") end
   io.stdout:write(last_lines(text, count))
   io.stdout:flush()
   if f and given.follow then follow(f, container) end

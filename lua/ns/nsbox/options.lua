@@ -1,7 +1,9 @@
 --- The options of `nsbox run`, each with what it says of the box: a row of `ns.nsbox.parse` with `set(box, value, run)`.
 -- @module ns.nsbox.options
 require("ns.core").nojit()
+local core = require "ns.core"
 local fail = require "ns.nsbox.fail"
+local users = require "ns.image.users"
 local values = require "ns.nsbox.values"
 
 local options = {}
@@ -62,11 +64,23 @@ local function env_file(box, path)
   f:close()
 end
 
-local function user(box, text)
+--- Of this machine: whoever has a root of his own (`run.layers`) has his own users, and was asked by then.
+local function user(box, text, run)
+  if run.layers then return end
   local name, group = text:match("^([^:]+):?(.*)$")
   if not name then fail.now("-u %s: USER or USER:GROUP expected", text) end
   box:user(values.id(name))
   if group ~= "" then box:group(values.id(group)) elseif tonumber(name) then box:group(values.id(name)) end
+end
+
+local function groups(box, list, run)
+  for i, name in ipairs(list) do
+    list[i] = values.id(name)
+    if run.layers then
+      list[i] = users.group(run.layers, name) or fail.now("--group-add %s: there is no such group in the root", name)
+    end
+  end
+  box:groups(list)
 end
 
 local function limit(name, read)
@@ -96,12 +110,28 @@ local function sysctl(_, text, run)
   run.sysctl[name] = value
 end
 
-local function caps(take)
-  return function(_, name, run)
-    name = name:lower():gsub("^cap_", "")
-    run.caps[name] = take or nil
-    if name == "all" and not take then run.caps = {} end
+--- Puts capabilities into a set (true), or takes them out (nil): "all" stands for all that there are.
+local function put(set, list, value, option)
+  for _, text in ipairs(list) do
+    local name = text:lower():gsub("^cap_", "")
+    if name ~= "all" and not core.constants.cap[name:upper()] then fail.now("%s: unknown capability '%s'", option, text) end
+    for one in pairs(name == "all" and values.caps(true) or { [name] = true }) do set[one] = value end
   end
+end
+
+--- The capabilities, whatever is typed first: with --cap-drop ALL, nothing of what there was; what is added; and not what is
+-- dropped by its name.
+function options.caps(had, given)
+  local set, by_name, list = {}, {}, {}
+  put(set, had, true)
+  for _, name in ipairs(given.cap_drop) do
+    if name:lower() == "all" then set = {} else by_name[#by_name + 1] = name end
+  end
+  put(set, given.cap_add, true, "--cap-add")
+  put(set, by_name, nil, "--cap-drop")
+  for name in pairs(set) do list[#list + 1] = name end
+  table.sort(list)
+  return list
 end
 
 local function publish(box, list, run)
@@ -137,10 +167,7 @@ options.box = {
   { "-e --env", "KEY[=VALUE]", "a variable; without a value, as it is here", many = true, set = each(env) },
   { "-w --workdir", "DIR", "the working directory", set = function(box, path) box:cwd(path) end },
   { "-u --user", "USER[:GROUP]", "who the program is", set = user },
-  { "--group-add", "GROUP", "a further group", many = true, set = function(box, list)
-    for i, name in ipairs(list) do list[i] = values.id(name) end
-    box:groups(list)
-  end },
+  { "--group-add", "GROUP", "a further group", many = true, set = groups },
   { "--umask", "MASK", "the mask of file modes", set = function(box, mask) box:umask(mask) end },
   { "-v --volume", "SOURCE:PLACE[:ro]", "a file or directory of this machine", many = true, set = each(volume) },
   { "--mount", "type=...,source=...,target=...", "the same, or a tmpfs, in docker's long form", many = true,
@@ -158,8 +185,8 @@ options.box = {
   end) },
   { "--pids-limit", "N", "the most processes", set = limit("pids", pids) },
   { "--ulimit", "NAME=SOFT[:HARD]", "a limit of each process, as nofile", many = true, set = each(ulimit) },
-  { "--cap-drop", "CAPABILITY", "takes one away, or all", many = true, set = each(caps(false)) },
-  { "--cap-add", "CAPABILITY", "adds one, or all", many = true, set = each(caps(true)) },
+  { "--cap-drop", "CAPABILITY", "takes one away, or all", many = true },
+  { "--cap-add", "CAPABILITY", "adds one, or all", many = true },
   { "--security-opt", "OPTION", "seccomp=unconfined", many = true, set = each(security) },
   { "--sysctl", "NAME=VALUE", "a setting of its network", many = true, set = each(sysctl) },
   { "--timeout", "SECONDS", "ends the program when they are over", set = function(_, text, run)
@@ -181,20 +208,13 @@ options.run = {
   { "--read-only", "the root cannot be written" },
 }
 
---- The capabilities that a box with a system of its own has, as docker's: all but for devices and raw sockets.
-options.CAPS = { "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap", "net_bind_service",
-  "sys_chroot", "setfcap" }
-
 --- Says to the box what is given by the options.
 function options.apply(box, given, run)
   for _, row in ipairs(options.box) do
-    local value = given[row[1]:match("%-%-(%S+)$"):gsub("-", "_")]
-    if value ~= nil and (not row.many or #value > 0) then row.set(box, value, run) end
+    local value = given[row[1]:match("%-%-(%S+)"):gsub("-", "_")]
+    if row.set and value ~= nil and (not row.many or #value > 0) then row.set(box, value, run) end
   end
-  local list = {}
-  for name in pairs(run.caps) do list[#list + 1] = name end
-  table.sort(list)
-  box:caps(run.caps.all and { "all" } or list)
+  box:caps(options.caps(box:spec().caps, given))
   if next(run.limits) then box:limits(run.limits) end
   if next(run.sysctl) then box:sysctl(run.sysctl) end
 end

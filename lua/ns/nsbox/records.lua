@@ -6,8 +6,6 @@ require("ns.core").nojit()
 local core = require "ns.core"
 local fail = require "ns.nsbox.fail"
 local ns = require "ns"
-local values = require "ns.nsbox.values"
-
 local records = {}
 
 local EEXIST = core.constants.errno.EEXIST
@@ -42,34 +40,51 @@ local function write(name, file, text)
   fail.unless(os.rename(path .. ".new", path))
 end
 
---- When a process was started, so that another one of its number is not taken for it; nil if there is none.
-local function started(pid)
-  return values.read(("/proc/%d/stat"):format(pid)):match(".*%)" .. (" %S+"):rep(19) .. " (%d+)")
-end
-
 local function make_directory(path)
   local ok, message, errno = core.mkdir(path, tonumber("700", 8))
   return ok or errno == EEXIST, message, errno
 end
 
---- Makes the record of a box that is about to start, and whose supervisor is this process.
-function records.create(name, argv)
+local function in_use(name) return fail.now("the name %s is in use: nsbox rm %s takes it away", name, name) end
+
+local function lines(list) return table.concat(list, "\n") .. "\n" end
+
+--- Makes the record of a box that is about to start (`ns.nsbox.run`): for `exec`, with the layers of its root and what root
+-- may in it, if that is none of this machine.
+function records.create(plan)
+  local name = plan.name
+  if ns.container(name) then in_use(name) end -- what is no name raises
   local path = base()
   make_directory(path:match("^(.+)/[^/]+$") or "/")
   make_directory(path)
   fail.unless(make_directory(path .. "/nsbox"))
   local ok, message, errno = core.mkdir(place(name), tonumber("700", 8))
-  if errno == EEXIST then fail.now("the name %s is in use: nsbox rm %s takes it away", name, name) end
+  if errno == EEXIST then in_use(name) end
   if not ok then fail.now("%s: %s", place(name), message) end
   local words = {}
-  for i, word in ipairs(argv) do words[i] = word:gsub("[%c]", " ") end
+  for i, word in ipairs(plan.argv) do words[i] = word:gsub("[%c]", " ") end
+  if plan.layers then
+    write(name, "layers", lines(plan.layers))
+    write(name, "caps", lines(plan.root_caps))
+  end
   write(name, "info", ("%d\n%s\n"):format(os.time(), table.concat(words, " ")))
 end
 
---- Who sees to its end: this process.
-function records.supervised(name)
-  local pid = tonumber(core.readlink "/proc/self") or 0
-  write(name, "supervisor", ("%d %s\n"):format(pid, started(pid) or "0"))
+local held = {}
+
+--- From now on this process sees to the end of the box: it holds a lock as long as it lives, which tells of it in each pid
+-- namespace.
+function records.supervise(name)
+  held[name] = core.bag()
+  fail.unless(held[name]:lock(place(name) .. "/lock", true))
+end
+
+--- Has it had a supervisor, which has ended? Whoever may lock the file knows.
+local function is_deserted(name)
+  local bag = core.bag()
+  local fd = bag:lock(place(name) .. "/lock")
+  bag:close()
+  return fd ~= nil
 end
 
 --- Notes how it has ended: its exit status.
@@ -81,18 +96,22 @@ function records.remove(name)
   return os.remove(place(name))
 end
 
---- Its supervisor, if that lives: its pid.
-local function supervisor(name)
-  local pid, start = (read(name, "supervisor") or ""):match("^(%d+) (%d+)")
-  return pid and started(pid) == start and tonumber(pid) or nil
+local function list_of(text)
+  if not text then return nil end
+  local list = {}
+  for line in text:gmatch "[^\n]+" do list[#list + 1] = line end
+  return list
 end
 
---- What is known of the name: { name, created, command, status (when it has ended), log, supervisor }; nil if there is none.
+--- What is known of the name: { name, created, command, status (when it has ended), log, layers, caps, deserted: its
+-- supervisor has ended }; nil if there is none.
 function records.find(name)
   local created, command = (read(name, "info") or ""):match("^(%d+)\n(.*)\n")
   if not created then return nil end
+  local deserted = is_deserted(name) -- asked first: the status is noted before the end
   return { name = name, created = tonumber(created), command = command, status = tonumber((read(name, "status"))),
-    supervisor = supervisor(name), log = records.log(name) }
+    log = records.log(name), layers = list_of(read(name, "layers")), caps = list_of(read(name, "caps")),
+    deserted = deserted }
 end
 
 --- The names of all records, in order.
@@ -111,7 +130,7 @@ function records.box(name)
   if not container and not record then
     fail.now("%s", errno == core.constants.errno.ENOENT and "there is no box of the name " .. name or message)
   end
-  if container and record and read(name, "supervisor") and not record.supervisor then
+  if container and record and record.deserted then
     container:close()
     container = nil
   end

@@ -7,6 +7,7 @@ local fail = require "ns.nsbox.fail"
 local ns = require "ns"
 local options = require "ns.nsbox.options"
 local records = require "ns.nsbox.records"
+local users = require "ns.image.users"
 local values = require "ns.nsbox.values"
 
 local run = { summary = "Runs a program in a new box.", rest = true, options = {},
@@ -18,31 +19,36 @@ end
 
 -- ---- the box ----
 
---- What lies in a root with a system of its own is not covered by what a sandbox mounts; its root has docker's rights.
-local function own_system(box, plan)
-  box:unmount("/tmp", "/var/tmp", "/run", "/home"):env("HOME", "/root")
-  if core.ids().euid ~= 0 then box:map "auto" end
-  for _, name in ipairs(options.CAPS) do plan.caps[name] = true end
-  return box
+local unpack = table.unpack or unpack -- luacheck: ignore
+
+--- A box of an image, or of a directory as one, and the user that is said in the place of its own.
+local function box_of(image, given, plan, ...)
+  image.config.user = given.user or image.config.user
+  plan.layers = image.layers
+  local box = image:box(...)
+  local user = given.user and users.find(image.layers, given.user)
+  return user and box:user(user.uid):group(user.gid) or box
 end
 
 local function of_rootfs(given, plan)
   local path, layer = given.rootfs:match("^(.-)(:?O?)$")
   if layer ~= ":O" then path, layer = given.rootfs, nil end
-  local box = own_system(ns.sandbox():root(values.absolute(path)), plan)
-  if layer then box:upper() end
+  path = values.absolute(path)
+  local box = box_of(fail.unless(ns.image("dir:" .. path)), given, plan)
+  if not layer then box:root(path) end
   return box:read_only(given.read_only or false)
 end
 
-local unpack = table.unpack or unpack -- luacheck: ignore
-
 --- The image is the first word; those behind it stand in the place of its own program, and come after its entrypoint.
 local function of_image(given, plan)
-  local image = bar.image(table.remove(given.words, 1), {})
+  local name = table.remove(given.words, 1)
+  local image = bar.image(name, {})
   if given.entrypoint then image.config.entrypoint = nil end
-  local box = image:box(unpack(given.words))
-  for _, name in ipairs(options.CAPS) do plan.caps[name] = true end
+  local box = box_of(image, given, plan, unpack(given.words))
   if not given.entrypoint then given.words = box:spec().argv or {} end
+  if not (given.words[1] or given.entrypoint) then
+    fail.now("the image %s says no program: which one is to be run? nsbox run %s PROGRAM", name, name)
+  end
   return given.read_only and box:read_only(true) or box
 end
 
@@ -59,11 +65,12 @@ local FORWARDED = { "TERM", "INT", "HUP", "QUIT", "USR1", "USR2" }
 
 --- What is to be run: { box, program (its words), argv, name, remove, tty, interactive }.
 function run.plan(given)
-  local plan = { caps = {}, limits = {}, sysctl = {}, program = {}, name = given.name, remove = given.rm, tty = given.tty,
+  local plan = { limits = {}, sysctl = {}, program = {}, name = given.name, remove = given.rm, tty = given.tty,
     interactive = given.interactive }
   plan.box = base(given, plan)
   if given.tty then plan.box:env("TERM", os.getenv "TERM" or "xterm") end
   options.apply(plan.box, given, plan)
+  plan.root_caps = plan.layers and options.caps(users.ROOT_CAPS, given)
   plan.argv = given.words
   if given.entrypoint then table.insert(plan.argv, 1, given.entrypoint) end
   if not plan.argv[1] then fail.now "which program is to be run?" end
@@ -83,16 +90,12 @@ end
 --- Starts a box with a name and the program in it, and waits with `wait`; `begun` is called when it runs.
 local function supervise(plan, begun, wait_for)
   local name = plan.name
+  records.supervise(name)
   local c, message, errno, detail = plan.box:start { name = name }
   local p
   if c then
     p, message, errno, detail = c:spawn(plan.program)
-    if p then
-      records.supervised(name)
-      begun()
-    else
-      c:close()
-    end
+    if p then begun() else c:close() end
   end
   if not p then
     records.remove(name)
@@ -108,18 +111,21 @@ local function foreground(plan)
   plan.program.stdin = plan.interactive and "inherit" or "null"
   if plan.tty then plan.program.pty, plan.program.stdin = true, nil end
   if not plan.name then return wait(fail.unless(plan.box:spawn(plan.program))) end
-  records.create(plan.name, plan.argv)
+  records.create(plan)
   return supervise(plan, function() end, wait)
 end
 
---- Keeps what the terminal of a program shows, until its end.
+--- Keeps what the terminal of a program shows, as it comes, until its end.
 local function keep_shown(p, path)
-  local f = io.open(path, "ab")
-  for line in p.pty:lines() do
+  local f, terminal = io.open(path, "ab"), p:stream "pty"
+  local bytes = terminal:read()
+  while bytes do
     if f then
-      f:write(line, "\n")
+      f:write(bytes)
       f:flush()
     end
+    core.poll(terminal:timeout() or -1, terminal:getfd(), "r")
+    bytes = terminal:read()
   end
 end
 
@@ -143,7 +149,7 @@ local function new_name() return ("%06x%06x"):format(core.random(2 ^ 24), core.r
 
 local function background(plan)
   plan.name = plan.name or new_name()
-  records.create(plan.name, plan.argv)
+  records.create(plan)
   local log = records.log(plan.name)
   fail.unless(io.open(log, "ab")):close()
   plan.program.forward_signals = nil

@@ -47,6 +47,18 @@ function values.with_descriptor(fd, mode, f)
   return result, message
 end
 
+--- The names of the capabilities that there are, as a set: in a user namespace of one's own all that the kernel has, else
+-- those that we have.
+function values.caps(in_own_namespace)
+  local ours, set = core.ids().caps, {}
+  local last = tonumber((values.read "/proc/sys/kernel/cap_last_cap")) or math.huge
+  for name, number in pairs(core.constants.cap) do
+    local has = number <= last and (in_own_namespace or math.floor(ours / 2 ^ number) % 2 == 1)
+    if has then set[name:lower()] = true end
+  end
+  return set
+end
+
 --- The number in a text.
 function values.number(text, option)
   return tonumber(text) or fail.now("%s %s: number expected", option, text)

@@ -17,7 +17,7 @@ local function noted(name, container)
   while true do
     local record = records.find(name)
     if record and record.status then return record.status end
-    if not (record and record.supervisor) or core.clock() > deadline then return nil end
+    if not record or record.deserted or core.clock() > deadline then return nil end
     container:wait(PAUSE)
     core.poll(PAUSE)
   end
