@@ -54,6 +54,14 @@ describe("the word optional", function()
     assert.truthy(plans.check { "true", flags = "user", map = "root", optional = { "flags.user" } })
   end)
 
+  it("lets interfaces go with the network that they are in: never are they made in the host's", function()
+    local network = { interfaces = { lo = { addresses = "10.9.9.9" } } }
+    local spec = plans.check { "true", optional = "flags.net", network = network }
+    assert.truthy(spec.network and spec.flags.net)
+    local less = require("ns.words.optional").without(spec, spec.optional[1], require "ns.words.options")
+    assert.same({ nil, nil }, { less.network, less.flags.net })
+  end)
+
   it("may name what the spec does not have", function()
     local names_of_others = { "hostname", "flags.net", "mounts./srv", "landlock.scope", "rlimits.as" }
     assert.truthy(plans.check { "true", optional = names_of_others })

@@ -62,4 +62,10 @@ specs[#specs + 1] = { "prog", flags = { "mount", "pid", "net", "ipc" }, mounts =
 specs[#specs + 1] = with(sandbox.spec(), {})
 specs[#specs + 1] = with(sandbox.spec(), { caps = { "all" }, root = "/", mounts = MOUNTS, disable_userns = false })
 
+specs[#specs + 1] = with(sandbox.spec(), { publish = { [0] = 80 }, reach = { "10.0.0.7:1", ["db.example:2"] = "[::1]:3" },
+  network = { interfaces = { br0 = { type = "bridge", addresses = { "10.0.0.1/8", "fd00::1/64" }, mtu = 65535 },
+    a = { peer = "b", bridge = "br0", mac = "fe:dc:ba:98:76:54" }, lo = { addresses = "255.0.0.1" }, d = {} },
+    routes = { { via = "10.0.0.9" }, { to = "fd01::/64", type = "unreachable" }, { to = "128.0.0.0/1", interface = "b" } },
+    sysctl = { ["net.ipv4.conf.a.rp_filter"] = 1 }, hosts = { c = "::ffff:1.2.3.4" }, dns = "10.0.0.1" } })
+
 return specs
