@@ -234,6 +234,29 @@ part("nsbox", function()
   ]==])
 end)
 
+local OCI = [[
+RunTimeQuery="crun --root=DIR-%u state %n.%u.%j.%s.%t"
+RunTimeKill="crun --root=DIR-%u kill -a %n.%u.%j.%s.%t"
+RunTimeDelete="crun --root=DIR-%u delete --force %n.%u.%j.%s.%t"
+RunTimeRun="exec crun --root=DIR-%u --cgroup-manager=disabled run --bundle %b %n.%u.%j.%s.%t"
+]]
+
+part("bundle", function()
+  -- a box as a bundle, which Slurm runs by a runtime that is not ours
+  if not machine.root then return proof.skip "crun without control groups is root's" end
+  if not os.execute "command -v crun >/dev/null" then return proof.skip "crun is not installed" end
+  local directory, remove = machine.directory()
+  machine.file(directory .. "/oci.conf", (OCI:gsub("DIR", directory .. "/state")))
+  expect("srun --container", "bundled bundled bundled\nexit 7\nno home", [==[
+    local bundle = os.getenv "CLUSTER" .. "/bundle"
+    assert(ns.sandbox():hostname("bundled"):bundle(bundle, "true"))
+    say("%s", (sh("srun -N3 --container=" .. bundle .. " hostname"):gsub("\n", " ")))
+    say("%s", sh("srun --container=" .. bundle .. " sh -c 'exit 7' 2>/dev/null; echo exit $?"))
+    say("%s", sh("srun --container=" .. bundle .. " sh -c '[ -e /root ] || echo no home'"))
+  ]==], { words = { "-o", directory .. "/oci.conf" } })
+  remove()
+end)
+
 part("suite", function()
   -- the files of a suite, each in a fresh busted; one fails, one ends its process
   expect("a suite over the cluster", "ok a_spec.lua on n%d: 2 successes[^\n]*\nok b_spec.lua on n%d: 1 success[^\n]*\n"

@@ -93,7 +93,10 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
 : >"$etc/plugstack.conf"
 echo CgroupPlugin=cgroup/v1 >"$etc/cgroup.conf" # says yes without looking; no group is made by the plugins above
-[ -z "$oci" ] || cp "$oci" "$etc/oci.conf"
+if [ -n "$oci" ]; then
+  cp "$oci" "$etc/oci.conf"
+  ! $is_root || mount -t tmpfs none /sys/fs/cgroup # a runtime shall find no groups of the host's: it is in our namespace alone
+fi
 for i in $(seq "$nodes"); do
   mkdir "$CLUSTER/spool/n$i"
   echo "NodeName=n$i NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + i)) CPUs=8 RealMemory=1000" >>"$SLURM_CONF"

@@ -14,7 +14,7 @@ vm="qemu-system-x86 qemu-system-common kmod busybox-static e2fsprogs xz-utils sy
 lint="gcc libc6-dev lua-check cppcheck clang-format liblua5.4-dev liblua5.1-0-dev"
 docs="lua-ldoc mkdocs"
 bench="$demo bubblewrap lua-luv util-linux iproute2 passt socat"
-cluster="lua5.4 util-linux iproute2 slurm-wlm"
+cluster="lua5.4 util-linux iproute2 slurm-wlm crun"
 
 packages=
 for group; do eval "packages=\"\$packages \$$group\""; done
