@@ -2,7 +2,8 @@
 std = "min" -- what Lua 5.1 to 5.4 and LuaJIT have in common
 max_line_length = 125
 include_files = {
-  "bin/nsbox", "lua/**/*.lua", "spec/**/*.lua", "examples/*.lua", "bench/*.lua", "proof/**/*.lua", "library/*.lua",
+  "bin/nsbox", "bin/nsbox-oci", "lua/**/*.lua", "spec/**/*.lua", "examples/*.lua", "bench/*.lua", "proof/**/*.lua",
+  "library/*.lua",
   "*.rockspec", ".luacheckrc", ".busted", "config.ld",
 }
 -- `not (x >= 0)` is not `x < 0`: NaN

@@ -62,11 +62,10 @@ install: all ## installs it below PREFIX (/usr/local)
 	install -d $(TO_LIB) $(TO_BIN) $(TO_SHARE) $(addprefix $(TO_SHARE)/,$(ROOMS))
 	install -m 755 $(CORE) $(TO_LIB)/core.so
 	for f in $(LUA_FILES); do install -m 644 lua/ns/$$f $(TO_SHARE)/$$f || exit; done
-	sed '1s|lua$$|$(LUA)|' bin/nsbox >$(TO_BIN)/nsbox
-	chmod 755 $(TO_BIN)/nsbox
+	for f in nsbox nsbox-oci; do sed '1s|lua$$|$(LUA)|' bin/$$f >$(TO_BIN)/$$f && chmod 755 $(TO_BIN)/$$f || exit; done
 
 uninstall: ## removes what was installed, with the same variables
-	rm -f $(TO_LIB)/core.so $(TO_BIN)/nsbox $(addprefix $(TO_SHARE)/,$(LUA_FILES))
+	rm -f $(TO_LIB)/core.so $(TO_BIN)/nsbox $(TO_BIN)/nsbox-oci $(addprefix $(TO_SHARE)/,$(LUA_FILES))
 	for d in $(TO_LIB) $(addprefix $(TO_SHARE)/,$(ROOMS)) $(TO_SHARE); do [ ! -d "$$d" ] || rmdir --ignore-fail-on-non-empty "$$d"; done
 
 # ---- what a user runs ----

@@ -43,10 +43,11 @@ end
 
 --- Writes a whole bundle: its directory.
 function bundles.make(directory, change)
+  bundles.write(directory, change)
+  if machine.read(directory .. "/rootfs/etc/passwd") then return directory end
   images.root(directory .. "/rootfs")
   images.sh([[cd "$1/bin"; for t in hostname grep cut sed tr sort mount sleep kill; do ln -sf busybox $t; done
     mkdir -p "$1/proc" "$1/sys" "$1/dev"]], directory .. "/rootfs")
-  bundles.write(directory, change)
   return directory
 end
 
@@ -71,6 +72,22 @@ function bundles.run_box(runtime, box, directory, ...)
   local fields = {}
   for i, one in ipairs(left) do fields[i] = one.field end
   return bundles.run(runtime, directory .. "/bundle"), table.concat(fields, " ")
+end
+
+--- Runs a shell script on such a machine, in which $R is nsbox-oci, $B the bundle in the directory, and $S where its state
+-- is kept: what it prints. `options` are those of machine.host.
+function bundles.script(directory, script, options)
+  local nobody = options and options.nobody and machine.root
+  local argv = nobody and { "unshare", "-p", "-f", "--mount-proc", "sh", "-c", "exec " .. machine.as_user .. ' "$@"', "sh" }
+    or { "unshare", "-mpf", "--mount-proc", "--propagation", "private" }
+  for _, word in ipairs { "sh", "-c", nobody and 'exec "$@"' or HOST, "sh", "sh", "-c", script } do
+    argv[#argv + 1] = word
+  end
+  local env = machine.paths(machine.public())
+  env.R = ("%s %s/bin/nsbox-oci --root %s/state"):format(machine.lua, machine.public(), directory)
+  env.B, env.S = directory, directory .. "/state"
+  local r = assert(require("ns").run { argv = argv, env = env, cwd = "/", timeout = 60 })
+  return ((r.stdout .. r.stderr):gsub("\n$", ""))
 end
 
 bundles.runtimes = { "ns", "crun", "runc" }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../launcher/message.h"
+#include "../launcher/sys.h"
 #include "../plan.h"
 #include "bag.h"
 #include "io.h"
@@ -66,15 +67,36 @@ static int unix_record(lua_State *L) {
     return 2;
 }
 
-/* unix_send(path, text, fd) -> true | nil, message, errno: the text and a descriptor, to who listens there */
+/* unix_send(path, text, fd) -> true | nil, message, errno: the text and a descriptor, to who listens there. For him it
+ * blocks, as those that he opens himself do. */
 static int unix_send(lua_State *L) {
     size_t size;
     const char *text = luaL_checklstring(L, 2, &size);
     int fd = (int)luaL_checkinteger(L, 3);
     long socket = open_socket(luaL_checkstring(L, 1), SOCK_STREAM, connect);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
     long r = socket < 0 ? socket : send_message((int)socket, text, size, &fd, 1);
     if (socket >= 0) close((int)socket);
     return nsL_done(L, r < 0 ? r : 0);
+}
+
+/* unix_send_byte(fd): to who is at its other end */
+static int unix_send_byte(lua_State *L) {
+    send((int)luaL_checkinteger(L, 1), "", 1, MSG_NOSIGNAL);
+    return 0;
+}
+
+/* pidfd_signal(fd, signal) -> true | nil, message, errno */
+static int pidfd_signal(lua_State *L) {
+    return nsL_done(L, sys(__NR_pidfd_send_signal, luaL_checkinteger(L, 1), luaL_checkinteger(L, 2), NULL, 0));
+}
+
+/* pidfd_await(fd, seconds): until the process has ended, or the time is over */
+static int pidfd_await(lua_State *L) {
+    struct timespec t;
+    struct pollfd poll = {(int)luaL_checkinteger(L, 1), POLLIN, 0};
+    ppoll(&poll, 1, ns_timeout(luaL_checknumber(L, 2), &t), NULL);
+    return 0;
 }
 
 /* symlink(to, path) -> true | nil, message, errno */
@@ -92,6 +114,9 @@ static const luaL_Reg functions[] = {
     {"unix_connect", unix_connect},
     {"unix_record", unix_record},
     {"unix_send", unix_send},
+    {"unix_send_byte", unix_send_byte},
+    {"pidfd_signal", pidfd_signal},
+    {"pidfd_await", pidfd_await},
     {"symlink", make_symlink},
     {"chmod", change_mode},
     {NULL, NULL},

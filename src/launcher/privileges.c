@@ -39,8 +39,8 @@ long op_bound(struct player *p, const struct step *s) {
 }
 
 /* flags: the inheritable and the ambient capabilities from now on; how: CAPS_ALL, instead of these all that are
- * permitted; CAPS_ONLY, permitted and effective are cut down to them, too. Without it exec gives the program just what
- * its ids give it. */
+ * permitted; CAPS_ONLY, permitted and effective are cut down to them, too, and to those of clear, which are the
+ * launcher's until exec. Without it exec gives the program just what its ids give it. */
 long op_caps(struct player *p, const struct step *s) {
     (void)p;
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -48,8 +48,9 @@ long op_caps(struct player *p, const struct step *s) {
     long r = sys(__NR_capget, &head, sets);
     for (int i = 0; i < 2; i++) {
         uint32_t keep = s->how & STEP_CAPS_ALL ? sets[i].permitted : (uint32_t)(s->flags >> (32 * i));
+        uint32_t ours = sets[i].permitted & (uint32_t)(s->clear >> (32 * i));
         sets[i].inheritable = keep;
-        if (s->how & STEP_CAPS_ONLY) sets[i].permitted = sets[i].effective = keep;
+        if (s->how & STEP_CAPS_ONLY) sets[i].permitted = sets[i].effective = keep | ours;
     }
     if (!FAILED(r)) r = sys(__NR_capset, &head, sets);
     if (!FAILED(r)) r = sys(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);

@@ -61,15 +61,27 @@ long op_listen(struct player *p, const struct step *s) {
     return r;
 }
 
-/* fd: a socket that listens, and is closed then. The host hears that we are so far; whoever connects hears all else,
- * and until then we wait. */
+/* Can one of them be executed, as far as its mode tells? */
+static long look_for(char **paths) {
+    long r = -ENOENT, denied = 0;
+    for (; paths && *paths && FAILED(r); paths++) {
+        r = sys(__NR_faccessat, AT_FDCWD, *paths, X_OK);
+        if (r == -EACCES) denied = r;
+    }
+    return FAILED(r) && denied ? denied : r;
+}
+
+/* fd: a socket that listens, and is closed then; paths: of the program. The host hears that we are so far, and we wait
+ * until somebody connects and says one byte: he hears all else. Who says none wants us to leave. */
 long op_wait(struct player *p, const struct step *s) {
-    long fd;
+    char byte;
+    long fd = look_for(plan_list(p, s->paths));
+    if (FAILED(fd)) return fd;
     ns_report(p, 0);
     do fd = sys(__NR_accept4, s->fd, 0, 0, O_CLOEXEC);
     while (fd == -EINTR);
     sys(__NR_close, s->fd);
-    if (FAILED(fd)) return fd;
+    if (FAILED(fd) || sys(__NR_read, fd, &byte, 1) != 1) end_process(127);
     long r = sys(__NR_dup3, fd, p->socket, O_CLOEXEC);
     sys(__NR_close, fd);
     return FAILED(r) ? r : 0;

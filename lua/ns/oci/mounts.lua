@@ -4,6 +4,7 @@
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local core = require "ns.core"
+local json = require "ns.json"
 
 local mounts = {}
 
@@ -19,6 +20,14 @@ local SAYS = { ro = { ro = true }, rro = { ro = true }, rw = { ro = false }, rrw
 for name in ("defaults relatime norelatime strictatime nostrictatime noatime atime diratime nodiratime sync async private "
   .. "rprivate newinstance nofail remount ptmxmode=0666 mode=0620 mode=620 rexec rsuid rdev"):gmatch("%S+") do
   SAYS[name] = {}
+end
+
+--- The names of those that are known.
+function mounts.option_names()
+  local list = json.array {}
+  for name in pairs(SAYS) do list[#list + 1] = name end
+  table.sort(list)
+  return list
 end
 
 local VALUES = { size = "size", mode = "mode", nr_inodes = "inodes", hidepid = "hidepid", subset = "subset",

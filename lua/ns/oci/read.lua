@@ -326,10 +326,14 @@ function read.config(config, bundle)
   return words, job.left, job
 end
 
---- The words of a process alone, as for exec: those of `ns.oci.read.config` that are its own.
-function read.process(process, left)
+--- What options of mounts there are.
+function read.mount_options() return mounts.option_names() end
+
+--- The words of a further program in a container whose configuration has `linux`: those of its own.
+function read.process(process, linux, left)
   local job = { left = left, flags = {}, words = { clear_env = true, umask = "022", caps = {} } }
   walk(PROCESS, process, "process", job)
+  if linux and linux.seccomp then filters.read(linux.seccomp, "linux.seccomp", job, leave) end
   if job.caps then capabilities(job.caps[1], job.caps[2], job) end
   if job.words.pty then job.words.pty = job.size or true end
   return job.words

@@ -273,9 +273,7 @@ rows = {
   { word = "init", check = check.boolean, steps = leave_init },
   { scope = "job", with = "pty", steps = terminal.lead_session },
   -- All is done but what would keep the launcher itself from listening: that of a bundle waits here until it is started.
-  { steps = function(_, _, add, found)
-    if found.waits then add { op = "wait", fd = found.waits } end
-  end },
+  { with = "argv", steps = program.wait },
   -- The init is not restricted: it must reach all that the program has started.
   { scope = "within", word = "landlock", check = landlock.check, check_part = landlock.check_part,
     has_part = landlock.has_part, without_part = landlock.without, steps = landlock.restrict },

@@ -38,12 +38,16 @@ local function pack(entries)
   return table.concat(bytes)
 end
 
+--- Without no_new_privs the kernel takes a filter only from who has CAP_SYS_ADMIN: the launcher keeps it until exec, which
+-- gives the program nothing that its bounding set does not have.
+local function keeps_for_filter(spec) return spec.seccomp and not spec.no_new_privs and spec.caps ~= nil end
+
 --- Groups before gid before uid: each needs a right that the next one takes away.
 -- @see credentials(7)
 function privileges.set_ids(_, spec, add, found)
   local user, group, groups = spec.user, spec.group, spec.groups
   if not (user or group or groups) then return end
-  if user and user.id ~= 0 and spec.caps and spec.caps ~= 0 then
+  if user and user.id ~= 0 and (spec.caps and spec.caps ~= 0 or keeps_for_filter(spec)) then
     add { op = "prctl", which = PR.SET_KEEPCAPS, value = 1, word = "caps" }
   end
   -- Without a user namespace the kernel says who may; with one it is known already (check_mapped).
@@ -95,7 +99,8 @@ function privileges.set_caps(_, spec, add)
   if spec.caps then
     local all = spec.caps == ALL
     add { op = "caps", flags = all and 0 or spec.caps,
-      how = all and HOW.CAPS_ONLY + HOW.CAPS_ALL or HOW.CAPS_ONLY, word = "caps" }
+      how = all and HOW.CAPS_ONLY + HOW.CAPS_ALL or HOW.CAPS_ONLY, word = "caps",
+      clear = keeps_for_filter(spec) and 2 ^ constants.cap.SYS_ADMIN or nil }
   else
     add { op = "caps" }
   end

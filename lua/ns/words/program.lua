@@ -68,6 +68,13 @@ function program.execute(argv, spec, add, found)
     env = list, data = argv[1], word = "argv" }
 end
 
+--- Before that: where a bundle waits to be started, if the program is there.
+function program.wait(argv, spec, add, found)
+  if not found.waits then return end
+  local list = program.environment(spec, found)
+  add { op = "wait", fd = found.waits, paths = candidates(argv[1], list, found), data = argv[1], word = "argv" }
+end
+
 --- A list of strings, the program first.
 function program.check_argv(value, where)
   local argv = check.list(program.argument, 1)(value, where)
