@@ -6,10 +6,10 @@ set -eu
 demo="gcc libc6-dev make lua5.4 liblua5.4-dev procps psmisc mount util-linux hostname bash busybox-static"
 test="$demo lua5.1 lua5.2 lua5.3 luajit liblua5.1-0-dev liblua5.2-dev liblua5.3-dev lua-busted lua-argparse lua-luv lua-cqueues lua-socket lua-penlight
   luarocks strace uidmap util-linux binutils iproute2 perl python3 zip unzip
-  iputils-ping tcpdump passt socat"
+  iputils-ping tcpdump passt socat crun runc"
 proof="gcc libc6-dev util-linux valgrind bubblewrap lua5.4 liblua5.4-dev clang libclang-rt-14-dev llvm cppcheck musl-tools
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu linux-libc-dev-riscv64-cross gcc-arm-linux-gnueabihf
-  linux-libc-dev-armhf-cross qemu-user iputils-ping iperf3"
+  linux-libc-dev-armhf-cross qemu-user iputils-ping iperf3 podman"
 vm="qemu-system-x86 qemu-system-common kmod busybox-static e2fsprogs xz-utils systemd dbus libpam-systemd"
 lint="gcc libc6-dev lua-check cppcheck clang-format liblua5.4-dev liblua5.1-0-dev"
 docs="lua-ldoc mkdocs"

@@ -13,8 +13,8 @@ local parse = require "ns.nsbox.parse"
 local main = {}
 
 -- In the order in which the help lists them.
-local COMMANDS = { "run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "check", "pull", "images", "rmi",
-  "explain", "completion", "bwrap" }
+local COMMANDS = { "run", "exec", "ps", "logs", "stop", "kill", "wait", "rm", "cp", "check", "pull", "images", "rmi",
+  "bundle", "explain", "completion", "bwrap" }
 
 -- The command that a link of its name to nsbox is, and whose messages are as those of the program that it stands for.
 local ALONE = "bwrap"

@@ -1,0 +1,125 @@
+--- nsbox cp: files into a box with a name, or out of it.
+--
+-- A path in the box is looked up there, by the box's own tar, with the rights of its programs: no link leads to this
+-- machine, and nothing of the box is loaded into a process of ours. What comes out is unpacked in a sandbox that has one
+-- directory, and only then put in its place.
+-- @module ns.nsbox.cp
+require("ns.core").nojit()
+local core = require "ns.core"
+local fail = require "ns.nsbox.fail"
+local ns = require "ns"
+local records = require "ns.nsbox.records"
+local values = require "ns.nsbox.values"
+
+local cp = { summary = "Copies files into a box that runs, or out of it.", arguments = {
+  { "from", 1, "what is copied: PATH, or NAME:PATH in a box" }, { "to", 1, "where to: NAME:PATH, or PATH" } } }
+
+--- The name of a box and a path in it; nil for a path of this machine.
+local function split(text)
+  local name, path = text:match "^([^:/.][^:/]*):(.*)$"
+  if name and path == "" then fail.now("%s: the path in the box is missing", text) end
+  return name, path and (path:sub(1, 1) == "/" and path or "/" .. path)
+end
+
+--- The directory of a path, and its last name. "." stands for all that is in a directory.
+local function parts(path)
+  path = path:gsub("/+$", "")
+  if path == "" then return "/", "." end
+  local directory, name = path:match "^(.*)/([^/]+)$"
+  return directory == "" and "/" or directory or ".", name or path
+end
+
+--- Does a shell line hold in the box?
+local function holds(container, line, path)
+  local r = fail.unless(container:run { "sh", "-c", line, "sh", path, stdin = "null" })
+  return r.ok
+end
+
+local function missing_tar(message, detail)
+  if detail and detail.step == "exec" then fail.now "the box has no tar, by which files are copied" end
+  fail.now("%s", message)
+end
+
+--- Waits for both ends of a copy: fails with what the first has said that has failed.
+local function finish(r, p)
+  local _, how, code = p:wait()
+  local said = p.stderr and p.stderr:read "*a" or ""
+  p:close()
+  if not (how == "exit" and code == 0) then fail.now("%s", said:match "[^\n]+" or ("tar: %s %s"):format(how, code)) end
+  if r and not r.ok then fail.now("%s", r.stderr:match "[^\n]+" or tostring(r)) end
+end
+
+local function host(...)
+  local r = fail.unless(ns.run { ... })
+  if not r.ok then fail.now("%s", r.stderr:match "[^\n]+" or tostring(r)) end
+end
+
+--- Makes a directory beside the place that something is put into, for us alone.
+local function scratch_beside(directory)
+  local path = ("%s/.nsbox-%06x%06x"):format(directory, core.random(2 ^ 24), core.random(2 ^ 24))
+  local ok, message = core.mkdir(path, tonumber("700", 8))
+  if not ok then fail.now("%s: %s", directory, message) end
+  return path
+end
+
+local function is_directory(path) return core.access(path .. "/.", 0) end
+
+--- Puts what was unpacked in its place. What is a link there is replaced, and not followed.
+local function put(scratch, name, to)
+  if is_directory(to) and name ~= "." then to = to:gsub("/+$", "") .. "/" .. name end
+  local from = name == "." and scratch .. "/in" or ("%s/in/%s"):format(scratch, name)
+  if is_directory(to) then
+    host("cp", "-a", "-T", "--", from, to)
+  else
+    host("mv", "-f", "-T", "--", from, to)
+  end
+end
+
+local function out(container, path, to)
+  local directory, name = parts(path)
+  local above = is_directory(to) and to or (parts(to))
+  local scratch = scratch_beside(values.absolute(above))
+  local done, why = pcall(function()
+    fail.unless(core.mkdir(scratch .. "/in", tonumber("755", 8)))
+    local p, message, _, detail = container:spawn { "tar", "-C", directory, "-cf", "-", "--", name, stdin = "null",
+      stdout = "pipe", stderr = "pipe" }
+    if not p then missing_tar(message, detail) end
+    local box = ns.sandbox():bind(scratch .. "/in", "/in")
+    local r = fail.unless(box:run { "tar", "-C", "/in", "--no-same-owner", "-xpf", "-", stdin = p.stdout })
+    finish(r, p)
+    put(scratch, name, to)
+  end)
+  host("rm", "-rf", "--", scratch)
+  if not done then error(why, 0) end
+end
+
+local function into(container, from, path)
+  local directory, name = parts(values.absolute(from, true))
+  local target, new_name = path, name
+  if not holds(container, 'test -d "$1"', path) then target, new_name = parts(path) end
+  if not holds(container, 'test -d "$1"', target) then fail.now("there is no directory %s in the box", target) end
+  local p = fail.unless(ns.spawn { "tar", "-C", directory, "-cf", "-", "--transform",
+    ("flags=r;s\1^%s\1%s\1"):format(name:gsub("[%^%$%.%*%[%]\\]", "\\%0"), (new_name:gsub("[\\&]", "\\%0"))), "--", name,
+    stdin = "null", stdout = "pipe", stderr = "pipe" })
+  local q, message, _, detail = container:spawn { "tar", "-C", target, "-xf", "-", stdin = p.stdout, stderr = "pipe" }
+  if not q then
+    p:close()
+    missing_tar(message, detail)
+  end
+  p.stdout:close()
+  finish(nil, q)
+  finish(nil, p)
+end
+
+--- Does what was typed (`ns.nsbox.parse`): the exit status.
+function cp.run(given)
+  local from, from_path = split(given.from)
+  local to, to_path = split(given.to)
+  if from and to then fail.now "one of the two is a path of this machine" end
+  if not (from or to) then fail.now "neither is in a box: NAME:PATH is" end
+  local container = records.living(from or to)
+  if from then out(container, from_path, given.to) else into(container, given.from, to_path) end
+  return 0
+end
+
+return cp

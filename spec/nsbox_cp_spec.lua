@@ -1,0 +1,123 @@
+--- nsbox cp and nsbox bundle: files go into a box and come out, and what is in the box leads nowhere else.
+local images = require "support.images"
+local machine = require "support.machine"
+local nsbox = require "support.nsbox"
+
+local WHO = { ["an ordinary user"] = true, [machine.root and "root" or "an ordinary user"] = not machine.root }
+local describe_it = nsbox.works and machine.describe("sandbox") or machine.without("describe", nsbox.why)
+
+for who, nobody in pairs(WHO) do
+  describe_it("nsbox cp, for " .. who .. " #system", function()
+    local user
+
+    --- A shell line in the home of the user, as that user.
+    local function sh(line)
+      local owner = nobody and machine.root and "chown -R 65534:65534 $1; " or ""
+      return images.sh(("cd $1; %s\n%s true"):format(line, owner), user.home)
+    end
+
+    setup(function()
+      user = nsbox.user(nobody)
+      images.root(user.home .. "/root")
+      sh("cd root; for t in tar sleep test; do ln -s busybox bin/$t; done; mkdir proc dev sys")
+      user.out("run", "-d", "--name", "b", "--rootfs", user.home .. "/root", "/bin/sh", "-c", "sleep 1000")
+    end)
+
+    teardown(function() user.leave() end)
+    before_each(function() sh("rm -rf t; mkdir t; echo mine >t/f; mkdir -p t/d/e; echo deep >t/d/e/f; ln -s f t/d/l") end)
+
+    local function inside(line) return user.out("exec", "b", "/bin/sh", "-c", line) end
+
+    it("copies files and directories into a box, under their name or another", function()
+      user.out("cp", "t/f", "b:/data")
+      user.out("cp", "t/f", "b:/data/g")
+      user.out("cp", "t/d", "b:/data")
+      user.out("cp", "t/d", "b:/data/other")
+      assert.equal("mine\nmine\ndeep\nf\ndeep", inside("cd data; cat f g d/e/f; readlink d/l; cat other/e/f"))
+      inside("rm -rf /data/*")
+    end)
+
+    it("copies files and directories out of a box, under their name or another", function()
+      inside("mkdir -p /data/d/e; echo one >/data/d/e/f; ln -s f /data/d/e/l; chmod 640 /data/d/e/f")
+      user.out("cp", "b:/data/d", "t/new")
+      user.out("cp", "b:/data/d", "t/d")
+      user.out("cp", "b:/data/d/e/f", "t/f")
+      user.out("cp", "b:/data/d/.", "t/all")
+      assert.equal("one\none\none\nf\n640\none", sh("cat t/new/e/f t/d/d/e/f t/f; readlink t/new/e/l; stat -c %a t/new/e/f; "
+        .. "cat t/all/e/f"))
+      assert.equal("f\nnew", sh("ls -A t | grep -v -e '^d$' -e '^all$'"))
+      inside("rm -rf /data/*")
+    end)
+
+    it("says what is missing, and leaves nothing", function()
+      for _, words in ipairs { { "b:/none", "t/x" }, { "t/none", "b:/data" }, { "t/f", "b:/none/x" }, { "t/f", "t/g" },
+        { "none:/x", "t/x" }, { "b:/x", "b:/y" } } do
+        local r = user.run("cp", words[1], words[2])
+        assert.equal(125, r.code, words[1])
+        assert.matches("^nsbox: .", r.stderr)
+      end
+      assert.equal("d\nf", sh "ls -A t")
+    end)
+
+    -- CVE-2018-15664: docker looked the path up on the host
+    it("follows links in the box, and not to this machine", function()
+      sh("mkdir -p t/victim; echo secret >t/victim/key")
+      local victim = user.home .. "/t/victim"
+      inside(("ln -s %s /data/evil; ln -s ../../../../../../..%s /data/up"):format(victim, victim))
+      for _, name in ipairs { "evil", "up" } do
+        assert.equal(125, user.run("cp", "b:/data/" .. name .. "/key", "t/out").code)
+        assert.equal(125, user.run("cp", "t/f", "b:/data/" .. name .. "/f").code)
+      end
+      assert.equal("key\nd\nf\nvictim", sh "ls -A t/victim; ls -A t")
+      user.out("cp", "b:/data/evil", "t/link") -- the link itself is what is copied
+      assert.equal(victim, sh "readlink t/link")
+      user.out("cp", "b:/etc/passwd", "t/link2")
+      inside("rm -rf /data/*")
+    end)
+
+    -- CVE-2019-14271: what was loaded into docker's own process came from the container
+    it("lets a tar of the box's own do no more than the box may, and write nothing beside the copy", function()
+      sh([[mkdir -p t/victim evil; cd evil; rm -rf *; ln -s ../../victim x; ln -s $1/t/victim y
+        tar -cf ../evil.tar x y; rm x y
+        mkdir x y z; echo pwned >x/key; echo pwned >y/key; echo pwned >z/key; tar -rf ../evil.tar x/key y/key
+        tar -rf ../evil.tar --transform 's,z,../../victim,' -P z/key
+        tar -rf ../evil.tar -P --transform "s,z,$1/t/victim," z/key
+        cd ..; cp evil.tar root/data/evil.tar
+        printf '#!/bin/sh\nid >/data/who 2>&1; cat /data/evil.tar\n' >root/data/tar; chmod 755 root/data/tar
+        rm root/bin/tar; cp root/data/tar root/bin/tar; mkdir -p root/data/x]])
+      user.run("cp", "b:/data/x", "t/out")
+      assert.matches("^uid=", sh "cat root/data/who") -- it has been called
+      assert.equal("", sh "ls -A t/victim")
+      sh("rm root/bin/tar; ln -s busybox root/bin/tar; rm -rf root/data/*")
+    end)
+  end)
+
+  describe_it("nsbox bundle, for " .. who .. " #system", function()
+    local user
+    setup(function() user = nsbox.user(nobody) end)
+    teardown(function() user.leave() end)
+
+    it("writes what run would run", function()
+      local r = user.run("bundle", "--system", "-e", "A=b", "-w", "/tmp", "sh", "-c", "exit 3", "--", "out")
+      assert.truthy(r.ok, r.stderr)
+      assert.matches("^nsbox: left out: disable_userns: ", r.stderr)
+      local words = assert(require("ns").oci.spec(user.home .. "/out"))
+      assert.same({ "sh", "-c", "exit 3" }, words.argv)
+      assert.same({ "b", "/tmp" }, { words.env.A, words.cwd })
+    end)
+
+    it("makes one root of the layers of an image", function()
+      images.root(user.home .. "/one")
+      images.tar(user.home .. "/1.tar", user.home .. "/one")
+      images.sh([[cd $1; mkdir -p two/etc; : >two/etc/.wh.gone; echo two >two/etc/base; tar -C two -cf 2.tar .]], user.home)
+      images.layout(user.home .. "/oci", "one", { user.home .. "/1.tar", user.home .. "/2.tar" },
+        '"Cmd":["cat","/etc/base"],"Env":["PATH=/bin"]')
+      if nobody and machine.root then images.sh("chown -R 65534:65534 $1", user.home) end
+      local r = user.run("bundle", "oci:" .. user.home .. "/oci:one", "--", "image")
+      assert.truthy(r.ok, r.stderr)
+      assert.equal("two\n", machine.read(user.home .. "/image/rootfs/etc/base"))
+      assert.is_nil(machine.read(user.home .. "/image/rootfs/etc/gone"))
+      assert.same({ "cat", "/etc/base" }, require("ns").oci.spec(user.home .. "/image").argv)
+    end)
+  end)
+end
