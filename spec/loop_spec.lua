@@ -338,6 +338,36 @@ describe("forward_signals", function()
     assert.has_error(function() ns.spawn { "true", forward_signals = "TERM" } end)
   end)
 
+  it("hands on what comes to ns.run before it waits, too", function()
+    local code = [[
+      local ns, process = require "ns", require "ns.running.process"
+      local collect = process.collect
+      process.collect = function(p, ...)
+        repeat until p.stdout:read "*l" == "ready" -- it has started, and nobody waits for it yet
+        os.execute "kill -TERM $PPID"
+        return collect(p, ...)
+      end
+      local program = { "sh", "-c", "trap 'exit 3' TERM; echo ready; while :; do :; done", forward_signals = true,
+        stdout = "pipe" }
+      io.stdout:setvbuf "no"
+      print(ns.run(program).code)
+      %s
+      process.collect = collect
+      print(pcall(ns.run, { "true", forward_signals = true, cwd = 3 }))
+      print(ns.run { "no-such-program", forward_signals = true })
+      os.execute "kill -TERM $PPID"
+      print "alive"
+    ]]
+    local living = machine.can.sandbox and [[
+      local c = assert(ns.sandbox():start())
+      print(c:run(program).code)
+      c:close()
+    ]] or "print(3)"
+    local r = machine.host(code:format(living), { timeout = 20 })
+    assert.matches("^3\n3\nfalse\t[^\n]*cwd[^\n]*\nnil\t[^\n]*no%-such[^\n]*\n$", r.stdout)
+    assert.equal(15, r.signal)
+  end)
+
   it("is over when the wait is", function()
     local r = host("exit 0", "forward_signals = true", "os.execute 'kill -TERM $PPID' print 'alive'")
     assert.equal("true\texit\t0\n\ntrue\n", r.stdout)

@@ -72,6 +72,7 @@ for who, nobody in pairs(WHO) do
     it("has no network, or the host's", function()
       local mine = machine.sh({}, "readlink /proc/self/ns/net")
       assert.not_equal(mine, user.out("run", "--system", "readlink", "/proc/self/ns/net"))
+      assert.equal(mine, user.out("run", "--net", "host", "--system", "readlink", "/proc/self/ns/net"))
       assert.equal(mine, user.out("run", "--network", "host", "--system", "readlink", "/proc/self/ns/net"))
     end)
 
@@ -95,7 +96,7 @@ for who, nobody in pairs(WHO) do
 
     it("names what it has not", function()
       for words, said in pairs { ["--network bridge"] = "bridge", ["-v data:/data"] = "%./data",
-        ["--security-opt label=x"] = "label=x", ["--tmpfs /x:colour=red"] = "colour=red" } do
+        ["--security-opt label=x"] = "label=x", ["-p 1:1/udp"] = "TCP", ["--tmpfs /x:colour=red"] = "colour=red" } do
         local option, value = words:match("^(%S+) (.*)$")
         local r = user.run("run", "--system", option, value, "true")
         assert.equal(125, r.code)
@@ -143,7 +144,7 @@ for who, nobody in pairs(WHO) do
 
     it("hands signals to the program, and ends with its status", function()
       local p = user.spawn({ stdout = "pipe" }, "run", "--system", "sh", "-c",
-        "trap 'echo got it; exit 5' TERM; sleep 0.5; echo ready; while :; do sleep 0.05; done")
+        "trap 'echo got it; exit 5' TERM; echo ready; while :; do sleep 0.05; done")
       assert.equal("ready", p.stdout:read "*l")
       p:kill "TERM"
       assert.equal("got it", p.stdout:read "*l")
@@ -263,6 +264,18 @@ for who, nobody in pairs(WHO) do
       assert.equal("", machine.sh({ cwd = user.home }, "find . ! -name . ! -name .local ! -name state"))
     end)
 
+    it("have one user for all programs, and say how they had more", function()
+      user.out("run", "-d", "--name", "web", "--system", "sleep", "1000")
+      local r = user.run("exec", "-u", "nobody", "web", "echo", "ran")
+      assert.same({ 125, "" }, { r.code, r.stdout })
+      assert.matches("its init has given up its rights, which it keeps where root", r.stderr)
+    end)
+
+    it("say that what they have shown in the foreground is not kept", function()
+      assert.equal("shown", user.out("run", "--name", "web", "--system", "echo", "shown"))
+      assert.matches("web ran in the foreground", user.run("logs", "web").stderr)
+    end)
+
     it("live on when somebody in another pid namespace asks for them", function()
       user.out("run", "-d", "--name", "web", "--system", "sleep", "1000")
       local function elsewhere(...)
@@ -357,8 +370,17 @@ describe_it("nsbox", function()
 
   it("has a completion that bash takes", function()
     local script = machine.file(user.home .. "/complete", user.out "completion" .. "\n")
-    local code = ". %s; COMP_WORDS=(nsbox run --host); COMP_CWORD=2; _nsbox nsbox --host run; echo ${COMPREPLY[@]}"
-    assert.matches("%-%-hostname", assert(ns.run { "bash", "-c", code:format(script) }).stdout)
+    user.out("run", "-d", "--name", "web", "--system", "sleep", "1000")
+    local spec = user.spec()
+    local code = ([[. %s; nsbox() { %s "$@"; }; COMP_WORDS=(%%s); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+      eval "$(complete -p nsbox | sed 's/.*-F \([^ ]*\).*/\1/') nsbox ${COMP_WORDS[-1]:-''} ${COMP_WORDS[-2]}"
+      echo "${COMPREPLY[@]}"]]):format(script, table.concat(spec.argv, " "))
+    for typed, expected in pairs { ["nsbox run --host"] = "--hostname", ["nsbox stop ''"] = "web", ["nsbox exec w"] = "web",
+      ["nsbox run --network p"] = "pasta", ["nsbox bwrap --ro-bind-d"] = "--ro-bind-data" } do
+      spec.argv = { "bash", "-c", code:format(typed) }
+      local r = assert(ns.run(spec))
+      assert.equal(expected .. "\n", r.stdout, typed .. tostring(r))
+    end
   end)
 
   it("without argparse names the package", function()

@@ -14,6 +14,7 @@ local errors = require "ns.start.errors"
 local group = require "ns.running.group"
 local groups = require "ns.start.groups"
 local inside = require "ns.running.inside"
+local lifecycle = require "ns.running.lifecycle"
 local living = require "ns.start.living"
 local named = require "ns.start.named"
 local namespaces = require "ns.running.namespaces"
@@ -73,7 +74,8 @@ function container.spawn(self, name, words, ends_box)
   local checked, kept = living.check(words, self.box)
   if not checked then check.raise("bad argument #1 to '%s' (%s)", name, kept) end
   if self.box.handle:isclosed() then return explain(self, nil, nil, { step = "job" }) end
-  local p, message, errno, detail = living.spawn(checked, kept, self.box, ends_box)
+  local forwarded = name == "run" and checked.forward_signals -- any other is waited for when its user says so
+  local p, message, errno, detail = lifecycle.catching(forwarded, living.spawn, checked, kept, self.box, ends_box)
   if not p then return explain(self, message, errno, detail) end
   self.jobs[p.pid] = p
   return p

@@ -18,6 +18,7 @@ local explain = require "ns.start.explain"
 local features = require "ns.features"
 local named = require "ns.start.named"
 local image = require "ns.image"
+local lifecycle = require "ns.running.lifecycle"
 local namespaces = require "ns.running.namespaces"
 local net = require "ns.net"
 local parallel = require "ns.parallel"
@@ -60,7 +61,8 @@ end
 local function run(words, cache)
   if type(words) ~= "table" then raise("bad argument #1 to 'run' (spec: table expected, got %s)", type(words)) end
   local checked, host = check(stdio.collected(words), "run", cache)
-  return process.collect(spawn.start(checked, host, cache))
+  local forwarded = checked and checked.forward_signals
+  return process.collect(lifecycle.catching(forwarded, spawn.start, checked, host, cache))
 end
 
 local function call_words(words, cache)

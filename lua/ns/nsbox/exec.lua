@@ -2,6 +2,7 @@
 -- @module ns.nsbox.exec
 require("ns.core").nojit()
 local fail = require "ns.nsbox.fail"
+local play = require "ns.nsbox.play"
 local records = require "ns.nsbox.records"
 local users = require "ns.image.users"
 local values = require "ns.nsbox.values"
@@ -16,10 +17,8 @@ local exec = { summary = "Runs a program in a box that runs.", rest = true, opti
 }, arguments = { { "name", 1, "the box" }, { "words", "+", "the program and its arguments" } } }
 
 local function words_of(given)
-  local words = { cwd = given.workdir, env = {}, stdin = given.interactive and "inherit" or "null",
-    forward_signals = { "TERM", "INT", "HUP", "QUIT", "USR1", "USR2" } }
+  local words = play.at(given, { cwd = given.workdir, env = { TERM = given.tty and (os.getenv "TERM" or "xterm") or nil } })
   for i, word in ipairs(given.words) do words[i] = word end
-  if given.tty then words.pty, words.stdin, words.env.TERM = true, nil, os.getenv "TERM" or "xterm" end
   for _, text in ipairs(given.env) do
     local name, value = text:match("^([^=]+)=(.*)$")
     words.env[name or text] = value or os.getenv(text) or false
@@ -46,9 +45,7 @@ function exec.run(given)
   local container, record = records.living(given.name)
   local words = words_of(given)
   if given.user then set_user(words, given.user, record) end
-  local p = fail.unless(container:spawn(words))
-  if p.pty then return fail.status(p:interact()) end
-  return fail.status(p:wait())
+  return fail.unless(play.whole(container, words))
 end
 
 return exec

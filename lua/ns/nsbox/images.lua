@@ -4,7 +4,9 @@ require("ns.core").nojit()
 local fail = require "ns.nsbox.fail"
 local ns = require "ns"
 
-local images = { summary = "Lists the images of the store." }
+local images = { summary = "Lists the images of the store.", options = {
+  { "-q --quiet", "names alone, as without it" },
+} }
 
 --- Does what was typed (`ns.nsbox.parse`): the exit status.
 function images.run()

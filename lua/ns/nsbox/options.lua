@@ -141,7 +141,8 @@ local function publish(box, list, run)
   end
   local ports = {}
   for _, text in ipairs(list) do
-    local address, port, inside = text:match "^(.-):?(%d+):(%d+)$"
+    local address, port, inside = text:gsub("/tcp$", ""):match "^(.-):?(%d+):(%d+)$"
+    if text:find "/udp$" then fail.now("-p %s: connections of TCP are what can be published", text) end
     if not port then fail.now("-p %s: PORT:PORT or ADDRESS:PORT:PORT expected", text) end
     ports[("%s:%s"):format(address ~= "" and address or "127.0.0.1", port)] = tonumber(inside)
   end
@@ -176,7 +177,7 @@ options.box = {
   { "--shm-size", "SIZE", "how much /dev/shm holds", set = function(box, size)
     box:dev("/dev", { size = values.size(size) })
   end },
-  { "--network", "none|host|pasta", "the network: none unless it is asked for", set = network },
+  { "--network --net", "none|host|pasta", "the network: none unless it is asked for", set = network },
   { "-p --publish", "[IP:]PORT:PORT", "a port of this machine, of 127.0.0.1 if none is said, leads to one of the box",
     many = true, set = publish },
   { "-m --memory", "SIZE", "the most memory of all in the box", set = limit("memory", values.size) },

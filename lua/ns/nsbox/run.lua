@@ -6,6 +6,7 @@ local core = require "ns.core"
 local fail = require "ns.nsbox.fail"
 local ns = require "ns"
 local options = require "ns.nsbox.options"
+local play = require "ns.nsbox.play"
 local records = require "ns.nsbox.records"
 local users = require "ns.image.users"
 local values = require "ns.nsbox.values"
@@ -60,9 +61,6 @@ local function base(given, plan)
   return of_image(given, plan)
 end
 
--- Signals that come to us are for the program.
-local FORWARDED = { "TERM", "INT", "HUP", "QUIT", "USR1", "USR2" }
-
 --- What is to be run: { box, program (its words), argv, name, remove, tty, interactive }.
 function run.plan(given)
   local plan = { limits = {}, sysctl = {}, program = {}, name = given.name, remove = given.rm, tty = given.tty,
@@ -75,44 +73,34 @@ function run.plan(given)
   if given.entrypoint then table.insert(plan.argv, 1, given.entrypoint) end
   if not plan.argv[1] then fail.now "which program is to be run?" end
   for i, word in ipairs(plan.argv) do plan.program[i] = word end
-  plan.program.forward_signals = FORWARDED
   return plan
 end
 
 -- ---- a run ----
 
---- Waits for the program, at the terminal if it has one of its own: its exit status.
-local function wait(p)
-  if p.pty then return fail.status(p:interact()) end
-  return fail.status(p:wait())
-end
-
---- Starts a box with a name and the program in it, and waits with `wait`; `begun` is called when it runs.
-local function supervise(plan, begun, wait_for)
+--- Starts a box with a name, plays the program in it as `play.whole` does, and ends it.
+local function supervise(plan, whole)
   local name = plan.name
   records.supervise(name)
   local c, message, errno, detail = plan.box:start { name = name }
-  local p
+  local status
   if c then
-    p, message, errno, detail = c:spawn(plan.program)
-    if p then begun() else c:close() end
+    status, message, errno, detail = whole(c, plan.program)
+    c:close()
   end
-  if not p then
+  if not status then
     records.remove(name)
     return fail.refused(message, errno, detail)
   end
-  local status = wait_for(p)
-  c:close()
   if plan.remove then records.remove(name) else records.finish(name, status) end
   return status
 end
 
 local function foreground(plan)
-  plan.program.stdin = plan.interactive and "inherit" or "null"
-  if plan.tty then plan.program.pty, plan.program.stdin = true, nil end
-  if not plan.name then return wait(fail.unless(plan.box:spawn(plan.program))) end
+  play.at(plan, plan.program)
+  if not plan.name then return fail.unless(play.whole(plan.box, plan.program)) end
   records.create(plan)
-  return supervise(plan, function() end, wait)
+  return supervise(plan, play.whole)
 end
 
 --- Keeps what the terminal of a program shows, as it comes, until its end.
@@ -131,10 +119,11 @@ end
 
 --- In the copy that stays behind: says to the parent that all is well, or what is not, and sees to the box until its end.
 local function stay_behind(plan)
-  local done, status = pcall(supervise, plan, function()
+  local done, status = pcall(supervise, plan, function(container, words)
+    local p, refusal, errno, detail = container:spawn(words)
+    if not p then return nil, refusal, errno, detail end
     io.stdout:write "started\n"
     io.stdout:flush()
-  end, function(p)
     if p.pty then keep_shown(p, records.log(plan.name)) end
     return fail.status(p:wait())
   end)
@@ -152,7 +141,6 @@ local function background(plan)
   records.create(plan)
   local log = records.log(plan.name)
   fail.unless(io.open(log, "ab")):close()
-  plan.program.forward_signals = nil
   plan.program.stdin = plan.interactive and "pipe" or "null"
   if plan.tty then
     plan.program.pty, plan.program.stdin = true, nil

@@ -209,12 +209,27 @@ local function release(self, done, ...)
   return ...
 end
 
+local function started(caught, done, p, ...)
+  if done and p then p.early = caught else caught:release() end
+  if not done then error(p, 0) end
+  return p, ...
+end
+
+--- f(...), the start of a program that is waited for at once: the signals that come meanwhile are for it, too.
+function lifecycle.catching(wanted, f, ...)
+  if not wanted then return f(...) end
+  local caught, message, errno = core.catch(wanted)
+  if not caught then return nil, message, errno end
+  return started(caught, pcall(f, ...))
+end
+
 --- f(self, ...), while the signals of `forward_signals` go to the program. Before and after that nothing of them is changed.
 function lifecycle.forwarding(self, f, ...)
   if not self.forward_signals or self.caught then return f(self, ...) end
-  local message, errno
-  self.caught, message, errno = core.catch(self.forward_signals)
-  if not self.caught then return nil, message, errno end
+  local caught, message, errno = self.early, nil, nil
+  if not caught then caught, message, errno = core.catch(self.forward_signals) end
+  if not caught then return nil, message, errno end
+  self.caught, self.early = caught, nil
   return release(self, pcall(f, self, ...))
 end
 

@@ -120,13 +120,17 @@ local function check_limits(wanted, box)
   end
 end
 
+-- Why a word is the box's, by its scope.
+local NOT_A_JOBS = { rights = "is the box's, and cannot differ in a program of it: its init has given up its rights, "
+  .. "which it keeps where root starts the box with a 'user' that is not 0" }
+
 --- The words of the box with those of the program, all of which it may have.
 local function over_box(box, words)
   for word in next, words do
     local row = plan.words[word]
     if not row then plan.unknown(word) end
     if not is_job_word(row, box) then
-      check.fail(word, row.outside or "is the box's, and cannot differ in a program of it")
+      check.fail(word, row.outside or NOT_A_JOBS[row.scope] or "is the box's, and cannot differ in a program of it")
     end
   end
   return merge.over(box.job_words, words)
