@@ -205,8 +205,8 @@ describe("a run that is ended from outside #system", function()
     ["c_spec.lua"] = "it('never begins', function() os.execute 'echo began >>began' end)" }
 
   --- Runs until two have begun, then sends the signal: its result, and how many have begun.
-  local function ended_by(signal)
-    local directory, remove = isolated.project(files)
+  local function ended_by(signal, others)
+    local directory, remove = isolated.project(others or files)
     local words = isolated.words(directory, { env = { NS_BUSTED = "jobs=2" } }, "-o", "plainTerminal",
       "--helper=ns.busted", ".")
     words.stdin, words.stdout, words.stderr = "null", "pipe", "pipe"
@@ -225,6 +225,13 @@ describe("a run that is ended from outside #system", function()
     assert.matches("0 successes / 0 failures / 1 error", r.stdout)
     assert.equal(1, r.code)
     assert.equal("began\nbegan\n", began)
+    assert.equal(0, machine.processes "1006")
+  end)
+
+  it("by Ctrl-C says in which hook it was", function()
+    local hook = "%s(function() os.execute 'echo began >>began; exec sleep 1006' end) it('one', print)"
+    local r = ended_by("INT", { ["a_spec.lua"] = hook:format "before_each", ["b_spec.lua"] = hook:format "setup" })
+    assert.matches("a_spec.lua:1: interrupted in before_each of 'one'", r.stdout)
     assert.equal(0, machine.processes "1006")
   end)
 
@@ -283,8 +290,8 @@ describe("settings of ns.busted #system", function()
   it("bound a file", function()
     local r = isolated.harness({ ["a_spec.lua"] = [[
       it("begins", function() end)
-      it("takes long", function() os.execute "sleep 1007" end)]] }, { env = { NS_BUSTED = "file_timeout=0.5" } }, ".")
-    assert.matches("timeout: the file has run for 0.5 s in this test", r.stdout)
+      it("takes long", function() os.execute "sleep 1007" end)]] }, { env = { NS_BUSTED = "file_timeout=2" } }, ".")
+    assert.matches("timeout: the file has run for 2 s in this test", r.stdout)
   end)
 end)
 

@@ -11,6 +11,8 @@ local harness = require "ns.busted.harness"
 local listeners = require "ns.busted.listeners"
 local settings = require "ns.busted.settings"
 local smaller = require "ns.busted.smaller"
+local stage = require "ns.busted.stage"
+local traces = require "ns.busted.traces"
 
 --- What tests and blocks are executed by.
 local function around(execute, element)
@@ -32,7 +34,10 @@ local function install(busted)
   local is_helper = not busted.context.parent(busted.context.get())
   harness.open(parts, settings.read(is_helper and rawget(_G, "arg") or nil))
   listeners.note(parts.channels)
+  stage.open(busted, is_helper and harness.said.timeout or 0)
   harness.wrap_executors(around)
+  harness.wrap_calls()
+  traces.fix(busted)
   busted.subscribe({ "file", "end" }, function(file)
     fixtures.close(file)
     return nil, true

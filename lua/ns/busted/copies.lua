@@ -68,11 +68,13 @@ end
 local caches = setmetatable({}, { __mode = "k" }) -- what is known of a spec from earlier starts
 
 --- Starts a copy that calls body(tape) in what `spec` says, and ends. `options`: left_out, of the spec
--- (`ns.start.optional`); inherits: has it our stdin? A copy; or nil, message, errno, detail.
+-- (`ns.start.optional`); inherits: has it our stdin? timeout, file_timeout: seconds, 0 is none. A copy; or nil, message,
+-- errno, detail.
 function copies.start(spec, body, options)
   local tape, message, errno = core.tape()
   if not tape then return nil, message, errno, {} end
-  local copy = { tape = tape, bytes = "", frames = {}, printed = { out = 0, err = 0 }, born = clock() }
+  local copy = { tape = tape, bytes = "", frames = {}, printed = { out = 0, err = 0 }, born = clock(),
+    timeout = options.timeout or 0, file_timeout = options.file_timeout or 0 }
   coming = { copy = copy, first = numbers(), body = body }
   local words = words_of(spec, copy, coming.first, options.inherits)
   caches[spec] = caches[spec] or {}
@@ -105,8 +107,8 @@ local function hear(copy)
     list, copy.bytes = frames.split(copy.bytes .. bytes)
     for _, frame in ipairs(list) do
       insert(copy.frames, frame)
-      if frame.kind == "N" then copy.test_since = clock() end
-      if frame.kind == "M" then copy.test_since = nil end
+      if frame.kind == "N" then copy.since = clock() end
+      if frame.kind == "M" then copy.since = nil end
     end
   end
 end
@@ -191,9 +193,9 @@ function copies.kill(copy, why)
   finish(copy)
 end
 
---- How it has died, in words.
-function copies.death(copy)
-  if copy.why then return copy.why end
+--- How it has died, in words; `subject`: of what, where one has had its time.
+function copies.death(copy, subject)
+  if copy.why then return (copy.why:gsub("^timeout: it ", "timeout: the " .. (subject or "file") .. " ")) end
   if copy.how == "signal" then return format("killed by signal %d (SIG%s)", copy.code, signals.name(copy.code)) end
   return format("ended by exit(%s)", copy.code == nil and "?" or format("%d", copy.code))
 end
@@ -212,15 +214,16 @@ local function left(seconds)
   return seconds
 end
 
---- Sets when it is ended: the seconds of a test, and a second to end by itself; and of all of it, where that is more than 0.
-function copies.set_deadline(copy, test, all)
+--- Sets when it is ended: the seconds of the code that it is at, and one to end by itself; and of all of it.
+function copies.set_deadline(copy)
   copy.deadline, copy.deadline_why = nil, nil
-  if all and all > 0 then
-    copy.deadline, copy.deadline_why = copy.born + all, format("timeout: the file has run for %g s", all)
+  if copy.file_timeout > 0 then
+    copy.deadline, copy.deadline_why = copy.born + copy.file_timeout,
+      format("timeout: the file has run for %g s", copy.file_timeout)
   end
-  local at = test > 0 and copy.test_since and copy.test_since + test + 1
+  local at = copy.timeout > 0 and copy.since and copy.since + copy.timeout + 1
   if at and not (copy.deadline and copy.deadline < at) then
-    copy.deadline, copy.deadline_why = at, format("timeout: the test has run for %g s, and could not be interrupted", test)
+    copy.deadline, copy.deadline_why = at, format("timeout: it has run for %g s, and could not be interrupted", copy.timeout)
   end
 end
 

@@ -11,8 +11,6 @@ local files = {}
 
 local INTERRUPT = core.constants.signal.INT
 local DEADLOCK = core.constants.errno.EDEADLK
-local AGAIN = 50 -- how often a file goes on after a test that died
-
 local players = {} -- of files that run, or have, and are not played yet
 local spec, left_out
 local stopped = false -- by Ctrl-C: busted's own mark is taken back by each error
@@ -27,12 +25,6 @@ local function body_of(file)
     if busted.safe_publish("file", { "file", "start" }, file) then block.execute("file", file) end
     fixtures.close(file)
     busted.safe_publish("file", { "file", "end" }, file)
-  end
-end
-
-local function is_left_out(what)
-  for _, entry in ipairs(left_out or {}) do
-    if entry.what == what or entry.what == "flags" then return true end
   end
 end
 
@@ -62,10 +54,10 @@ local function tell_missing(list)
   io.stderr:write("ns.busted: ", text, "\n")
 end
 
---- Starts a file: its player; or false, why not, errno.
-local function start(file, skip)
-  local play, message, errno = harness.start(file, spec, body_of(file), { skip = skip, watches = true,
-    has_pid = harness.said.pid == "own" and not is_left_out "flags.pid", left_out = left_out,
+--- Starts a file, behind a position: its player; or false, why not, errno.
+local function start(file, position)
+  local play, message, errno = harness.start(file, spec, body_of(file), { position = position,
+    file_timeout = harness.said.file_timeout, left_out = left_out,
     inherits = harness.said.stdin == "inherit" })
   if not play then return false, message, errno end
   return play
@@ -88,7 +80,7 @@ end
 
 local function set_deadlines()
   for _, copy in ipairs(copies.running) do
-    copies.set_deadline(copy, harness.said.timeout, harness.said.file_timeout)
+    copies.set_deadline(copy)
     if copies.prints_more(copy, harness.said.max_output) then
       copies.kill(copy, ("it has printed more than max_output = %.0f bytes"):format(harness.said.max_output))
     end
@@ -107,7 +99,6 @@ local function follow(play, catch, more)
   while true do
     play:play()
     if play.copy.ended then break end
-    if harness.busted.skipAll then copies.kill(play.copy, "stopped") break end
     if not stopped then more() end
     set_deadlines()
     if not copies.pump(0.2, catch:getfd()) then copies.show_all(play.copy) end
@@ -116,24 +107,12 @@ local function follow(play, catch, more)
   play:play()
 end
 
-local function may_go_on(play, times)
-  local inner = play.open[#play.open]
-  return harness.said.go_on and not play.done and inner and inner[1] == "test" and not stopped
-    and not harness.busted.skipAll and times < AGAIN
-end
-
---- A file until it is at its end, in as many copies as it takes.
+--- A file until it is at its end.
 local function run(file, play, catch, more)
-  for times = 0, AGAIN do
-    follow(play, catch, more)
-    local goes_on = may_go_on(play, times)
-    local again = goes_on and start(file, play.begun)
-    harness.finish(play, again and true)
-    if not again then break end
-    again.open = { { "file", file } }
-    play = again
-  end
-  play:close()
+  local function follow_it(one) follow(one, catch, more) end
+  harness.play_out(play, follow_it, function(position)
+    return not stopped and not harness.busted.skipAll and start(file, position)
+  end)
 end
 
 local function fail(file, message, errno)

@@ -5,15 +5,16 @@ local check = require "ns.words.check"
 local core = require "ns.core"
 local harness = require "ns.busted.harness"
 local ns = require "ns"
+local stage = require "ns.busted.stage"
 
 local fixtures = {}
 
-local open, current = {}, nil -- what is open, each with the element that it is closed with; the test that runs
+local open = {} -- what is open, each with the element that it is closed with
 
 --- The element with whose end something goes that is made now: the test, also in a before_each; or the block, in a setup.
 local function owner()
   local context = harness.busted and harness.busted.context
-  if current or not context then return current end
+  if stage.test or not context then return stage.test end
   local element = context.get()
   while element and element.descriptor ~= "describe" and element.descriptor ~= "file" do
     element = context.parent(element)
@@ -27,8 +28,9 @@ local function keep(object)
   local context = harness.busted.context
   local element = context.get()
   local in_block = IN_BLOCK[element.descriptor] and context.parent(element)
-  open[#open + 1] = { object = object, owner = in_block or owner(), pid = object.pid }
-  if harness.watch then harness.watch:keep(object.pid, current) end
+  local one = { object = object, owner = in_block or owner(), pid = object.pid }
+  open[#open + 1] = one
+  if harness.watch then harness.watch:keep(object.pid, harness.owner_of_fixture(one.owner)) end
   return object
 end
 
@@ -46,10 +48,7 @@ end
 
 --- Executes a test or a block, and closes what goes with it.
 function fixtures.around(execute, element)
-  local before = current
-  if element.descriptor == "it" then current = element end
   local ok, e = pcall(execute, element)
-  current = before
   fixtures.close(element)
   if not ok then error(e, 0) end
 end

@@ -10,91 +10,86 @@ local leaks = require "ns.busted.leaks"
 local listeners = require "ns.busted.listeners"
 local player = require "ns.busted.player"
 local recorder = require "ns.busted.recorder"
+local stage = require "ns.busted.stage"
 
 local harness = {}
-
--- How many tests are to be passed over, as an earlier copy has run them; and how many were called so far.
-local behind, called = 0, 0
 
 --- Sets what it works with: busted's parts (`ns.busted.engine`) and the settings.
 function harness.open(parts, said)
   harness.parts, harness.busted, harness.said = parts, parts.busted, said
 end
 
---- The executors of tests and blocks count, and pass over. `around(execute, element)` is called for the others.
+local function who_of(test)
+  return { text = ("the test '%s'"):format(tostring(test.name)), element = test, is_test = true }
+end
+
+--- Notes what is there now, as of `who`; in a copy the host is told what tests have left, should this die.
+local function look(who)
+  local watch, record = harness.watch, harness.record
+  if watch and watch:after(who) and record then record:leaks(watch:of_tests()) end
+end
+
+--- Who a fixture is of that is started now: it is closed after a test or a block.
+function harness.owner_of_fixture(element)
+  return { text = ("a fixture of '%s'"):format(tostring(element.name)), element = element }
+end
+
+--- The executors of tests and blocks count, and pass over what an earlier copy has been through. `around(execute, element)`
+-- is called for the others.
 function harness.wrap_executors(around)
   local executors = harness.parts.executors
   harness.pending = executors.pending
   for _, name in ipairs { "it", "pending", "describe" } do
     local execute = executors[name]
     executors[name] = function(element)
+      stage.count(element)
+      if stage.is_behind(element) then return end
       if name == "describe" then return around(execute, element) end
-      called = called + 1
-      if called <= behind then return end
-      return around(execute, element)
+      stage.test = element
+      local ok, e = pcall(around, execute, element)
+      stage.test = nil
+      look(who_of(element))
+      if not ok then error(e, 0) end
     end
+  end
+end
+
+local function leave(place, before, ...)
+  stage.stop_alarm()
+  stage.enter(before)
+  if place.subject ~= "test" then look { text = place.where:gsub("^in ", ""), element = place.element } end
+  return ...
+end
+
+--- All users' code is called by busted.safe: the host is told where it is, it has its time, and what it leaves is looked
+-- for.
+function harness.wrap_calls()
+  local busted = harness.busted
+  local safe = busted.safe
+  busted.safe = function(descriptor, run, element)
+    if run ~= element.run and descriptor ~= "finally" then return safe(descriptor, run, element) end
+    local place, before = stage.at(descriptor, element), stage.place
+    if descriptor == "it" and before then place = before else stage.enter(place) end
+    stage.set_alarm(place)
+    return leave(place, before, safe(descriptor, run, element))
   end
 end
 
 --- Without a helper: what tests leave in this process itself is watched, for assert.nothing_left.
 function harness.watch_here()
-  harness.watch = leaks.begin({}, false, core.ids().pid)
-  harness.busted.subscribe({ "test", "end" }, function(test)
-    if not listeners.replaying then harness.watch:after(test) end
-    return nil, true
-  end)
+  harness.watch = leaks.begin({}, core.ids().pid)
 end
 
 -- ---- in the copy ----
 
-local OURS = "ns[/\\]busted[/\\]"
-
---- A test that was tail-called has no frame of its file's: then the trace is ours, and the place is the file.
-local function fix_traces(name)
-  local busted = harness.busted
-  local trace_of = busted.getTrace
-  busted.getTrace = function(element, level, message)
-    local info = trace_of(element, (level or 3) + 1, message)
-    if info.source and info.source:find(OURS) then
-      info.short_src, info.source, info.currentline, info.what = name, "@" .. name, 0, "main"
-    end
-    return info
-  end
-end
-
---- What the recorder is to do before and after events: the clock of a test, and what it leaves.
-local function listener_for(record, watch)
-  local timeout = harness.said.timeout
-  local message = ("timeout: the test has run for %g s"):format(timeout)
-  local test
-  local function hear(kind, element)
-    if kind == "test/start" then
-      local out = {}
-      frames.add(out, called)
-      record().out, record().err = record().tape:sizes()
-      record():send("N", out)
-      test = element
-    elseif kind == "test/end" and element == test then
-      core.interrupt_after()
-      record():send("M", {})
-      if watch then watch:after(element) end
-      test = nil
-    end
-  end
-  local function heard(kind)
-    if kind == "test/start" and timeout > 0 then core.interrupt_after(timeout, message) end
-  end
-  return { hear = hear, heard = heard }
-end
-
-local function tell_left(record, watch)
-  for _, left in ipairs(watch and watch:left() or {}) do
-    local out = {}
-    frames.add(out, left.kind)
-    frames.add(out, left.element, record.number_of)
-    frames.add(out, left.count)
-    frames.add(out, left.list)
-    record:send("L", out)
+--- What the recorder is to do before events: a test is entered, and left.
+local function hear(kind, element)
+  if listeners.replaying then return end
+  if kind == "test/start" and stage.test == element then
+    look(who_of(element)) -- what its before_each has opened is not left in the test
+    stage.enter(stage.at("it", element), true)
+  elseif kind == "test/end" and stage.test == element then
+    stage.enter(nil)
   end
 end
 
@@ -117,24 +112,20 @@ end
 local function run(tape, element, root, body, options)
   local busted, channels = harness.busted, harness.parts.channels
   forget_children(element)
-  if not options.inner then fix_traces(element.name or "?") end
   listeners.mute()
   coverage.begin()
   local before = listeners.all(channels)
   local lazy = root.lazy_setup
   local was_set_up = lazy and lazy.success ~= nil
-  local watch = options.watches and leaks.begin(harness.said, options.has_pid, core.ids().ppid) or nil
-  harness.watch = watch or harness.watch
-  local record
-  record = recorder.new(busted, tape, element, root, listener_for(function() return record end, watch))
-  record.element = element
-  record.is_behind = function() return called < behind end
-  record:start()
-  behind, called = options.skip or 0, 0
+  harness.watch = leaks.begin(harness.said, core.ids().ppid)
+  local record = recorder.new(busted, tape, element, root, hear)
   harness.record = record
+  stage.begin(record, options.timeout or harness.said.timeout, options.position)
+  record:start()
   busted.safe(element.descriptor, body, element)
+  if stage.test then look(who_of(stage.test)) end
   if not options.inner then end_suite(record, before, was_set_up) end
-  tell_left(record, watch)
+  record:leaks(harness.watch:left())
   local lines = coverage.take()
   if lines then
     local out = {}
@@ -147,10 +138,11 @@ end
 
 -- ---- in the host ----
 
---- Starts a copy for an element, in the surroundings `spec`. `options`: skip, watches, has_pid, left_out, inherits. A
--- player; or nil, message, errno, detail.
+--- Starts a copy for an element, in the surroundings `spec`. `options`: position, that an earlier one has been at; timeout,
+-- of a test, and file_timeout; inner, left_out, inherits. A player; or nil, message, errno, detail.
 function harness.start(element, spec, body, options)
   local root = engine.root_of(harness.busted.context, element)
+  options.timeout = options.timeout or harness.said.timeout
   listeners.settle(harness.parts.channels)
   local copy, message, errno, detail = copies.start(spec, function(tape)
     run(tape, element, root, body, options)
@@ -159,13 +151,35 @@ function harness.start(element, spec, body, options)
   return player.new(harness.busted, listeners, copy, element, root)
 end
 
+local AGAIN = 50 -- how often an element goes on after a death
+
+--- Where another copy goes on when this one has died: behind what it was at; nil, if nothing is behind that.
+local function behind(play)
+  local position = play.place and play.place.position
+  return harness.said.go_on and not play.done and position and position[1] and position or nil
+end
+
+--- An element until it is at its end, in as many copies as it takes. follow(player) plays one until it has ended;
+-- again(position) starts another one behind that, false where it shall not.
+function harness.play_out(play, follow, again)
+  for times = 0, AGAIN do
+    follow(play)
+    local position = times < AGAIN and behind(play)
+    local next_one = position and again(position)
+    harness.finish(play, next_one and true)
+    if not next_one then break end
+    next_one.open = { { play.element.descriptor, play.element, play.open[1] and play.open[1][3] } }
+    play = next_one
+  end
+  play:close()
+end
+
 local COUNTED = { processes = { "process", "processes" }, descriptors = { "descriptor", "descriptors" } }
 local SETTING = { processes = "leaks", descriptors = "descriptors" }
 
 local function tell_leak(play, left)
   local names = COUNTED[left.kind]
-  local who = left.element and ("the test '%s'"):format(tostring(left.element.name)) or "it"
-  local text = ("%s has left %d %s: %s"):format(who, left.count, names[left.count == 1 and 1 or 2], left.list)
+  local text = ("%s has left %d %s: %s"):format(left.who or "it", left.count, names[left.count == 1 and 1 or 2], left.list)
   local how = harness.said[SETTING[left.kind]]
   if how == "error" then return play:fail(play.element, nil, left.element, text) end
   io.stdout:flush()

@@ -1,4 +1,5 @@
---- In a copy: what tests have left behind, processes and descriptors, and after which test each was seen first.
+--- In a copy: what tests have left behind, processes and descriptors, and after which test, or which code of a block, each
+-- was seen first. Who that was is { text = "the test 'sells'", element =, is_test = }.
 -- @module ns.busted.leaks
 require("ns.core").nojit()
 local core = require "ns.core"
@@ -7,10 +8,10 @@ local leaks = {}
 
 local ipairs, next, tonumber = ipairs, next, tonumber
 local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
-local concat, sort = table.concat, table.sort
+local concat, insert, sort = table.concat, table.insert, table.sort
 local open = io.open
 local clock, entries, readlink = core.clock, core.entries, core.readlink
-local is_alone, lowest_free = core.is_alone, core.lowest_free
+local is_alone, open_files = core.is_alone, core.open_files
 
 -- What libraries keep for all times: their own event queues, devices without a state, what ns itself executes.
 local KEPT = { "^anon_inode:%[event", "^/dev/null$", "^/dev/u?random$", "^/dev/pts", "^/dev/tty", "^/memfd:ns", "^/proc/" }
@@ -21,13 +22,14 @@ local function is_kept(name)
   end
 end
 
-local function descriptors()
-  local list = {}
+local function add_descriptors(self, found)
   for _, entry in ipairs(entries "/proc/self/fd" or {}) do
     local name = readlink("/proc/self/fd/" .. entry.name)
-    if name and not is_kept(name) then list[entry.name .. " -> " .. name] = tonumber(entry.name) end
+    local text = name and not is_kept(name) and entry.name .. " -> " .. name
+    if text and not self.before[text] then
+      found[text] = { kind = "descriptors", order = tonumber(entry.name), text = text }
+    end
   end
-  return list
 end
 
 local function read(path)
@@ -65,132 +67,152 @@ local function is_of_fixture(self, pid)
   end
 end
 
---- The processes that live: {[pid] = its command}.
-local function processes(self)
-  if self.has_pid and is_alone() then return {} end
-  local list = {}
+local function add_processes(self, found)
+  if self.has_pid and is_alone() then return end
   for _, pid in ipairs(others(self)) do
     local stat = read(format("/proc/%d/stat", pid)) or ""
     local name, state = match(stat, "^%d+ %((.*)%) (%a)")
     local line = gsub(read(format("/proc/%d/cmdline", pid)) or "", "%z+$", "")
     line = gsub(line, "%z", " ")
     if state and state ~= "Z" and state ~= "X" and not is_of_fixture(self, pid) then
-      list[pid] = line ~= "" and sub(line, 1, 200) or "[" .. name .. "]"
+      local text = format("pid %d `%s`", pid, line ~= "" and sub(line, 1, 200) or "[" .. name .. "]")
+      found[pid] = { kind = "processes", order = pid, text = text }
     end
   end
-  return list
 end
 
 local Leaks = {}
 Leaks.__index = Leaks
 
---- As it is before the first test. said: the settings; has_pid: is the pid namespace our own? init: below whom all of
--- ours is.
-function leaks.begin(said, has_pid, init)
-  local self = setmetatable({ has_pid = has_pid, own = core.ids().pid, init = init, seen = {},
-    fixtures = {}, said = said }, Leaks)
-  self.before = said.descriptors ~= "ignore" and descriptors() or nil
-  self.lowest = self.before and lowest_free()
+--- As it is before the first test. said: the settings; above: below whom all of ours is, the init where the pid namespace
+-- is our own.
+function leaks.begin(said, above)
+  local own = core.ids().pid
+  local self = setmetatable({ has_pid = above == 1, own = own, init = above, seen = {}, before = {}, fixtures = {},
+    said = said, sees = readlink "/proc/self" == format("%d", own) }, Leaks)
+  local now = {}
+  if said.descriptors ~= "ignore" then add_descriptors(self, now) end
+  self.before, self.files = now, open_files()
   return self
 end
 
---- Notes what there is now, and was not before that test.
-function Leaks:after(test)
-  test = test or false
-  if self.said.leaks ~= "ignore" then
-    for pid in next, processes(self) do
-      if self.seen[pid] == nil then self.seen[pid] = test end
+--- What there is now and was not before the first test: {[pid or text] = { kind, order, text }}. `known`: as this was
+-- before; its descriptors are read again only where other files are open.
+local function look(self, known)
+  local found = {}
+  if self.said.leaks ~= "ignore" and self.sees then add_processes(self, found) end
+  if self.said.descriptors == "ignore" then return found end
+  local files = open_files()
+  if files ~= self.files then
+    add_descriptors(self, found)
+    self.files = files
+  else
+    for key, one in next, known do
+      if one.kind == "descriptors" then found[key] = one end
     end
   end
-  if self.before and lowest_free() ~= self.lowest then
-    self.lowest = lowest_free()
-    for text in next, descriptors() do
-      if not self.before[text] and self.seen[text] == nil then self.seen[text] = test end
-    end
+  return found
+end
+
+local function has_new(found, known, kind)
+  for key, one in next, found do
+    if one.kind == kind and not known[key] then return true end
   end
 end
 
+--- The same, but for what is just ending, which has a tenth of a second, and for files that nobody holds any more. `known`:
+-- what needs no such look.
+local function settled(self, known)
+  local found = look(self, self.seen)
+  if has_new(found, known, "descriptors") then
+    collectgarbage()
+    collectgarbage()
+    self.files = nil
+    found = look(self, self.seen)
+  end
+  local deadline = clock() + 0.1
+  while has_new(found, known, "processes") and clock() < deadline do
+    core.await(0.005, {}, {})
+    found = look(self, found)
+  end
+  return found
+end
+
+--- Notes what there is now: what was not seen before is of `who`. Is it another list than before?
+function Leaks:after(who)
+  local found, changed = who.is_test and settled(self, self.seen) or look(self, self.seen), false
+  for key in next, self.seen do
+    if not found[key] then self.seen[key], changed = nil, true end
+  end
+  for key, one in next, found do
+    if not self.seen[key] then
+      one.who = who
+      self.seen[key], changed = one, true
+    end
+  end
+  return changed
+end
+
 --- A fixture's process and descriptors are not left, nor what it starts, until it is closed.
-function Leaks:keep(pid, test)
+function Leaks:keep(pid, who)
   self.fixtures[pid] = true
-  self.lowest = nil -- that number may be the same again though others are open
-  self:after(test)
+  self.files = nil
+  self:after(who)
 end
 
 --- The fixture is closed.
 function Leaks:forget(pid) self.fixtures[pid] = nil end
 
---- What is just ending is not left: it is looked at again for a tenth of a second.
-local function processes_left(self)
-  local deadline, list = clock() + 0.1, processes(self)
-  while next(list) and clock() < deadline do
-    core.await(0.005, {}, {})
-    list = processes(self)
+--- Adds what is left of one kind to the list: for each that has left something, an entry.
+local function add(list, kind, found)
+  local by_who, ones = {}, {}
+  for _, one in next, found do
+    if one.kind == kind then insert(ones, one) end
+  end
+  sort(ones, function(a, b) return a.order < b.order end)
+  for _, one in ipairs(ones) do
+    local who = one.who or false
+    if not by_who[who] then
+      by_who[who] = {}
+      insert(list, { kind = kind, who = who and who.text, element = who and who.element, texts = by_who[who] })
+    end
+    insert(by_who[who], one.text)
+  end
+end
+
+local function listed(found)
+  local list = {}
+  add(list, "processes", found)
+  add(list, "descriptors", found)
+  for _, entry in ipairs(list) do
+    entry.count, entry.list = #entry.texts, concat(entry.texts, ", ")
+    entry.texts = nil
   end
   return list
 end
 
-local function descriptors_left(self)
-  local function new()
-    local list = {}
-    for text, fd in next, descriptors() do
-      if not self.before[text] then list[text] = fd end
-    end
-    return list
-  end
-  local list = new()
-  if not next(list) then return list end
-  collectgarbage() -- a file that nobody has any more is not left
-  collectgarbage()
-  return new()
-end
-
-local NEW = {} -- in the place of a test: since the last one
-
---- Adds to `left` what is left of one kind: for each test that has left something, a sentence.
-local function add(left, list, seen, kind, text_of)
-  local by_test, tests = {}, {}
-  local keys = {}
-  for key in next, list do keys[#keys + 1] = key end
-  sort(keys, function(a, b) return (tonumber(a) or list[a]) < (tonumber(b) or list[b]) end)
-  for _, key in ipairs(keys) do
-    local test = seen[key]
-    if test == nil then test = NEW end
-    if not by_test[test] then
-      by_test[test] = {}
-      tests[#tests + 1] = test
-    end
-    local texts = by_test[test]
-    texts[#texts + 1] = text_of(key, list[key])
-  end
-  for _, test in ipairs(tests) do
-    local texts = by_test[test]
-    local element = test ~= NEW and test or nil
-    left[#left + 1] = { kind = kind, element = element, is_new = test == NEW, count = #texts, list = concat(texts, ", ") }
-  end
-end
-
---- What is left now: a list of { kind = "processes" or "descriptors", element = the test, count, list }.
+--- What is left now: a list of { kind = "processes" or "descriptors", who, element, count, list }. `who` is false for what
+-- nobody is known to have left.
 function Leaks:left()
-  local left = {}
-  if self.said.leaks ~= "ignore" then
-    add(left, processes_left(self), self.seen, "processes", function(pid, command)
-      return format("pid %d `%s`", pid, command)
-    end)
-  end
-  if self.before then
-    add(left, descriptors_left(self), self.seen, "descriptors", function(text) return text end)
-  end
-  return left
+  local found = settled(self, {})
+  for key, one in next, found do one.who = self.seen[key] and self.seen[key].who end
+  return listed(found)
 end
 
---- What there is now and was not at the end of the test before: as `left`.
-function Leaks:since()
-  local list, left = {}, self:left()
-  for _, entry in ipairs(left) do
-    if entry.is_new then list[#list + 1] = entry end
+--- As `left`, of what tests have left as far as it was seen: what blocks have, their teardown may end.
+function Leaks:of_tests()
+  local found = {}
+  for key, one in next, self.seen do
+    if one.who.is_test then found[key] = one end
   end
-  return list
+  return listed(found)
+end
+
+--- As `left`, what there is now and was not when the test began.
+function Leaks:since()
+  local found = settled(self, self.seen)
+  for key in next, self.seen do found[key] = nil end
+  return listed(found)
 end
 
 return leaks

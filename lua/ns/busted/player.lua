@@ -5,6 +5,7 @@ local copies = require "ns.busted.copies"
 local core = require "ns.core"
 local frames = require "ns.busted.frames"
 local recorder = require "ns.busted.recorder"
+local stage = require "ns.busted.stage"
 
 local player = {}
 
@@ -18,7 +19,7 @@ function player.new(busted, listeners, copy, element, root)
   local shadows = {}
   for above, id in pairs(recorder.numbers(busted.context, element, root)) do shadows[id] = above end
   local self = setmetatable({ busted = busted, listeners = listeners, copy = copy, element = element, shadows = shadows,
-    open = {}, left = {}, begun = 0 }, Player)
+    open = {}, left = {} }, Player)
   self.element_of = function(id) return self.shadows[id] end
   return self
 end
@@ -84,10 +85,18 @@ end
 
 on.C = function(self, values) self.coverage = values[1] end
 on.R = function(self, values) self.results = values end
-on.N = function(self, values) self.begun = values[1] end
-on.M = function() end
-on.L = function(self, values)
-  table.insert(self.left, { kind = values[1], element = values[2], count = values[3], list = values[4] })
+on.L = function(self, values) self.left = values[1] end
+
+--- The users' code is there, and begins; what it has on stderr is its own.
+on.N = function(self, values)
+  self.place = { subject = values[1], where = values[2], position = values[3], element = values[4] }
+  self.copy.last_words = nil
+  stage.pass_on(self.element, self.place)
+end
+on.W = on.N
+on.M = function(self)
+  self.place = nil
+  stage.pass_on(self.element, nil)
 end
 on.Z = function(self) self.done = true end
 
@@ -125,24 +134,33 @@ local function tail(copy)
   return copy.last_words and copy.last_words ~= "" and "\nits last words on stderr:\n" .. copy.last_words or ""
 end
 
-local function rest(goes_on) return goes_on and "" or "; what comes after it in this file did not run" end
-
---- It has died before its end: an error at the test in which it was, or else of the file.
-local function tell_death(self, goes_on)
-  local why, inner = copies.death(self.copy), self.open[#self.open]
-  if inner and inner[1] == "test" then
-    return self:fail(inner[2], inner[3], inner[2], why .. " in this test" .. rest(goes_on) .. tail(self.copy))
-  end
-  local after = self.last_test and (" after the test '%s'"):format(tostring(self.last_test.name)) or ""
-  self:fail(self.element, nil, nil, why .. after .. rest(goes_on) .. tail(self.copy))
+local function rest(self, goes_on)
+  if goes_on or self.element.descriptor ~= "file" then return "" end
+  return "; what comes after it in this file did not run"
 end
 
---- The ends of what was open when it died, but for the element itself.
+--- It has died before its end: an error at the place where it was, or else of the file.
+local function tell_death(self, goes_on)
+  local place = self.place
+  local why, behind = copies.death(self.copy, place and place.subject), rest(self, goes_on) .. tail(self.copy)
+  if place then
+    local of = place.element
+    local parent = of.descriptor ~= "file" and self.busted.context.parent(of) or nil
+    return self:fail(of, parent, of, ("%s %s"):format(why, place.where) .. behind)
+  end
+  local after = self.last_test and (" after the test '%s'"):format(tostring(self.last_test.name)) or ""
+  self:fail(self.element, nil, nil, why .. after .. behind)
+end
+
+--- Is the copy for one test?
+local function is_test(self) return self.element.descriptor == "it" end
+
+--- The ends of what was open when it died, but for its block or file, which another copy may go on with.
 local function close_open(self)
   local now = self.busted.monotime and self.busted.monotime() or core.clock()
   for i = #self.open, 1, -1 do
     local channel, element, parent = self.open[i][1], self.open[i][2], self.open[i][3]
-    if element.descriptor ~= "file" then
+    if element ~= self.element or is_test(self) then
       element.endtick = element.endtick or now
       element.duration = element.duration or element.starttick and element.endtick - element.starttick
       self:publish({ channel, "end" }, element, parent, channel == "test" and "error" or nil)
@@ -159,14 +177,15 @@ function Player:finish(goes_on)
   end
 end
 
---- The end of its file, which nobody has heard of yet.
+--- The end of its block or file, which nobody has heard of yet.
 function Player:close()
-  local held, file = self.held, self.element
+  local held, first = self.held, self.open[1]
   if held then return self:publish(unpack(held)) end
-  if not (self.open[1] and self.open[1][2] == file) then return end
-  file.endtick = file.endtick or self.busted.monotime and self.busted.monotime() or core.clock()
-  file.duration = file.duration or file.starttick and file.endtick - file.starttick
-  self:publish({ "file", "end" }, file)
+  local element = self.element
+  if is_test(self) or not (first and first[2] == element) then return end
+  element.endtick = element.endtick or self.busted.monotime and self.busted.monotime() or core.clock()
+  element.duration = element.duration or element.starttick and element.endtick - element.starttick
+  self:publish({ first[1], "end" }, element, first[3])
 end
 
 return player

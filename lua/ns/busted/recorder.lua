@@ -1,11 +1,13 @@
 --- In a copy: what busted publishes is told to the host, and goes to the listeners of the copy.
 --
 -- Frames: E, an element, when it is first spoken of: its number, that of its parent, its plain fields, its trace; U, what
--- has changed in it; P, what was published: the channel, the element, further arguments. The root is 0, the element that the
--- copy is for is 1, those between them -1, -2 and so on.
+-- has changed in it; P, what was published: the channel, the element, further arguments; N, W, M, where the users' code is
+-- (`ns.busted.stage`), W without a clock, M nowhere; L, what is left; C, what luacov has counted; Z, the end. The root is
+-- 0, the element that the copy is for is 1, those between them -1, -2 and so on.
 -- @module ns.busted.recorder
 require("ns.core").nojit()
 local frames = require "ns.busted.frames"
+local stage = require "ns.busted.stage"
 
 local recorder = {}
 
@@ -44,11 +46,11 @@ end
 local Recorder = {}
 Recorder.__index = Recorder
 
---- For the element that the copy is for. `busted`: its core; listener.hear(kind, element) is told of each event before it is
--- sent, listener.heard(kind, element) when all have heard of it.
-function recorder.new(busted, tape, element, root, listener)
-  local self = setmetatable({ busted = busted, tape = tape, root = root, listener = listener, batch = {}, bytes = 0,
-    ids = recorder.numbers(busted.context, element, root), last = {}, count = 1, out = 0, err = 0, silent = {} }, Recorder)
+--- For the element that the copy is for. `busted`: its core; hear(kind, element) is told of an event before it is sent.
+function recorder.new(busted, tape, element, root, hear)
+  local self = setmetatable({ busted = busted, tape = tape, element = element, root = root, hear = hear, batch = {},
+    bytes = 0, ids = recorder.numbers(busted.context, element, root), last = {}, count = 1, out = 0, err = 0,
+    silent = {} }, Recorder)
   self.number_of = function(value) return self:number(value) end
   return self
 end
@@ -107,25 +109,32 @@ function Recorder:update(element)
   if id ~= 0 then self:update(self.busted.context.parent(element)) end
 end
 
---- A copy that goes on where another has died runs the blocks again in which that was; of these the host has heard.
+--- A copy that goes on where another has died runs the blocks again in which that was; of these the host has heard. The
+-- file itself is not at its end yet.
 function Recorder:is_known(channel, element)
   if channel[1] ~= "describe" and channel[1] ~= "file" then return false end
-  if channel[2] == "start" and self.is_behind() then self.silent[element] = true end
-  return self.silent[element] and element ~= self.element
+  if channel[2] == "start" and stage.is_around(element) then self.silent[element] = true end
+  return self.silent[element] and (element ~= self.element or channel[2] == "start")
+end
+
+--- Tells what is left, in the place of what it has told before.
+function Recorder:leaks(list)
+  local out = {}
+  add(out, list, self.number_of)
+  self:send("L", out)
 end
 
 --- Notes what busted publishes on a channel about an element.
 function Recorder:published(channel, element, ...)
   local kind = tostring(channel[1]) .. "/" .. tostring(channel[2])
-  self.listener.hear(kind, element)
-  if self:is_known(channel, element) then return kind end
+  self.hear(kind, element)
+  if self:is_known(channel, element) then return end
   self.out, self.err = self.tape:sizes()
   local id = type(element) == "table" and self:number(element) or nil
   if id then self:update(element) end
   local values = encoded(channel, id, not id and element or nil, (select("#", ...)))
   for i = 1, select("#", ...) do add(values, (select(i, ...)), self.number_of) end
   self:send("P", values, AT_ONCE[kind])
-  return kind
 end
 
 local base -- as busted publishes: in a copy of a copy that of the copy is not ours, whose tape is another one
@@ -137,10 +146,8 @@ function Recorder:start()
   local publish = base
   busted.publish = function(channel, element, ...)
     if channel[1] == "register" then return publish(channel, element, ...) end
-    local kind = self:published(channel, element, ...)
-    local result = publish(channel, element, ...)
-    self.listener.heard(kind, element)
-    return result
+    self:published(channel, element, ...)
+    return publish(channel, element, ...)
   end
   if busted.api.publish then busted.api.publish = busted.publish end
   self.publish = publish

@@ -8,6 +8,8 @@ local features = require "ns.features"
 local harness = require "ns.busted.harness"
 local namespaces = require "ns.words.namespaces"
 local ns = require "ns"
+local plan = require "ns.start.plan"
+local survey = require "ns.start.survey"
 
 local smaller = {}
 
@@ -89,22 +91,27 @@ end
 
 -- ---- a world of its own ----
 
---- Plays an element to its end in a copy; false, why not.
-local function in_copy(element, body, spec)
-  local running = copies.running
+local function follow(play)
+  while true do
+    play:play()
+    if play.copy.ended then break end
+    copies.set_deadline(play.copy)
+    if not copies.pump(0.2) then copies.show_all(play.copy) end
+  end
+  play:play()
+end
+
+--- Plays an element to its end in copies; false, why not.
+local function in_copies(element, body)
+  local attributes, running = element.attributes, copies.running
   copies.running = {}
   copies.keep()
-  local play, message = harness.start(element, spec, body, { inner = true })
-  if play then
-    while true do
-      play:play()
-      if play.copy.ended then break end
-      copies.set_deadline(play.copy, harness.said.timeout)
-      if not copies.pump(0.2) then copies.show_all(play.copy) end
-    end
-    play:play()
-    harness.finish(play, true)
+  local function start(position)
+    return harness.start(element, attributes.isolate, body, { inner = true, position = position,
+      timeout = attributes.timeout })
   end
+  local play, message = start()
+  if play then harness.play_out(play, follow, start) end
   copies.running = running
   return play ~= nil, message
 end
@@ -119,15 +126,28 @@ function smaller.execute(execute, element)
   local busted = harness.busted
   local why = element.descriptor ~= "describe" and lacking(element)
   if why then return as_pending(element, why) end
-  local spec = element.attributes.isolate
-  if not spec then return execute(element) end
+  if not element.attributes.isolate then return execute(element) end
   -- what is set up once is set up for all that follow
   if element.descriptor == "it" and not harness.parts.block.lazySetup(busted.context.parent(element)) then return end
-  local ok, message = in_copy(element, function() execute(element) end, spec)
+  local ok, message = in_copies(element, function() execute(element) end)
   if ok then return end
   if harness.said.require_all then error(message, 0) end
   if element.descriptor == "it" then return as_pending(element, message) end
   busted.publish({ "error", element.descriptor }, element, busted.context.parent(element), message, element.trace)
+end
+
+--- The attributes of a test or block that is to be isolated: its spec, checked while the user's line is on the stack, and
+-- what is ours.
+local function attributes_of(descriptor, what, body)
+  local spec, words = smaller.spec(what), { fn = body }
+  local ok, seconds = pcall(check.seconds(0, 1e9), spec.timeout or 0, "timeout")
+  local mistake = not ok and (check.mistake(seconds) or tostring(seconds))
+  local attributes = { isolate = spec, timeout = spec.timeout }
+  spec.timeout = nil -- of a test, not of the process
+  for word, value in next, spec do words[word] = value end
+  if not mistake then mistake = select(2, plan.check(words, survey.host())) end
+  if mistake then check.raise("bad argument #2 to '%s' (%s)", descriptor, mistake) end
+  return attributes
 end
 
 local function declare(descriptor)
@@ -138,7 +158,7 @@ local function declare(descriptor)
     end
     local busted = harness.busted
     local trace = busted.getTrace(busted.context.get(), 3, name)
-    busted.publish({ "register", descriptor }, name, body, trace, { isolate = smaller.spec(what) })
+    busted.publish({ "register", descriptor }, name, body, trace, attributes_of(descriptor, what, body))
   end
 end
 
