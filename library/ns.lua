@@ -1270,7 +1270,16 @@ function Pool:close() end
 ---@field [integer] string|fun()
 ---@field jobs? integer how many at a time
 ---@field timeout? number seconds for each, 60 where nothing is said
----@field spec? ns.Spec other surroundings
+---@field net? "own"|"host"
+---@field tmp? "own"|"host"|string or how large it is, as "64m"
+---@field ipc? "own"|"host"
+---@field pid? "own"|"host"
+---@field hostname? "own"|"host"
+---@field tree? "host"|"private"|"read" the working directory
+---@field leaks? "error"|"warn"|"ignore" processes that are left
+---@field descriptors? "error"|"warn"|"ignore" descriptors that are left
+---@field limits? table for each test, as the word of a spec
+---@field spec? ns.Spec other surroundings, in the place of these
 ---@field output? file* in the place of io.stdout
 
 ---Bytes of an archive that have been read, of how many, its layer, of how many.

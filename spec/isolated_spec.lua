@@ -146,6 +146,70 @@ for way in pairs(WAYS) do
       assert.matches("assert.exits: a result expected, got nil: exec '/none': No such file", r.stdout)
       assert.matches("Expected nothing to be left, but:\n%d+ %-> /etc/passwd", r.stdout)
     end)
+
+    it("has assertions that take a message", function()
+      local r = run(way, [[
+        local no, slow = ns.run { "false" }, ns.run { "sleep", "9", timeout = 0.05, grace = 0 }
+        it("exits", function() assert.exits(0, no, "said exits") end)
+        it("signalled", function() assert.signalled("KILL", no, "said signalled") end)
+        it("times out", function() assert.is_not.times_out(slow, "said times out") end)
+        it("stdout", function() assert.stdout(no, "x", "said stdout") end)
+        it("stderr", function() assert.stderr(no, "x", "said stderr") end)
+        it("nothing left", function()
+          local f = io.open "/etc/passwd"
+          local ok, e = pcall(assert.nothing_left, "said nothing left")
+          f:close()
+          assert(ok, tostring(e.message or e))
+        end)]])
+      for _, name in ipairs { "exits", "signalled", "times out", "stdout", "stderr", "nothing left" } do
+        assert.matches(("said %s\nExpected "):format(name), r.stdout, 1, true)
+      end
+    end)
+
+    it_can("says at the users' line what is wrong", function()
+      local r = run(way, [[
+        it("asks a start that was refused",
+          function() assert.exits(0, ns.run { "nosuch" }) end)
+        it("needs root",
+          function() isolated.needs "root" end)
+        it("fails in a call",
+          function() isolated.call({ "uts" }, function()
+            assert.equal(1, 2, "not equal") end) end)
+        it("is put off in a call", function() isolated.call({ "uts" }, function() pending "for now" end) end)
+        it("raises a table in a call", function() isolated.call({ "uts" }, function() error { code = 3 } end) end)
+        describe("x", function() isolated.it("x", { "uts", hostnam = "x" }, function() end) end)
+        describe("y", function() isolated.describe("y", { "uts", timeout = "x" }, function() end) end)
+        isolated.it("takes long", { "uts", timeout = 0.5 }, function() while true do end end)]], { nobody = true })
+      assert.equal("0 1 5 2", r.summary, r.stdout .. r.stderr)
+      assert.matches("a_spec.lua:3: assert.exits: a result expected, got nil: exec 'nosuch'", r.stdout, 1, true)
+      assert.matches("Pending -> ./a_spec.lua @ 5\nneeds root\n", r.stdout, 1, true)
+      assert.matches("Failure -> ./a_spec.lua @ 6\nfails in a call\n./a_spec.lua:8: not equal\nExpected", r.stdout, 1, true)
+      assert.matches("./a_spec.lua:11: bad argument #2 to 'it' (hostnam: unknown word", r.stdout, 1, true)
+      assert.matches("./a_spec.lua:12: bad argument #2 to 'describe' (timeout: ", r.stdout, 1, true)
+      assert.matches("./a_spec.lua:13: timeout: the test has run for 0.5 s", r.stdout, 1, true)
+      assert.is_nil(r.stdout:find "lua/ns/")
+    end)
+
+    machine.it("user", "net", "python")("has servers at sockets, and all ports", function()
+      local r = run(way, [[
+        local CODE = "import socket, time; s = socket.socket(socket.AF_UNIX); s.bind('%s'); time.sleep(0.2); s.listen(1);"
+          .. "s.accept(); print('somebody came', flush=True); time.sleep(1000)"
+        it("waits for a path", function()
+          local path = os.tmpname()
+          os.remove(path)
+          local s = isolated.server { "python3", "-c", CODE:format(path), wait_for = path }
+          os.remove(path)
+          assert.equal("", s:logs())
+        end)
+        it("waits for one that is bound below its directory", function()
+          isolated.server { "python3", "-c", CODE:format "@named":gsub("@", "\\0"), wait_for = "@named" }
+        end)
+        isolated.it("has port 80", { "net", "pid" }, function()
+          isolated.server { "python3", "-c", "import socket, time; s = socket.create_server(('', 80)); time.sleep(99)",
+            wait_for = 80 }
+        end)]], { nobody = true, spec = { timeout = 120 } })
+      assert.equal("3 0 0 0", r.summary, r.stdout .. r.stderr)
+    end)
   end)
 end
 
@@ -183,8 +247,47 @@ describe("ns.test.run", function()
     assert.equal("1..0\n", text)
   end)
 
+  it("has names that are one line and no directive", function()
+    local _, text = tap { ["two\nnot ok 9 - x"] = function() end, ["# skip \\"] = function() end }
+    assert.equal("1..2\nok 1 - \\# skip \\\\\nok 2 - two not ok 9 - x\n", text)
+  end)
+
+  it("tells what is left, also behind an os.exit", function()
+    local function leak() _G.left = io.open "/etc/passwd" end
+    local words = { function() os.execute "sleep 1011 &" end, leak, function() leak() os.exit(true) end,
+      function() os.execute "sleep 0.01 &" io.open "/etc/passwd" end, timeout = 20 }
+    local ok, text = tap(words)
+    assert.is_false(ok)
+    assert.matches("not ok 1 %- test 1\n# exit 1\n# it has left 1 process: pid %d+ `sleep 1011`\nnot ok 2 [^\n]*\n# exit 1\n"
+      .. "# it has left 1 descriptor: %d+ %-> /etc/passwd\nnot ok 3 [^\n]*\n# exit 1\n# it has left 1 d[^\n]*\nok 4", text)
+    words.leaks, words.descriptors = "warn", "ignore"
+    ok, text = tap(words)
+    assert.is_true(ok)
+    assert.matches("ok 1 %- test 1\n# it has left 1 process: pid %d+ `sleep 1011`\nok 2 %- test 2\nok 3 ", text)
+  end)
+
+  machine.it("user", "net", "uts", "mount")("has the words of the settings", function()
+    local ok, text = tap { function() assert(not io.open "/tmp/ns_own") end, net = function()
+      local f = io.open "/proc/net/dev"
+      local _, n = f:read("*a"):gsub(":", "")
+      f:close()
+      assert(n == 1, n)
+    end, timeout = 20 }
+    assert.is_true(ok, text)
+    local path = os.tmpname()
+    ok, text = tap { function() assert(io.open(path)):close() end, tmp = "host", net = "host" }
+    os.remove(path)
+    assert.is_true(ok, text)
+    ok, text = tap { function() assert(io.open("read_only", "w")) end, tree = "read", tmp = "64k" }
+    assert.is_false(ok, text)
+    assert.matches("read_only: Read%-only file system", text)
+  end)
+
   it("knows mistakes", function()
     assert.error_matches(function() ns.test.run { job = 2 } end, "unknown word 'job' %(did you mean 'jobs'%?%)")
+    assert.error_matches(function() ns.test.run { jobs = "x" } end, "to 'run' %(jobs: integer expected, got string%)")
+    assert.error_matches(function() ns.test.run { limits = { memroy = 1 } } end, "limits: unknown field 'memroy'")
+    assert.error_matches(function() ns.test.run { spec = {}, net = "host" } end, "net: given beside 'spec'")
     assert.error_matches(function() ns.test.run { 1 } end, "the path of a Lua file or a function expected, got number")
     assert.error_matches(function() ns.test.run "x" end, "table expected, got string")
   end)

@@ -1,9 +1,39 @@
---- The spec of the surroundings in which a file of tests runs: of ns.busted, as its settings say them, and of ns.test.
+--- The surroundings in which a file of tests runs, of ns.busted's and of ns.test's: the words for them, and the spec.
 -- @module ns.surroundings
 require("ns.core").nojit()
+local check = require "ns.words.check"
 local core = require "ns.core"
+local mounts = require "ns.words.mounts"
+local plan = require "ns.start.plan"
 
 local surroundings = {}
+
+local own = check.choice("own", "host")
+local outcome = check.choice("error", "warn", "ignore")
+
+--- "own", "host", or the size of one's own.
+local function place(value, where)
+  if value == "own" or value == "host" then return value end
+  return mounts.check_size(value, where)
+end
+
+local function limits(value, where)
+  plan.words.limits.check(value, where)
+  return value
+end
+
+--- {word, check, default}.
+surroundings.rows = {
+  { "net", own, "own" },
+  { "tmp", place, "own" },
+  { "ipc", own, "own" },
+  { "pid", own, "own" },
+  { "hostname", own, "own" },
+  { "tree", check.choice("host", "private", "read"), "host" },
+  { "leaks", outcome, "error" },
+  { "descriptors", outcome, "error" },
+  { "limits", limits },
+}
 
 local MOST = "1g" -- of a /tmp, where nothing is said: a test that fills it shall not take all memory
 
@@ -69,7 +99,10 @@ local TREES = {
 local KINDS = { net = "net", ipc = "ipc", pid = "pid", hostname = "uts" }
 
 -- All of it may be refused: then less is isolated, and that is said once.
-local OPTIONAL = { "flags", "mounts", "mount_proc", "limits", "init" }
+local OPTIONAL = { "flags", "mounts", "mount_proc", "limits", "init", "sysctl" }
+
+--- Any port is a user's in a network of his own, as in those of `ns.net`.
+surroundings.any_port = { ["net.ipv4.ip_unprivileged_port_start"] = 0 }
 
 --- The words of a spec, without function and streams. What is not said is "own", but for the tree, the host's.
 function surroundings.spec(said)
@@ -87,8 +120,24 @@ function surroundings.spec(said)
   spec.mounts, spec.mount_proc = #list > 0 and list or nil, said.pid ~= "host" or nil
   -- Who made a user namespace has all rights in it: a file of specs is to be refused what it is refused outside.
   if not root and #flags > 0 then spec.map, spec.caps = "self", {} end
+  if not root and said.net ~= "host" then spec.sysctl = surroundings.any_port end
   spec.optional = OPTIONAL
   return spec
+end
+
+--- In words, what is left out, and why: that of which the reason is the same together.
+function surroundings.without(list)
+  local reasons, names, texts = {}, {}, {}
+  for _, entry in ipairs(list) do
+    local why = entry.why:gsub("clone %([^)]*%)", "clone")
+    if not names[why] then
+      names[why] = {}
+      reasons[#reasons + 1] = why
+    end
+    table.insert(names[why], entry.what)
+  end
+  for i, why in ipairs(reasons) do texts[i] = table.concat(names[why], ", ") .. ": " .. why end
+  return table.concat(texts, "; ")
 end
 
 return surroundings

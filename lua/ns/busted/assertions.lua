@@ -60,35 +60,37 @@ local function checked(name, value, message)
     value == nil and type(message) == "string" and ": " .. message or ""), 0)
 end
 
-local function find(name, stream)
+local function find(name)
   return function(args)
-    local r = checked(name, args[1], args[2])
-    return (r[stream] or ""):find(args[2]) ~= nil, { args[2] }, r
+    local r = checked(name, args[1])
+    if type(args[2]) ~= "string" then error(("assert.%s: a pattern expected, got %s"):format(name, type(args[2])), 0) end
+    return (r[name] or ""):find(args[2]) ~= nil, { args[2] }, r
   end
 end
 
---- Each: whether it holds; what is expected, in words; what there is.
+--- Each: its words; whether it holds, what is expected, and what there is; how many arguments it has, behind which a
+-- message of the user's may come.
 local ROWS = {
   exits = { "to exit with", function(args)
     local r = checked("exits", args[2], args[3])
     return r.how == "exit" and r.code == args[1], { args[1] }, r
-  end },
+  end, 2 },
   signalled = { "to be killed by", function(args)
     local number, r = signals.number(args[1]), checked("signalled", args[2], args[3])
     if not number then error(("assert.signalled: unknown signal '%s'"):format(tostring(args[1])), 0) end
     return r.how == "signal" and r.signal == number, { "SIG" .. signals.name(number) }, r
-  end },
+  end, 2 },
   times_out = { "to run into its time limit", function(args)
     local r = checked("times_out", args[1], args[2])
     return r.timed_out == true, {}, r
-  end },
-  stdout = { "to write to stdout", find("stdout", "stdout") },
-  stderr = { "to write to stderr", find("stderr", "stderr") },
+  end, 1 },
+  stdout = { "to write to stdout", find "stdout", 2 },
+  stderr = { "to write to stderr", find "stderr", 2 },
   nothing_left = { "nothing to be left", function()
     local list = {}
     for _, left in ipairs(harness.watch and harness.watch:since() or {}) do list[#list + 1] = left.list end
     return #list == 0, {}, table.concat(list, ", ")
-  end },
+  end, 0 },
 }
 
 local function words_of(list)
@@ -101,8 +103,10 @@ local function register(assert, say, name, row)
   local key = "assertion.ns_" .. name
   say:set(key .. ".positive", "Expected %s, but:\n%s")
   say:set(key .. ".negative", "Expected not %s, but:\n%s")
-  assert:register("assertion", name, function(_, args)
+  assert:register("assertion", name, function(state, args)
     local holds, expected, found = row[2](args)
+    local message = args[row[3] + 1]
+    if message ~= nil then state.failure_message = message end
     args[1], args[2] = row[1] .. words_of(expected), found
     args.n = 2
     args.nofmt = { [1] = true, [2] = type(found) == "string" }

@@ -28,27 +28,12 @@ local function body_of(file)
   end
 end
 
---- What is left out, and why: that of which the reason is the same together.
-local function in_words(list)
-  local reasons, names, texts = {}, {}, {}
-  for _, entry in ipairs(list) do
-    local why = entry.why:gsub("clone %([^)]*%)", "clone")
-    if not names[why] then
-      names[why] = {}
-      reasons[#reasons + 1] = why
-    end
-    table.insert(names[why], entry.what)
-  end
-  for i, why in ipairs(reasons) do texts[i] = table.concat(names[why], ", ") .. ": " .. why end
-  return table.concat(texts, "; ")
-end
-
 --- One word to the user where this machine does not allow all.
 local function tell_missing(list)
   if left_out then return end
   left_out = list
   if #list == 0 then return end
-  local text = "not isolated here: " .. in_words(list)
+  local text = "not isolated here: " .. surroundings.without(list)
   if harness.said.require_all then return text end
   io.stdout:flush()
   io.stderr:write("ns.busted: ", text, "\n")

@@ -92,21 +92,38 @@ local function listens(pid, port)
   return false
 end
 
+--- Is somebody listening at a UNIX socket, "@NAME" for one without a path, where the process is? It may have bound a path
+-- below its working directory.
+local function listens_at(pid, path)
+  local f = io.open(("/proc/%d/net/unix"):format(pid))
+  local cwd = (core.readlink(("/proc/%d/cwd"):format(pid)) or "") .. "/"
+  local found = false
+  for line in f and f:lines() or function() end do
+    local bound = line:match("^%x+: %x+ %x+ 00010000 %x+ %x+ +%d+ (.+)$") -- it takes connections
+    found = found or bound == path or bound ~= nil and cwd .. bound == path
+  end
+  if f then f:close() end
+  return found
+end
+
 local CONDITIONS = {
+  socket = function(self, path) return listens_at(self.process.pid, path) end,
   port = function(self, port) return listens(self.process.pid, port) end,
   file = function(_, path) return core.access(path, 0) end,
   pattern = function(self, pattern) return self:logs():find(pattern) ~= nil end,
   ready = function(self, ready) return ready(self) end,
 }
 
-local FIELDS = { port = check.integer(1, 65535), file = check.path, pattern = check.text,
+local FIELDS = { port = check.integer(1, 65535), socket = check.path, file = check.path, pattern = check.text,
   ready = function(value, where)
     return type(value) == "function" and value or check.fail(where, "function expected, got %s", type(value))
   end }
 
---- A number is a port; other conditions are named: { port = 80, pattern = "ready" } are both awaited.
+--- A number is a port, a text the path of a socket; other conditions are named: { port = 80, pattern = "ready" } are both
+-- awaited.
 local function conditions(value)
   if type(value) == "number" then value = { port = value } end
+  if type(value) == "string" then value = { socket = value } end
   local ok, result = pcall(check.record(FIELDS), value, "wait_for")
   if not ok then check.raise("bad argument #1 to 'server' (%s)", check.mistake(result) or tostring(result)) end
   return result

@@ -1,5 +1,5 @@
---- What users say of the harness: a row a word, each with its default and its check. From the table that `ns.busted.config`
--- wraps, from NS_BUSTED, and from -Xhelper, which counts most: "ns.jobs=4,ns.net=host".
+--- What users say of the harness: a row a word, each with its check and its default; those of `ns.surroundings`, too. From
+-- the table that `ns.busted.config` wraps, from NS_BUSTED, and from -Xhelper, which counts most: "ns.jobs=4,ns.net=host".
 --
 -- The room of the harness: busted's files and tests in copies of the Lua state.
 -- Requires face, start, running and words.
@@ -7,49 +7,28 @@
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local core = require "ns.core"
-local mounts = require "ns.words.mounts"
+local surroundings = require "ns.surroundings"
 
 local settings = {}
 
-local own = check.choice("own", "host")
-local outcome = check.choice("error", "warn", "ignore")
 local seconds = check.seconds(0, 1e9)
-
---- "own", "host", or the size of one's own.
-local function place(value, where)
-  if value == "own" or value == "host" then return value end
-  return mounts.check_size(value, where)
-end
 
 local function modules(value, where)
   if type(value) == "string" then value = { value } end
   return check.list(check.text)(value, where)
 end
 
-local function words(value, where)
-  if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
-  return value
-end
-
 local ROWS = {
   { "jobs", check.integer(1, 1000) },
   { "timeout", seconds, 60 },
   { "file_timeout", seconds, 0 },
-  { "net", own, "own" },
-  { "tmp", place, "own" },
-  { "ipc", own, "own" },
-  { "pid", own, "own" },
-  { "hostname", own, "own" },
-  { "tree", check.choice("host", "private", "read"), "host" },
-  { "leaks", outcome, "error" },
-  { "descriptors", outcome, "error" },
   { "go_on", check.boolean, true },
   { "preload", modules },
   { "stdin", check.choice("null", "inherit"), "null" },
   { "max_output", check.integer(1, 2 ^ 53), 256 * 2 ^ 20 },
-  { "limits", words },
   { "require_all", check.boolean },
 }
+for _, row in ipairs(surroundings.rows) do ROWS[#ROWS + 1] = row end
 
 local CHECKS = {}
 for _, row in ipairs(ROWS) do CHECKS[row[1]] = row[2] end

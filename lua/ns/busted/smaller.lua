@@ -10,6 +10,7 @@ local namespaces = require "ns.words.namespaces"
 local ns = require "ns"
 local plan = require "ns.start.plan"
 local survey = require "ns.start.survey"
+local surroundings = require "ns.surroundings"
 
 local smaller = {}
 
@@ -37,6 +38,9 @@ function smaller.spec(what)
   if set.pid and spec.mount_proc == nil and not spec.root then spec.mount_proc = true end
   -- Who asks for a namespace of users has its rights; else a test has those that it has outside.
   if by_user and set.user then spec.map, spec.caps = spec.map or "self", spec.caps or {} end
+  if by_user and set.net and not (spec.sysctl or spec.optional) then
+    spec.sysctl, spec.optional = surroundings.any_port, { "sysctl" }
+  end
   return spec
 end
 
@@ -164,16 +168,43 @@ end
 
 smaller.it, smaller.describe = declare "it", declare "describe"
 
+--- What busted calls a failure or a pending test is a table with a class, which does not come back as such: its kind and
+-- its text do.
+local function kind_of(e)
+  local class = type(e) == "table" and debug.getmetatable(e)
+  local kind = type(class) == "table" and rawget(class, "__type")
+  return (kind == "failure" or kind == "pending") and kind
+end
+
+local function telling(fn)
+  local function finish(ok, ...)
+    if ok then return ... end
+    local e = ...
+    local kind = kind_of(e)
+    error(kind and { [kind .. " of busted's"] = tostring(e.message) } or e, 0)
+  end
+  return function(...) return finish(pcall(fn, ...)) end
+end
+
+local function raise(message, value)
+  local busted = harness.busted
+  local failure = busted and type(value) == "table" and value["failure of busted's"]
+  local pending = busted and type(value) == "table" and value["pending of busted's"]
+  if failure then busted.fail(failure, 0) end
+  if pending then busted.pending(pending) end
+  error(value ~= nil and type(value) ~= "string" and value or message, 0)
+end
+
 --- Calls fn(...) in a world of its own, and returns its results; its errors are raised here.
 function smaller.call(what, fn, ...)
   local function results(ok, ...)
     if ok then return ... end
     local message, _, detail = ...
-    error(detail and detail.value ~= nil and type(detail.value) ~= "string" and detail.value or message, 0)
+    raise(message, detail and detail.value)
   end
   local spec = smaller.spec(what)
   spec.session = nil
-  return results(ns.call(spec, fn, ...))
+  return results(ns.call(spec, type(fn) == "function" and telling(fn) or fn, ...))
 end
 
 return smaller

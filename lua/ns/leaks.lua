@@ -1,6 +1,6 @@
 --- In a copy: what tests have left behind, processes and descriptors, and after which test, or which code of a block, each
 -- was seen first. Who that was is { text = "the test 'sells'", element =, is_test = }.
--- @module ns.busted.leaks
+-- @module ns.leaks
 require("ns.core").nojit()
 local core = require "ns.core"
 
