@@ -182,7 +182,7 @@ static int descriptor_limit(lua_State *L) {
 /* open_files() -> bytes that are the same as long as the same files are open at the same numbers, below OPEN_MOST. One
  * poll(2) tells which numbers are in use. */
 static int open_files(lua_State *L) {
-    enum { OPEN_MOST = 1024 };
+    enum { OPEN_MOST = 256 };
     struct pollfd list[OPEN_MOST];
     struct rlimit r = {OPEN_MOST, 0};
     struct stat s;

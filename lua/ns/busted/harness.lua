@@ -57,7 +57,9 @@ end
 local function leave(place, before, ...)
   stage.stop_alarm()
   stage.enter(before)
-  if place.subject ~= "test" then look { text = place.where:gsub("^in ", ""), element = place.element } end
+  if place.element.descriptor == "before_each" then
+    look(who_of(place.owner)) -- that is not left in the body of the test
+  elseif place.subject ~= "test" then look { text = place.where:gsub("^in ", ""), element = place.element } end
   return ...
 end
 
@@ -86,7 +88,6 @@ end
 local function hear(kind, element)
   if listeners.replaying then return end
   if kind == "test/start" and stage.test == element then
-    look(who_of(element)) -- what its before_each has opened is not left in the test
     stage.enter(stage.at("it", element), true)
   elseif kind == "test/end" and stage.test == element then
     stage.enter(nil)
