@@ -224,6 +224,13 @@
 ---@field idmap? ns.IdMapping of the lowers; true for root with map "range"
 ---@field userxattr? boolean layers are marked by user.*, as those of images are; always in a user namespace
 
+---An empty root.
+---@class ns.Empty
+---@field tmpfs true
+---@field size? integer|string as of a tmpfs
+---@field inodes? integer as of a tmpfs
+---@field mode? ns.Mode "0755" where nothing is said
+
 ---A directory as the root, as it is: what is written in it stays, in its top, too, unless read_only.
 ---@class ns.Whole
 ---@field bind string an absolute path on the host
@@ -411,7 +418,7 @@
 ---@field reachable? boolean p:connect leads to its servers: it has an init
 ---@field personality? ns.Persona|ns.Persona[]
 ---@field keyring? "own"|"inherit" the session keyring; "own" where nothing is said
----@field root? "/"|"empty"|string|ns.Layers|ns.Whole a root of its own; needs "mount"
+---@field root? "/"|"empty"|string|ns.Layers|ns.Whole|ns.Empty a root of its own; needs "mount"
 ---@field system? boolean /usr, /etc, /bin, /sbin and /lib* of the host in that root; needs "mount"
 ---@field read_only? boolean the root is read-only, true where nothing is said; needs root or system
 ---@field mounts? ns.Mount[] in this order; needs "mount"
@@ -848,7 +855,7 @@ function Pty:close() end
 ---@field reachable fun(self: ns.Box, value?: boolean): ns.Box
 ---@field personality fun(self: ns.Box, value: ns.Persona|ns.Persona[]): ns.Box
 ---@field keyring fun(self: ns.Box, value: "own"|"inherit"): ns.Box
----@field root fun(self: ns.Box, value: "/"|"empty"|string|ns.Layers|ns.Whole): ns.Box
+---@field root fun(self: ns.Box, value: "/"|"empty"|string|ns.Layers|ns.Whole|ns.Empty): ns.Box
 ---@field system fun(self: ns.Box, value?: boolean): ns.Box
 ---@field read_only fun(self: ns.Box, value?: boolean): ns.Box
 ---@field mounts fun(self: ns.Box, value: ns.Mount[]): ns.Box

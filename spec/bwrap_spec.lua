@@ -121,8 +121,11 @@ for who, nobody in pairs(WHO) do
     it("has one root, whatever is said of it", function()
       assert.equal("ran", out(SYSTEM, "--dir", "/", "echo", "ran"))
       assert.equal("ran", out(SYSTEM, "--bind-try", "/no/such", "/", "echo", "ran"))
-      for _, words in ipairs { { "--proc", "/" }, { "--symlink", "x", "/" }, { "--size", "4096", "--tmpfs", "/" },
-        { "--perms", "0700", "--tmpfs", "/" } } do
+      local root = { "--size", "8192", "--perms", "0711", "--tmpfs", "/", "--ro-bind", "/", "/host", "--chdir", "/" }
+      local code = "stat -c %a /; head -c 65536 /dev/zero >/x 2>/dev/null || echo full"
+      assert.equal("711\nfull", out(root, "--dev", "/dev", "--symlink", "host/usr", "/usr", "--symlink", "host/bin", "/bin",
+        "--symlink", "host/lib", "/lib", "--symlink", "host/lib64", "/lib64", "/bin/sh", "-c", code))
+      for _, words in ipairs { { "--proc", "/" }, { "--symlink", "x", "/" } } do
         local r = bwrap(SYSTEM, words, "echo", "ran")
         assert.same({ 1, "" }, { r.code, r.stdout })
         assert.matches("^bwrap: .* on /", r.stderr)

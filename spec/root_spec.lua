@@ -84,6 +84,16 @@ for _, way in ipairs(ways.list) do
       end
     end)
 
+    it("that is empty has a size, a mode and the host's system as it is asked to", function()
+      local line = "stat -c %a /; head -c 100000 /dev/zero >/x 2>/dev/null || wc -c </x"
+      local spec = { root = { tmpfs = true, size = "16k", mode = "711" }, system = true, read_only = false,
+        mounts = { { type = "dev" } } }
+      assert.equal("711\n16384", run(way, spec, line))
+      for _, root in ipairs { { tmpfs = false }, { tmpfs = true, size = 0 }, { tmpfs = true, lower = "/" } } do
+        assert.is_false(pcall(ns.spawn, { "true", flags = { "mount" }, root = root }))
+      end
+    end)
+
     -- "/.." is the uppermost mount on "/", which may be another than "/" itself
     it("is the only mount on '/', whatever it is made of", function()
       local directory, remove = make_root(way)

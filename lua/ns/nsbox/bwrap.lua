@@ -85,8 +85,7 @@ end
 -- What a mount on "/" makes of the root.
 local ROOTS = {
   tmpfs = function(words, op)
-    if op.size or op.mode ~= 493 then die "--size and --perms are not to be had for a --tmpfs on /" end
-    words.root, words.read_only = "empty", false
+    words.root, words.read_only = { tmpfs = true, size = op.size, mode = op.mode }, false
   end,
   overlay = function(words, op)
     words.root = { lower = op.lower, upper = op.upper, work = op.work }

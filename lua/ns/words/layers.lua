@@ -73,6 +73,10 @@ function layers.split(spec)
   local t = spec.root
   if type(t) ~= "table" then return end
   if t.bind then return split_whole(spec, t) end
+  if t.tmpfs then
+    spec.root, spec.tmpfs = "empty", t
+    return
+  end
   local whole = layers.is_whole(t)
   spec.root = whole and t.lower[1] or "empty"
   if whole and spec.read_only and not t.upper then return end

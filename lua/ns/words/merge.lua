@@ -15,7 +15,7 @@ local INSTEAD = { map = { "uid_map", "gid_map" }, uid_map = { "map" }, gid_map =
 -- and /etc would cover its own.
 function merge.make_room(words, word, value)
   for _, other in ipairs(value ~= false and INSTEAD[word] or {}) do words[other] = nil end
-  local lower = word == "root" and type(value) == "table" and (value.lower or value.bind) or value
+  local lower = word == "root" and type(value) == "table" and (value.lower or value.bind or value.tmpfs and "empty") or value
   if word == "root" and lower ~= "/" and lower ~= "empty" then words.system = nil end
 end
 

@@ -133,10 +133,17 @@ local function inodes_of(m)
   return m.inodes or digits and math.max(INODES_LEAST, math.floor(digits * BYTES[unit:lower()] / 2 ^ 10))
 end
 
-local function tmpfs(m, add)
-  local options = { "mode=" .. (m.mode and ("%04o"):format(m.mode) or m.target:find("/tmp$") and "1777" or "0755") }
+--- The options of a tmpfs: what a mount, or a root that is one, says of its room and its top.
+function mounts.tmpfs_options(m)
+  local options = { ("mode=%04o"):format(m.mode or DIRECTORY_MODE) }
   if m.size then options[#options + 1] = "size=" .. m.size end
   if inodes_of(m) then options[#options + 1] = ("nr_inodes=%.0f"):format(inodes_of(m)) end
+  return options
+end
+
+local function tmpfs(m, add)
+  local options = mounts.tmpfs_options { mode = m.mode or m.target:find "/tmp$" and STICKY_MODE or nil, size = m.size,
+    inodes = m.inodes }
   -- read-only in the end: see mounts.steps
   local step = fs("tmpfs", m, options, attributes(m) - (m.ro and RDONLY or 0), HOW.OURS)
   step.ignore = not_made(m)
@@ -215,6 +222,12 @@ end
 
 local room = { size = mounts.check_size, inodes = check.integer(1, 9007199254740992) }
 local flags = { suid = check.boolean, dev = check.boolean, exec = check.boolean, ro = check.boolean }
+
+--- An empty root with a size or mode.
+mounts.check_tmpfs = check.record(with(room, { mode = mode, tmpfs = function(value, where)
+  if value ~= true then check.fail(where, "true expected, got %s", check.show(value)) end
+  return true
+end }))
 
 mounts.kinds = {
   bind = { fields = bind_fields, requires = { "source" }, steps = bind },

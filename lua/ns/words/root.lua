@@ -11,9 +11,10 @@ local mounts = require "ns.words.mounts"
 local root, NONE = {}, {}
 local ATTR = constants.mount_attr
 
---- root: "/", "empty", a directory; or a table, for one in layers, or a directory as it is.
+--- root: "/", "empty", a directory; or a table, for one in layers, a directory as it is, or a tmpfs with a size or mode.
 function root.check(value, where)
   if value == "empty" then return value end
+  if type(value) == "table" and rawget(value, "tmpfs") ~= nil then return mounts.check_tmpfs(value, where) end
   if type(value) == "table" then return layers.check(value, where, mounts.check_idmap) end
   return check.absolute(value, where)
 end
@@ -21,7 +22,7 @@ end
 --- A root of our own, and all mounts in it. Without the word root they go onto the host's tree, as seen inside.
 function root.build(_, spec, add, found)
   for _, m in ipairs(spec.mounts or NONE) do mounts.look_up(m, add, found) end
-  add { op = "newroot", options = { "mode=0755" }, flags = ATTR.NOSUID + ATTR.NODEV, word = "root" }
+  add { op = "newroot", options = mounts.tmpfs_options(spec.tmpfs or NONE), flags = ATTR.NOSUID + ATTR.NODEV, word = "root" }
   if spec.layers then return layers.places(found, add) end
   mounts.steps(found.parts or NONE, add, found)
 end
