@@ -287,6 +287,35 @@ describe("settings of ns.busted #system", function()
     end
   end)
 
+  it("require modules once, before the first file", function()
+    local code = "it('has them', function() assert.equal(5, package.loaded.one + package.loaded.two) end)"
+    local r = isolated.harness({ ["a_spec.lua"] = code, ["b_spec.lua"] = code, ["one.lua"] = "print 'one' return 2",
+      ["two.lua"] = "print 'two' return 3" }, { env = { NS_BUSTED = "preload=one+two" } }, "--lpath=./?.lua", ".")
+    assert.equal("2 0 0 0", r.summary, r.stdout .. r.stderr)
+    assert.equal(1, select(2, r.stdout:gsub("one\n", "")))
+  end)
+
+  local LIMITED = [[return require "ns.busted.config" { default = { ROOT = { "." } },
+    ns = { limits = { pids = 12 }, leaks = "ignore" } }]]
+
+  machine.it("limits")("limit each file", function()
+    local code = [[
+      it("has a few", function() assert.equal(0, (select(-1, os.execute "sleep 0.01 & sleep 0.01 & wait"))) end)
+      it("has not many", function()
+        local ok, _, code = os.execute "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.2 & done 2>/dev/null; wait"
+        assert.is_not.equal(0, code or ok)
+      end)]]
+    local files = { [".busted"] = LIMITED, ["a_spec.lua"] = code, ["b_spec.lua"] = code }
+    local r = isolated.run(files, nil, "-o", "plainTerminal")
+    assert.equal("4 0 0 0", r.summary, r.stdout .. r.stderr)
+  end)
+
+  it("check the limits before the first file", function()
+    local r = isolated.run({ [".busted"] = LIMITED:gsub("pids", "pigs"), ["a_spec.lua"] = "" }, nil)
+    assert.equal(1, r.code)
+    assert.matches("ns.busted.config: limits: unknown field 'pigs' %(did you mean 'pids'%?%)", r.stdout .. r.stderr)
+  end)
+
   it("bound a file", function()
     local r = isolated.harness({ ["a_spec.lua"] = [[
       it("begins", function() end)

@@ -254,7 +254,7 @@ describe("ns.test.run", function()
 
   it("tells what is left, also behind an os.exit", function()
     local function leak() _G.left = io.open "/etc/passwd" end
-    local words = { function() os.execute "sleep 1011 &" end, leak, function() leak() os.exit(true) end,
+    local words = { function() os.execute "sleep 1011 &" end, leak, function() leak() os.exit(0) end,
       function() os.execute "sleep 0.01 &" io.open "/etc/passwd" end, timeout = 20 }
     local ok, text = tap(words)
     assert.is_false(ok)
