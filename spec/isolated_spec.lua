@@ -113,9 +113,17 @@ for way in pairs(WAYS) do
         end)
         it("says why there is none", function()
           isolated.server { "sh", "-c", "echo no port >&2; exit 2", wait_for = { file = "/none" } }
+        end)
+        it("says why it is not started", function()
+          isolated.server { "/nosuch", wait_for = 80 }
+        end)
+        it("says what was wrong in ready", function()
+          isolated.server { "sleep", "1004", wait_for = { ready = function() error "not so" end } }
         end)]], { spec = { timeout = 120 } })
-      assert.equal("6 0 1 0", r.summary, r.stdout .. r.stderr)
-      assert.matches("the server has ended %(exit 2%)\nno port", r.stdout)
+      assert.equal("6 0 3 0", r.summary, r.stdout .. r.stderr)
+      assert.matches("a_spec.lua:%d+: the server has ended %(exit 2%)\nno port", r.stdout)
+      assert.matches("\n./a_spec.lua:28: exec '/nosuch': No such file", r.stdout, 1, true)
+      assert.matches("\n./a_spec.lua:31: not so", r.stdout, 1, true)
     end)
 
     it("has assertions that show what there was", function()

@@ -160,13 +160,13 @@ function fixtures.server(words)
   if place then p, message = place:spawn(spec) else p, message = ns.spawn(spec) end
   if not p then
     file:close()
-    error(message, 2)
+    error(message, 0)
   end
   local self = setmetatable({ process = p, pid = p.pid, file = file }, Server)
   local ok, e = pcall(await, self, wanted, seconds)
   if not ok then
     self:close()
-    error(e, 2)
+    error(e, 0)
   end
   return keep(self)
 end
