@@ -80,6 +80,19 @@ describe("a file whose code outside a test", function()
   end)
 end)
 
+describe("the hooks of a helper", function()
+  for hook, message in pairs { setup = "the suite has run for 0.5 s in setup of the suite",
+    before_each = "the test has run for 0.5 s in before_each of 'one'" } do
+    it("have their time, too: " .. hook, function()
+      local helper = "require 'ns.busted' require 'busted'.%s(function() while true do os.execute 'sleep 0.01' end end)"
+      local r = isolated.run({ ["helper.lua"] = helper:format(hook), ["a_spec.lua"] = "it('one', print)" },
+        { env = { NS_BUSTED = "timeout=0.5" } }, "-o", "plainTerminal", "--helper=helper.lua", ".")
+      assert.equal("0 0 1 0", r.summary, r.stdout .. r.stderr)
+      assert.matches("helper.lua:1: timeout: " .. message, r.stdout, 1, true)
+    end)
+  end
+end)
+
 describe("what is left", function()
   local TESTS = {
     { "is_of_who_has_it", [[

@@ -1,9 +1,9 @@
 --- Where the users' code is just then: which test, or which body or hook of a block; the time it has there; and what an
--- earlier copy has been through already. A place is { subject = "test", "block" or "file", where = "in setup of 'x'",
--- owner = the element that it is for, element = the one that has the code, position }.
+-- earlier copy has been through already. A place is { subject = "test", "block", "file" or "suite", where = "in setup of
+-- 'x'", owner = the element that it is for, element = the one that has the code, position }.
 --
--- A position is a list: of the copy's element downwards, the how manyeth each is among the children of the one above. {} is
--- the copy's element itself.
+-- A position is a list of numbers: for each element from the copy's own downwards, its place among its siblings. {} is the
+-- copy's element itself.
 -- @module ns.busted.stage
 require("ns.core").nojit()
 local core = require "ns.core"
@@ -79,9 +79,11 @@ end
 
 -- ---- places ----
 
+local SUBJECTS = { file = "file", suite = "suite" } -- other blocks have names
+
 local function name_of(element)
-  return IS_BLOCK[element.descriptor] and element.descriptor == "file" and "the file"
-    or element.name and format("'%s'", tostring(element.name)) or "the suite"
+  local subject = SUBJECTS[element.descriptor]
+  return subject and "the " .. subject or format("'%s'", tostring(element.name))
 end
 
 local function words(descriptor, element, owner)
@@ -95,7 +97,7 @@ end
 function stage.at(descriptor, element)
   local of_test = OF_TEST[descriptor]
   local owner = of_test and stage.test or IS_BLOCK[descriptor] and element or context.parent(element)
-  local subject = of_test and "test" or owner.descriptor == "file" and "file" or "block"
+  local subject = of_test and "test" or SUBJECTS[owner.descriptor] or "block"
   return { subject = subject, where = words(descriptor, element, owner), owner = owner, element = element,
     position = position_of(owner) }
 end
