@@ -376,7 +376,7 @@ describe_it("nsbox", function()
       eval "$(complete -p nsbox | sed 's/.*-F \([^ ]*\).*/\1/') nsbox ${COMP_WORDS[-1]:-''} ${COMP_WORDS[-2]}"
       echo "${COMPREPLY[@]}"]]):format(script, table.concat(spec.argv, " "))
     for typed, expected in pairs { ["nsbox run --host"] = "--hostname", ["nsbox stop ''"] = "web", ["nsbox exec w"] = "web",
-      ["nsbox run --network p"] = "pasta", ["nsbox bwrap --ro-bind-d"] = "--ro-bind-data" } do
+      ["nsbox run --network p"] = "pasta", ["nsbox cp w"] = "web:", ["nsbox bwrap --ro-bind-d"] = "--ro-bind-data" } do
       spec.argv = { "bash", "-c", code:format(typed) }
       local r = assert(ns.run(spec))
       assert.equal(expected .. "\n", r.stdout, typed .. tostring(r))

@@ -52,9 +52,7 @@ function bundle.run(given)
     plan.box:root { bind = directory .. "/rootfs", suid = true }:read_only(given.read_only or false)
   end
   local _, left = fail.unless(plan.box:bundle(directory, plan.program))
-  for _, one in ipairs(left) do
-    if one.field ~= "forward_signals" then io.stderr:write(("nsbox: left out: %s: %s\n"):format(one.field, one.why)) end
-  end
+  for _, one in ipairs(left) do io.stderr:write(("nsbox: left out: %s: %s\n"):format(one.field, one.why)) end
   return 0
 end
 

@@ -19,6 +19,7 @@ _nsbox_names() {
     *:bwrap:-*) names='%s' ;;
     *:*:-*) ;;
     *:exec:*|*:logs:*|*:stop:*|*:kill:*|*:wait:*|*:rm:*) names=$(nsbox ps -aq 2>/dev/null) ;;
+    *:cp:*) names=$(nsbox ps -q 2>/dev/null | sed 's/$/:/') ;;
     run:run:*|*:rmi:*) names=$(nsbox images -q 2>/dev/null) ;;
     esac
     if [ -n "$names" ]; then COMPREPLY=($(compgen -W "$names" -- "$cur")); fi
