@@ -41,12 +41,20 @@ local function guarded(f, ...)
   error(result, 0)
 end
 
---- An image as users hold it: from what the store has.
-local function open(kept)
+--- An image as users hold it, from what the store has; one that is not whole is a mistake.
+local function open(top, name)
+  local kept, why = store.get(top, name)
+  if not kept then fail("%s: %s", name, why) end
   local layers = {}
   for i = #kept.layers, 1, -1 do layers[#layers + 1] = kept.layers[i] end
-  return setmetatable({ name = kept.name, id = kept.id, layers = layers, config = manifest.config(kept.config),
+  return setmetatable({ name = name, id = kept.id, layers = layers, config = manifest.config(kept.config),
     notes = kept.notes, kept = true }, Image)
+end
+
+--- One that cannot be used: it can be seen, and removed.
+local function broken(name, why)
+  return setmetatable({ name = name, layers = {}, config = manifest.config(), notes = { why }, broken = why, kept = true },
+    Image)
 end
 
 -- ---- into the store ----
@@ -79,36 +87,45 @@ local function told(job, i)
   return function(bytes, total) job.progress(bytes, total, i, job.count) end
 end
 
---- One layer of an image: its key, and what is to be said of it. `below`: the key, and the directories, of those below it.
-local function take_layer(top, from, layer, below, job)
+--- One layer of an image: its key, and what is to be said of it. `below`: the key, and the directories, of those below it;
+-- `use`: of store.put.
+local function take_layer(top, from, layer, below, job, use)
   local key = layer.diff and digest(("%s %s"):format(below.key, layer.diff)) or nil
-  if key and core.layer_entry(top .. "/layers/" .. key, "") then return key, {} end
+  if key and use(key) then return key, {} end
   if layer.digest then job.verify(layer.path, layer.digest) end
   return store.with_scratch(top, function(path)
     local notes, sum = unpack.layer(path, from, layer.path, job.most, job.one_id, below.layers, told(job, #below.layers + 1))
     if layer.diff and sum ~= layer.diff then fail("the layer %s has the digest %s", layer.diff, sum) end
-    key = key or digest(("%s %s"):format(below.key, sum))
     job.sum = sum
-    store.keep(path, top .. "/layers/" .. key)
+    if not key then
+      key = digest(("%s %s"):format(below.key, sum))
+      if use(key) then return key, notes end
+    end
+    store.keep(top, path, key)
     return key, notes
   end)
 end
 
---- Takes an image into the store: what manifest.oci and the like have said of it.
-local function take(top, from, found, name, job)
-  local below, keys, notes = { key = "", layers = {} }, {}, {}
+--- All layers of an image, as store.put wants them made.
+local function take_layers(top, from, found, job, use)
+  local below, notes = { key = "", layers = {} }, {}
   job.count = #found.layers
-  for i, layer in ipairs(found.layers) do
-    local key, said = take_layer(top, from, layer, below, job)
-    keys[i] = key
+  for _, layer in ipairs(found.layers) do
+    local key, said = take_layer(top, from, layer, below, job, use)
     table.insert(below.layers, 1, top .. "/layers/" .. key)
     below.key = key
     for _, one in ipairs(said) do notes[#notes + 1] = one end
   end
   if job.one_id then notes[#notes + 1] = "all files belong to one id" end
-  store.put(top, { name = name, id = found.id or found.config and digest(found.config) or job.sum, config = found.config,
-    layers = keys, notes = notes })
-  return open(assert(store.get(top, name)))
+  local id = found.id or found.config and digest(found.config) or job.sum
+  return { id = id, config = found.config, notes = notes }
+end
+
+--- Takes an image into the store: what manifest.oci and the like have said of it.
+local function take(top, from, found, name, job)
+  manifest.config(found.config) -- first, whether it is one that can be used
+  store.put(top, name, function(use) return take_layers(top, from, found, job, use) end)
+  return open(top, name)
 end
 
 local function machine()
@@ -202,6 +219,7 @@ end
 -- @treturn Box
 -- @raise if an argument is no string, or the image names a user that it does not have
 function Image:box(...)
+  if self.broken then check.raise("image %s: %s", self.name, self.broken) end
   local c, b = self.config, box.over(sandbox.spec(), nil, "sandbox")
   b:unmount("/tmp", "/var/tmp", "/run", "/home")
   local of_store = self.kept or nil
@@ -275,20 +293,20 @@ function image.new(text, options)
       return setmetatable({ name = ref.name, layers = { path }, config = manifest.config(), notes = {} }, Image)
     end
     local top = store.top()
-    local kept = ref.kind == "docker" and not job.pull and store.get(top, ref.name)
-    return kept and open(kept) or KINDS[ref.kind](top, ref, job)
+    local kept = ref.kind == "docker" and not job.pull and guarded(open, top, ref.name)
+    return kept or KINDS[ref.kind](top, ref, job)
   end)
 end
 
---- All images of the store, in the order of their names.
+--- All images of the store, in the order of their names. One that cannot be used has `broken`: why.
 -- @treturn {Image,...}
 -- @return or nil, message, errno
 function image.list()
   return guarded(function()
     local top, list = store.top(), {}
     for _, name in ipairs(store.names(top)) do
-      local kept = store.get(top, name)
-      if kept then list[#list + 1] = open(kept) end
+      local kept, why = guarded(open, top, name)
+      list[#list + 1] = kept or broken(name, why)
     end
     return list
   end)

@@ -4,6 +4,17 @@ require("ns.core").nojit()
 
 local json = {}
 
+local DEEPEST = 200 -- values in each other: readers call themselves for each
+
+local function is_deep(text)
+  local depth = 0
+  for c in text:gsub("\\.", ""):gsub('"[^"]*"', ""):gmatch("[%[%]{}]") do
+    depth = depth + ((c == "[" or c == "{") and 1 or -1)
+    if depth > DEEPEST then return true end
+  end
+  return false
+end
+
 local decode
 
 --- Without null: its field is missing then. No value keeps a metatable of the library's.
@@ -26,6 +37,7 @@ end
 function json.read(text)
   decode = decode or find()
   if not decode then return nil, "needs a library for JSON: luarocks install dkjson, or Debian's lua-dkjson or lua-cjson" end
+  if is_deep(text) then return nil, "has values too deep in each other" end
   local ok, value = pcall(decode, text)
   if not ok or type(value) ~= "table" then return nil, "is no JSON" end
   return value

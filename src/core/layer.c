@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -27,8 +29,8 @@ static long open_top(lua_State *L, int i) {
 static long open_below(lua_State *L, int i, uint64_t flags) {
     const char *path = luaL_checkstring(L, i + 1);
     long top = open_top(L, i);
-    if (FAILED(top)) return top;
-    long fd = resolve(top, *path ? path : ".", flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    if (FAILED(top) || !*path) return top;
+    long fd = resolve(top, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     sys(__NR_close, top);
     return fd;
 }
@@ -122,6 +124,32 @@ static int layer_file(lua_State *L) {
     return nsL_put(L, 1, (int)fd);
 }
 
+/* directory(bag, top, path) -> descriptor of a directory, good for a place | nil, message, errno: what lies deep is then
+ * not looked for from the top each time */
+static int layer_directory(lua_State *L) { return nsL_put(L, 1, open_below(L, 2, O_DIRECTORY)); }
+
+/* used(descriptor) -> bytes that its file system has in use */
+static int layer_used(lua_State *L) {
+    struct statfs s = {0};
+    fstatfs((int)luaL_checkinteger(L, 1), &s);
+    lua_pushnumber(L, (lua_Number)(s.f_blocks - s.f_bfree) * (lua_Number)s.f_bsize);
+    return 1;
+}
+
+/* lock(bag, path, [wait]) -> descriptor that has the lock of a directory, until it is closed | nil, message, errno: EAGAIN,
+ * if another has it */
+static int layer_lock(lua_State *L) {
+    long fd = sys(__NR_openat, AT_FDCWD, luaL_checkstring(L, 2), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (FAILED(fd)) return nsL_failed(L, (int)-fd);
+    int r, how = lua_toboolean(L, 3) ? LOCK_EX : LOCK_EX | LOCK_NB;
+    do r = flock((int)fd, how);
+    while (r < 0 && errno == EINTR);
+    if (r == 0) return nsL_put(L, 1, fd);
+    r = errno;
+    sys(__NR_close, fd);
+    return nsL_failed(L, r);
+}
+
 /* ---- what makes a layer of a directory ---- */
 
 /* The directory above a path, below that of the first argument; *name: the last part. A descriptor, or -errno. */
@@ -167,12 +195,10 @@ static int layer_dress(lua_State *L) {
     return nsL_done(L, r);
 }
 
-static const luaL_Reg functions[] = {{"layer_entry", layer_entry},
-                                     {"layer_names", layer_names},
-                                     {"layer_file", layer_file},
-                                     {"layer_hide", layer_hide},
-                                     {"layer_cover", layer_cover},
-                                     {"layer_dress", layer_dress},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {{"layer_entry", layer_entry}, {"layer_names", layer_names},
+                                     {"layer_file", layer_file},   {"layer_directory", layer_directory},
+                                     {"layer_used", layer_used},   {"layer_lock", layer_lock},
+                                     {"layer_hide", layer_hide},   {"layer_cover", layer_cover},
+                                     {"layer_dress", layer_dress}, {NULL, NULL}};
 
 void nsL_open_layer(lua_State *L) { nsL_setfuncs(L, functions); }

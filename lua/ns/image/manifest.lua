@@ -9,6 +9,8 @@ local manifest = {}
 
 local EINVAL, ENOENT = core.constants.errno.EINVAL, core.constants.errno.ENOENT
 local MOST = 8 * 2 ^ 20 -- bytes of a file that is no layer
+local LONGEST = 4095 -- bytes of a path
+local MOST_ID = 2 ^ 32 - 2
 
 local function fail(text, ...) error({ message = text:format(...), errno = EINVAL }, 0) end
 
@@ -26,6 +28,7 @@ end
 
 --- A field that is to have a type; nil where it is missing, or null.
 local function field(t, name, kind)
+  if type(t) ~= "table" then fail("the image has a %s where '%s' is looked for", type(t), name) end
   local value = t[name]
   if type(value) == "userdata" or value == nil then return nil end
   if type(value) ~= kind then fail("'%s' of the image is no %s", name, kind) end
@@ -40,6 +43,18 @@ local function read(bag, top, path, most)
   f:close()
   if #text == MOST then fail("%s is too long", path) end
   return text
+end
+
+--- The same, of texts.
+local function strings(t, name)
+  local value = field(t, name, "table")
+  if not value then return nil end
+  for i, one in pairs(value) do
+    if type(i) ~= "number" or type(one) ~= "string" or one:find("%z") then
+      fail("'%s' of the image has something else than text at %s", name, tostring(i):sub(1, 100))
+    end
+  end
+  return value
 end
 
 --- The path of a blob in a layout, by its digest.
@@ -105,7 +120,7 @@ function manifest.docker(bag, top, tag)
   local chosen
   for _, one in ipairs(list) do
     local fits = not tag
-    for _, name in ipairs(field(one, "RepoTags", "table") or {}) do
+    for _, name in ipairs(strings(one, "RepoTags") or {}) do
       fits = fits or name == tag or name:match(":([^:/]+)$") == tag
     end
     if fits and not chosen then chosen = one end
@@ -114,7 +129,7 @@ function manifest.docker(bag, top, tag)
   local config = read(bag, top, field(chosen, "Config", "string") or fail "it names no configuration")
   local diffs = field(field(json(config, "the configuration"), "rootfs", "table") or {}, "diff_ids", "table") or {}
   local layers = {}
-  for i, path in ipairs(field(chosen, "Layers", "table") or {}) do
+  for i, path in ipairs(strings(chosen, "Layers") or {}) do
     local _, diff = blob_path(diffs[i])
     layers[i] = { path = path, diff = diff }
   end
@@ -122,31 +137,56 @@ function manifest.docker(bag, top, tag)
   return { config = config, layers = layers }
 end
 
-local function strings(t, name)
-  local value = field(t, name, "table")
-  if not value then return nil end
-  for i, one in ipairs(value) do
-    if type(one) ~= "string" or one:find("%z") then fail("'%s' of the image has something else than text at %d", name, i) end
+--- The keys of a field, in order; `check(key, name)` raises for one that is none.
+local function keys(t, name, check)
+  local list = {}
+  for key in pairs(field(t, name, "table") or {}) do
+    if type(key) ~= "string" then fail("'%s' of the image is a list", name) end
+    check(key, name)
+    list[#list + 1] = key
   end
-  return value
+  table.sort(list)
+  return list
+end
+
+local function check_place(path, name)
+  if path:sub(1, 1) ~= "/" or #path > LONGEST or path:find("%z") or (path .. "/"):find("/../", 1, true) then
+    fail("'%s' of the image has '%s', which is no absolute path", name, path:sub(1, 100))
+  end
+end
+
+local function check_port(port, name)
+  if not port:find("^%d+[%d-]*/?%l*$") then fail("'%s' of the image has '%s', which is no port", name, port:sub(1, 100)) end
+end
+
+--- A text that is not empty.
+local function said(t, name)
+  local value = field(t, name, "string")
+  if value and (value:find("%z") or #value > LONGEST) then fail("'%s' of the image is no name", name) end
+  return value ~= "" and value or nil
+end
+
+--- Variables, of lines with "=".
+local function variables(list)
+  local env = {}
+  for _, line in ipairs(list or {}) do
+    local name, value = line:match("^([^=]+)=(.*)$")
+    if name then env[name] = value end
+  end
+  return env
 end
 
 --- What a configuration says of a program: { env, cmd, entrypoint, cwd, user, volumes, stop_signal, ports, labels }.
 function manifest.config(text)
   local c = field(text and json(text, "the configuration") or {}, "config", "table") or {}
-  local env, volumes, ports = {}, {}, {}
-  for _, line in ipairs(strings(c, "Env") or {}) do
-    local name, value = line:match("^([^=]+)=(.*)$")
-    if name then env[name] = value end
+  local cwd, user = said(c, "WorkingDir"), said(c, "User")
+  if cwd then check_place(cwd, "WorkingDir") end
+  for number in (user or ""):gmatch("%f[^%z:](%d+)%f[%z:]") do
+    if tonumber(number) > MOST_ID then fail("'User' of the image has the id %s", number:sub(1, 100)) end
   end
-  for path in pairs(field(c, "Volumes", "table") or {}) do volumes[#volumes + 1] = path end
-  for port in pairs(field(c, "ExposedPorts", "table") or {}) do ports[#ports + 1] = port end
-  table.sort(volumes)
-  table.sort(ports)
-  local cwd, user = field(c, "WorkingDir", "string"), field(c, "User", "string")
-  return { env = env, cmd = strings(c, "Cmd"), entrypoint = strings(c, "Entrypoint"), cwd = cwd ~= "" and cwd or nil,
-    user = user ~= "" and user or nil, volumes = volumes, ports = ports, labels = field(c, "Labels", "table") or {},
-    stop_signal = field(c, "StopSignal", "string") }
+  return { env = variables(strings(c, "Env")), cmd = strings(c, "Cmd"), entrypoint = strings(c, "Entrypoint"), cwd = cwd,
+    user = user, volumes = keys(c, "Volumes", check_place), ports = keys(c, "ExposedPorts", check_port),
+    labels = field(c, "Labels", "table") or {}, stop_signal = said(c, "StopSignal") }
 end
 
 return manifest
