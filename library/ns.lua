@@ -1611,6 +1611,7 @@ function ns.explain(spec) end
 ---@field config ns.ImageConfig
 ---@field layers string[] directories, the uppermost first
 ---@field notes string[] what could not be kept
+---@field broken? string of one of ns.images() that cannot be used: why
 local Image = {}
 
 ---A sandbox that has the image as its root, and runs what it says.

@@ -190,7 +190,7 @@ describe("the changes in a layer #system", function()
     local box = ns.sandbox():root(low):upper(up):ro_bind("/usr"):caps { "chown", "dac_override", "fowner" }
     local r = assert(box:run("sh", "-c", "echo x >>/f; chown 5:6 /f; echo n >/n; chmod 4755 /n"))
     assert.equal("C /f\nA /n", r.stderr .. tostring(r:changes()))
-    assert.is_true(ns.changes(up, low):commit(low))
+    assert.is_true(ns.changes(up .. "/upper", low):commit(low))
     assert.equal("5:6 644 f\n0:0 4755 n\n", ns.run({ "stat", "-c", "%u:%g %a %n", "f", "n", cwd = low }).stdout)
   end)
 
@@ -218,9 +218,79 @@ describe("the changes in a layer #system", function()
     assert.equal("A /d/whole\nD /f\nD /t", tostring(c))
   end)
 
-  it("know the directory that box:upper was given", function()
-    assert(os.execute(("cd %s && mkdir -p k/upper k/work && echo n >k/upper/n"):format(directory)))
-    assert.equal("A /n", tostring(ns.changes(directory .. "/k", directory .. "/low")))
+  it("are those of the upper that is named, whatever names the program gives to what it makes", function()
+    assert(os.execute(("cd %s && mkdir -p up/upper up/work/work && echo n >up/upper/f && echo n >up/work/n")
+      :format(directory)))
+    local c = ns.changes(directory .. "/up", directory .. "/low")
+    assert.equal("A /upper\nA /upper/f\nA /work\nA /work/n\nA /work/work", tostring(c))
+    assert.is_true(commit())
+    assert.equal("f\n", machine.read(directory .. "/low/f"))
+    assert.is_true(c:discard())
+    assert.equal("", listing(directory .. "/up"))
+  end)
+
+  it("are taken over whole, whatever names sort before a slash", function()
+    local names = {}
+    for byte = 1, 46 do names[#names + 1] = "a" .. string.char(byte) .. "b" end
+    names[#names + 1] = "a"
+    for _, above in ipairs { "", "new/" } do
+      for i, name in ipairs(names) do
+        name = directory .. "/up/" .. above .. name
+        local made = i % 2 == 0 and ns.run { "sh", "-c", 'mkdir -p "${1%/*}"; echo f >"$1"', "sh", name }
+          or ns.run { "sh", "-c", 'mkdir -p "$1/a/c" "$1/a-c"; echo f >"$1/a/c/f"; : >"$1/a.d"', "sh", name }
+        assert.is_true(made.ok)
+      end
+    end
+    local before = listing(directory .. "/up")
+    assert.is_true(commit())
+    os.remove(directory .. "/low/f")
+    assert.equal(before, listing(directory .. "/low"))
+  end)
+
+  it("are taken over with the sockets that the program has left", function()
+    assert(ns.run({ "perl", "-MIO::Socket::UNIX", "-e", 'mkdir "d"; mkdir "d/e"; ' ..
+      'for ("s", "d/e/t") { IO::Socket::UNIX->new(Local => $_, Listen => 1) or die; chmod 416, $_ }',
+      cwd = directory .. "/up" }).ok)
+    assert(os.execute("touch " .. directory .. "/up/z"))
+    assert.is_true(commit())
+    assert.equal("d d\nd/e d\nd/e/t s\nf f\ns s\nz f\n", listing(directory .. "/low", "%P %y\\n"))
+    assert.equal("rw-r-----", lfs.attributes(directory .. "/low/s").permissions)
+  end)
+
+  it("as a difference have no line that a name has made", function()
+    local forged = "n\n--- a/low\n+++ b/low\n@@ -1 +1 @@\n-f\n+evil\n"
+    for _, name in ipairs { "n\n--- a", "n\n--- a/low\n+++ b" } do
+      assert.is_true(ns.run({ "mkdir", directory .. "/up/" .. name }).ok)
+    end
+    local up = directory .. "/up/"
+    for _, name in ipairs { "n\n--- a/low\n+++ b/low", "f 2020-01-01 00:00:00", 'q"\\' } do
+      machine.file(up .. name, "x\n")
+    end
+    assert.is_true(ns.run({ "ln", "-s", forged, up .. "link" }).ok)
+    local c = ns.changes(directory .. "/up", directory .. "/low")
+    local text = assert(c:diff())
+    local heads = {}
+    for line in text:gmatch("[^\n]+") do
+      if line:find "^%-%-%- " or line:find "^%+%+%+ " then heads[#heads + 1] = line:sub(5) end
+    end
+    assert.same({ "/dev/null", "b/f 2020-01-01 00:00:00\t", "/dev/null", [["b/n\n--- a/low\n+++ b/low"]], "/dev/null",
+      [["b/q\"\\"]] }, heads)
+    assert.truthy(text:find([[added link: /link -> "n\n--- a/low\n+++ b/low\n@@ -1 +1 @@\n-f\n+evil\n"]], 1, true), text)
+    assert.is_nil(text:find("\n@@ -1 +1", 1, true))
+    assert.is_nil(tostring(c):find("\n-", 1, true))
+  end)
+
+  machine.it("user", "overlay")("are told to an end, and not without one, of a program that makes very many", function()
+    assert.equal("3001 nil\nnil more has changed than can be listed", machine.as_nobody [[(function()
+      local b = ns.box { flags = "user,mount,pid", root = "empty", system = true }:overlay("/usr/share/misc", "/o")
+      local function count(depth, files)
+        local line = "d=$(printf 'a/%.0s' $(seq " .. depth .. ")); cd /o && mkdir -p $d && cd $d && " ..
+          "i=0; while [ $i -lt " .. files .. " ]; do : >$i; i=$((i+1)); done"
+        local list, message = assert(b:run("sh", "-c", line)):changes():list()
+        return tostring(list and #list) .. " " .. tostring(message)
+      end
+      return count(1, 3000) .. "\n" .. count(1900, 10000)
+    end)()]])
   end)
 
   it("are refused by name where there is nothing to look at", function()

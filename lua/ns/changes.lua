@@ -17,20 +17,13 @@ local function is_directory(top, path)
   return entry and entry.type == "directory"
 end
 
---- The upper in a directory that was given to box:upper: it has "upper" and "work", and nothing else.
-local function upper_in(directory)
-  local names = core.layer_names(directory, "") or {}
-  local is_kept = #names == 2 and is_directory(directory, "upper") and is_directory(directory, "work")
-  return is_kept and directory .. "/upper" or directory, is_kept and directory .. "/work" or nil
-end
-
 local function check_lower(lower)
   if type(lower) == "string" then return { check.absolute(lower, "lower") } end
   return check.list(check.absolute, 1)(lower, "lower")
 end
 
 --- The changes that a layer has: what `upper` makes of the directories below.
--- @tparam string upper the absolute path of the upper of an overlay or a root, or what box:upper was given
+-- @tparam string upper the absolute path of the upper of an overlay or a root; box:upper(D) has it in D .. "/upper"
 -- @tparam string|table lower the directory below, or several, the uppermost first
 -- @treturn Changes
 -- @raise a mistake in the arguments
@@ -39,18 +32,23 @@ local function new(upper, lower)
     return { upper = check.absolute(upper, "upper"), lower = check_lower(lower) }
   end)
   if not ok then check.raise("bad argument to 'changes' (%s)", check.mistake(result) or tostring(result)) end
-  local path, work = upper_in(result.upper:gsub("(.)/+$", "%1"))
-  return changes.new({ { place = "/", upper = path, lower = result.lower, work = work } })
+  return changes.new({ { place = "/", upper = result.upper, lower = result.lower } })
 end
 
 -- ---- diff ----
+
+--- A name as patch(1) reads it: to the end of the line, or a tab, if there is a space in it.
+local function label(name)
+  local shown = changes.show(name)
+  return shown == name and name:find(" ") and name .. "\t" or shown
+end
 
 --- How a file is given to diff(1): its descriptor's path, and its name. Nothing: /dev/null.
 local function side(bag, top, path, letter, fds, number)
   local fd = top and core.layer_file(bag, top, path)
   if not fd then return "/dev/null", "/dev/null" end
   fds[number] = fd
-  return ("/dev/fd/%d"):format(number), letter .. "/" .. path
+  return ("/dev/fd/%d"):format(number), label(letter .. "/" .. path)
 end
 
 --- The difference of one file, as `diff -u` says it.
@@ -66,7 +64,15 @@ local function diff_file(layer, one)
   return r.stdout
 end
 
---- The changes as a text: files as `diff -u` compares them, of all else one line.
+--- What is said of a change that has no lines to compare.
+local function say(layer, one)
+  local entry = one.type ~= "file" and one.kind ~= "removed" and core.layer_entry(layer.upper, one.within)
+  local link = entry and entry.link and " -> " .. changes.show(entry.link) or ""
+  return ("%s %s: %s%s\n"):format(one.kind, one.type, changes.show(one.path), link)
+end
+
+--- The changes as a text: files as `diff -u` compares them, of all else one line. Names are quoted as git does it, so that
+-- none is taken for a line of its own.
 -- @treturn string the text; or nil, message, errno: there is no diff(1), or the layer cannot be read
 function Changes:diff()
   if self.known then return nil, "these layers are gone, and only the list of their changes is left", ENOENT end
@@ -74,16 +80,12 @@ function Changes:diff()
   if not list then return nil, message, errno end
   local parts = {}
   for _, one in ipairs(list) do
-    local text
+    local layer, text = self.layers[one.layer], ""
     if one.type == "file" then
-      text, message, errno = diff_file(self.layers[one.layer], one)
+      text, message, errno = diff_file(layer, one)
       if not text then return nil, message, errno end
-      if text == "" then text = ("%s %s: %s\n"):format(one.kind, one.type, one.path) end
-    else
-      local entry = one.kind ~= "removed" and core.layer_entry(self.layers[one.layer].upper, one.within)
-      text = ("%s %s: %s%s\n"):format(one.kind, one.type, one.path, entry and entry.link and " -> " .. entry.link or "")
     end
-    parts[#parts + 1] = text
+    parts[#parts + 1] = text ~= "" and text or say(layer, one)
   end
   return table.concat(parts)
 end
@@ -99,11 +101,12 @@ local function kept(self, name)
   return layer
 end
 
--- All of the layer, beside the target's files. Whether the first tar has failed is not seen from the second.
+-- All of the layer, beside the target's files; tar leaves out sockets. Whether the first has failed is not seen from the
+-- second.
 local STAGE = [[mkdir -m 700 "/t/$1" && {
   tar -C /u --xattrs --xattrs-exclude='*.overlay.*' --numeric-owner -cf - . ; echo $? >/tmp/status
 } | tar -C "/t/$1" --xattrs --xattrs-include='*' --numeric-owner --warning=no-unknown-keyword -xpf - &&
-  [ "$(cat /tmp/status)" = 0 ] ]]
+  [ "$(cat /tmp/status)" = 0 ] && cd /u && find . -type s -exec cp -a --parents -t "/t/$1" {} +]]
 
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
@@ -173,10 +176,8 @@ end
 function Changes:discard()
   local layer, message, errno = kept(self, "discard")
   if not layer then return nil, message, errno end
-  local binds = { ["/u"] = layer.upper, ["/w"] = layer.work }
   local ok
-  local line = "for d in /u /w; do [ ! -d $d ] || find $d -mindepth 1 -delete; done"
-  ok, message, errno = workshop.run(workshop.open(binds), line)
+  ok, message, errno = workshop.run(workshop.open { ["/u"] = layer.upper }, "find /u -mindepth 1 -delete")
   if ok then return true end
   return nil, message, errno
 end

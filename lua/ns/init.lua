@@ -213,7 +213,7 @@ function ns.explain(spec)
   return explain.text(check(plain(spec), "explain"))
 end
 
---- What has changed in a layer: the upper of an overlay or of a root, or the directory that box:upper was given.
+--- What has changed in a layer: the upper of an overlay or of a root; of box:upper(D) it is D .. "/upper".
 -- @function ns.changes
 -- @tparam string upper an absolute path
 -- @tparam string|table lower the directory below, or several, the uppermost first

@@ -8,7 +8,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -128,14 +127,6 @@ static int layer_file(lua_State *L) {
  * not looked for from the top each time */
 static int layer_directory(lua_State *L) { return nsL_put(L, 1, open_below(L, 2, O_DIRECTORY)); }
 
-/* used(descriptor) -> bytes that its file system has in use */
-static int layer_used(lua_State *L) {
-    struct statfs s = {0};
-    fstatfs((int)luaL_checkinteger(L, 1), &s);
-    lua_pushnumber(L, (lua_Number)(s.f_blocks - s.f_bfree) * (lua_Number)s.f_bsize);
-    return 1;
-}
-
 /* lock(bag, path, [wait]) -> descriptor that has the lock of a directory, until it is closed | nil, message, errno: EAGAIN,
  * if another has it */
 static int layer_lock(lua_State *L) {
@@ -195,10 +186,9 @@ static int layer_dress(lua_State *L) {
     return nsL_done(L, r);
 }
 
-static const luaL_Reg functions[] = {{"layer_entry", layer_entry}, {"layer_names", layer_names},
-                                     {"layer_file", layer_file},   {"layer_directory", layer_directory},
-                                     {"layer_used", layer_used},   {"layer_lock", layer_lock},
-                                     {"layer_hide", layer_hide},   {"layer_cover", layer_cover},
-                                     {"layer_dress", layer_dress}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"layer_entry", layer_entry},         {"layer_names", layer_names}, {"layer_file", layer_file},
+    {"layer_directory", layer_directory}, {"layer_lock", layer_lock},   {"layer_hide", layer_hide},
+    {"layer_cover", layer_cover},         {"layer_dress", layer_dress}, {NULL, NULL}};
 
 void nsL_open_layer(lua_State *L) { nsL_setfuncs(L, functions); }

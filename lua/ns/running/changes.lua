@@ -6,6 +6,9 @@ local core = require "ns.core"
 
 local changes = {}
 
+-- Bytes of a list, about: at the most; of one that is made though nobody may ask for it; of one entry beside its path.
+local MOST, MOST_GONE, ENTRY = 2 ^ 30, 2 ^ 25, 256
+
 --- What has changed in a directory of layers, since that was first mounted. Made by `ns.changes`, and by the method
 -- `changes` of what runs; called in a loop it gives the path, the kind, the size and the type of each change, in the
 -- order of the paths.
@@ -19,47 +22,45 @@ function changes.is(value) return getmetatable(value) == Changes end
 
 local function join(path, name) return path == "" and name or path .. "/" .. name end
 
---- Has a layer a path, and does it hide those below: entry or nil, and is it hidden?
-local function look(layer, path)
-  local entry = core.layer_entry(layer, path)
-  if entry and entry.type == "whiteout" then return nil, true end
-  if entry then return entry, true end
-  local above = path
-  while above ~= "" do
-    above = above:match("^(.*)/[^/]*$") or ""
-    local one = core.layer_entry(layer, above)
-    if one and (one.type ~= "directory" or one.opaque) then return nil, true end
+--- What a stack of layers, the uppermost first, shows at a path whose directory all of them have a part in: the entry, the
+-- layer that it is of, and the stack of those that have a part in it, if it is a directory.
+local function descend(stack, path)
+  local entry, from, deeper = nil, nil, {}
+  for _, layer in ipairs(stack) do
+    local one = core.layer_entry(layer, path)
+    if one and not entry then entry, from = one, layer end
+    if one and one.type ~= "directory" then break end
+    if one then deeper[#deeper + 1] = layer end
+    if one and one.opaque then break end
   end
-  return nil, false
+  if entry and entry.type == "whiteout" then return nil, nil, {} end
+  return entry, from, deeper
 end
 
 --- What the lowers show at a path, and which of them; nil if it is not there.
 local function below(lowers, path)
-  for i, layer in ipairs(lowers) do
-    local entry, ends = look(layer, path)
-    if ends or i == #lowers then return entry, layer end
+  local stack, at, entry, from = lowers, "", nil, nil
+  for name in path:gmatch("[^/]+") do
+    at = join(at, name)
+    entry, from, stack = descend(stack, at)
   end
+  return entry, from
 end
 
---- The names in a directory of the lowers, as they show it: {[name] = true}.
-local function names_below(lowers, path)
-  local names, gone = {}, {}
-  for _, layer in ipairs(lowers) do
-    local here = core.layer_entry(layer, path)
-    if here and here.type ~= "directory" then break end
-    for _, name in ipairs(here and core.layer_names(layer, path) or {}) do
-      local entry = core.layer_entry(layer, join(path, name))
-      if entry and entry.type == "whiteout" then
-        gone[name] = true
-      elseif not gone[name] then
-        names[name] = true
-      end
+--- The names in a directory that a stack shows.
+local function names_below(stack, path)
+  local names, seen = {}, {}
+  for _, layer in ipairs(stack) do
+    for _, name in ipairs(core.layer_names(layer, path) or {}) do
+      if not seen[name] and descend(stack, join(path, name)) then names[#names + 1] = name end
+      seen[name] = true
     end
-    if here and here.opaque then break end
   end
   return names
 end
 
+-- A walk has a list of the directories that it is in, and a descriptor of the last: so what lies deep is seldom looked up
+-- from the top, and however deep that is, one descriptor is enough.
 local Walk = {}
 Walk.__index = Walk
 
@@ -68,8 +69,12 @@ function Walk:add(path, kind, entry)
   local place = (self.place == "/" and "" or self.place) .. "/" .. path
   if self.made[place] then return end
   local size = entry.type == "file" and entry.size or 0
-  self.list[#self.list + 1] = { path = place, kind = kind, type = entry.type, size = size,
-    within = path, layer = self.number }
+  local list = self.list
+  list.bytes = list.bytes + #place + ENTRY
+  if list.bytes > list.most then
+    error({ message = "more has changed than can be listed", errno = core.constants.errno.E2BIG }, 0)
+  end
+  list[#list + 1] = { path = place, kind = kind, type = entry.type, size = size, within = path, layer = self.number }
 end
 
 --- A directory, with the one below: have its attributes changed?
@@ -77,23 +82,46 @@ function Walk:is_changed(entry, old)
   return entry.mode ~= old.mode or self.has_ids and (entry.uid ~= old.uid or entry.gid ~= old.gid)
 end
 
---- What lies in a directory of the upper. `shown`: is there one below, that is merged with it?
-function Walk:directory(path, shown, opaque)
-  local names, message, errno = core.layer_names(self.upper, path)
-  if not names then error({ message = ("%s: %s"):format(join(self.place, path), message), errno = errno }, 0) end
-  local here = {}
+function Walk:must(path, value, message, errno)
+  if value then return value end
+  error({ message = ("%s: %s"):format(join(self.place, path), message), errno = errno }, 0)
+end
+
+--- Opens a directory of the upper, beneath a descriptor or the upper itself, in the place of the one that was open.
+function Walk:open(directory, top, path)
+  local fd = self:must(directory.path, core.layer_directory(self.bag, top, path))
+  if self.fd then self.bag:close(self.fd) end
+  self.fd, self.at = fd, directory
+end
+
+--- Goes into a directory of the upper. `stack`: the lowers that are merged with it, if any.
+function Walk:enter(path, stack, opaque)
+  local directory = { path = path, here = {}, stack = stack, number = 0 }
+  self:open(directory, self.fd or self.upper, path:match("[^/]*$"))
+  local names, here = self:must(path, core.layer_names(self.fd, "")), directory.here
   for _, name in ipairs(names) do here[name] = true end
-  for name in pairs(opaque and names_below(self.lower, path) or {}) do
+  for _, name in ipairs(opaque and names_below(stack, path) or {}) do
     if not here[name] then names[#names + 1] = name end
   end
   table.sort(names)
-  for _, name in ipairs(names) do self:entry(join(path, name), here[name], shown) end
+  directory.names = names
+  self[#self + 1] = directory
+end
+
+--- What the upper has in the directory that the walk is in.
+function Walk:look(directory, name)
+  if self.at ~= directory then self:open(directory, self.upper, directory.path) end
+  return core.layer_entry(self.fd, name)
 end
 
 --- Compares one entry of the upper with what lies below it.
-function Walk:entry(path, is_here, shown)
-  local entry = is_here and core.layer_entry(self.upper, path) or nil
-  local old = shown and below(self.lower, path) or nil
+function Walk:entry(directory, name)
+  local path, stack, old = join(directory.path, name), nil, nil
+  local entry = directory.here[name] and self:look(directory, name) or nil
+  if directory.stack then
+    local _
+    old, _, stack = descend(directory.stack, path)
+  end
   if not entry or entry.type == "whiteout" then
     if old then self:add(path, "removed", old) end
     return
@@ -104,27 +132,43 @@ function Walk:entry(path, is_here, shown)
   elseif not merged or self:is_changed(entry, old) then
     self:add(path, "changed", entry)
   end
-  if entry.type == "directory" then self:directory(path, merged, merged and entry.opaque) end
+  if entry.type == "directory" then self:enter(path, merged and stack or nil, merged and entry.opaque) end
+end
+
+--- Goes on until there is no directory left that it is in.
+function Walk:go()
+  self:enter("", self.lower)
+  while #self > 0 do
+    local directory = self[#self]
+    directory.number = directory.number + 1
+    local name = directory.names[directory.number]
+    if name then self:entry(directory, name) else self[#self] = nil end
+  end
 end
 
 --- All changes of one layer, added to a list: true; or nil, message, errno.
 local function walk(list, layer, number)
   local w = setmetatable({ list = list, number = number, place = layer.place, upper = layer.upper, lower = layer.lower,
-    made = layer.made or {}, has_ids = type(layer.upper) == "string" }, Walk)
-  local ok, e = pcall(w.directory, w, "", true)
+    made = layer.made or {}, has_ids = type(layer.upper) == "string", bag = core.bag() }, Walk)
+  local ok, e = pcall(w.go, w)
+  w.bag:close()
   if ok then return true end
   if type(e) ~= "table" then error(e, 0) end
   return nil, e.message, e.errno
 end
 
---- The changes of all layers: a list of { path, kind, type, size }, or nil, message, errno.
-local function list_all(layers)
-  local list = {}
+--- The changes of all layers: a list of { path, kind, type, size }, what is in a directory after it, and before all else;
+-- or nil, message, errno. `most`: bytes that it may have, about.
+local function list_all(layers, most)
+  local list = { bytes = 0, most = most or MOST }
   for number, layer in ipairs(layers) do
     local ok, message, errno = walk(list, layer, number)
     if not ok then return nil, message, errno end
   end
-  table.sort(list, function(a, b) return a.path < b.path end)
+  if #layers > 1 then
+    for _, one in ipairs(list) do one.key = one.path:gsub("/", "\0") end
+    table.sort(list, function(a, b) return a.key < b.key end)
+  end
   return list
 end
 
@@ -159,12 +203,13 @@ function changes.of(mounts, handle)
   return nil, "there is no layer that it writes to", core.constants.errno.EINVAL
 end
 
---- Those of a program whose layers are about to go: what is kept can be looked at later, of all else there is the list.
+--- Those of a program whose layers are about to go: what is kept can be looked at later, of all else there is the list. A
+-- program that makes many files does not keep its host for long, nor fill its memory.
 function changes.keep(layers)
   if not layers then return nil end
   local is_gone = false
   for _, layer in ipairs(layers) do is_gone = is_gone or type(layer.upper) == "number" end
-  return changes.new(layers, is_gone and { list_all(layers) } or nil)
+  return changes.new(layers, is_gone and { list_all(layers, MOST_GONE) } or nil)
 end
 
 --- The changes, in the order of their paths: each is { path, kind, type, size }. `kind` is "added", "changed" or "removed";
@@ -189,10 +234,18 @@ end
 
 local LETTERS = { added = "A", changed = "C", removed = "D" }
 
+local ESCAPES = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ['"'] = '\\"', ["\\"] = "\\\\" }
+
+--- A path as text: one with control characters or quotes is quoted, as git does it.
+function changes.show(path)
+  if not path:find('[%c"\\]') then return path end
+  return '"' .. path:gsub('[%c"\\]', function(c) return ESCAPES[c] or ("\\%03o"):format(c:byte()) end) .. '"'
+end
+
 --- One line for each change: a letter, A, C or D, and the path.
 function Changes:__tostring()
   local lines = {}
-  for i, one in ipairs(self:list() or {}) do lines[i] = ("%s %s"):format(LETTERS[one.kind], one.path) end
+  for i, one in ipairs(self:list() or {}) do lines[i] = LETTERS[one.kind] .. " " .. changes.show(one.path) end
   return table.concat(lines, "\n")
 end
 

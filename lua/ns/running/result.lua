@@ -23,7 +23,7 @@ function Result:__tostring()
 end
 
 --- What the program has changed in its layers: its root, if that is in layers (box:upper), and its overlays. Of what was
--- thrown away there is the list, and no more.
+-- thrown away there is the list, and no more; E2BIG, if that would be very long.
 -- @treturn Changes for a loop, and with its methods; or nil, message, errno (EINVAL: it had no layer)
 -- @see ns.changes
 function Result:changes()
