@@ -1628,7 +1628,7 @@ function Image:remove() end
 ---An image: "alpine", "docker://HOST/NAME:TAG", "oci:DIRECTORY:TAG", "docker-archive:FILE:TAG", "dir:DIRECTORY", or the path
 ---of a tar.
 ---@param reference string
----@param options? { pull: boolean?, max_size: integer?, tls_verify: boolean?, progress: ns.Progress? }
+---@param options? {pull: boolean?, max_size: integer?, max_entries: integer?, tls_verify: boolean?, progress: ns.Progress?}
 ---@return ns.Image? image
 ---@return string? message
 ---@return integer? errno

@@ -54,7 +54,8 @@ describe("the examples of CONTRIBUTING.md, typed into a copy of the tree #system
 
   setup(function()
     tree, remove = machine.directory()
-    machine.sh({ cwd = machine.top }, "cp -R Makefile .busted *.md bin lua src spec library doc examples proof " .. tree)
+    machine.sh({ cwd = machine.top },
+      "cp -R Makefile .busted *.md bin lua src spec library doc examples proof tools " .. tree)
     for _, change in ipairs(changes()) do apply(change, tree) end
     run "make -s LUA_VERSION=5.4"
   end)

@@ -31,7 +31,7 @@ local function host(way, directory, code, options)
 end
 
 local SEEN = "cat /etc/base; ls /etc /srv/opaque; cat /srv/full/y /srv/full/deep/x; stat -c %a /srv/full"
-local SHOWN = "two\n/etc:\nbase\ngroup\npasswd\n\n/srv/opaque:\nb\ny\nx\n750"
+local SHOWN = "two\n/etc:\nbase\ngroup\nhosts\npasswd\nresolv.conf\n\n/srv/opaque:\nb\ny\nx\n750"
 
 for _, way in ipairs { ways.range, ways.user } do
   if way == ways.user or machine.root then

@@ -184,6 +184,52 @@ describe("the store of images #system", function()
     assert.equal("", left())
   end)
 
+  it_runs("does not make its host large, however many long names a small archive has", function()
+    sh([[cd "$1"; mkdir d; long=$(printf './%.0s' $(seq 1900)); yes d | head -n 15000 >names
+      tar -c --no-recursion --transform "s,^,$long," -T names | gzip >x.tar]], directory)
+    assert.equal("true\n1\ntrue", run [[
+      local image = assert(ns.image(D .. "/x.tar"))
+      print(require("lfs").attributes(image.layers[1] .. "/d", "mode") == "directory")
+      local count = 0
+      for name in require("lfs").dir(image.layers[1]) do count = count + (name:find "^%." and 0 or 1) end
+      print(count)
+      local f = io.open "/proc/self/status"
+      local most = tonumber(f:read("*a"):match "VmHWM:%s*(%d+)")
+      f:close()
+      print(most < 60000 or most)]])
+    assert.matches("x.tar has more than 14999 entries: max_entries",
+      run [[print((select(2, ns.image(D .. "/x.tar", { max_entries = 14999 }))))]])
+  end)
+
+  it_runs("knows a directory of an archive by whatever name it has", function()
+    local tars = {}
+    for i, mode in ipairs { "750", "700" } do
+      sh([[cd "$1"; mkdir s$2; cd s$2; for d in '\101' 'a\nb' "$(printf 'x\ny\1')"; do mkdir -m "$3" "$d"; : >"$d/f"; done
+        tar -cf ../s$2.tar .]], directory, tostring(i), mode)
+      tars[i] = directory .. "/s" .. i .. ".tar"
+    end
+    images.layout(directory .. "/oci", "x", tars)
+    assert.equal("3", run [[
+      local image = assert(ns.image("oci:" .. D .. "/oci:x"))
+      local f = io.popen("find " .. image.layers[1] .. " -mindepth 1 -type d -perm 700 -printf x | wc -c")
+      io.write(f:read "*n")]])
+  end)
+
+  it_runs("has the files by which names are resolved below an image that has none", function()
+    images.root(directory .. "/root")
+    images.tar(directory .. "/none.tar", directory .. "/root")
+    machine.file(directory .. "/root/etc/hosts", "10.0.0.1 own\n")
+    images.tar(directory .. "/own.tar", directory .. "/root")
+    local servers = machine.read "/etc/resolv.conf" or ""
+    assert.equal(("127.0.0.1 localhost\n::1 localhost\n%s\n644\n10.0.0.1 own\n%s"):format(servers, servers), run [[
+      local none, own = assert(ns.image(D .. "/none.tar")), assert(ns.image(D .. "/own.tar"))
+      io.write(none:box():run("sh", "-c", "cat /etc/hosts /etc/resolv.conf; echo; stat -c %a /etc/hosts").stdout)
+      io.write(own:box():run("cat", "/etc/hosts", "/etc/resolv.conf").stdout)
+      local r = none:box():upper(D .. "/data/kept"):run("sh", "-c", "echo 10.0.0.2 mine >>/etc/hosts")
+      assert(tostring(r:changes()) == "C /etc/hosts", tostring(r:changes()))
+      io.stderr:write "\n"]] )
+  end)
+
   -- ---- disks ----
 
   machine.root_it("is whole on a disk of whatever size, full at whatever moment", function()

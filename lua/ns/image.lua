@@ -16,7 +16,7 @@ local users = require "ns.image.users"
 local image = {}
 
 local errno_of = core.constants.errno
-local MOST = 16 * 2 ^ 30 -- bytes of an archive, unpacked
+local MOST, ENTRIES = 16 * 2 ^ 30, 2 ^ 21 -- bytes of an archive, unpacked, and what it has in it
 
 --- An image. Its fields: `name`; `id`, the digest of its configuration, or of the tar that it was; `config`, a table with
 -- env, cmd, entrypoint, cwd, user, volumes, ports, labels and stop_signal; `layers`, the directories, the uppermost first;
@@ -222,10 +222,12 @@ function Image:box(...)
   if self.broken then check.raise("image %s: %s", self.name, self.broken) end
   local c, b = self.config, box.over(sandbox.spec(), nil, "sandbox")
   b:unmount("/tmp", "/var/tmp", "/run", "/home")
-  local of_store = self.kept or nil
+  local of_store, lower = self.kept or nil, {}
+  for i, path in ipairs(self.layers) do lower[i] = path end
+  if of_store then lower[#lower + 1] = guarded(function() return store.base(store.top()) end) end
   local user = users.find(self.layers, c.user or "0")
   if not user then check.raise("image %s: there is no user '%s' in it", self.name, c.user) end
-  b:root { lower = self.layers, userxattr = of_store }:caps(user.uid == 0 and users.ROOT_CAPS or {})
+  b:root { lower = lower, userxattr = of_store }:caps(user.uid == 0 and users.ROOT_CAPS or {})
   if has_one_id() then
     b:map "root"
   else
@@ -262,7 +264,7 @@ local function check_function(value, where)
 end
 
 local check_options = check.record { tls_verify = check.boolean, pull = check.boolean, progress = check_function,
-  max_size = check.integer(1, 2 ^ 53) }
+  max_size = check.integer(1, 2 ^ 53), max_entries = check.integer(1, 2 ^ 53) }
 
 local function checked(text, options)
   local ok, ref, job = pcall(function() return reference.read(text), check_options(options or {}, "options") end)
@@ -278,6 +280,7 @@ end
 -- it is there.
 -- @tparam string text
 -- @tparam[opt] table options `pull`: fetch it anew; `max_size`: bytes of an archive, unpacked, 16 GiB where nothing is said;
+-- `max_entries`: what it may have in it, 2097152 where nothing is said;
 -- `tls_verify`: false for a registry without TLS; `progress`: called while a layer is unpacked, with how many bytes of how
 -- many of its archive have been read, its number, and how many layers there are (0, and nil, of the archive around them)
 -- @treturn Image
@@ -285,7 +288,8 @@ end
 -- @raise a mistake in the arguments
 function image.new(text, options)
   local ref, job = checked(text, options)
-  job.most, job.one_id = job.max_size or MOST, has_one_id()
+  job.most = { size = job.max_size or MOST, entries = job.max_entries or ENTRIES }
+  job.one_id = has_one_id()
   return guarded(function()
     if ref.kind == "dir" then
       local path, message, errno = core.realpath(ref.place)

@@ -123,12 +123,12 @@ static int layer_file(lua_State *L) {
     return nsL_put(L, 1, (int)fd);
 }
 
-/* directory(bag, top, path) -> descriptor of a directory, good for a place | nil, message, errno: what lies deep is then
- * not looked for from the top each time */
+/* directory(bag, top, path) -> descriptor of a directory, good for a place | nil, message, errno: what lies deep is
+ * then not looked for from the top each time */
 static int layer_directory(lua_State *L) { return nsL_put(L, 1, open_below(L, 2, O_DIRECTORY)); }
 
-/* lock(bag, path, [wait]) -> descriptor that has the lock of a directory, until it is closed | nil, message, errno: EAGAIN,
- * if another has it */
+/* lock(bag, path, [wait]) -> descriptor that has the lock of a directory, until it is closed | nil, message, errno:
+ * EAGAIN, if another has it */
 static int layer_lock(lua_State *L) {
     long fd = sys(__NR_openat, AT_FDCWD, luaL_checkstring(L, 2), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (FAILED(fd)) return nsL_failed(L, (int)-fd);

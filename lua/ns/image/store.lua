@@ -3,6 +3,7 @@
 --     layers/KEY     a layer as a directory; KEY is made of its digest and those of the layers below
 --     images/NAME/   config.json, as the image has it; `layers`: a line for each, the lowest first; `old`: those of what
 --                    had that name before, which boxes may run with
+--     base/          what lies below all layers of a box
 --     .tmp-N/        what is being made, locked (flock) by who makes it: in `new`, or as an image in `image`
 --
 -- Whatever is there under its name is whole: it came there by one rename. What in .tmp-N nobody has locked has been left
@@ -234,6 +235,21 @@ function store.get(top, name)
     if not is_there(image.layers[i]) then return nil, "a layer of it is gone" end
   end
   return image
+end
+
+local HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
+
+--- The directory below all layers: the files by which names are resolved, which images leave to who runs them. That of the
+-- host's name servers is as it is now.
+function store.base(top)
+  for name, text in pairs { hosts = HOSTS, ["resolv.conf"] = read "/etc/resolv.conf" or "" } do
+    if read(top .. "/base/etc/" .. name) ~= text then
+      local line = 'umask 022; mkdir -p base/etc && cd base/etc && printf %s "$2" >"$1" && mv "$1" "$3"'
+      local ok, message, errno = work(top, line, (".new-%d"):format(core.random(2 ^ 53)), text, name)
+      if not ok then fail(message, errno) end
+    end
+  end
+  return top .. "/base"
 end
 
 --- The names of all images, in order.

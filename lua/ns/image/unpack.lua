@@ -29,15 +29,24 @@ local function box_for(directory, lowers)
   return b
 end
 
--- $1: what unpacks; $2: the most bytes; the rest: tar's options. It says which directories, and which names of whiteouts,
--- the archive has; which directories there are now; and how all has ended.
+local NAMES = 2 ^ 24 -- bytes of names, at the most, that the box says
+
+-- $1: what unpacks; $2: the most bytes, $3: entries, $4: bytes of names; the rest: tar's options. It says which directories,
+-- and which names of whiteouts, the archive has; which directories there are now; and how all has ended. Names are made
+-- short, and said once; of tar's complaints of one kind, the first.
 local LINE = [[
-  export LC_ALL=C; packed=$1 most=$2; shift 2; cd /tmp && mkfifo sum.in count.in || exit 1
+  export LC_ALL=C; packed=$1 most=$2 entries=$3 names=$4; shift 4; cd /tmp && mkfifo sum.in count.in said.in || exit 1
   sha256sum <sum.in >sum & wc -c <count.in >count &
+  awk '{ kind = $0; sub(/^.*: Cannot/, "", kind); gsub(/[0-9]+/, "", kind) } !seen[kind]++' <said.in >&2 &
   { if [ "$packed" = cat ]; then cat; else "$packed" -dc; fi; echo $? >unpacked; } | head -c "$most" | tee sum.in count.in |
-    { tar "$@" -C /layer -xpvf - ; echo $? >tar; cat >/dev/null; } | grep -e '/$' -e '\.wh\.'
-  wait; echo; cd /layer && find . -type d -print
-  echo "end: $(cat /tmp/tar /tmp/unpacked /tmp/count | tr '\n' ' ') $(cut -d' ' -f1 /tmp/sum)" >&2]]
+    { tar "$@" -C /layer -xpvf - 2>said.in; echo $? >tar; cat >/dev/null; } |
+    awk -v entries="$entries" -v names="$names" '
+      NR > entries { exit }
+      /\/$/ || /\.wh\./ { gsub(/\/(\.\/)+/, "/"); if (!seen[$0]++ && (bytes += length($0) + 1) <= names) print }
+      bytes > names { exit }
+      END { print (NR > entries ? "entries" : bytes > names ? "names" : "whole") >"ended" }'
+  wait; echo; cd /layer && find . -type d -print | head -c "$((names + 1))"
+  echo "end: $(cat /tmp/tar /tmp/unpacked /tmp/count | tr '\n' ' ') $(cut -d' ' -f1 /tmp/sum) $(cat /tmp/ended)" >&2]]
 
 local TAR = { "--numeric-owner", "--warning=no-unknown-keyword", "--warning=no-timestamp", "--xattrs",
   "--xattrs-include=user.*", "--xattrs-include=security.capability", "--xattrs-exclude=*.overlay.*" }
@@ -64,8 +73,10 @@ local ESCAPES = { n = "\n", t = "\t", r = "\r", a = "\a", b = "\b", f = "\f", v 
 
 --- A name as tar says it, as it is on disk, below the layer.
 local function unquote(name)
-  name = name:gsub("\\(%d%d%d)", function(octal) return ("\\%s"):format(string.char(tonumber(octal, 8))) end)
-  name = name:gsub("\\(.)", function(c) return ESCAPES[c] or c end)
+  name = name:gsub("\\(.)(%d?%d?)", function(c, rest)
+    if c:find("%d") then return string.char(tonumber(c .. rest, 8)) end
+    return (ESCAPES[c] or c) .. rest
+  end)
   return (name:gsub("^[./]*/", ""):gsub("/+$", ""))
 end
 
@@ -114,17 +125,18 @@ local function watched(b, words, fd, progress)
 end
 
 --- Unpacks the archive that is the file `path` beneath `top` into a directory: what was said of names, the notes, and the
--- digest of the tar. `most`: bytes; `foreign`: owners do not matter; `progress`, if it is there: told how many bytes of how
--- many of the archive have been read.
+-- digest of the tar. `most`: { size = bytes, entries = }; `foreign`: owners do not matter; `progress`, if it is there: told
+-- how many bytes of how many of the archive have been read.
 local function extract(directory, top, path, most, foreign, progress)
   local bag = core.bag()
   local packed = packed_by(head(bag, top, path))
   local fd, why = core.layer_file(bag, top, path)
   if not fd then fail("%s: %s", path, why) end
-  local argv = { "sh", "-c", LINE, "sh", packed, ("%.0f"):format(most + 1) }
+  local argv = { "sh", "-c", LINE, "sh", packed, ("%.0f"):format(most.size + 1), ("%.0f"):format(most.entries),
+    ("%.0f"):format(NAMES) }
   for _, option in ipairs(TAR) do argv[#argv + 1] = option end
   if foreign then argv[#argv + 1] = "--no-same-owner" end
-  argv.stdin, argv.rlimits = fd, { fsize = most }
+  argv.stdin, argv.rlimits, argv.max_output = fd, { fsize = most.size }, 3 * NAMES
   local entry = progress and core.layer_entry(top, path)
   local ok, r, message, errno = pcall(watched, box_for(directory), argv, fd, function(bytes)
     if entry then progress(bytes, entry.size) end
@@ -132,9 +144,15 @@ local function extract(directory, top, path, most, foreign, progress)
   bag:close()
   if not ok then error(r, 0) end
   if not r then error({ message = message, errno = errno }, 0) end
-  local said, tar, unpacked, count, sum = r.stderr:match("^(.-)end: (%d+) (%d+) (%d+)%s+(%x+)\n$")
+  local said, tar, unpacked, count, sum, ended = r.stderr:match("^(.-)end: (%d+) (%d+) (%d+)%s+(%x+) (%l+)\n$")
+  if ended == "entries" then fail("%s has more than %.0f entries: max_entries", path, most.entries) end
+  if ended == "names" or r.truncated or #r.stdout > 2 * NAMES then
+    fail("the names of the directories of %s are too long", path)
+  end
   if not said then fail("%s", r.stderr:match("[^\n]+") or tostring(r)) end
-  if tonumber(count) > most then fail("%s is more than %.0f bytes when it is unpacked: max_size", path, most) end
+  if tonumber(count) > most.size then
+    fail("%s is more than %.0f bytes when it is unpacked: max_size", path, most.size)
+  end
   local packer = said:match("[^\n]*" .. packed .. ": [^\n]*\n")
   if unpacked ~= "0" then fail("%s", packer or "it cannot be unpacked") end
   if tar == "0" then forgive(said:gsub("tar: [^\n]*\n", "")) end
@@ -171,17 +189,17 @@ end
 -- Raises { message, errno }.
 function unpack.layer(directory, top, path, most, foreign, lowers, progress)
   local out, notes, sum = extract(directory, top, path, most, foreign, progress)
-  local names, there = out:match("^(.-)\n\n(.*)$")
-  if out:sub(1, 1) == "\n" then names, there = "", out:sub(2) end
-  local has, whiteouts, made = { [""] = true }, {}, {}
-  for line in names:gmatch("[^\n]+") do
-    local name = unquote(line)
-    if line:sub(-1) == "/" then has[name] = true end
-    if name:match("[^/]*$"):sub(1, 4) == ".wh." then whiteouts[#whiteouts + 1] = name end
-  end
-  for line in there:gmatch("[^\n]+") do
-    local name = line:sub(3)
-    if line ~= "." and not has[name] then made[#made + 1] = name end
+  local has, whiteouts, made, is_there = { [""] = true }, {}, {}, false
+  for line in out:gmatch("([^\n]*)\n") do
+    local name = is_there and line:sub(3) or unquote(line)
+    if line == "" then
+      is_there = true
+    elseif is_there then
+      if line ~= "." and not has[name] then made[#made + 1] = name end
+    else
+      if line:sub(-1) == "/" then has[name] = true end
+      if name:match("[^/]*$"):sub(1, 4) == ".wh." then whiteouts[#whiteouts + 1] = name end
+    end
   end
   if #whiteouts == 0 and (#made == 0 or #lowers == 0) then return notes, sum end
   local ok, message, errno = box_for(directory, lowers):call(finish, whiteouts, made, #lowers)
