@@ -126,6 +126,22 @@ describe("what is published #system", function()
     assert.is_nil((box():publish { [port] = 80 }:start()))
   end)
 
+  needs("is anybody's again after a check, a start that fails, and the end of the program", function()
+    local listener, port = served()
+    listener:close()
+    local b = box():publish { [port] = 80 }
+    for _ = 1, 2 do
+      assert(b:check "/server")
+      assert.is_nil((b:spawn "/nowhere"))
+      assert.is_nil((b:spawn { "/server", cwd = "/nowhere" }))
+    end
+    for _ = 1, 20 do
+      local p = later(b:spawn("/server", "4:80"))
+      p:kill "KILL"
+      assert.same({ nil, "signal", 9 }, { p:wait(20) })
+    end
+  end)
+
   needs("ends with the program, though nobody waits for that, and what it has said last is still heard", function()
     local h, p = host(), later(box():publish { [0] = 8080 }:spawn("/server", "4:8080"))
     assert.is_true(p:wait_for(8080, 20))

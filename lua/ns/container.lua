@@ -276,7 +276,9 @@ end
 function Container:wait(seconds)
   process.check_seconds(seconds, "wait")
   if self.main and not self.stays then return self.main:wait(seconds) end
-  return wait_for_init(self, seconds)
+  local ok, how, code = wait_for_init(self, seconds)
+  if self.main and (how == "exit" or how == "signal") then return self.main:wait(0) end
+  return ok, how, code
 end
 
 --- Sends a signal (default TERM) to all that is inside.

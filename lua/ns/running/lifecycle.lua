@@ -15,6 +15,9 @@ local lifecycle = {}
 -- what is inside is killed one by one, too.
 local GRACE, INIT_GRACE, KILL_GRACE, INSIDE_AFTER = 2, 0.4, 0.6, 0.2
 
+-- For the end of a relay after that of its box.
+local RELAY_END = 0.1
+
 -- A program that has the host's terminal can be stopped from there: how often that is looked for, in seconds.
 local POLL_INTERVAL = 0.1
 local FROM_TERMINAL = { [signals.number("TSTP")] = true, [signals.number("TTIN")] = true, [signals.number("TTOU")] = true }
@@ -48,11 +51,18 @@ local function ask_group(self, how, code)
   end
 end
 
+--- The relay of a box that has ended listens no more in a moment: then others can, as the same box started anew. It may have
+-- connections to bring to an end, for which nobody waits.
+local function settle_relay(self)
+  if self.relay and not self.relay:isclosed() then self.relay:wait(RELAY_END) end
+end
+
 --- Keeps the status once it is known, ends what is left of a tree that was being stopped, and takes the terminal back.
 local function settle(self, ok, how, code)
   self.wall = core.clock() - self.started
   ask_group(self, how, code)
   if self.stopping then kill_tree(self) end
+  settle_relay(self)
   if self.terminal then core.restore_terminal(self.terminal) end
   self.terminal = nil
   if how == "lost" then

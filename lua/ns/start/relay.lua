@@ -45,6 +45,11 @@ function relay.resolve(step, start)
   return true
 end
 
+--- Nobody listens any more by what was found: there is a relay that does, or there will be none.
+function relay.forget(found)
+  if found and found.kept then found.kept:close() end
+end
+
 -- ---- its start ----
 
 --- The descriptors of what listens: the host's, and those that the launcher has made, in the bag.
@@ -104,7 +109,7 @@ function relay.start(box, play, asked)
   local bag, into = core.bag(), {}
   local done, ok, message, errno, detail = pcall(begin, box, play, asked, bag, into)
   bag:close()
-  if box.found.kept then box.found.kept:close() end
+  relay.forget(box.found)
   if done and ok then return into.handle end
   if into.handle then into.handle:close() end
   if not done then error(ok, 0) end

@@ -247,6 +247,7 @@ function spawn.guarded(begin_, start, host)
     relay.close(start.relay)
     pasta.close(start.pasta)
   end
+  if not (ok and p) or host and host.trial then relay.forget(start.found) end
   if not (ok and p) and start.group then start.group:remove() end
   if not ok then return errors.caught(p) end
   return p, message, errno, detail
