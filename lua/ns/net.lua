@@ -151,17 +151,37 @@ local function check_link(with_subnet)
   end
 end
 
+--- Do links between switches lead from one to the other already? Another one would be a loop, in which packets that are for
+-- all go round for ever.
+local function are_connected(self, a, b)
+  local seen, list = { [a] = true }, { a }
+  for _, switch in ipairs(list) do -- which grows
+    for _, link in ipairs(self.links) do
+      local one, other = link.ends[1].at, link.ends[2].at
+      if other == switch then one, other = other, one end
+      if one == switch and other.is_switch and not seen[other] then
+        seen[other], list[#list + 1] = true, other
+      end
+    end
+  end
+  return seen[b]
+end
+
 --- Links two of its hosts, routers and switches. A host may have several links.
 -- @tparam Host|Switch|string a itself or its name
 -- @tparam Host|Switch|string b
 -- @tparam[opt] table words `delay`, `jitter`, `loss`, `duplicate`, `corrupt`, `reorder`, `rate`, `mtu`; and, where both
 -- are hosts or routers, their subnet: `ipv4`, `ipv6` (doc/networks.md)
 -- @treturn Link
--- @raise if they are none of this network's; a mistake in the words; the network is started
+-- @raise if they are none of this network's; it would be a loop of switches; a mistake in the words; the network is started
 function Net:link(a, b, words)
   check_unstarted(self, "link")
   a, b = find_end(self, a, 1), find_end(self, b, 2)
   if a == b then check.raise("bad argument #2 to 'link' (%s cannot be linked to itself)", a.name) end
+  if a.is_switch and b.is_switch and are_connected(self, a, b) then
+    check.raise("bad argument #2 to 'link' (%s and %s are connected by switches already: a second way would be a loop, in "
+      .. "which packets go round for ever; a router may be in it)", a.name, b.name)
+  end
   local link = net_link.new(self, a, b, checked("link", 3, check_link(not (a.is_switch or b.is_switch)), words or {}))
   table.insert(self.links, link)
   return link
@@ -180,16 +200,19 @@ function Net:start()
   return self
 end
 
---- The hosts and routers of a list, or a single one, by themselves or by their names.
-local function check_side(self, list, argument)
+--- The hosts and routers of a list, or a single one, by themselves or by their names. taken: those of other lists.
+local function check_side(self, list, argument, taken)
   if type(list) ~= "table" or net_node.is(list) then list = { list } end
   local nodes = {}
+  if #list == 0 then check.raise("bad argument #%d to 'cut' (hosts and routers expected, got none)", argument) end
   for i, value in ipairs(list) do
     local node = type(value) == "string" and self.names[value] or value
     if not net_node.is_host(node) or node.net ~= self then
       check.raise("bad argument #%d to 'cut' ([%d]: host or router of this network expected, got %s)", argument, i,
         type(value) == "string" and "'" .. value .. "'" or type(value))
     end
+    if taken[node] then check.raise("bad argument #%d to 'cut' ([%d]: '%s' is in two parts)", argument, i, node.name) end
+    taken[node] = true
     nodes[i] = node
   end
   return nodes
@@ -208,8 +231,8 @@ end
 -- @raise if there is something else among them; the network is not there
 function Net:cut(...)
   check_lives(self, "cut")
-  local lists = {}
-  for i = 1, select("#", ...) do lists[i] = check_side(self, (select(i, ...)), i) end
+  local lists, taken = {}, {}
+  for i = 1, math.max(1, select("#", ...)) do lists[i] = check_side(self, (select(i, ...)), i, taken) end
   local ok, message, errno, detail = net_cut.cut(self, lists)
   if not ok then return nil, message, errno, detail end
   return self
@@ -298,6 +321,7 @@ end
 local function ready_made(name, count)
   return function(...)
     local self, words = net.new(), select(count + 1, ...)
+    checked(name, count + 1, check_link(false), words or {})
     net_shapes[name](self, words, ...)
     return self
   end

@@ -32,11 +32,18 @@ local function open_fd(self)
     or check.raise "attempt to use a closed connection"
 end
 
+--- What a method of a Lua file returns, whose mistakes are those of whoever has called ours.
+local function relayed(done, ...)
+  if done then return ... end
+  check.raise("%s", (tostring((...)):gsub("^[^\n]-:%d+: ", "")))
+end
+
 --- Writes to the server. As file:write, without a buffer.
 -- @param ... strings and numbers
 -- @return the connection; or nil, message, errno
 function Connection:write(...)
-  local ok, message, errno = self.input:write(...)
+  open_fd(self)
+  local ok, message, errno = relayed(pcall(self.input.write, self.input, ...))
   if not ok then return nil, message, errno end
   return self
 end
@@ -45,7 +52,8 @@ end
 -- @param ... formats: "*l", "*a", a number of bytes
 -- @return what file:read returns
 function Connection:read(...)
-  return self.output:read(...)
+  open_fd(self)
+  return relayed(pcall(self.output.read, self.output, ...))
 end
 
 --- Iterates over the lines that the server says. As file:lines.
