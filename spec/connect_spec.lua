@@ -181,6 +181,8 @@ describe("a connection's descriptor", function()
     c:close()
     assert.has_error(function() c:detach() end, "attempt to use a closed connection")
     assert.has_error(function() c:getfd() end, "attempt to use a closed connection")
+    assert.has_error(function() c:read() end, "attempt to use a closed connection")
+    assert.has_error(function() c:write("x") end, "attempt to use a closed connection")
   end)
 
   --- What an event loop makes of it, in a process of its own, as these libraries keep descriptors.

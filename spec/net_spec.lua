@@ -92,6 +92,22 @@ describe("hosts #system", function()
     assert.equal(a.container.pid, a:info().pid)
   end)
 
+  needs("keep what they run, and nothing of what has ended", function()
+    local net = ns.net()
+    local a = net:host "a"
+    start(net)
+    for _ = 1, 20 do assert(a:spawn "true"):wait() end
+    assert(a:spawn("sleep", "1000"))
+    collectgarbage()
+    collectgarbage()
+    assert.equal(1, #a.programs)
+    assert.same({ "sleep", "1000" }, a:processes()[1].argv)
+    net:close()
+    assert.same({}, a.programs)
+    collectgarbage()
+    collectgarbage()
+  end)
+
   needs("of which one has no link have a loopback alone", function()
     local net = ns.net()
     local a = net:host "a"
@@ -284,6 +300,14 @@ describe("a network that is cut #system", function()
     start(net)
     for _, h in ipairs(hosts) do at.serve(h) end
     local a, b, c, d = hosts[1], hosts[2], hosts[3], hosts[4]
+    for mistake, lists in pairs {
+      ["bad argument #1 to 'cut' (hosts and routers expected, got none)"] = {},
+      ["bad argument #2 to 'cut' (hosts and routers expected, got none)"] = { { a }, {} },
+      ["bad argument #2 to 'cut' ([2]: 'b' is in two parts)"] = { { a, b }, { c, "b" } },
+      ["bad argument #1 to 'cut' ([2]: 'a' is in two parts)"] = { { a, a } },
+    } do
+      assert.has_error(function() net:cut((table.unpack or unpack)(lists)) end, mistake) -- luacheck: ignore
+    end
     assert.equal(net, net:cut { a, "b" })
     assert.equal("b silence silence", at.ask(a, "b c d", nil, 1))
     assert.equal("silence d", at.ask(c, "a d", nil, 1))
@@ -418,6 +442,32 @@ describe("a picture of a network", function()
       assert.equal("exec 'tcpdump': No such file or directory (ENOENT); it is not installed", host(code, "/usr/bin"))
     end
   end)
+end)
+
+describe("a link is heard #system", function()
+  local function heard(nobody)
+    return machine.host([[
+      local ns = require "ns"
+      local net, file = assert(ns.net.star(2):start()), os.tmpname()
+      local p = assert(net:capture(net.links[1], file))
+      print((net.names.h1:connect(net.names.h2.ip .. ":80", 5)))
+      local most = os.time() + 10
+      repeat ns.run { "sleep", "0.05" } until io.open(file):seek "end" > 100 or os.time() > most
+      print(p:stop())
+      print(assert(io.open(file)):seek "end" > 100)
+      os.remove(file)
+      print(net:capture(net.links[1], file, "no filter at all"))
+      print(io.open(file))
+      net:close()]], { nobody = nobody })
+  end
+
+  for name, nobody in pairs { ["this user"] = false, ["an ordinary user"] = true } do
+    machine.it("sandbox", "tcpdump")("by tcpdump, for " .. name .. "; nothing is left of one that is refused", function()
+      local r = heard(nobody)
+      assert.matches("^nil\ntrue\texit\t0\ntrue\nnil\texec 'tcpdump': [^\n]*expression[^\n]*\nnil\t[^\n]*No such file",
+        r.stdout .. r.stderr)
+    end)
+  end
 end)
 
 describe("what is ready-made", function()

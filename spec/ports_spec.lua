@@ -211,6 +211,7 @@ describe("what is published #system", function()
       [{ [65536] = 80 }] = "publish[65536]: 65536 is out of range, 0 to 65535",
       [{ ["localhost:80"] = 80 }] = "publish[localhost:80]: 'localhost' is no address of this machine; a name is none",
       [{ [8080] = "/tmp/x" }] = "publish[8080]: a port or 'ADDRESS:PORT' of the box expected, got a path",
+      [{ 80, 443 }] = "publish: a list, where { [8080] = 80 } is meant: the host's port, and that of the box",
       [8080] = "publish: table expected, got number",
     } do
       local ok, message = pcall(ns.spawn, { "true", flags = "net", publish = value })

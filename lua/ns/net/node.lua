@@ -24,7 +24,8 @@ end
 
 --- A host of the network, with the words of its box.
 function net_node.new(net, name, words, forwards)
-  return setmetatable({ net = net, name = name, words = words, forwards = forwards, interfaces = {}, side = 0 }, Host)
+  return setmetatable({ net = net, name = name, words = words, forwards = forwards, interfaces = {}, programs = {},
+    side = 0 }, Host)
 end
 
 --- A switch of the network, with its subnets.
@@ -34,15 +35,38 @@ end
 
 -- ---- what a host does, as the container that it is ----
 
-for _, method in ipairs { "run", "spawn", "shell", "processes", "kill", "limits", "usage", "info", "getfd", "ids",
+local function check_there(self, method)
+  if self.container then return end
+  check.raise("'%s': %s is not there %s", method, self.name, self.net.closed and "any more" or "before net:start()")
+end
+
+for _, method in ipairs { "run", "shell", "processes", "kill", "limits", "usage", "info", "getfd", "ids",
   "connect", "wait_for" } do
   -- As the method of `ns.container`.
   Host[method] = function(self, ...)
-    if not self.container then
-      check.raise("'%s': %s is not there %s", method, self.name, self.net.closed and "any more" or "before net:start()")
-    end
+    check_there(self, method)
     return self.container[method](self.container, ...)
   end
+end
+
+--- Of the programs that the host has kept, those that have not ended.
+local function still_running(programs)
+  local list = {}
+  for _, p in ipairs(programs) do
+    if not p.handle:isclosed() and select(2, p:wait(0)) == "timeout" then list[#list + 1] = p end
+  end
+  return list
+end
+
+--- Starts a program as the method of `ns.container`. A host keeps what it runs: the program goes on, though nobody keeps its
+-- Process.
+function Host:spawn(...)
+  check_there(self, "spawn")
+  local p, message, errno, detail = self.container:spawn(...)
+  if not p then return nil, message, errno, detail end
+  self.programs = still_running(self.programs)
+  table.insert(self.programs, p)
+  return p
 end
 
 --- Its addresses in the order of its links: a list of { link, name, ipv4, ipv6 }, where `name` is that of the interface

@@ -166,7 +166,7 @@ function net_start.stop(self)
   end
   for _, place in ipairs(places) do
     if place.container then place.container:close() end
-    place.socket, place.container = nil, nil
+    place.socket, place.container, place.programs = nil, nil, {}
   end
 end
 

@@ -40,7 +40,9 @@ end
 --- {[8080] = 80, ["0.0.0.0:8081"] = 81}: a list of { on, text, to, key }.
 function ports.check_publish(value, where)
   local list, keys = {}, sorted(value, where)
-  if value[1] ~= nil then check.fail(where, "a list, where { [8080] = 80 } is meant: the host's port, and that of the box") end
+  if value[1] ~= nil then
+    check.fail(where, "a list, where { [8080] = 80 } is meant: the host's port, and that of the box")
+  end
   for i, key in ipairs(keys) do
     local at = check.at(where, key)
     local on, text = check_listener(key, at)
