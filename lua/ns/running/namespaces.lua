@@ -79,16 +79,17 @@ local function number_of(value)
   return value
 end
 
+--- Those of one process, which may have come after /proc was read.
 local function of_one(known, pid)
-  local list = {}
+  local list, errno = {}, nil
   for _, row in ipairs(kinds.list) do
     local place = ("/proc/%d/ns/%s"):format(pid, row.file)
-    local one = known[core.readlink(place) or false]
-    if one then list[#list + 1] = one end
+    local link, _, why = core.readlink(place)
+    errno = link and errno or why
+    if link then list[#list + 1] = add(known, row, link, place) end
   end
   if #list > 0 then return list end
-  local _, _, errno = core.access(("/proc/%d/ns/user"):format(pid), 0)
-  return refused(errno == errno_of.ENOENT and errno_of.ESRCH or errno or errno_of.EACCES)
+  return refused(errno == errno_of.ENOENT and errno_of.ESRCH or errno)
 end
 
 --- The namespaces of this machine, or of one process.
