@@ -60,6 +60,24 @@ for _, way in ipairs(ways.list) do
       assert.equal("patch\nlow", run(way, layered(root), "cat /etc/both /etc/low"))
     end)
 
+    it_throws("has as many layers as are said, on each road to the kernel", function()
+      local lower = {}
+      for i = 1, 60 do
+        lower[i] = ("%s/many/%d"):format(directory, i)
+        assert(os.execute(("mkdir -p %s/srv && touch %s/srv/%d"):format(lower[i], lower[i], i)))
+      end
+      assert(os.execute(("chmod -R a+rX %s/many"):format(directory)))
+      for count = 10, 60, 10 do -- from 14 on their names are too long for fsconfig(2), and mount(2) is called
+        local root = { lower = { unpack(lower, 61 - count) } }
+        table.insert(root.lower, directory .. "/low")
+        assert.equal(("new\n%d"):format(count + 2),
+          run(way, layered(root), "echo new >/new && cat /new && ls /srv | wc -l"))
+      end
+      local refusing = machine.refuse("ENOSYS", "fsopen")
+      assert.equal("patch\nnew", run(way, layered { lower = { directory .. "/patch", directory .. "/low" } },
+        "echo new >/new; cat /etc/both /new", nil, refusing))
+    end)
+
     it_keeps("keeps the changes in its upper, where the next start finds them", function()
       local before = listing(directory .. "/low")
       local root = { lower = directory .. "/low", upper = directory .. "/up", work = directory .. "/w" }

@@ -89,6 +89,8 @@ static long replace_cover(struct player *p, long tree, const char *path) {
     return r;
 }
 
+static int is_top(const char *path) { return path[0] == '/' && !path[1]; }
+
 static long attach_as(struct player *p, long tree, const char *path, enum what what) {
     long to = place(p, path, what, what == A_FILE ? 0444 : 0755);
     if (FAILED(to)) return to;
@@ -96,6 +98,8 @@ static long attach_as(struct player *p, long tree, const char *path, enum what w
     long r = move_tree(tree, to);
     sys(__NR_close, to);
     if (r == -ENOENT && what == A_FILE) r = replace_cover(p, tree, path);
+    if (r == -ELOOP && is_top(path))
+        r = 0; /* the stage of old.c is our root's own: it lies there, over that, already */
     return FAILED(r) || what != A_DIRECTORY ? r : pin(p, path, tree, fixed);
 }
 
