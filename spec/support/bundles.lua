@@ -3,6 +3,8 @@ local images = require "support.images"
 local json = require "ns.json"
 local machine = require "support.machine"
 
+local core = require "ns.core"
+
 local bundles = {}
 
 local CAPS = { "CAP_CHOWN", "CAP_KILL", "CAP_NET_BIND_SERVICE" }
@@ -47,7 +49,7 @@ function bundles.make(directory, change)
   if machine.read(directory .. "/rootfs/etc/passwd") then return directory end
   images.root(directory .. "/rootfs")
   images.sh([[cd "$1/bin"; for t in hostname grep cut sed tr sort mount sleep kill; do ln -sf busybox $t; done
-    mkdir -p "$1/proc" "$1/sys" "$1/dev"]], directory .. "/rootfs")
+    mkdir -p "$1/proc" "$1/sys" "$1/dev" && chmod 777 "$1"]], directory .. "/rootfs")
   return directory
 end
 
@@ -86,7 +88,7 @@ function bundles.script(directory, script, options)
   local env = machine.paths(machine.public())
   env.R = ("%s %s/bin/nsbox-oci --root %s/state"):format(machine.lua, machine.public(), directory)
   env.B, env.S = directory, directory .. "/state"
-  local r = assert(require("ns").run { argv = argv, env = env, cwd = "/", timeout = 60 })
+  local r = assert(require("ns").run { argv = argv, env = env, cwd = "/", timeout = 60, stdin = "" })
   return ((r.stdout .. r.stderr):gsub("\n$", ""))
 end
 
@@ -107,7 +109,9 @@ end
 function bundles.run(runtime, directory)
   local argv = { "unshare", "-mpf", "--mount-proc", "--propagation", "private", "sh", "-e", "-c", HOST, "sh" }
   for _, word in ipairs(argv_of(runtime, directory)) do argv[#argv + 1] = word end
-  local r = assert(require("ns").run { argv = argv, env = machine.paths(machine.public()), cwd = "/", timeout = 60 })
+  local r = assert(require("ns").run { argv = argv, env = machine.paths(machine.public()), cwd = "/", timeout = 60,
+    stdin = "" }) -- crun gives the streams that it has, and be it /dev/null, to the program's user
+  assert(core.owner "/dev/null" == 0, runtime .. " has changed the machine's /dev/null")
   return ((r.stdout .. r.stderr):gsub("\n$", ""))
 end
 
