@@ -237,8 +237,8 @@ static int bag_dup(lua_State *L) {
 }
 
 /* bag:lock(path, [alone]) -> fd of a file that is locked for reading (F_SETLK in fcntl(2)) until the bag is closed, or
- * this process has closed the file by another way | nil, message, errno. alone: for writing, when nobody else has locked
- * it; the file is made if it is not there. */
+ * this process has closed the file by another way | nil, message, errno. alone: for writing, when nobody else has
+ * locked it; the file is made if it is not there. */
 static int bag_lock(lua_State *L) {
     struct bag *bag = check_bag(L);
     bool alone = lua_toboolean(L, 3);

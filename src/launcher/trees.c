@@ -75,7 +75,8 @@ long move_tree(long tree, long to) {
     return r == -ENOSYS ? old_move(tree, to) : r;
 }
 
-/* A file of ours that covers the place (files.c) has no name any more, and the kernel mounts nothing on such: it goes. */
+/* A file of ours that covers the place (files.c) has no name any more, and the kernel mounts nothing on such: it
+ * goes. */
 static long replace_cover(struct player *p, long tree, const char *path) {
     char name[32];
     long to = open_place(p, path, 0);
