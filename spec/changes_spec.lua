@@ -11,11 +11,12 @@ local function listing(directory, format)
 end
 
 -- What there is, a program that changes it in each way, and what is to be said of that.
-local SETUP = [[mkdir -p low/etc low/srv/full/in low/opaque low/same low/dir low/work && cd low && echo one >etc/f &&
+local SETUP = [[mkdir -p low/etc low/srv/full/in low/opaque/in/deep low/same low/dir low/work && cd low && echo one >etc/f &&
   echo gone >etc/gone && echo x >srv/full/in/x && echo a >opaque/a && echo b >opaque/b && echo f >file && echo d >dir/d &&
-  ln -s etc link && echo s >same/s]]
+  ln -s etc link && echo s >same/s && echo x >opaque/in/deep/old && echo x >opaque/in/same]]
 local PROGRAM = [[cd /o && echo two >>etc/f && rm etc/gone && echo new >etc/new && rm -r srv/full && rm -r opaque &&
-  mkdir opaque && echo c >opaque/c && rm file && mkdir file && echo i >file/inner && rm -r dir && echo d >dir && rm link &&
+  mkdir -p opaque/in/deep && echo c >opaque/c && echo n >opaque/in/deep/new && rm file &&
+  mkdir file && echo i >file/inner && rm -r dir && echo d >dir && rm link &&
   ln -s srv link && mkdir -p a/b && echo deep >a/b/deep && mkfifo a/pipe && chmod 700 same && ln etc/new etc/hard]]
 local LIST = [[
 A /o/a
@@ -33,6 +34,9 @@ C /o/link
 D /o/opaque/a
 D /o/opaque/b
 A /o/opaque/c
+A /o/opaque/in/deep/new
+D /o/opaque/in/deep/old
+D /o/opaque/in/same
 C /o/same
 D /o/srv/full
 ]]
@@ -82,7 +86,7 @@ for _, way in ipairs(ways.list) do
         print(#list, (r:changes():diff()), (select(2, r:changes():commit(D))))]])
       local list, rest = said:match("^(.-)\n(%d+\t.*)$")
       assert.equal(sorted(LIST), sorted(list or said))
-      assert.equal("17\tnil\tcommit is for one layer that is kept in a directory", rest)
+      assert.equal("20\tnil\tcommit is for one layer that is kept in a directory", rest)
     end)
 
     it_throws("can be looked at while the box lives", function()

@@ -94,9 +94,10 @@ function Walk:open(directory, top, path)
   self.fd, self.at = fd, directory
 end
 
---- Goes into a directory of the upper. `stack`: the lowers that are merged with it, if any.
+--- Goes into a directory of the upper. `stack`: the lowers that have it, if any. opaque: nothing of them shows in it, nor
+-- further down.
 function Walk:enter(path, stack, opaque)
-  local directory = { path = path, here = {}, stack = stack, number = 0 }
+  local directory = { path = path, here = {}, stack = stack, opaque = opaque, number = 0 }
   self:open(directory, self.fd or self.upper, path:match("[^/]*$"))
   local names, here = self:must(path, core.layer_names(self.fd, "")), directory.here
   for _, name in ipairs(names) do here[name] = true end
@@ -132,7 +133,8 @@ function Walk:entry(directory, name)
   elseif not merged or self:is_changed(entry, old) then
     self:add(path, "changed", entry)
   end
-  if entry.type == "directory" then self:enter(path, merged and stack or nil, merged and entry.opaque) end
+  if entry.type ~= "directory" then return end
+  self:enter(path, merged and stack or nil, merged and (entry.opaque or directory.opaque))
 end
 
 --- Goes on until there is no directory left that it is in.
