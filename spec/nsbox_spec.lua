@@ -55,6 +55,18 @@ for who, nobody in pairs(WHO) do
       assert.equal("web /usr mine none of the file none\n", assert(ns.run(spec)).stdout)
     end)
 
+    it("takes a file of variables as docker does, and names what is none", function()
+      local file = user.home .. "/file"
+      machine.file(file, "\239\187\191A=1\r\n  B=2\r\n\r\n# no\nC=a b\r\n")
+      assert.equal("1,2,a b,", user.out("run", "--system", "--env-file", file, "sh", "-c", 'echo "$A,$B,$C,"'))
+      for text, message in pairs { ["C D=3"] = "'C D' is no name of a variable", ["=x"] = "'' is no name of a variable" } do
+        machine.file(file, text .. "\n")
+        local r = user.run("run", "--system", "--env-file", file, "true")
+        assert.same({ 125, "nsbox: --env-file " .. file .. ": " .. message .. "\n" }, { r.code, r.stderr })
+      end
+      assert.equal("nsbox: -e =x: KEY=VALUE expected\n", user.run("run", "-e", "=x", "--system", "true").stderr)
+    end)
+
     it("reads stdin with -i alone", function()
       for flag, expected in pairs { ["-i"] = "typed", ["--rm"] = "" } do
         local spec = user.spec("run", flag, "--system", "cat")
@@ -194,6 +206,10 @@ for who, nobody in pairs(WHO) do
       assert.equal("/tmp/made", user.out("exec", "web", "ls", "/tmp/made"))
       assert.equal(9, user.run("exec", "web", "sh", "-c", "exit 9").code)
       assert.equal(127, user.run("exec", "web", "no-such-program").code)
+      assert.equal("", user.out("exec", "-d", "web", "sh", "-c", "echo not shown; touch /tmp/begun; exec sleep 4321"))
+      machine.eventually(function() return user.run("exec", "web", "ls", "/tmp/begun").ok end)
+      assert.matches("\nsleep 4321\n", user.out("exec", "web", "ps", "-eo", "args") .. "\n")
+      assert.equal(127, user.run("exec", "-d", "web", "no-such-program").code)
       local waits = user.spawn({ stdout = "pipe" }, "wait", "web")
       user.out("exec", "web", "touch", "/tmp/end")
       assert.equal("4", waits.stdout:read "*l")

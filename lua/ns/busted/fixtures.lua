@@ -106,6 +106,14 @@ local function listens_at(pid, path)
   return found
 end
 
+local function network_of(pid) return core.readlink(("/proc/%d/ns/net"):format(pid)) end
+
+--- The network of that process, if somebody listens there at the port: a server that is started then does not get it, and
+-- would seem to be ready.
+local function taken_in(pid, port)
+  return port and listens(pid, port) and network_of(pid) or nil
+end
+
 local CONDITIONS = {
   socket = function(self, path) return listens_at(self.process.pid, path) end,
   port = function(self, port) return listens(self.process.pid, port) end,
@@ -134,8 +142,11 @@ local function tail(self)
   return text == "" and "" or "\n" .. text
 end
 
-local function await(self, wanted, seconds)
+local function await(self, wanted, seconds, taken)
   local deadline = core.clock() + seconds
+  if taken and taken == network_of(self.pid) then
+    error(("the port %d is another server's already%s"):format(wanted.port, tail(self)), 0)
+  end
   for name, value in pairs(wanted) do
     while not CONDITIONS[name](self, value) do
       local _, how, code = self.process:wait(0.01)
@@ -154,6 +165,7 @@ function fixtures.server(words)
   for word, value in next, words do spec[word] = value end
   local seconds, place = spec.within or 10, spec.inside
   spec.wait_for, spec.within, spec.inside = nil, nil, nil
+  local taken = taken_in((place or core.ids()).pid, wanted.port)
   local file = assert(io.tmpfile())
   spec.stdin, spec.stdout, spec.stderr = spec.stdin or "null", file, file
   local p, message
@@ -163,7 +175,7 @@ function fixtures.server(words)
     error(message, 0)
   end
   local self = setmetatable({ process = p, pid = p.pid, file = file }, Server)
-  local ok, e = pcall(await, self, wanted, seconds)
+  local ok, e = pcall(await, self, wanted, seconds, taken)
   if not ok then
     self:close()
     error(e, 0)

@@ -2,6 +2,7 @@
 -- @module ns.image.reference
 require("ns.core").nojit()
 local check = require "ns.words.check"
+local core = require "ns.core"
 
 local reference = {}
 
@@ -12,6 +13,16 @@ local function with_tag(text)
   local place, tag = text:match("^(.*):([%w_][%w_.-]*)$")
   if place and place ~= "" then return place, tag end
   return text
+end
+
+--- The same for what is a file or a directory: the longest place that is there, as a tag may be "docker.io/library/a:1".
+local function with_tag_of_file(text)
+  local place = text
+  while place do
+    if core.access(place, 0) then return place, place ~= text and text:sub(#place + 2) or nil end
+    place = place:match "^(.+):[^:]*$"
+  end
+  return with_tag(text)
 end
 
 --- The full name of an image of a registry: "docker.io/library/alpine:latest" for "alpine".
@@ -34,7 +45,7 @@ function reference.read(text)
   if kind == "docker" then rest = rest:gsub("^//", "") end
   if rest == "" or rest:find("[%c]") then check.fail("image", "no name in '%s'", check.show(text)) end
   local r = { kind = kind, place = rest }
-  if kind == "oci" or kind == "oci-archive" then r.place, r.tag = with_tag(rest) end
+  if kind == "oci" or kind == "oci-archive" then r.place, r.tag = with_tag_of_file(rest) end
   if kind == "docker-archive" and rest:find(".:") then r.place, r.tag = rest:match("^(.[^:]*):(.*)$") end
   if kind == "docker" then
     r.place = full_name(rest)

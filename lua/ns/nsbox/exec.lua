@@ -1,6 +1,7 @@
 --- nsbox exec: a further program in a box with a name.
 -- @module ns.nsbox.exec
 require("ns.core").nojit()
+local behind = require "ns.nsbox.behind"
 local fail = require "ns.nsbox.fail"
 local play = require "ns.nsbox.play"
 local records = require "ns.nsbox.records"
@@ -40,12 +41,29 @@ local function set_user(words, text, record)
   words.env.HOME = words.env.HOME or found.home
 end
 
---- Does what was typed (`ns.nsbox.parse`): the exit status.
-function exec.run(given)
+local function prepare(given)
   local container, record = records.living(given.name)
   local words = words_of(given)
   if given.user then set_user(words, given.user, record) end
-  return fail.unless(play.whole(container, words))
+  return container, words
+end
+
+--- In the copy that stays behind: what the program prints is nobody's.
+local function stay_behind(begun, given)
+  local container, words = prepare(given)
+  words.stdin = given.interactive and "pipe" or words.stdin
+  words.stdout, words.stderr = not words.pty and "null" or nil, not words.pty and "null" or nil
+  local p = fail.unless(container:spawn(words))
+  begun()
+  while p.pty and p.pty:read(4096) do end
+  p:wait()
+end
+
+--- Does what was typed (`ns.nsbox.parse`): the exit status.
+function exec.run(given)
+  if not given.detach then return fail.unless(play.whole(prepare(given))) end
+  local ok, code, message = behind.start(stay_behind, given)
+  return ok and 0 or fail.with(code, "%s", message)
 end
 
 return exec

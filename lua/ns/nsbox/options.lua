@@ -52,16 +52,23 @@ end
 
 local function env(box, text)
   local name, value = text:match("^([^=]+)=(.*)$")
+  if text:find "^=" or text == "" then fail.now("-e %s: KEY=VALUE expected", text) end
   box:env(name or text, value or os.getenv(text) or false)
 end
 
 local function env_file(box, path)
   local f, why = io.open(path)
   if not f then fail.now("--env-file %s", why) end
-  for line in f:lines() do
-    if line:find("%S") and not line:find("^%s*#") then env(box, line) end
-  end
+  local text = f:read "*a"
   f:close()
+  for line in text:gsub("^\239\187\191", ""):gmatch "[^\n]+" do -- with the mark that Windows' editors put before UTF-8
+    line = line:gsub("^%s+", ""):gsub("\r$", "")
+    local name = line:match "^[^=]*"
+    if line ~= "" and line:sub(1, 1) ~= "#" then
+      if name == "" or name:find "%s" then fail.now("--env-file %s: '%s' is no name of a variable", path, name) end
+      env(box, line)
+    end
+  end
 end
 
 --- Of this machine: whoever has a root of his own (`run.layers`) has his own users, and was asked by then.

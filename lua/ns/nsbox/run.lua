@@ -2,6 +2,7 @@
 -- @module ns.nsbox.run
 require("ns.core").nojit()
 local bar = require "ns.nsbox.bar"
+local behind = require "ns.nsbox.behind"
 local core = require "ns.core"
 local fail = require "ns.nsbox.fail"
 local ns = require "ns"
@@ -117,20 +118,15 @@ local function keep_shown(p, path)
   end
 end
 
---- In the copy that stays behind: says to the parent that all is well, or what is not, and sees to the box until its end.
-local function stay_behind(plan)
-  local done, status = pcall(supervise, plan, function(container, words)
-    local p, refusal, errno, detail = container:spawn(words)
-    if not p then return nil, refusal, errno, detail end
-    io.stdout:write "started\n"
-    io.stdout:flush()
+--- In the copy that stays behind: sees to the box until its end.
+local function stay_behind(begun, plan)
+  supervise(plan, function(container, words)
+    local p, message, errno, detail = container:spawn(words)
+    if not p then return nil, message, errno, detail end
+    begun()
     if p.pty then keep_shown(p, records.log(plan.name)) end
     return fail.status(p:wait())
   end)
-  if done then return end
-  local message, code = fail.read(status)
-  io.stdout:write(code, " ", message, "\n")
-  io.stdout:flush()
 end
 
 --- A name as docker's ids look, for a box that was given none.
@@ -147,17 +143,13 @@ local function background(plan)
   else
     plan.program.stdout, plan.program.stderr = { path = log, append = true }, "stdout"
   end
-  local p = fail.unless(ns.spawn { fn = stay_behind, args = { plan }, detach = true, session = true, stdin = "null",
-    stdout = "pipe", stderr = "null" })
-  local line = p.stdout:read "*l"
-  p:close()
-  if line == "started" then
+  local ok, code, message = behind.start(stay_behind, plan)
+  if ok then
     print(plan.name)
     return 0
   end
   records.remove(plan.name)
-  local code, message = (line or ""):match("^(%d+) (.*)$")
-  return fail.with(tonumber(code) or 125, "%s", message or "the process that sees to the box has ended")
+  return fail.with(code, "%s", message)
 end
 
 --- Does what was typed (`ns.nsbox.parse`): the exit status.

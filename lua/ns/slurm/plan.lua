@@ -68,7 +68,7 @@ end
 local function check_item(words)
   check_travels(words)
   local _, mistake = host_plan.check(words, survey.host())
-  if mistake then check.fail("\0", "%s", mistake) end
+  if mistake then check.fail("\1", "%s", mistake) end
 end
 
 --- The words of an item, over those of the box.
@@ -82,7 +82,7 @@ local function words_of(i, item, words, timeout)
   if ok then return merged end
   local mistake = check.mistake(merged)
   if not mistake then error(merged, 0) end
-  return check.raise("bad argument #1 to 'parallel' (list[%d]: %s)", i, (mistake:gsub("^%z: ", "")))
+  return check.raise("bad argument #1 to 'parallel' (list[%d]: %s)", i, (mistake:gsub("^\1: ", "")))
 end
 
 local function read_words(runner)
