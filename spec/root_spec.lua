@@ -71,8 +71,8 @@ for _, way in ipairs(ways.list) do
       assert.equal("top\n", machine.read(directory .. "/new"))
       assert.equal("", machine.read(directory .. "/etc/new/f"))
       assert(ns.run({ "chmod", "755", directory }).ok) -- what is read-only has the ids that it has
-      spec.read_only, place.target = nil, "/etc/newer/f"
-      line = "test -s /etc/newer/f; for f in /x /srv/f /etc/newer/f; do (echo >$f) 2>&1 | grep -o Read-only; done"
+      spec.read_only = nil
+      line = "test -s /etc/new/f; for f in /x /srv/f /etc/new/f; do (echo >$f) 2>&1 | grep -o Read-only; done"
       assert.equal("Read-only\nRead-only\nRead-only", run(way, spec, line))
     end)
 

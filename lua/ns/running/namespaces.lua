@@ -81,15 +81,15 @@ end
 
 --- Those of one process, which may have come after /proc was read.
 local function of_one(known, pid)
-  local list, errno = {}, nil
+  local list = {}
   for _, row in ipairs(kinds.list) do
     local place = ("/proc/%d/ns/%s"):format(pid, row.file)
-    local link, _, why = core.readlink(place)
-    errno = link and errno or why
+    local link = core.readlink(place)
     if link then list[#list + 1] = add(known, row, link, place) end
   end
   if #list > 0 then return list end
-  return refused(errno == errno_of.ENOENT and errno_of.ESRCH or errno)
+  local _, _, errno = core.access(("/proc/%d/ns/user"):format(pid), 0)
+  return refused(errno == errno_of.ENOENT and errno_of.ESRCH or errno or errno_of.EACCES)
 end
 
 --- The namespaces of this machine, or of one process.
