@@ -13,7 +13,7 @@ local function run(way, text, options)
 end
 
 for way in pairs(WAYS) do
-  describe("isolated, " .. way, function()
+  describe("isolated, " .. way .. (way == "with the helper" and "" or " #system"), function()
     local it_can = machine.it("user", "pid", "net", "uts")
 
     it_can("gives a test a world of its own", function()
