@@ -261,6 +261,18 @@ describe("settings of ns.busted #system", function()
     return isolated.run(files, nil, "-o", "plainTerminal", ...)
   end
 
+  it("bound what a file may print, and what is shown of that", function()
+    for what, code in pairs {
+      ["a test"] = 'it("prints", function() %s end)',
+      ["a test of its own"] = 'require("ns.busted").it("prints", { "uts" }, function() %s end)',
+    } do
+      local r = isolated.harness({ ["a_spec.lua"] = code:format 'io.write(("x"):rep(3e7)) io.flush() while true do end' },
+        { env = { NS_BUSTED = "max_output=100000" } }, ".")
+      assert.matches("prints\n[^\n]*it has printed more than max_output = 100000 bytes", r.stdout, 1, false, what)
+      assert.truthy(#r.stdout < 200000, what)
+    end
+  end)
+
   it("are those of .busted, and the task's own helper comes after ours", function()
     local r = with([[return require "ns.busted.config" { default = { lpath = "./?.lua", helper = "helper.lua",
       ROOT = { "." }, Xhelper = "one" }, ns = { net = "host", tree = "read", jobs = 1 } }]])

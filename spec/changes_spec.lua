@@ -223,10 +223,12 @@ describe("the changes in a layer #system", function()
   end)
 
   it("are those of the upper that is named, whatever names the program gives to what it makes", function()
-    assert(os.execute(("cd %s && mkdir -p up/upper up/work/work && echo n >up/upper/f && echo n >up/work/n")
-      :format(directory)))
+    for _, name in ipairs { "upper", "work" } do -- as overlays call theirs
+      assert(os.execute(("cd %s/up && mkdir -p %s/work && echo n >%s/f"):format(directory, name, name)))
+    end
     local c = ns.changes(directory .. "/up", directory .. "/low")
-    assert.equal("A /upper\nA /upper/f\nA /work\nA /work/n\nA /work/work", tostring(c))
+    local told = "A /upper\nA /upper/f\nA /upper/work\n"
+    assert.equal(told .. told:gsub("upper", "work"):gsub("\n$", ""), tostring(c))
     assert.is_true(commit())
     assert.equal("f\n", machine.read(directory .. "/low/f"))
     assert.is_true(c:discard())

@@ -100,7 +100,6 @@ local function look(runtime)
       bundles.make(directory, function(c)
         change(c, directory)
         c.process.args = { "/bin/sh", "-c", table.concat(line, "\n") }
-        os.execute("chmod 777 " .. directory .. "/rootfs")
       end)
       return bundles.run(runtime, directory)
     end)
@@ -232,7 +231,7 @@ end)
 local function closed_box(directory)
   return ns.sandbox():env { A = "b", EMPTY = "" }:hostname("mine"):umask("027")
     :rlimits { nofile = { soft = 64, hard = 128 } }:file("/etc2/motd", "hello\n")
-    :tmpfs("/work", { size = "64k", mode = "1777", exec = false }):cwd("/work")
+    :tmpfs("/place", { size = "64k", mode = "1777", exec = false }):cwd("/place")
     :ro_bind(directory .. "/given", "/given"):mask("/usr/share"):dir("/made", { mode = "0700" }):symlink("/link", "made")
     :readonly("/proc/fs")
 end
@@ -248,10 +247,10 @@ end
 -- {a box, a program in it, what it prints, the words that are left out}
 local WRITTEN = {
   { closed_box, [[id -u; pwd; hostname; echo "$A$EMPTY$HOME"; cat /etc2/motd /given/f; ulimit -Sn; ulimit -Hn; umask
-    grep -e Cap -e NoNewPrivs -e Seccomp: /proc/self/status | sort -u; ls /usr/share; stat -c %a /work /tmp /made
+    grep -e Cap -e NoNewPrivs -e Seccomp: /proc/self/status | sort -u; ls /usr/share; stat -c %a /place /tmp /made
     readlink /link; for f in /usr/x /given/x /etc2/motd; do (echo x >$f) 2>&1 | grep -o Read-only; done
-    : >/work/x; ls / | tr '\n' ' '; ls /proc | grep -c '^[0-9]']],
-    "0\n/work\nmine\nb/tmp\nhello\ngiven\n64\n128\n0027\nCapAmb:\t0000000000000000\nCapBnd:\t0000000000000000\n"
+    : >/place/x; ls / | tr '\n' ' '; ls /proc | grep -c '^[0-9]']],
+    "0\n/place\nmine\nb/tmp\nhello\ngiven\n64\n128\n0027\nCapAmb:\t0000000000000000\nCapBnd:\t0000000000000000\n"
       .. "CapEff:\t0000000000000000\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n"
       .. "1777\n1777\n700\nmade\nRead-only\nRead-only\nRead-only\n",
     "disable_userns flags init seccomp" },

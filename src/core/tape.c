@@ -155,17 +155,14 @@ static int tape_read(lua_State *L) {
     struct tape *t = check(L);
     int end = luaL_checkoption(L, 2, NULL, names);
     off_t at = (off_t)luaL_checknumber(L, 3), to = (off_t)luaL_checknumber(L, 4);
-    luaL_Buffer b;
-    luaL_buffinit(L, &b);
-    while (at < to) {
-        char *room = luaL_prepbuffer(&b);
-        size_t most = to - at < LUAL_BUFFERSIZE ? (size_t)(to - at) : LUAL_BUFFERSIZE;
-        ssize_t n = pread(t->fd[end], room, most, at);
+    size_t size = to > at ? (size_t)(to - at) : 0, count = 0;
+    char *bytes = lua_newuserdata(L, size);
+    while (count < size) {
+        ssize_t n = pread(t->fd[end], bytes + count, size - count, at + (off_t)count);
         if (n <= 0) break;
-        luaL_addsize(&b, (size_t)n);
-        at += n;
+        count += (size_t)n;
     }
-    luaL_pushresult(&b);
+    lua_pushlstring(L, bytes, count);
     return 1;
 }
 

@@ -68,13 +68,13 @@ end
 local caches = setmetatable({}, { __mode = "k" }) -- what is known of a spec from earlier starts
 
 --- Starts a copy that calls body(tape) in what `spec` says, and ends. `options`: left_out, of the spec
--- (`ns.start.optional`); inherits: has it our stdin? timeout, file_timeout: seconds, 0 is none. A copy; or nil, message,
--- errno, detail.
+-- (`ns.start.optional`); inherits: has it our stdin? timeout, file_timeout: seconds, 0 is none; max_output: the bytes that
+-- are shown of what it prints, each way. A copy; or nil, message, errno, detail.
 function copies.start(spec, body, options)
   local tape, message, errno = core.tape()
   if not tape then return nil, message, errno, {} end
   local copy = { tape = tape, bytes = "", frames = {}, printed = { out = 0, err = 0 }, born = clock(),
-    timeout = options.timeout or 0, file_timeout = options.file_timeout or 0 }
+    timeout = options.timeout or 0, file_timeout = options.file_timeout or 0, max_output = options.max_output or math.huge }
   coming = { copy = copy, first = numbers(), body = body }
   local words = words_of(spec, copy, coming.first, options.inherits)
   caches[spec] = caches[spec] or {}
@@ -129,6 +129,7 @@ end
 
 local function show(copy, name, to)
   local from = copy.printed[name]
+  to = min(to, copy.max_output)
   if to <= from then return end
   local text = text_of(copy, name, from, to)
   if name == "err" then
@@ -159,10 +160,10 @@ function copies.show_all(copy)
   copies.show(copy, out, err)
 end
 
---- Has it printed more than `most` bytes?
-function copies.prints_more(copy, most)
+--- Has it printed more than it may?
+local function prints_more(copy)
   local out, err = sizes(copy)
-  return out > most or err > most
+  return out > copy.max_output or err > copy.max_output
 end
 
 -- ---- its end ----
@@ -173,12 +174,14 @@ local function forget(copy)
   end
 end
 
---- Closes all that is open for it: what it has printed is kept as text, as others may wait long for their turn.
+--- Closes all that is open for it: what it has printed is kept as text, as others may wait long for their turn. No more
+-- than may be shown: before a busy machine has noticed that it prints without an end, that can be anything.
 local function finish(copy, how, code)
   hear(copy)
   copy.how, copy.code = how, code
   local out, err = copy.tape:sizes()
-  copy.texts = { out = copy.tape:read("out", 0, out), err = copy.tape:read("err", 0, err) }
+  copy.texts = { out = copy.tape:read("out", 0, min(out, copy.max_output)),
+    err = copy.tape:read("err", 0, min(err, copy.max_output)) }
   copy.process:close()
   copy.tape:close()
   copy.process, copy.ended = nil, true
@@ -242,6 +245,9 @@ function copies.pump(seconds, extra)
     check_end(copy)
     heard = heard or copy.ended or #copy.frames > before
     if not copy.ended and copy.deadline and clock() > copy.deadline then copies.kill(copy, copy.deadline_why) end
+    if not copy.ended and prints_more(copy) then
+      copies.kill(copy, format("it has printed more than max_output = %.0f bytes", copy.max_output))
+    end
   end
   return heard
 end

@@ -143,7 +143,7 @@ end
 -- of a test, and file_timeout; inner, left_out, inherits. A player; or nil, message, errno, detail.
 function harness.start(element, spec, body, options)
   local root = engine.root_of(harness.busted.context, element)
-  options.timeout = options.timeout or harness.said.timeout
+  options.timeout, options.max_output = options.timeout or harness.said.timeout, harness.said.max_output
   listeners.settle(harness.parts.channels)
   local copy, message, errno, detail = copies.start(spec, function(tape)
     run(tape, element, root, body, options)
