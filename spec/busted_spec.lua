@@ -65,6 +65,13 @@ describe("busted with ns.busted", function()
   end)
 end)
 
+-- Writes that to wherever the copy tells its host what has happened.
+local TELL = [[
+  for fd = 3, 1100 do
+    local f = io.open("/proc/self/fd/" .. fd, "w")
+    if f then f:write("%s") f:close() end
+  end ]]
+
 --- What goes wrong in a test, and what is said of it.
 local NASTY = {
   { "kills all that it can see", [[os.execute "kill -KILL -1"]], "killed by signal 9 %(SIGKILL%) in this test" },
@@ -73,6 +80,8 @@ local NASTY = {
   { "leaves with 0", [[os.exit(0)]], "ended by exit%(0%) in this test" },
   { "leaves with 3 and closes the state", [[os.exit(3, true)]], "ended by exit%(3%) in this test" },
   { "says why and leaves", [[io.stderr:write "why it did\n" os.exit(4)]], "on stderr:\n[^+]*why it did" },
+  { "says that all is done, and leaves", TELL:format "5\\nZ0;0;" .. "os.exit(0)", "ended by exit%(0%) in this test" },
+  { "tells what is nothing", TELL:format "7\\nnothing", "exit%(0%)" },
   { "loops", [[while true do end]], "timeout: the test has run for 2 s" },
   { "loops and catches errors", [[while true do pcall(function() while true do end end) end]],
     "timeout: the test has run for 2 s, and could not be interrupted in this test" },

@@ -94,7 +94,8 @@ function frames.split(bytes)
     if not last or #bytes < last + size then break end
     local body = sub(bytes, last + 1, last + size)
     local _, head, kind, printed, errors = find(body, "^(%a)(%d+);(%d+);")
-    list[#list + 1] = { kind = kind, printed = tonumber(printed), errors = tonumber(errors), bytes = body, at = head + 1 }
+    list[#list + 1] = { kind = kind or "?", printed = tonumber(printed), errors = tonumber(errors), bytes = body,
+      at = (head or 0) + 1 }
     at = last + size + 1
   end
   return list, sub(bytes, at)
