@@ -63,10 +63,11 @@ local function is_meant(point, step, error, mode)
   end
 end
 
---- Who cannot speak cannot say why, nor a function that is filtered already and cannot say that it is to begin.
+--- Who cannot speak cannot say why, nor a function that is filtered already and cannot say that it is to begin; nor one
+-- whose filter is refused though a first process, which has tried it, got it: its init has said by then that all is well.
 local function is_mute(point)
   local call = rules.call(point)
-  return call == "sendto" or call == "close" and point["function"] == "op_call"
+  return call == "sendto" or call == "close" and point["function"] == "op_call" or call == "seccomp" and point.nth == 2
 end
 
 -- ---- the verdicts: what is wrong, or nil and what has come of it ----
