@@ -179,6 +179,7 @@ function Player:finish(goes_on)
   if not self.done then
     tell_death(self, goes_on)
     close_open(self)
+    on.M(self) -- it is nowhere any more; whoever plays this copy in turn is to hear of that, too
   end
 end
 
