@@ -1,7 +1,6 @@
 /* What a copy of the host does that goes on in Lua (spawn.c), before the function that it is for, and after it. */
 #include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
@@ -9,7 +8,6 @@
 #include <unistd.h>
 
 #ifdef __GLIBC__
-#include <dlfcn.h>
 #endif
 
 #include "open.h"
@@ -66,14 +64,9 @@ static void leave_at_exit(int code, void *unused) {
     _exit(code);
 }
 
-/* A Lua state that is closed before the exit would unload us, and what exit(3) is to call. */
-static void stay_loaded(void) {
-    Dl_info own;
-    if (dladdr((void *)(uintptr_t)leave_at_exit, &own)) dlopen(own.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-    on_exit(leave_at_exit, NULL);
-}
+static void catch_exit(void) { on_exit(leave_at_exit, NULL); }
 #else
-static void stay_loaded(void) {}
+static void catch_exit(void) {}
 #endif
 
 /* begin(): what the host has read ahead from its stdin is not what we have there */
@@ -81,7 +74,7 @@ static int copy_begin(lua_State *L) {
     (void)L;
     __fpurge(stdin);
     clearerr(stdin);
-    stay_loaded();
+    catch_exit();
     return 0;
 }
 
