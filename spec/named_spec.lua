@@ -51,7 +51,7 @@ local function world(nobody)
   end
   function w.run(code, options)
     local r = w.result(code, options)
-    assert.equal("", r.stderr)
+    assert.equal("", r.stderr .. ((r.timed_out or r.signame == "SEGV") and tostring(r) or ""))
     return (r.stdout:gsub("\n$", ""))
   end
   function w.left()
@@ -113,6 +113,12 @@ for _, nobody in ipairs { false, machine.root or nil } do
         show(d:wait())
         print(d:logs()) ]])
       assert.equal("nil exit 3\n0", w.run [[
+        local named = require "ns.start.named"
+        local keep = named.keep
+        function named.keep(handle) -- by when that program has ended
+          ns.run { "sleep", "0.3" }
+          return keep(handle)
+        end
         show(assert(ns.sandbox():start { name = "spec-web", "sh", "-c", "exit 3" }):wait(20))
         show(#ns.containers()) ]])
     end)

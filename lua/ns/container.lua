@@ -269,6 +269,12 @@ local function wait_for_init(self, seconds)
   end
 end
 
+--- What its init has said; where it has a program, and has ended, the status of that.
+local function status_of(self, ok, how, ...)
+  if self.main and (how == "exit" or how == "signal") then return self.main:wait(0) end
+  return ok, how, ...
+end
+
 --- Waits for the end of the container, `seconds` at the most.
 -- @tparam[opt] number seconds
 -- @return as `Process:wait`, with the status of the program that it was started with
@@ -276,9 +282,7 @@ end
 function Container:wait(seconds)
   process.check_seconds(seconds, "wait")
   if self.main and not self.stays then return self.main:wait(seconds) end
-  local ok, how, code = wait_for_init(self, seconds)
-  if self.main and (how == "exit" or how == "signal") then return self.main:wait(0) end
-  return ok, how, code
+  return status_of(self, wait_for_init(self, seconds))
 end
 
 --- Sends a signal (default TERM) to all that is inside.

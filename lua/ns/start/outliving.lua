@@ -10,7 +10,7 @@ local plan = require "ns.start.plan"
 local relay = require "ns.start.relay"
 local spawn = require "ns.start.spawn"
 
-local outliving = {}
+local outliving, ESRCH = {}, core.constants.errno.ESRCH
 
 -- What only somebody who waits for the program could do.
 local WAITED_FOR = { "timeout", "pty", "tty", "input", "max_output", "forward_signals" }
@@ -84,6 +84,7 @@ local function begin(start, ours)
   if main then ok, text, code, more = start_main(start, box, into) end
   if not ok then return nil, text, code, more end
   ok, step, refusal = named.keep(first.handle)
+  if not ok and main and not start.stay and refusal == ESRCH then return box end -- its program has ended by now, and it
   if not ok then return errors.refused(step, refusal) end
   if ours.relay then ours.relay:detach() end
   if first.pasta then first.pasta:close() end -- it was started as one that is detached
