@@ -228,6 +228,32 @@ for who, nobody in pairs(WHO) do
       assert.equal("", user.out("ps", "-aq"))
     end)
 
+    it("are waited for until whoever sees to them has noted how they have ended", function()
+      local spec = user.spec()
+      spec.argv[#spec.argv] = "-e" -- in the place of nsbox: one who sees to a box that has just ended
+      spec.argv[#spec.argv + 1] = [[
+        local core, place = require "ns.core", ".local/state/nsbox/late"
+        local function write(name, text)
+          local f = assert(io.open(place .. "/" .. name, "w"))
+          f:write(text)
+          f:close()
+        end
+        os.execute("mkdir -p " .. place)
+        write("info", "1\ntrue\n")
+        local bag = core.bag()
+        assert(bag:lock(place .. "/lock", true))
+        print "ready"
+        io.stdout:flush()
+        core.poll(0.5)
+        write("status", "4\n")]]
+      spec.stdout = "pipe"
+      local supervisor = assert(ns.spawn(spec))
+      assert.equal("ready", supervisor.stdout:read "*l")
+      assert.equal("4", user.out("wait", "late"))
+      machine.status(supervisor)
+      user.out("rm", "late")
+    end)
+
     it("leave nothing with --rm, in the background and in the foreground", function()
       user.out("run", "-d", "--rm", "--name", "web", "--system", "true")
       machine.eventually(function() return user.out("ps", "-aq") == "" end)

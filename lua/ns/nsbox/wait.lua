@@ -12,22 +12,20 @@ local wait = { summary = "Waits until boxes have ended, and prints their exit st
 local NOTES, PAUSE = 5, 0.02
 
 --- The status that the supervisor notes when the box has ended; nil if there is none.
-local function noted(name, container)
+local function noted(name)
   local deadline = core.clock() + NOTES
   while true do
     local record = records.find(name)
     if record and record.status then return record.status end
     if not record or record.deserted or core.clock() > deadline then return nil end
-    container:wait(PAUSE)
     core.poll(PAUSE)
   end
 end
 
 wait.run = each.of(function(name)
-  local container, record = records.box(name)
-  if not container then return record.status or fail.now("%s: how it has ended is not known", name) end
-  local status = fail.status(container:wait())
-  return noted(name, container) or status
+  local container = records.box(name)
+  local status = container and fail.status(container:wait())
+  return noted(name) or status or fail.now("%s: how it has ended is not known", name)
 end)
 
 return wait
