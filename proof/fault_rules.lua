@@ -129,6 +129,9 @@ local function is_ahead(point, o)
   return false
 end
 
+--- The init of a living box cannot make the process of its program: the host is told that the init was asked for one.
+local function is_of_job(step, o) return step.op == "serve" and o.detail.step == "job" end
+
 --- A refusal names what was refused and the errno.
 local function refusal(point, o, error)
   local detail = o.detail
@@ -143,7 +146,8 @@ local function refusal(point, o, error)
   if not step then return "no such step" end
   if helper and (o.errno == error or is_mute(point)) then return nil, "named" end
   if o.errno ~= error and not is_said_otherwise(point, o, error) then return "another errno" end
-  return not is_told(o, step) and not is_ahead(point, o) and "another step" or nil, "named"
+  local is_named = is_told(o, step) or is_ahead(point, o) or is_of_job(step, o)
+  return not is_named and "another step" or nil, "named"
 end
 
 local function failed(point, o, mode, error)
@@ -161,11 +165,12 @@ local function failed(point, o, mode, error)
 end
 
 --- A child that its init has made hangs, or while it is made: all that the host can see is that the init has come as far as
--- the step after its own.
-local function is_after_init(point, o)
+-- the step after its own; of the init of a function, which has no plan any more, not even that.
+local function is_after_init(point, o, mode)
   local steps = o.lists[point.process] or {}
   for i = 1, math.min(point.step, #steps - 1) do
-    if steps[i].op == "init" then return is_told(o, steps[i + 1], "timeout in: ") end
+    local is_blind = mode.spec.fn and starts_with(o.message, "timeout before the program ran")
+    if steps[i].op == "init" then return is_blind or is_told(o, steps[i + 1], "timeout in: ") end
   end
   return false
 end
@@ -178,7 +183,7 @@ local function hung(point, o, mode)
   if mode.closed then step = nil end
   if starts_with(o.message, step and "timeout in: " .. errors.describe(step) or "timeout") then return nil, "named" end
   if o.detail.step:find(HELPER) then return nil, "named" end
-  return not is_after_init(point, o) and "another step" or nil, "named"
+  return not is_after_init(point, o, mode) and "another step" or nil, "named"
 end
 
 --- The init of a living box that had said that it stands: it is asked in vain.

@@ -4,6 +4,8 @@
 -- Requires running and words.
 -- @module ns.start.spawn
 require("ns.core").nojit()
+local load_all = require("ns.words.later").load_all
+local later = require("ns.words.later").module
 local core = require "ns.core"
 local errors = require "ns.start.errors"
 local host_steps = require "ns.start.host"
@@ -16,7 +18,7 @@ local pasta = require "ns.start.pasta"
 local plan = require "ns.start.plan"
 local process = require "ns.running.process"
 local relay = require "ns.start.relay"
-local pty = require "ns.running.pty"
+local pty = later "ns.running.pty"
 local streams = require "ns.start.streams"
 local survey = require "ns.start.survey"
 
@@ -202,6 +204,21 @@ local function prepare(start, host)
   return opened, steps
 end
 
+-- A tree can be put in its place once: a launcher whose init could not be executed has used it up.
+local USED_UP = { open_tree = true, idmap = true }
+
+--- Launches again, in the next way that the core knows, where this machine does not execute the launcher in that one.
+local function launch_again(start, steps)
+  start.handle:close()
+  start.handle = nil
+  for i = 1, number_of(steps, "clone") - 1 do
+    local ok, shown, why = true, nil, nil
+    if USED_UP[steps[i].op] then ok, shown, why = host_steps.play(steps[i], start) end
+    if not ok then return errors.refused(shown, why) end
+  end
+  return launch(start, steps)
+end
+
 --- Notes the host's terminal, which the program is lent, and who has it; returns `opened`.
 function spawn.keep_terminal(start, opened)
   local terminal, foreground, errno = core.terminal(opened.ends[0])
@@ -221,11 +238,7 @@ local function begin(start, host)
   start.opened = opened
   local ok, code, more
   ok, message, code, more = launch(start, steps)
-  while message == "retry" do -- this machine does not execute the launcher in that way: the core knows another one
-    start.handle:close()
-    start.handle = nil
-    ok, message, code, more = launch(start, steps)
-  end
+  while message == "retry" do ok, message, code, more = launch_again(start, steps) end
   -- A box with a name gets its own later; one that nobody waits for, when it is awaited.
   if ok and not (host.trial or host.keeps or start.pending) then ok, message, code, more = spawn.relay(start) end
   if not ok then return nil, message, code, more end
@@ -255,6 +268,7 @@ end
 
 --- Starts a spec; `left`: what is left out of it.
 local function start_once(spec, host, kept, left, began)
+  if spec.fn then load_all() end
   -- Where the launcher cannot be executed, the host is copied: not where an init stays, which would be that copy; nor where
   -- a link in a hostile root could lead exec to the program that the host is; nor where others could look into the copy. A
   -- function runs in a copy that goes on.
