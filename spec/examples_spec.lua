@@ -74,7 +74,7 @@ PARTITION = "^" .. table.concat(PARTITION) .. "$"
 local TOUCHED = "^installed\nit has ended with exit 0, and would change:\n  added    /home/user/bin\n"
   .. "  added    /home/user/bin/hello %(11 bytes%)\n  changed  /home/user/config %(12 bytes%)\n"
   .. "  removed  /home/user/lib/old\n  changed  /home/user/profile %(%d+ bytes%)\n$"
-local DOCKER_RUN = "^bin\ndev\nproc\nbusybox\nls\nnew\nsh\nI am 0\n"
+local DOCKER_RUN = "^bin\ndev\netc\nproc\nbusybox\nls\nnew\nsh\nI am 0\n"
   .. "the image has 1 layer; in a new box, /bin/new is not there\n$"
 
 local EXPECTED = {
