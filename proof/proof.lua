@@ -47,7 +47,7 @@ end
 function proof.needs(...)
   for _, program in ipairs { ... } do
     if not os.execute("command -v " .. program .. " >/dev/null") then
-      proof.skip("%s is not installed: tools/need.sh proof", program)
+      proof.skip("%s is not installed: tools/need.sh long", program)
       proof.finish()
     end
   end

@@ -22,7 +22,7 @@ fetch_kernels() {
 
 # what is missing is fetched now: in that layer there is no network
 if [ "$(id -u)" -eq 0 ]; then
-  sh tools/need.sh proof
+  sh tools/need.sh "$form"
   case " $* " in *" bwrap "*) sh tools/bubblewrap.sh ;; esac
   case "$form${HOSTS-} $* " in "short "*) ;; *" hosts "*) fetch_kernels ;; esac
 fi

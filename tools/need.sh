@@ -1,15 +1,15 @@
 #!/bin/sh
 # Sees to it that the programs of some groups are there: installs their Debian packages as root, names them to anybody else.
-# usage: sh tools/need.sh demo|test|proof|vm|lint|docs|bench|cluster ...
+# usage: sh tools/need.sh demo|test|short|long|vm|lint|docs|bench|cluster ...
 set -eu
 
 demo="gcc libc6-dev make lua5.4 liblua5.4-dev procps psmisc mount util-linux hostname bash busybox-static"
 test="$demo lua5.1 lua5.2 lua5.3 luajit liblua5.1-0-dev liblua5.2-dev liblua5.3-dev lua-busted lua-argparse lua-luv lua-cqueues lua-socket lua-penlight
   luarocks strace uidmap util-linux binutils iproute2 perl python3 zip unzip
   iputils-ping tcpdump passt socat crun runc"
-proof="gcc libc6-dev util-linux valgrind bubblewrap lua5.4 liblua5.4-dev clang libclang-rt-14-dev llvm cppcheck musl-tools
-  gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-riscv64-linux-gnu linux-libc-dev-riscv64-cross gcc-arm-linux-gnueabihf
-  linux-libc-dev-armhf-cross qemu-user iputils-ping iperf3 podman"
+short="gcc libc6-dev util-linux valgrind bubblewrap lua5.4 liblua5.4-dev iputils-ping iperf3"
+long="$short clang libclang-rt-14-dev llvm cppcheck musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+  gcc-riscv64-linux-gnu linux-libc-dev-riscv64-cross gcc-arm-linux-gnueabihf linux-libc-dev-armhf-cross qemu-user podman"
 vm="qemu-system-x86 qemu-system-common kmod busybox-static e2fsprogs xz-utils systemd dbus libpam-systemd"
 lint="gcc libc6-dev lua-check cppcheck clang-format liblua5.4-dev liblua5.1-0-dev"
 docs="lua-ldoc mkdocs"
