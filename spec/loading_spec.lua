@@ -48,4 +48,38 @@ describe("in a host", function()
       assert.equal("table\n", r.stdout, name .. ": " .. r.stderr)
     end
   end)
+
+  it("what finalizers make when the state is closed has its code until the end", function()
+    local r = machine.host [[
+      local core = require "ns.core"
+      local function finalize() for _ = 1, 100 do core.bag() end end
+      last = newproxy and newproxy(true) or setmetatable({}, { __gc = finalize })
+      if newproxy then getmetatable(last).__gc = finalize end]]
+    assert.equal("ns.Result (exit 0)", tostring(r))
+  end)
+
+  it("what a script has no use for is not loaded", function()
+    local r = machine.host [[
+      local ns = require "ns"
+      assert(ns.run { "true" })
+      for _, name in ipairs { "net", "image", "words.seccomp", "words.network", "words.limits", "container" } do
+        print(name, package.loaded["ns." .. name])
+      end
+      print((select(2, pcall(ns.run, { "true", limits = { pids = "x" } }))))]]
+    assert.equal("", r.stderr)
+    assert.matches("^net\tnil\nimage\tnil\nwords.seccomp\tnil\nwords.network\tnil\nwords.limits\tnil\ncontainer\tnil\n"
+      .. "%(command line%):6: bad argument #1 to 'run' %(limits.pids: ", r.stdout)
+  end)
+
+  machine.it "sandbox"("what was not loaded is there in another root, too", function()
+    local r = machine.host [[
+      local ns = require "ns"
+      local _, text = assert(ns.sandbox():call(function()
+        local found = io.open(package.path:match "[^;?]*" .. "ns/init.lua")
+        return tostring(found) .. " " .. type(ns.explain { "true", flags = "net", publish = { [8080] = 80 } })
+      end))
+      print(text)]]
+    assert.equal("", r.stderr)
+    assert.equal("nil string\n", r.stdout)
+  end)
 end)

@@ -5,6 +5,7 @@ local core = require "ns.core"
 local errors = require "ns.start.errors"
 local ids = require "ns.start.ids"
 local namespaces = require "ns.words.namespaces"
+local ns = require "ns"
 local places = require "ns.start.group_places"
 
 local features = {}
@@ -12,7 +13,7 @@ local features = {}
 local function try(spec)
   spec.argv = { "/proc/self/exe" }
   spec.stdin, spec.stdout, spec.stderr = "null", "null", "null"
-  return features.check(spec)
+  return ns.check(spec)
 end
 
 local function read(path)

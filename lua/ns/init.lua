@@ -8,22 +8,23 @@
 -- Requires start, running and words.
 -- @module ns
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local box = require "ns.box"
 local call = require "ns.call"
-local changes = require "ns.changes"
+local changes = later "ns.changes"
 local confined = require "ns.confined"
-local container = require "ns.container"
+local container = later "ns.container"
 local core = require "ns.core"
-local explain = require "ns.start.explain"
-local features = require "ns.features"
-local named = require "ns.start.named"
-local image = require "ns.image"
+local explain = later "ns.start.explain"
+local features = later "ns.features"
+local named = later "ns.start.named"
+local image = later "ns.image"
 local lifecycle = require "ns.running.lifecycle"
-local namespaces = require "ns.running.namespaces"
-local net = require "ns.net"
-local parallel = require "ns.parallel"
+local namespaces = later "ns.running.namespaces"
+local net = later "ns.net"
+local parallel = later "ns.parallel"
 local plan = require "ns.start.plan"
-local pool = require "ns.pool"
+local pool = later "ns.pool"
 local process = require "ns.running.process"
 local functions = require("ns.words.check").functions
 local raise = require("ns.words.check").raise
@@ -32,7 +33,7 @@ local spawn = require "ns.start.spawn"
 local stdio = require "ns.words.stdio"
 
 local survey = require "ns.start.survey"
-local test = require "ns.test"
+local test = later "ns.test"
 
 local ns = { _VERSION = "ns 0.1.0" }
 
@@ -266,7 +267,6 @@ ns.oci = { spec = function(bundle) return require("ns.oci").spec(bundle) end }
 
 box.spawn, box.run, box.check, box.explain = spawn_words, run, ns.check, ns.explain
 box.start, box.pool, box.call = container.start, pool.new, call_words
-features.check = ns.check
 functions("ns", ns)
 
 return ns

@@ -8,15 +8,16 @@
 -- Requires words.
 -- @module ns.running.process
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local changes = require "ns.running.changes"
 local core = require "ns.core"
 local check = require "ns.words.check"
-local connect = require "ns.running.connect"
-local denied = require "ns.running.denied"
+local connect = later "ns.running.connect"
+local denied = later "ns.running.denied"
 local group = require "ns.running.group"
 local lifecycle = require "ns.running.lifecycle"
-local interact = require "ns.running.interact"
-local namespaces = require "ns.running.namespaces"
+local interact = later "ns.running.interact"
+local namespaces = later "ns.running.namespaces"
 local raise = check.raise
 local result = require "ns.running.result"
 local signals = require "ns.words.signals"

@@ -1,6 +1,7 @@
 --- Why the system may have refused a step, and what helps. A hint is given only when its cause is seen on this machine.
 -- @module ns.start.hints
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local core = require "ns.core"
 local group_hints = require "ns.start.group_hints"
 local ids = require "ns.start.ids"
@@ -10,7 +11,7 @@ local limit_hints = require "ns.start.limit_hints"
 local mount_hints = require "ns.start.mount_hints"
 local exec_hints = require "ns.start.exec_hints"
 local proc = require "ns.start.proc"
-local rtnetlink = require "ns.words.rtnetlink"
+local rtnetlink = later "ns.words.rtnetlink"
 local subids = require "ns.start.subids"
 local errno = core.constants.errno
 

@@ -1,17 +1,18 @@
 --- What the host does for a start, before the launcher plays its plan: the steps that are `by = "host"`.
 -- @module ns.start.host
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local constants = require("ns.core").constants
 local copy = require "ns.start.copy"
 local core = require "ns.core"
-local groups = require "ns.start.groups"
-local join = require "ns.start.join"
+local groups = later "ns.start.groups"
+local join = later "ns.start.join"
 local maps = require "ns.words.maps"
 local mountinfo = require "ns.start.mountinfo"
 local namespaces = require "ns.words.namespaces"
-local pasta = require "ns.start.pasta"
+local pasta = later "ns.start.pasta"
 local relay = require "ns.start.relay"
-local overlay = require "ns.words.overlay"
+local overlay = later "ns.words.overlay"
 local streams = require "ns.start.streams"
 
 local errno_of = constants.errno

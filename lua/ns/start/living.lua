@@ -1,19 +1,20 @@
 --- A living box: an init that waits, and the programs that it is given one after the other (src/launcher/serve.c).
 -- @module ns.start.living
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local cache = require "ns.start.cache"
 local check = require "ns.words.check"
 local core = require "ns.core"
 local errors = require "ns.start.errors"
 local group = require "ns.running.group"
-local groups = require "ns.start.groups"
+local groups = later "ns.start.groups"
 local ids = require "ns.start.ids"
 local merge = require "ns.words.merge"
 local relay = require "ns.start.relay"
 local optional = require "ns.start.optional"
 local pasta = require "ns.start.pasta"
 local plan = require "ns.start.plan"
-local seccomp = require "ns.words.seccomp"
+local seccomp = later "ns.words.seccomp"
 local spawn = require "ns.start.spawn"
 local streams = require "ns.start.streams"
 local survey = require "ns.start.survey"
@@ -201,7 +202,7 @@ end
 
 local function ask(start, box, list, bytes)
   local how = (start.ends_box and JOB.ENDS_BOX or 0) + (start.spec.tty and JOB.TELLS_STOPS or 0)
-    + ((start.spec.oom_score_adj or seccomp.traces(start.spec)) and JOB.COPIES or 0)
+    + ((start.spec.oom_score_adj or start.spec.seccomp and seccomp.traces(start.spec)) and JOB.COPIES or 0)
     + (start.outlives and JOB.OUTLIVES or 0)
   while true do
     local left = start.deadline and math.max(0, start.deadline - core.clock()) or -1

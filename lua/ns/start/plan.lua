@@ -1,21 +1,22 @@
 --- Words -> steps, in pure Lua: no system call, no process. `check` finds the caller's mistakes, `lower` makes the steps.
 -- @module ns.start.plan
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local anchors = require "ns.words.anchors"
 local check = require "ns.words.check"
 local synonyms = require "ns.words.synonyms"
 local ids = require "ns.start.ids"
 local join = require "ns.words.join"
-local layers = require "ns.words.layers"
+local layers = later "ns.words.layers"
 local lookups = require "ns.words.lookups"
 local mounts = require "ns.words.mounts"
-local network = require "ns.words.network"
+local network = later "ns.words.network"
 local optional = require "ns.words.optional"
 local options = require "ns.words.options"
-local ports = require "ns.words.ports"
+local ports = later "ns.words.ports"
 local privileges = require "ns.words.privileges"
 local program = require "ns.words.program"
-local seccomp = require "ns.words.seccomp"
+local seccomp = later "ns.words.seccomp"
 
 local plan = {}
 
@@ -70,7 +71,7 @@ local function check_needs(spec)
     end
   end
   mounts.check_needs(spec)
-  seccomp.check_needs(spec)
+  if spec.seccomp then seccomp.check_needs(spec) end
 end
 
 --- In another root the program is not where its caller is.
@@ -89,10 +90,10 @@ function plan.check_together(spec, host)
   ids.check_mapped(spec, host)
   privileges.check_bits(spec)
   program.check_together(spec)
-  ports.check_together(spec)
-  network.check_together(spec, host)
-  seccomp.check_together(spec)
-  layers.split(spec)
+  if spec.reachable or spec.publish or spec.reach then ports.check_together(spec) end
+  if spec.network or spec.network_files or spec.reach then network.check_together(spec, host) end
+  if spec.seccomp then seccomp.check_together(spec) end
+  if type(spec.root) == "table" then layers.split(spec) end
   if spec.system and not spec.root then spec.root = "empty" end
   if spec.root then plan.check_places(spec, "is a 'root'") end
   if join.may_have(spec.join, "mount") then plan.check_places(spec, "may be another root, of 'join'") end
@@ -134,7 +135,7 @@ local function check_words(spec, host, cache)
   if words.argv == nil and words.fn == nil and not host.serves and not words.args then check.fail("argv", "missing") end
   local was_checked = cache and cache.checked
   local checked = plan.normal(words, cache)
-  network.apply(checked)
+  if checked.network then network.apply(checked) end
   check_needs(checked)
   if checked.optional and not was_checked then
     optional.check_together(checked, options, function(less)

@@ -2,9 +2,10 @@
 -- on both sides and nothing else (src/launcher/relay.c).
 -- @module ns.start.relay
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local core = require "ns.core"
 local errors = require "ns.start.errors"
-local ports = require "ns.words.ports"
+local ports = later "ns.words.ports"
 local stdio = require "ns.words.stdio"
 
 local relay = {}

@@ -2,7 +2,8 @@
 -- they would lead to what the program was never given: so from the top of that tree on, no link is followed.
 -- @module ns.start.sources
 require("ns.core").nojit()
-local landlock = require "ns.words.landlock"
+local later = require("ns.words.later").module
+local landlock = later "ns.words.landlock"
 local lookups = require "ns.words.lookups"
 
 local sources, NONE = {}, {}

@@ -2,9 +2,10 @@
 -- (src/core/bag.c), which closes what the process does not take out of it.
 -- @module ns.start.streams
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local core = require "ns.core"
 local mounts = require "ns.words.mounts"
-local seccomp = require "ns.words.seccomp"
+local seccomp = later "ns.words.seccomp"
 local sources = require "ns.start.sources"
 local open, ENOENT = core.constants.open, core.constants.errno.ENOENT
 
@@ -107,7 +108,7 @@ function streams.open(bag, spec, trial, around)
     end
   end
   for number, want in next, spec.fds or NONE do opened.ends[number] = blocking(bag, number, want.fd, trial) end
-  if seccomp.traces(spec) then
+  if spec.seccomp and seccomp.traces(spec) then
     local refusals, fd, errno = core.trace(bag)
     if not refusals then return nil, { op = "memfd", word = "seccomp", part = "trace" }, errno end
     opened.refusals, opened.trace = refusals, fd
@@ -125,7 +126,7 @@ function streams.names(spec)
   if spec.stderr and spec.stderr.kind == "stdout" then ends[2] = ends[1] end
   for number, want in pairs(spec.fds or {}) do ends[number] = want.fd end
   local slave = spec.pty and "the new terminal" or nil
-  local trace = seccomp.traces(spec) and "shared memory" or nil
+  local trace = spec.seccomp and seccomp.traces(spec) and "shared memory" or nil
   return { ends = ends, made = {}, slave = slave, console = slave, ptmx = slave and mounts.ptmx(spec.mounts), trace = trace }
 end
 

@@ -2,15 +2,16 @@
 -- what lies in the root's directory, what its streams are.
 -- @module ns.start.survey
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local core = require "ns.core"
-local groups = require "ns.start.groups"
+local groups = later "ns.start.groups"
 local ids = require "ns.start.ids"
-local join = require "ns.start.join"
-local landlock = require "ns.start.landlock"
-local layered = require "ns.start.layered"
+local join = later "ns.start.join"
+local landlock = later "ns.start.landlock"
+local layered = later "ns.start.layered"
 local maps = require "ns.words.maps"
 local namespaces = require "ns.words.namespaces"
-local network = require "ns.words.network"
+local network = later "ns.words.network"
 local owners = require "ns.start.owners"
 local parts = require "ns.start.parts"
 local sources = require "ns.start.sources"
@@ -44,7 +45,8 @@ local function find_ids(spec, host, found)
   local uid, gid = ids.maps(spec, host)
   found.maps, found.writer = { uid = uid, gid = gid }, ids.writer(spec, host)
   -- It enters that namespace before the launcher has its plan, so there must be maps by then.
-  if network.is_outside(spec) and found.writer == "launcher" then found.writer, found.denies = "host", true end
+  local is_outside = spec.network and network.is_outside(spec)
+  if is_outside and found.writer == "launcher" then found.writer, found.denies = "host", true end
   found.drops_groups = ids.drops_groups(spec, host)
   found.inner = { uid = spec.user and spec.user.id or maps.first(uid),
     gid = spec.group and spec.group.id or maps.first(gid) }

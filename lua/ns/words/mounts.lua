@@ -3,12 +3,13 @@
 -- wants a short form.
 -- @module ns.words.mounts
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local anchors = require "ns.words.anchors"
 local check = require "ns.words.check"
 local synonyms = require "ns.words.synonyms"
 local core = require "ns.core"
 local lookups = require "ns.words.lookups"
-local overlay = require "ns.words.overlay"
+local overlay = later "ns.words.overlay"
 
 local mounts = {}
 

@@ -17,26 +17,27 @@
 -- Requires nothing.
 -- @module ns.words.options
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local check = require "ns.words.check"
 local constants = require("ns.core").constants
 local protocol = require("ns.core").protocol
 local join = require "ns.words.join"
-local landlock = require "ns.words.landlock"
-local limits = require "ns.words.limits"
+local landlock = later "ns.words.landlock"
+local limits = later "ns.words.limits"
 local maps = require "ns.words.maps"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
-local network = require "ns.words.network"
+local network = later "ns.words.network"
 local optional = require "ns.words.optional"
-local ports = require "ns.words.ports"
+local ports = later "ns.words.ports"
 local privileges = require "ns.words.privileges"
 local program = require "ns.words.program"
 local root = require "ns.words.root"
-local seccomp = require "ns.words.seccomp"
+local seccomp = later "ns.words.seccomp"
 local signals = require "ns.words.signals"
 local stdio = require "ns.words.stdio"
 local sysctl = require "ns.words.sysctl"
-local terminal = require "ns.words.terminal"
+local terminal = later "ns.words.terminal"
 local trees = require "ns.words.trees"
 
 local HOW, mount = constants.step, constants.mount
@@ -50,7 +51,7 @@ end
 local function clone(_, spec, add, found)
   local joins = found.join and spec.flags or nil -- those are made by a launcher that has entered what is joined
   local drop = not joins and found.drops_groups or nil
-  local made = joins and {} or limits.flags(spec, found)
+  local made = joins and {} or found.group and limits.flags(spec, found) or spec.flags
   add { op = "clone", namespaces = made, joins = joins, drop = drop, grouped = found.group and found.group.by }
   if found.writer == "host" or found.writer == "newuidmap" then
     local setgroups = spec.setgroups or found.denies and "deny"

@@ -1,10 +1,11 @@
 --- The root directory inside, and the limit of descriptors that it takes to build one.
 -- @module ns.words.root
 require("ns.core").nojit()
+local later = require("ns.words.later").module
 local anchors = require "ns.words.anchors"
 local check = require "ns.words.check"
 local constants = require("ns.core").constants
-local layers = require "ns.words.layers"
+local layers = later "ns.words.layers"
 local lookups = require "ns.words.lookups"
 local mounts = require "ns.words.mounts"
 

@@ -6,7 +6,8 @@
 -- other way round. An ordinary user is the same user inside: there the launcher goes by the path.
 -- @module ns.words.trees
 require("ns.core").nojit()
-local layers = require "ns.words.layers"
+local later = require("ns.words.later").module
+local layers = later "ns.words.layers"
 local mount = require("ns.core").constants.mount
 
 local trees = {}
