@@ -1277,6 +1277,7 @@ function Pool:close() end
 ---@field [integer] string|fun()
 ---@field jobs? integer how many at a time
 ---@field timeout? number seconds for each, 60 where nothing is said
+---@field max_output? integer the bytes that are kept of each output, 256 MiB where nothing is said
 ---@field net? "own"|"host"
 ---@field tmp? "own"|"host"|string or how large it is, as "64m"
 ---@field ipc? "own"|"host"

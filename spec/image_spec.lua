@@ -199,6 +199,12 @@ line"
     assert.equal("there is no image 'two' in it", run [[print((select(2, ns.image("oci:" .. D .. "/oci:two"))))]])
     assert.matches("No such file", run [[print((select(2, ns.image("oci:" .. D .. "/none:one"))))]])
     assert.matches("No such file", run [[print((select(2, ns.image(D .. "/none.tar"))))]])
+    local index = directory .. "/oci/index.json"
+    machine.file(index, (machine.read(index):gsub('"manifests":%s*%[(.*)%]', function(one)
+      return ('"manifests":[%s,%s]'):format(one, (one:gsub('"one"', '"two"')))
+    end)))
+    assert.equal("there are several images in it: 'one', 'two': say which",
+      run [[print((select(2, ns.image("oci:" .. D .. "/oci"))))]])
     images.layout(directory .. "/oci", "one", { tar }, nil,
       { kind = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip" })
     assert.matches("^layer 1 is of the kind 'application", run [[print((select(2, ns.image("oci:" .. D .. "/oci:one"))))]])

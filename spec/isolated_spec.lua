@@ -301,6 +301,15 @@ describe("ns.test.run", function()
     assert.matches("read_only: Read%-only file system", text)
   end)
 
+  it("keeps so much of what a test writes, and no more", function()
+    local ok, text = tap { function()
+      io.stderr:write(("x"):rep(5000))
+      os.exit(1)
+    end, max_output = 3000 }
+    assert.is_false(ok)
+    assert.matches("# " .. ("x"):rep(3000) .. "\n$", text)
+  end)
+
   it("knows mistakes", function()
     assert.error_matches(function() ns.test.run { job = 2 } end, "unknown word 'job' %(did you mean 'jobs'%?%)")
     assert.error_matches(function() ns.test.run { jobs = "x" } end, "to 'run' %(jobs: integer expected, got string%)")

@@ -17,7 +17,7 @@ local function any(value) return value end
 
 --- {word, check, default}.
 local ROWS = { { "jobs", check.integer(1, 10000) }, { "timeout", check.seconds(1e-6, 1e9), 60 }, { "output", any },
-  { "spec", any } }
+  { "spec", any }, { "max_output", check.integer(1, 2 ^ 53), 256 * 2 ^ 20 } }
 for _, row in ipairs(surroundings.rows) do ROWS[#ROWS + 1] = row end
 
 local CHECKS = {}
@@ -124,15 +124,17 @@ end
 
 --- Runs test programs, and writes TAP. A test is good if it returns, or leaves with the status 0, and leaves nothing behind.
 -- @tparam table words paths of Lua files, and functions, in the array part or by name; `jobs`; `timeout`, seconds for each
--- (60); `net`, `tmp`, `ipc`, `pid`, `hostname`, `tree`, `leaks`, `descriptors`, `limits`, as the settings of ns.busted; in
--- their place `spec`, the words of other surroundings; `output`, a file in the place of io.stdout
+-- (60); `max_output`, the bytes that are kept of each output (256 MiB); `net`, `tmp`, `ipc`, `pid`, `hostname`, `tree`,
+-- `leaks`, `descriptors`, `limits`, as the settings of ns.busted; in their place `spec`, the words of other surroundings;
+-- `output`, a file in the place of io.stdout
 -- @return have all been good? And the results, in order
 function test.run(words)
   local items, said = read(words)
   local spec = said.spec or surroundings.spec(said)
   local output, list = said.output or io.stdout, {}
   for i, item in ipairs(items) do
-    list[i] = { fn = said.spec and item[2] or watched(item[2], said), timeout = said.timeout }
+    list[i] = { fn = said.spec and item[2] or watched(item[2], said), timeout = said.timeout,
+      max_output = said.max_output }
   end
   local results = #list > 0 and parallel.run(list, spec, { jobs = said.jobs }) or {}
   local good = true

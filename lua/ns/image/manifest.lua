@@ -67,16 +67,29 @@ end
 local ARCHITECTURE = { x86_64 = "amd64", aarch64 = "arm64", armv7l = "arm", i686 = "386", ppc64le = "ppc64le",
   s390x = "s390x", riscv64 = "riscv64" }
 
---- The one of an index that is for this machine, or that has the tag.
+--- Without a tag there may be one image alone. `names`: of those that fit, some of them false.
+local function check_single(tag, names)
+  local seen, list = {}, {}
+  for _, name in ipairs(names) do
+    if name and not seen[name] then list[#list + 1] = ("'%s'"):format(name:sub(1, 100)) end
+    seen[name] = true
+  end
+  if tag or #list < 2 then return end
+  fail("there are several images in it: %s: say which", table.concat(list, ", ", 1, math.min(#list, 20)))
+end
+
+--- The one of an index that is for this machine, or that has the tag; and the names of all such.
 local function choose(list, tag, machine)
-  local fitting = {}
+  local fitting, names = {}, {}
   for _, one in ipairs(list or {}) do
     local name = (field(one, "annotations", "table") or {})["org.opencontainers.image.ref.name"]
     local platform = field(one, "platform", "table")
     local fits = not platform or platform.os == "linux" and platform.architecture == (ARCHITECTURE[machine] or machine)
-    if (not tag or name == tag) and fits then fitting[#fitting + 1] = one end
+    if (not tag or name == tag) and fits then
+      fitting[#fitting + 1], names[#names + 1] = one, type(name) == "string" and name
+    end
   end
-  return fitting[1]
+  return fitting[1], names
 end
 
 local LAYER = "^application/vnd%.oci%.image%.layer%.v1%.tar"
@@ -92,7 +105,8 @@ function manifest.oci(bag, top, tag, machine, verify)
   local list = field(json(read(bag, top, "index.json"), "index.json"), "manifests", "table")
   local m
   for depth = 1, 4 do
-    local one = choose(list, depth == 1 and tag or nil, machine)
+    local one, names = choose(list, depth == 1 and tag or nil, machine)
+    if depth == 1 then check_single(tag, names) end
     if not one then missing(tag) end
     m = json((blob(one)), "the manifest")
     list = field(m, "manifests", "table")
@@ -117,14 +131,14 @@ end
 --- The same of what `docker save` writes, unpacked.
 function manifest.docker(bag, top, tag)
   local list = json(read(bag, top, "manifest.json"), "manifest.json")
-  local chosen
+  local chosen, names = nil, {}
   for _, one in ipairs(list) do
-    local fits = not tag
-    for _, name in ipairs(strings(one, "RepoTags") or {}) do
-      fits = fits or name == tag or name:match(":([^:/]+)$") == tag
-    end
+    local fits, tags = not tag, strings(one, "RepoTags") or {}
+    for _, name in ipairs(tags) do fits = fits or name == tag or name:match(":([^:/]+)$") == tag end
+    if fits then names[#names + 1] = tags[1] or false end
     if fits and not chosen then chosen = one end
   end
+  check_single(tag, names)
   if not chosen then missing(tag) end
   local config = read(bag, top, field(chosen, "Config", "string") or fail "it names no configuration")
   local diffs = field(field(json(config, "the configuration"), "rootfs", "table") or {}, "diff_ids", "table") or {}
