@@ -42,7 +42,7 @@ describe("in a host", function()
     end)
   end
 
-  it("with a strict mode each file loads by itself", function()
+  it("with a strict mode each file loads by itself #system", function()
     for _, name in ipairs(machine.modules()) do
       local r = machine.host(HOSTS["with a strict mode"] .. ("\nprint(type(require '%s'))"):format(name))
       assert.equal("table\n", r.stdout, name .. ": " .. r.stderr)
@@ -69,6 +69,22 @@ describe("in a host", function()
     assert.equal("", r.stderr)
     assert.matches("^net\tnil\nimage\tnil\nwords.seccomp\tnil\nwords.network\tnil\nwords.limits\tnil\ncontainer\tnil\n"
       .. "%(command line%):6: bad argument #1 to 'run' %(limits.pids: ", r.stdout)
+  end)
+
+  it("what cannot be loaded as no descriptor is left is refused by its name, and is there later", function()
+    local r = machine.host([[
+      local ns = require "ns"
+      assert(ns.run { "true" })
+      local files = {}
+      repeat files[#files + 1] = io.open "/dev/null" until not io.open "/dev/null"
+      print((select(2, ns.run { "true", seccomp = "default", no_new_privs = true })))
+      print(select(2, pcall(ns.net)))
+      for _, f in ipairs(files) do f:close() end
+      print(ns.run { "true", seccomp = "default", no_new_privs = true }.ok, (pcall(ns.net)))]],
+      { under = { "sh", "-c", "ulimit -n 40; exec \"$@\"", "sh" } })
+    assert.equal("", r.stderr)
+    assert.equal("load ns.words.seccomp: Too many open files (EMFILE)\nload ns.net: Too many open files\ntrue\ttrue\n",
+      r.stdout)
   end)
 
   machine.it "sandbox"("what was not loaded is there in another root, too", function()

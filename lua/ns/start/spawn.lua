@@ -228,6 +228,7 @@ function spawn.keep_terminal(start, opened)
 end
 
 local function begin(start, host)
+  if start.spec.fn then load_all() end
   local opened, steps, errno, detail = prepare(start, host)
   if not opened then return nil, steps, errno, detail end
   local message
@@ -268,7 +269,6 @@ end
 
 --- Starts a spec; `left`: what is left out of it.
 local function start_once(spec, host, kept, left, began)
-  if spec.fn then load_all() end
   -- Where the launcher cannot be executed, the host is copied: not where an init stays, which would be that copy; nor where
   -- a link in a hostile root could lead exec to the program that the host is; nor where others could look into the copy. A
   -- function runs in a copy that goes on.

@@ -1,14 +1,37 @@
 --- Modules that few scripts need: they are loaded when one of their functions is called.
 -- @module ns.words.later
 require("ns.core").nojit()
+local core = require "ns.core"
+
 local later = {}
+
+local errno_of, open = core.constants.errno, io.open
+local FULL = { [errno_of.EMFILE] = true, [errno_of.ENFILE] = true }
 
 local waiting, modules = {}, {} -- the names of those that nobody has called yet; what the others are
 
+local Refusal = {}
+function Refusal:__tostring() return ("load %s: %s"):format(self.path, core.strerror(self.refused)) end
+
+--- That a module cannot be loaded as no file can be opened is a refusal by the system, as of a step; nil if one can.
+local function refusal(name)
+  local f, _, errno = open "/dev/null"
+  if f then f:close() end
+  return FULL[errno] and setmetatable({ refused = errno, op = "load", path = name }, Refusal) or nil
+end
+
 local function load(name)
-  modules[name] = modules[name] or require(name)
-  waiting[name] = nil
-  return modules[name]
+  local known = modules[name]
+  if known then return known end
+  local ok, module = pcall(require, name)
+  if not ok then
+    for other, value in next, package.loaded do -- Lua 5.1 keeps a mark for each that has failed, and then refuses it
+      if type(value) == "userdata" and other:find "^ns%." then package.loaded[other] = nil end
+    end
+    error(refusal(name) or module, 0)
+  end
+  modules[name], waiting[name] = module, nil
+  return module
 end
 
 local function stub(name, field)
