@@ -11,7 +11,7 @@ require("ns.core").nojit()
 local later = require("ns.words.later").module
 local box = require "ns.box"
 local call = require "ns.call"
-local changes = later "ns.changes"
+local changes = require "ns.changes"
 local confined = require "ns.confined"
 local container = later "ns.container"
 local core = require "ns.core"

@@ -228,7 +228,6 @@ function spawn.keep_terminal(start, opened)
 end
 
 local function begin(start, host)
-  if start.spec.fn then load_all() end
   local opened, steps, errno, detail = prepare(start, host)
   if not opened then return nil, steps, errno, detail end
   local message
@@ -280,10 +279,17 @@ local function start_once(spec, host, kept, left, began)
   return spawn.guarded(begin, start, host)
 end
 
+--- A function may want anything, and where it goes there may be no file to load it from.
+local function load_for(spec)
+  if spec.fn then load_all() end
+end
+
 --- Starts a spec that was checked for `host`; nil stands for one whose check was refused, with the step. A process; or nil,
 -- message, errno, detail. `kept`: what a box keeps of its starts.
 function spawn.start(spec, host, kept)
   if not spec then return errors.caught(host) end
+  local loaded, problem = pcall(load_for, spec)
+  if not loaded then return errors.caught(problem) end
   local began = core.clock()
   return optional.start(spec, host, function(less, left)
     return start_once(less, host, cache.without(kept, left), left, began)
