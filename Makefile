@@ -59,7 +59,7 @@ $(CORE): $(CORE_C) $(HEADERS) $(LAUNCHER) Makefile
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC $(CORE_CFLAGS) $(LUA_CFLAGS) $(LDFLAGS) $(LIBFLAG) $(STAYS) $(CORE_C) -o $@
 
 versions: $(LAUNCHER) ## builds it for Lua 5.1 to 5.5 and LuaJIT
-	@set -e; for v in $(VERSIONS); do $(MAKE) --no-print-directory -s LUA_VERSION=$$v; done
+	@printf '%s\n' $(VERSIONS) | xargs -P "$$(nproc)" -I {} $(MAKE) --no-print-directory -s LUA_VERSION={}
 
 install: all ## installs it below PREFIX (/usr/local)
 	install -d $(TO_LIB) $(TO_BIN) $(TO_SHARE) $(addprefix $(TO_SHARE)/,$(ROOMS))

@@ -1,58 +1,22 @@
 #!/bin/sh
-# Runs the specs on Lua 5.4, three files at a time as most of them wait, beside them those on the other Luas, two at a time,
-# and the short form of the proof, and closes with one line for all of it. Each leaves the host as it was (state.sh), or has
-# failed.
+# Runs the specs on Lua 5.4, those on the other Luas, and the short form of the proof, some jobs at a time (job.sh), and
+# closes with one line for all of it.
 # usage: sh tools/test.sh "lua5.1 ... luajit" [busted's arguments]     with arguments, the specs alone
 set -u
 luas=$1
 shift
-passed=0 failed=0 skipped=0
-log=$(mktemp) proof=$(mktemp) complaints=$(mktemp) before=$(mktemp) after=$(mktemp)
-bin=$(mktemp -d)
-trap 'rm -rf "$log" "$proof" "$complaints" "$before" "$after" "$bin"' EXIT
-
-# each failure in the log in six lines: where, which test, what
-failures() {
-  awk '/^(Failure|Error) -> / { left = 6 } /^FAILED: / && !left { left = 1 } left-- > 0' "$log"
-}
-
-# What has changed on the host since the last time, as a complaint; succeeds if anything has.
-changed() {
-  sh tools/state.sh >"$after"
-  cmp -s "$before" "$after" && return 1
-  echo "FAILED: $name has changed the host:"
-  diff "$before" "$after" | grep '^[<>]' | head -n 20
-  cp "$after" "$before"
-}
-
-# run NAME COMMAND...: the command's last line is counted; what failed is kept, to be said again where nobody misses it
-run() {
-  name=$1
-  shift
-  echo "== $name"
-  "$@" 2>&1 </dev/null | tee "$log"
-  line=$(tail -n 1 "$log")
-  case $line in
-    *" passed, "*" failed, "*" skipped") ;;
-    *) line="0 passed, 1 failed, 0 skipped" && echo "FAILED: $name ended without a closing line" | tee -a "$log" ;;
-  esac
-  # shellcheck disable=SC2086
-  set -- $line
-  [ "$3" -eq 0 ] || { echo "== $name: $3 failed" && failures; } >>"$complaints"
-  if changed >"$log"; then
-    cat "$log" && cat "$log" >>"$complaints"
-    failed=$((failed + 1))
-  fi
-  passed=$((passed + $1)) failed=$((failed + $3)) skipped=$((skipped + $5))
-}
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+mkdir "$logs/bin" "$logs/out"
 
 # Lua 5.5 of tools/lua55.sh, where an ordinary user finds it, too; one of the machine that has no busted is none
-chmod 755 "$bin"
-[ ! -e build/lua5.5 ] || cp build/lua5.5/bin/lua5.5 "$bin"
-PATH=$bin:$PATH
+chmod 755 "$logs" "$logs/bin"
+[ ! -e build/lua5.5 ] || cp build/lua5.5/bin/lua5.5 "$logs/bin"
+PATH=$logs/bin:$PATH
+skipped=0
 case " $luas " in
   *" lua5.5 "*)
-    if ! lua5.5 -e 'require "busted"' 2>"$log"; then
+    if ! lua5.5 -e 'require "busted"' 2>"$logs/why"; then
       echo "skipped: lua5.5 [it is neither here nor could be made]"
       skipped=1 luas=$(echo " $luas " | sed 's/ lua5.5 / /')
     fi ;;
@@ -66,46 +30,44 @@ esac
 # title of their describe, or in their own.
 tags_for() { case $1 in lua5.4) ;; *) echo --exclude-tags=system ;; esac; }
 
-# Those that run beside others are in a layer of their own, with a shell as process 1, which reaps: a spec that looks for a
-# process finds none of another Lua's.
-layer="unshare --mount --pid --propagation private --fork --kill-child --mount-proc"
-$layer true 2>/dev/null || layer=
-beside=
-[ $# -gt 0 ] || [ -z "$layer" ] || beside=$(echo " $luas " | sed 's/ lua5.4 / /')
-[ "$beside" != " $luas " ] || beside= # nothing to be beside of
-
-# third 0|1|2: every third file of specs, where Lua 5.4 has others beside it; else none is named, which means all
-third() {
-  [ -z "$beside" ] || find spec -name '*_spec.lua' | sort | awk -v n="$1" 'NR % 3 == n'
-}
-
-sh tools/state.sh >"$before"
-[ $# -gt 0 ] || sh proof/run.sh short >"$proof" 2>&1 </dev/null &
-run_beside() {
-  for lua; do
-    $layer sh -c '"$@"; exit $?' sh "$lua" /usr/bin/busted "$(tags_for "$lua")" >"$bin/$lua.log" 2>&1 </dev/null
+# All jobs, a line each, the longest first. Lua 5.4 has so many that the last ones end together: each a few files.
+FILES=8
+jobs() {
+  [ $# -gt 0 ] || echo "proof sh proof/run.sh short"
+  for lua in $luas; do
+    case $#$lua in 0lua5.4) ;; *) echo "$lua $lua /usr/bin/busted $(tags_for "$lua")" "$@" ;; esac
   done
+  case $#" $luas " in
+    0*" lua5.4 "*) find spec -name '*_spec.lua' | sort | awk -v files="$FILES" '
+      { part = int((NR - 1) / files) + 1; list[part] = list[part] " " $0 }
+      END { for (i = 1; i <= part; i++) print "lua5.4-" i " lua5.4 /usr/bin/busted" list[i] }' ;;
+  esac
 }
-one='' two=''
-for lua in $beside; do
-  if [ ${#one} -le ${#two} ]; then one="$one $lua"; else two="$two $lua"; fi
-done
-# shellcheck disable=SC2086
-run_beside $one &
-# shellcheck disable=SC2086
-run_beside $two &
-for n in 1 2; do
+
+# Each is in a layer of its own, with a shell as process 1, which reaps: a spec that looks for a process finds none of
+# another job's. Where there are no layers, one job runs after the other; and so do specs that were asked for by name, on
+# the machine as it is. Three at a time keep two processors busy, as each waits for a part of its time; more only get into
+# each other's way.
+at_once=$(($(nproc) + 1))
+layer="unshare --mount --pid --propagation private --fork --kill-child --mount-proc"
+{ [ $# -eq 0 ] && $layer true 2>/dev/null; } || layer='' at_once=1
+jobs "$@" >"$logs/jobs"
+# shellcheck disable=SC2016,SC2086
+tr '\n' '\0' <"$logs/jobs" | xargs -0 -n 1 -P "$at_once" $layer sh -c 'sh tools/job.sh "$@"; exit $?' sh "$logs/out"
+
+# each failure in a log in six lines: where, which test, what
+failures() { awk '/^(Failure|Error) -> / { left = 6 } /^FAILED: / && !left { left = 1 } left-- > 0' "$1"; }
+
+passed=0 failed=0
+while read -r name _; do
+  log=$logs/out/$name
+  printf '== %s\n' "$name"
+  cat "$log"
   # shellcheck disable=SC2046
-  [ -z "$beside" ] || $layer sh -c '"$@"; exit $?' sh lua5.4 /usr/bin/busted $(third "$n") >"$bin/$n.log" 2>&1 </dev/null &
-done
-for lua in $luas; do
-  # shellcheck disable=SC2046
-  case " $beside " in *" $lua "*) ;; *) run "$lua" "$lua" /usr/bin/busted $(tags_for "$lua") "$@" $(third 0) ;; esac
-done
-wait
-[ -z "$beside" ] || for n in 1 2; do run "lua5.4, more files, $n" cat "$bin/$n.log"; done
-for lua in $beside; do run "$lua" cat "$bin/$lua.log"; done
-[ $# -gt 0 ] || run "the proof" cat "$proof"
-cat "$complaints"
+  set -- $(tail -n 1 "$log")
+  passed=$((passed + $1)) failed=$((failed + $3)) skipped=$((skipped + $5))
+  [ "$3" -eq 0 ] || { echo "== $name: $3 failed" && failures "$log"; } >>"$logs/complaints"
+done <"$logs/jobs"
+[ ! -e "$logs/complaints" ] || cat "$logs/complaints"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
