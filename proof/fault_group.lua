@@ -19,7 +19,7 @@ local FAIL, HANG, DIE = rules.FAIL, rules.HANG, rules.DIE
 local OTHERS = form == "short" and 12 or math.huge -- so many cases that are not due
 local AT_EACH = 2 -- in the long form, so many errnos at each call, beside all of them at one call of each step
 local DEATHS = 3 -- calls of a step at which the launcher is killed
-local STEPS = form == "short" and 3 or math.huge -- of each op, which many modes have alike
+local STEPS = form == "short" and 4 or math.huge -- of each op, which many modes have alike
 
 -- steps: all there are, in the short form those that are chosen; covered: those that were given an error; silent: those that
 -- make no call which can fail

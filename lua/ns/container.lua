@@ -26,6 +26,8 @@ local stdio = require "ns.words.stdio"
 local survey = require "ns.start.survey"
 
 local container = {}
+local errno_of = core.constants.errno
+
 local Container = { __name = "ns.Container" }
 Container.__index = Container
 
@@ -61,12 +63,15 @@ local function end_of_closed(self)
   return self.box.handle:isclosed() and end_of(self) or nil
 end
 
+-- What an init that is gone is told by; its own refusals have other numbers.
+local GONE = { [errno_of.EPIPE] = true, [errno_of.ECONNRESET] = true, [errno_of.ESRCH] = true }
+
 --- nil, message, errno, detail for a start; and, where that was refused as the container has ended, that.
 local function explain(self, message, errno, detail)
-  local is_lost = detail.step == "job" and not detail.hint or detail.code == "DIED"
+  local is_lost = detail.step == "job" and (not errno or GONE[errno]) or detail.code == "DIED"
   local over = is_lost and end_of(self)
   if not over then return nil, message, errno, detail end
-  return nil, over, core.constants.errno.ESRCH, { step = "job", code = "ESRCH" }
+  return nil, over, errno_of.ESRCH, { step = "job", code = "ESRCH" }
 end
 
 --- Starts a program in the container `self`, for the method `name`. `ends_box`: it ends with that program.
@@ -205,7 +210,7 @@ end
 -- @see network_namespaces(7)
 function Container:connect(server, seconds)
   local over = end_of_closed(self)
-  if over then return nil, over, core.constants.errno.ESRCH end
+  if over then return nil, over, errno_of.ESRCH end
   return connect.open(self.box.handle, server, seconds, true)
 end
 
@@ -216,7 +221,7 @@ end
 -- @raise if that is no server, or seconds is no number from 0 up
 function Container:wait_for(server, seconds)
   local over = end_of_closed(self)
-  if over then return nil, over, core.constants.errno.ESRCH end
+  if over then return nil, over, errno_of.ESRCH end
   return connect.wait(self.box.handle, server, seconds, true, function(pause)
     self.box.handle:wait(pause)
     return not living.is_alive(self.box) and end_of(self) or nil
@@ -292,7 +297,7 @@ end
 function Container:kill(signal)
   local number = signals.number(signal or "TERM")
   if not number then signals.unknown(signal, "kill") end
-  if self.box.handle:isclosed() then return nil, core.strerror(core.constants.errno.ESRCH), core.constants.errno.ESRCH end
+  if self.box.handle:isclosed() then return nil, core.strerror(errno_of.ESRCH), errno_of.ESRCH end
   local ok, _, errno = self.box.handle:signal_all(number)
   if ok then return true end
   return nil, core.strerror(errno), errno
@@ -358,7 +363,7 @@ function Container:logs()
   local text = self.kept or not handle:isclosed() and self.name and handle:log()
   if text or not file then
     if text then return text end
-    return nil, "the output of this container is not kept", core.constants.errno.ENODATA
+    return nil, "the output of this container is not kept", errno_of.ENODATA
   end
   local f, message, errno = io.open(file, "rb")
   if not f then return nil, message, errno end
@@ -392,7 +397,7 @@ end
 --- The pidfd of its init: readable when the container has ended.
 -- @treturn integer a descriptor, which stays the container's own; or nil, message, errno once it is closed
 function Container:getfd()
-  if self.box.handle:isclosed() then return nil, "the container is closed", core.constants.errno.ESRCH end
+  if self.box.handle:isclosed() then return nil, "the container is closed", errno_of.ESRCH end
   return self.box.handle:getfd()
 end
 
