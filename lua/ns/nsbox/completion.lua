@@ -3,6 +3,7 @@
 require("ns.core").nojit()
 local bwrap_options = require "ns.nsbox.bwrap_options"
 local fail = require "ns.nsbox.fail"
+local parse = require "ns.nsbox.parse"
 
 local completion = { summary = "Prints what makes a shell complete the words of nsbox.",
   arguments = { { "shell", "?", "bash (default), zsh or fish" } } }
@@ -47,7 +48,8 @@ function completion.run(given)
   local shell = given.shell or "bash"
   local method = ({ bash = "get_bash_complete", zsh = "get_zsh_complete", fish = "get_fish_complete" })[shell]
   if not method then fail.now("completion: bash, zsh or fish expected, not '%s'", shell) end
-  io.write(given.parser[method](given.parser), ((NAMES[shell] or ""):gsub("%%s", options_of_bwrap)))
+  local parser = parse.parser(given.names)
+  io.write(parser[method](parser), ((NAMES[shell] or ""):gsub("%%s", options_of_bwrap)))
   return 0
 end
 

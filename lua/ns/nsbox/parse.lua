@@ -28,7 +28,7 @@ local function describe(parser, command)
   for _, row in ipairs(command.arguments or {}) do parser:argument(row[1]):args(row[2]):description(row[3]) end
 end
 
---- The parser of all commands.
+--- The parser of these commands.
 function parse.parser(names)
   local parser = argparse()("nsbox", "Boxes of ns: programs in Linux namespaces.")
   parser:add_help("--help"):command_target("command"):require_command(true):help_description_margin(36)
@@ -82,10 +82,10 @@ function parse.command(names, arguments)
     return command, command.parse(words, "nsbox " .. words[1], { arguments[-1] or "lua", arguments[0], words[1] })
   end
   if command and command.rest then words = stop_at_first(command, words) end
-  local parser = parse.parser(names)
+  local parser = parse.parser(command and { words[1] } or names)
   local ok, given = parser:pparse(words)
   if not ok then fail.now("%s\nnsbox %s--help tells what there is", given, command and words[1] .. " " or "") end
-  given.names, given.parser = names, parser
+  given.names = names
   return command or require("ns.nsbox." .. given.command), given
 end
 
