@@ -61,8 +61,8 @@ local function env_file(box, path)
   if not f then fail.now("--env-file %s", why) end
   local text = f:read "*a"
   f:close()
-  for line in text:gsub("^\239\187\191", ""):gmatch "[^\n]+" do -- with the mark that Windows' editors put before UTF-8
-    line = line:gsub("^%s+", ""):gsub("\r$", "")
+  for written in text:gsub("^\239\187\191", ""):gmatch "[^\n]+" do -- with the mark that Windows' editors put before UTF-8
+    local line = written:gsub("^%s+", ""):gsub("\r$", "")
     local name = line:match "^[^=]*"
     if line ~= "" and line:sub(1, 1) ~= "#" then
       if name == "" or name:find "%s" then fail.now("--env-file %s: '%s' is no name of a variable", path, name) end
