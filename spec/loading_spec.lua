@@ -87,6 +87,17 @@ describe("in a host", function()
       r.stdout)
   end)
 
+  it("what was not loaded is there where the host has gone to another directory, and has changed package.path", function()
+    local r = machine.host([[
+      local ns = require "ns"
+      require("lfs").chdir "/"
+      package.path = "/nowhere/?.lua"
+      print(type(ns.net()), package.path)]],
+      { spec = { cwd = machine.public(), env = machine.paths "." } })
+    assert.equal("", r.stderr)
+    assert.equal("table\t/nowhere/?.lua\n", r.stdout)
+  end)
+
   machine.it "sandbox"("what was not loaded is there in another root, too", function()
     local r = machine.host [[
       local ns = require "ns"

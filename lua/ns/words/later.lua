@@ -8,6 +8,11 @@ local later = {}
 local errno_of, open = core.constants.errno, io.open
 local FULL = { [errno_of.EMFILE] = true, [errno_of.ENFILE] = true }
 
+-- Where they are looked for: as the other files of ours were, whatever directory the host has gone to since.
+local PLACES = package.path:gsub("[^;]+", function(place)
+  return place:sub(1, 1) == "/" and place or ("%s/%s"):format(core.readlink "/proc/self/cwd" or "", place)
+end)
+
 local waiting, modules = {}, {} -- the names of those that nobody has called yet; what the others are
 
 local Refusal = {}
@@ -21,9 +26,11 @@ local function refusal(name)
 end
 
 local function load(name)
-  local known = modules[name]
+  local known, path = modules[name], package.path
   if known then return known end
+  package.path = PLACES
   local ok, module = pcall(require, name)
+  package.path = path
   if not ok then
     for other, value in next, package.loaded do -- Lua 5.1 keeps a mark for each that has failed, and then refuses it
       if type(value) == "userdata" and other:find "^ns%." then package.loaded[other] = nil end
