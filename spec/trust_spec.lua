@@ -58,7 +58,7 @@ local function beside(enemy, options)
     local enemy = assert(c:spawn { %s, stdout = "pipe" })
     assert(enemy.stdout:read("*l") == "ready")
     local count, told = 0, 0
-    for _ = 1, 40 do
+    for _ = 1, %d do
       local r, message = c:run { "/usr/bin/true", timeout = %s, grace = 0.1 }
       if r and r.ok then count = count + 1 elseif r or message then told = told + 1 end
     end
@@ -66,7 +66,7 @@ local function beside(enemy, options)
     io.write(enemy.stdout:read("*a"))
     enemy:close()
     print(count, told, c:run("echo", "still there").stdout)
-    c:close()]]):format(options.box or "ns.sandbox()", enemy, options.timeout or 30),
+    c:close()]]):format(options.box or "ns.sandbox()", enemy, options.rounds or 40, options.timeout or 30),
     { nobody = options.nobody, timeout = 200 })
   return r.stdout .. r.stderr
 end
@@ -100,9 +100,10 @@ describe("an enemy in a living box #system", function()
   end)
 
   needs("can end the others before they have begun: their hosts are told, and the box lives on", function()
-    local said = beside(perl "while (1) { kill 'KILL', -1 }", {})
+    -- so few, as with each of its signals it holds a lock of the kernel's that the start of a process wants
+    local said = beside(perl "while (1) { kill 'KILL', -1 }", { rounds = 10 })
     local done, told = said:match("^(%d+)\t(%d+)\tstill there\n\n$")
-    assert.equal(40, done and done + told, said)
+    assert.equal(10, done and done + told, said)
   end)
 
   needs("can stop them: then they end at their timeout", function()
