@@ -82,7 +82,7 @@ local function try(run, way, top, place, want)
   return said
 end
 
--- The first way meets every want at every place, each of the others a third of them: all wants, at other places each time.
+-- The first way meets every want at every place, each of the others a fifth of them: all wants, at other places each time.
 for _, way in ipairs(ways.list) do
   ways.describe(way)("a hostile root " .. way.name .. " #system", function()
     local turn = 0
@@ -97,8 +97,8 @@ for _, way in ipairs(ways.list) do
         for _, place in ipairs { "/it", "/srv/it", "/srv/it/x", "/proc" } do
           for _, want in ipairs(WANTS) do
             turn = turn + 1
-            local said = (way == ways.list[1] or turn % 3 == 0) and try(ways.run, way, top, place, want)
-            if said and turn % 9 == 0 then
+            local said = (way == ways.list[1] or turn % 5 == 0) and try(ways.run, way, top, place, want)
+            if said and turn % 10 == 0 then
               assert.equal(said, try(run_without_openat2, way, top, place, want), place .. " " .. want[1].type)
             end
           end
