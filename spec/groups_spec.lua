@@ -442,7 +442,8 @@ machine.describe("limits", "sandbox")("a container with limits", function()
   end)
 
   it("is one of two hundred", function()
-    local list, box = {}, ns.sandbox():limits { memory = "20m", pids = 5 }
+    -- as an ordinary user may have 200 keys
+    local list, box = {}, ns.sandbox():keyring("inherit"):limits { memory = "20m", pids = 5 }
     for i = 1, 200 do list[i] = assert(box:start()) end
     assert.equal(200, #left())
     for i = 1, 200, 20 do assert.equal(i % 7, list[i]:run("sh", "-c", "exit " .. i % 7).code) end

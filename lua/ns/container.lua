@@ -68,7 +68,7 @@ local GONE = { [errno_of.EPIPE] = true, [errno_of.ECONNRESET] = true, [errno_of.
 
 --- nil, message, errno, detail for a start; and, where that was refused as the container has ended, that.
 local function explain(self, message, errno, detail)
-  local is_lost = detail.step == "job" and (not errno or GONE[errno]) or detail.code == "DIED"
+  local is_lost = detail.step == "job" and not detail.hint and (not errno or GONE[errno]) or detail.code == "DIED"
   local over = is_lost and end_of(self)
   if not over then return nil, message, errno, detail end
   return nil, over, errno_of.ESRCH, { step = "job", code = "ESRCH" }
