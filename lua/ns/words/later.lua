@@ -8,7 +8,7 @@ local later = {}
 local errno_of, open = core.constants.errno, io.open
 local FULL = { [errno_of.EMFILE] = true, [errno_of.ENFILE] = true }
 
--- Where they are looked for: as the other files of ours were, whatever directory the host has gone to since.
+-- Where the other files of ours were looked for: the host may have gone to another directory since.
 local PLACES = package.path:gsub("[^;]+", function(place)
   return place:sub(1, 1) == "/" and place or ("%s/%s"):format(core.readlink "/proc/self/cwd" or "", place)
 end)
@@ -25,12 +25,19 @@ local function refusal(name)
   return FULL[errno] and setmetatable({ refused = errno, op = "load", path = name }, Refusal) or nil
 end
 
-local function load(name)
-  local known, path = modules[name], package.path
-  if known then return known end
+local function require_there(name)
+  local path = package.path
   package.path = PLACES
   local ok, module = pcall(require, name)
   package.path = path
+  return ok, module
+end
+
+local function load(name)
+  local known = modules[name]
+  if known then return known end
+  local ok, module = pcall(require, name)
+  if not ok then ok, module = require_there(name) end
   if not ok then
     for other, value in next, package.loaded do -- Lua 5.1 keeps a mark for each that has failed, and then refuses it
       if type(value) == "userdata" and other:find "^ns%." then package.loaded[other] = nil end
