@@ -99,7 +99,7 @@ host { name = "/proc with hidepid=2", setup = "mount -o remount,hidepid=2 /proc"
 host { name = "read-only /proc/sys", setup = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys",
   long = FEW .. " process root" }
 host { name = "/tmp noexec", long = FEW .. " stdio root",
-  setup = "mkdir /mnt/ns && mount --bind . /mnt && cd /mnt && mount -t tmpfs -o noexec,mode=1777 tmpfs /tmp" }
+  setup = "mount --bind . /mnt && cd /mnt && mount -t tmpfs -o noexec,mode=1777 tmpfs /tmp" }
 
 -- A FUSE file system of somebody's own answers him alone; one whose server has died answers nobody.
 local FUSE = [[perl -e '
