@@ -33,17 +33,21 @@ local function require_there(name)
   return ok, module
 end
 
+--- Lua 5.1 and LuaJIT keep a mark, of some type, for each module that has failed, as by a Ctrl-C, and then refuse it.
+local function forget_failed()
+  for name, value in next, package.loaded do
+    if type(value) ~= "table" and name:find "^ns%." then package.loaded[name] = nil end
+  end
+end
+
 local function load(name)
   local known = modules[name]
   if known then return known end
+  forget_failed()
   local ok, module = pcall(require, name)
-  if not ok then ok, module = require_there(name) end
-  if not ok then
-    for other, value in next, package.loaded do -- Lua 5.1 keeps a mark for each that has failed, and then refuses it
-      if type(value) == "userdata" and other:find "^ns%." then package.loaded[other] = nil end
-    end
-    error(refusal(name) or module, 0)
-  end
+  local is_missing = not ok and tostring(module):find("' not found", 1, true) -- else it is a Ctrl-C, or the like
+  if is_missing then ok, module = require_there(name) end
+  if not ok then error(is_missing and refusal(name) or module, 0) end
   modules[name], waiting[name] = module, nil
   return module
 end
