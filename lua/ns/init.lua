@@ -134,7 +134,7 @@ ns.parallel = parallel.run
 ns.container = container.find
 
 --- A list's programs on the machines of a Slurm cluster: `ns.slurm.parallel`. It is loaded when it is called.
-ns.slurm = { parallel = function(...) return require("ns.slurm").parallel(...) end }
+ns.slurm = { parallel = later("ns.slurm").parallel }
 
 --- The names of all containers of this user that live.
 -- @function ns.containers
@@ -263,7 +263,7 @@ ns.test = test
 
 --- Bundles of containers, as crun and runc run them: `ns.oci.spec`. It is loaded when it is used.
 -- @see ns.oci
-ns.oci = { spec = function(bundle) return require("ns.oci").spec(bundle) end }
+ns.oci = { spec = later("ns.oci").spec }
 
 box.spawn, box.run, box.check, box.explain = spawn_words, run, ns.check, ns.explain
 box.start, box.pool, box.call = container.start, pool.new, call_words
