@@ -55,6 +55,10 @@ local MEANT = {
   { "tree", "ENOSYS", "mount(2) binds read-only without what is mounted below", "root" },
 }
 
+for _, code in ipairs { "ENOENT", "ENOTDIR", "EROFS" } do
+  MEANT[#MEANT + 1] = { "anchor", code, "what is missing there is told by the step that wants something below it" }
+end
+
 local function is_meant(point, step, error, mode)
   local where = step and step.op or point.process == 0 and "host " .. rules.call(point)
   for _, row in ipairs(MEANT) do

@@ -3,7 +3,8 @@
 local isolated = require "support.isolated"
 local machine = require "support.machine"
 
-local LOOP = "while true do end"
+local BUSY = "while true do end"
+local LOOP = "while true do os.execute 'sleep 0.02' end" -- leaves the processors to what is to be told in time
 local EXIT = "os.exit(3)"
 local DEAF = "while true do pcall(function() while true do end end) end"
 
@@ -38,13 +39,13 @@ for i, hook in ipairs(HOOKS) do
   local line = hook == "body" and 2 or i == 7 and 9 or i + 2
   local owner = OF_TEST[hook] and "'one'" or "'x'"
   local where = ("in %s of %s"):format(hook == "body" and "the body" or hook, owner)
-  local hangs = ("timeout: the %s has run for 0.5 s"):format(OF_TEST[hook] and "test" or "block")
+  local hangs = ("timeout: the %s has run for 1 s"):format(OF_TEST[hook] and "test" or "block")
   row("loops_in_" .. hook, { [hook] = LOOP }, line, hangs, where)
   row("dies_in_" .. hook, { [hook] = EXIT }, line, "ended by exit(3) " .. where)
 end
 row("cannot_be_interrupted", { setup = DEAF }, 5,
-  "timeout: the block has run for 0.5 s, and could not be interrupted in setup of 'x'")
-row("loops_in_the_file", LOOP, nil, "timeout: the file has run for 0.5 s", "in the body of the file")
+  "timeout: the block has run for 1 s, and could not be interrupted in setup of 'x'")
+row("loops_in_the_file", BUSY, nil, "timeout: the file has run for 1 s", "in the body of the file")
 row("dies_in_the_file", EXIT, 0, "ended by exit(3) in the body of the file; what comes after it in this file did not run")
 row("sleeps_in_the_files_setup", "setup(function() os.execute 'exec sleep 1008' end) it('one', print)", 1,
   "could not be interrupted in setup of the file; what comes after it in this file did not run")
@@ -62,7 +63,7 @@ end
 
 describe("a file whose code outside a test", function()
   local r
-  lazy_setup(function() r = run(FILES, "jobs=4,timeout=0.5") end)
+  lazy_setup(function() r = run(FILES, "jobs=4,timeout=1") end)
 
   for _, one in ipairs(ROWS) do
     local name = one[1]
@@ -81,12 +82,12 @@ describe("a file whose code outside a test", function()
 end)
 
 describe("the hooks of a helper", function()
-  for hook, message in pairs { setup = "the suite has run for 0.5 s in setup of the suite",
-    before_each = "the test has run for 0.5 s in before_each of 'one'" } do
+  for hook, message in pairs { setup = "the suite has run for 1 s in setup of the suite",
+    before_each = "the test has run for 1 s in before_each of 'one'" } do
     it("have their time, too: " .. hook, function()
       local helper = "require 'ns.busted' require 'busted'.%s(function() while true do os.execute 'sleep 0.01' end end)"
       local r = isolated.run({ ["helper.lua"] = helper:format(hook), ["a_spec.lua"] = "it('one', print)" },
-        { env = { NS_BUSTED = "timeout=0.5" } }, "-o", "plainTerminal", "--helper=helper.lua", ".")
+        { env = { NS_BUSTED = "timeout=1" } }, "-o", "plainTerminal", "--helper=helper.lua", ".")
       assert.equal("0 0 1 0", r.summary, r.stdout .. r.stderr)
       assert.matches("helper.lua:1: timeout: " .. message, r.stdout, 1, true)
     end)

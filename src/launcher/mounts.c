@@ -23,10 +23,6 @@ static long closed(long fd, long r) {
     return r;
 }
 
-/* A step may ignore ENOENT: then its source is missing. What is missing later, on the way to its place, must not be
- * ignored, and is given as another error. */
-static long not_ignored(long r) { return r == -ENOENT ? -ESTALE : r; }
-
 /* A tmpfs that will be the root: mounted over the old one, which stays in reach by absolute paths until `pivot`. A bind
  * of the old "/" shall not have it on top: so it cannot be bound itself. options, flags: MOUNT_ATTR_* */
 long op_newroot(struct player *p, const struct step *s) {

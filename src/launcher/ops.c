@@ -165,12 +165,12 @@ static long op_loopback(struct player *p, const struct step *s) {
  * it is missing and may be (ignore), `to` becomes a duplicate of our socket, so that no other file gets that number. */
 static long op_lookup(struct player *p, const struct step *s) {
     long fd = look_up(plan_string(p, s->path), plan_string(p, s->source));
-    if (FAILED(fd) && s->ignore && fd == -(long)s->ignore) return dup_to(p, p->socket, s->to, O_CLOEXEC);
+    if (FAILED(fd) && s->ignore && fd == -(long)s->ignore) return not_ignored(dup_to(p, p->socket, s->to, O_CLOEXEC));
     if (FAILED(fd)) return fd;
     long r = s->how & STEP_ONE_MOUNT ? mount_below(fd) : 0;
     r = r > 0 ? -EINVAL : FAILED(r) ? r : dup_to(p, (int)fd, s->to, O_CLOEXEC);
     if (fd != s->to) sys(__NR_close, fd);
-    return r;
+    return not_ignored(r);
 }
 
 /* Is this an error after which the next directory of PATH is tried? Those of execvp(3), and that a path is too long. */

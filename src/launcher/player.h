@@ -2,6 +2,7 @@
 #ifndef NS_PLAYER_H
 #define NS_PLAYER_H
 
+#include <linux/errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -73,5 +74,9 @@ char **plan_list(const struct player *, uint32_t offset);
 static inline const struct step *step_of(const struct player *p) {
     return (const struct step *)((const char *)p->plan + p->plan->steps) + p->plan->current - 1;
 }
+
+/* A step may ignore ENOENT: then its source is missing. What is missing later, on the way to its place, must not be
+ * ignored, and is given as another error. */
+static inline long not_ignored(long r) { return r == -ENOENT ? -ESTALE : r; }
 
 #endif
