@@ -27,7 +27,7 @@ describe("interact", function()
     local t = at.open()
     t.p:resize(31, 97)
     local line = "trap 'stty size' WINCH; stty size; until [ \"$(stty size)\" = '44 111' ]; do :; done; true"
-    t.type(at.host(([[print(ns.spawn({ "bash", "-c", %q, pty = true }):interact())]]):format(line) .. "\n") .. "\n")
+    t.type(at.host(([[print(ns.spawn({ "sh", "-c", %q, pty = true }):interact())]]):format(line) .. "\n") .. "\n")
     t.expect("31 97\r\n")
     t.p:resize(44, 111)
     t.expect("44 111\r\n")

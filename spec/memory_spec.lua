@@ -1,5 +1,5 @@
 --- A host that runs out of memory at the n-th allocation, for each 19th n (the proof, in its long form, takes all), is
--- left without a child and without a descriptor.
+-- left without a child and without a descriptor. What is written in Lua is the same on each: Lua 5.4 takes the most.
 local machine = require "support.machine"
 local ns = require "ns"
 
@@ -41,7 +41,7 @@ local SCRIPTS = {
     end]],
 }
 
---- In steps of 307: it is thousands, as every function that is loaded is one.
+--- In longer steps: it is thousands, as every function that is loaded is one.
 local LOADING = [[
   local ns = ("x"):rep(100000) -- Lua 5.4 makes the class of its buffers, and is itself broken if memory runs out just then
   return function()
@@ -74,10 +74,11 @@ describe("memory that runs out leaves nothing behind in", function()
       local file = machine.file(directory .. "/script.lua", script)
       local argv = { directory .. "/host", file, "lua", "on", stride }
       local r = ns.run { argv = argv, env = machine.paths(machine.public()), timeout = 900 }
-      assert.matches("^%d%d+ allocations refused: clean\n$", r.stdout .. r.stderr)
+      assert.matches("^[1-9]%d* allocations refused: clean\n$", r.stdout .. r.stderr)
     end)
   end
 
-  for name, script in pairs(SCRIPTS) do try(name, script, "19") end
-  try("loading the module", LOADING, "307")
+  local is_first = version == "5.4"
+  for name, script in pairs(SCRIPTS) do try(name, script, is_first and "19" or "37") end
+  try("loading the module", LOADING, is_first and "307" or "1511")
 end)

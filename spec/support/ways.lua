@@ -15,8 +15,11 @@ local function literal(value)
 end
 
 local CODE = [[
-  local r, message = require("ns").run(%s)
-  io.write(r and r.stdout .. r.stderr or "refused: " .. message)
+  for _, words in ipairs %s do
+    local r, message = require("ns").run(words)
+    local said = r and r.stdout .. r.stderr or "refused: " .. message
+    io.write(#said, "\n", said)
+  end
 ]]
 
 --- A copy of the spec with the program and, added to its own, the flags of this way.
@@ -35,14 +38,33 @@ end
 -- An ordinary user who is to find mounts of the host's makes them as root of a user namespace, and is himself in one below.
 local BELOW = "unshare --user --map-user=%d --map-group=%d"
 
---- Runs a shell line inside and returns what it writes, or "refused: " and the message, without a newline at the end. With
--- `setup`, a shell line that makes mounts or descriptors on the host first, all happens in a mount namespace for it;
--- `through` is a command that runs the host then.
-function ways.run(way, spec, line, setup, through)
-  local words = complete(way, spec, line)
+local function without_newline(text) return (text:gsub("\n$", "")) end
+
+local function run_here(words)
+  local r, message = ns.run(words)
+  return without_newline(r and r.stdout .. r.stderr or "refused: " .. message)
+end
+
+--- What a host of its own has said of each of its `count` programs; all that it has said, where it has not come to that.
+local function parts_of(r, count)
+  local said, parts, at = r.stdout, {}, 1
+  for i = 1, count do
+    local length, first = said:match("^(%d+)\n()", at)
+    if not length then return { without_newline(said .. r.stderr) } end
+    at = first + length
+    parts[i] = without_newline(said:sub(first, at - 1))
+  end
+  parts[count] = without_newline(parts[count] .. r.stderr)
+  return parts
+end
+
+--- Runs a list of {spec, shell line}, one after the other, in the same host; what ways.run returns, of each.
+function ways.run_all(way, list, setup, through)
+  local words = {}
+  for i, one in ipairs(list) do words[i] = complete(way, one[1], one[2]) end
   if not setup and not way.nobody then
-    local r, message = ns.run(words)
-    return ((r and r.stdout .. r.stderr or "refused: " .. message):gsub("\n$", ""))
+    for i, one in ipairs(words) do words[i] = run_here(one) end
+    return words
   end
   local ids = core.ids()
   local drop = not machine.root and BELOW:format(ids.euid, ids.egid) or way.nobody and machine.as_user or ""
@@ -50,9 +72,13 @@ function ways.run(way, spec, line, setup, through)
     ("%s\n%s\nexec %s \"$@\""):format(machine.shared and "mount --make-rshared /" or "", setup or "", drop), "sh" }
   for _, word in ipairs(through or {}) do under[#under + 1] = word end
   local code = CODE:format(literal(words))
-  local r = setup and machine.host(code, { under = under }) or machine.host(code, { nobody = true })
-  return ((r.stdout .. r.stderr):gsub("\n$", ""))
+  return parts_of(setup and machine.host(code, { under = under }) or machine.host(code, { nobody = true }), #list)
 end
+
+--- Runs a shell line inside and returns what it writes, or "refused: " and the message, without a newline at the end. With
+-- `setup`, a shell line that makes mounts or descriptors on the host first, all happens in a mount namespace for it;
+-- `through` is a command that runs the host then.
+function ways.run(way, spec, line, setup, through) return ways.run_all(way, { { spec, line } }, setup, through)[1] end
 
 ways.root = { name = "as root" }
 ways.range = { name = "as root in a user namespace", user = true, map = "range" }
