@@ -1387,7 +1387,7 @@ function ns.call(spec, fn, ...) end
 ---the program; for a function whatever it takes, which returns a process, or nil and a message.
 ---@param list table
 ---@param runner ns.Spec|ns.Box|ns.Container|ns.Pool|fun(item: any, index: integer): ns.Process?
----@param options? { jobs: integer?, timeout: number? }
+---@param options? { jobs: integer?, timeout: number?, each: (fun(result: ns.Result, index: integer))? }
 ---@return ns.Result[] results in the order of the list
 function ns.parallel(list, runner, options) end
 

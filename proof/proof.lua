@@ -2,6 +2,7 @@
 -- with the line "N passed, N failed, N skipped". `make proof` runs the long form of all, `make test` the short one.
 --
 -- usage: lua5.4 proof/PART.lua short|long
+local ns = require "ns"
 local snapshot = require "support.snapshot"
 
 local proof = { long = arg[1] == "long" }
@@ -55,16 +56,7 @@ end
 
 --- Begins with each of a list, `lanes` of them at a time: `start(item)` gives a process, `finish(item, result)` has its end.
 function proof.lanes(lanes, list, start, finish)
-  local running = {}
-  local function wait()
-    local first = table.remove(running, 1)
-    finish(first.item, assert(first.process:communicate()))
-  end
-  for _, item in ipairs(list) do
-    if #running == lanes then wait() end
-    running[#running + 1] = { item = item, process = assert(start(item)) }
-  end
-  while #running > 0 do wait() end
+  ns.parallel(list, start, { jobs = lanes, each = function(r, i) finish(list[i], r) end })
 end
 
 --- A figure for the report.

@@ -17,6 +17,18 @@ describe("programs in parallel", function()
     assert.equal("1 2 3 4", each(results, "code"))
   end)
 
+  it("are told one by one, as soon as each has ended", function()
+    local told = {}
+    local list = { { "sleep", "1" }, { "/no/such-program" }, { "sh", "-c", "exit 3" } }
+    local results = ns.parallel(list, {}, { jobs = 3, each = function(r, i)
+      told[#told + 1] = i
+      list[i] = r
+    end })
+    assert.same({ 2, 3, 1 }, told)
+    assert.same(list, results)
+    assert.equal("exit refused exit", each(results, "how"))
+  end)
+
   it("are so many at a time as was said, and no more", function()
     local directory, remove = machine.directory()
     finally(remove)
@@ -98,6 +110,8 @@ describe("programs in parallel", function()
     fails("for item 1 the function has returned nothing, no ns.Process", { 1 }, function() end)
     fails("list expected", nil, {})
     fails("a spec, box, container, pool or function", {}, 5)
+    fails("options.each: function expected, got number", {}, {}, { each = 1 })
+    fails("heard of it", { "81234", "0" }, ns.box():argv("sleep"), { jobs = 2, each = function() error "heard of it" end })
     fails("options: unknown field 'job'", {}, {}, { job = 1 })
     assert.equal(0, machine.processes("81234"))
   end)

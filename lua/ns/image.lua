@@ -258,12 +258,7 @@ check.methods(is_image, Image)
 
 -- ---- the functions ----
 
-local function check_function(value, where)
-  if type(value) ~= "function" then check.fail(where, "function expected, got %s", type(value)) end
-  return value
-end
-
-local check_options = check.record { tls_verify = check.boolean, pull = check.boolean, progress = check_function,
+local check_options = check.record { tls_verify = check.boolean, pull = check.boolean, progress = check.fn,
   max_size = check.integer(1, 2 ^ 53), max_entries = check.integer(1, 2 ^ 53) }
 
 local function checked(text, options)

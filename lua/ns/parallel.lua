@@ -12,7 +12,8 @@ local stdio = require "ns.words.stdio"
 
 local parallel = {}
 
-local check_options = check.record { jobs = check.integer(1, 10000), timeout = check.seconds(1e-6, 1e9) }
+local check_options = check.record { jobs = check.integer(1, 10000), timeout = check.seconds(1e-6, 1e9),
+  each = check.fn }
 
 --- The words for one item: a table of words, or one more argument for the program of the box.
 function parallel.words_of(item, words)
@@ -64,13 +65,15 @@ local function check_arguments(list, runner, options)
   return items, checked
 end
 
+local function note(state, i, r)
+  state.results[i] = r
+  if state.each then state.each(r, i) end
+end
+
 --- Begins with one: an entry of `running`, or its result at once.
 local function begin(state, i)
   local p, message, errno, detail = state.start(state.list[i], i)
-  if not p and message ~= nil then
-    state.results[i] = result.refused(tostring(message), errno, detail)
-    return
-  end
+  if not p and message ~= nil then return note(state, i, result.refused(tostring(message), errno, detail)) end
   if not process.is(p) then
     check.raise("parallel: for item %d the function has returned %s, no ns.Process", i, p == nil and "nothing" or type(p))
   end
@@ -81,7 +84,7 @@ end
 
 local function finish(state, one)
   local r, message, errno = process.finish(one.p, one.x)
-  state.results[one.i] = r or result.refused(message, errno)
+  note(state, one.i, r or result.refused(message, errno))
 end
 
 --- Does for all that run what can be done without waiting. Was there anything?
@@ -91,8 +94,8 @@ local function advance(state)
     local one = state.running[k]
     local over, idle = process.advance(one.p, one.x, 0)
     if over then
-      finish(state, one)
       table.remove(state.running, k)
+      finish(state, one)
     end
     busy = busy or not idle
   end
@@ -133,14 +136,15 @@ end
 -- is "refused".
 -- @tparam table list
 -- @tparam table|Box|Container|Pool|function runner
--- @tparam[opt] table options `jobs` (as many as there are processors), `timeout`: seconds for each, where its spec has none
+-- @tparam[opt] table options `jobs` (as many as there are processors), `timeout`: seconds for each, where its spec has none,
+-- `each`: each(result, index) is called as soon as one has ended
 -- @treturn {Result,...}
--- @raise a mistake in the arguments or in a spec; all that run are ended then
+-- @raise a mistake in the arguments or in a spec, or what a function raises; all that run are ended then
 -- @see ns.running.result
 function parallel.run(list, runner, options)
   local items, checked = check_arguments(list, runner, options)
   local state = { list = items, start = starter(runner, checked.timeout), jobs = checked.jobs or core.processors(),
-    timeout = checked.timeout, results = {}, running = {} }
+    timeout = checked.timeout, each = checked.each, results = {}, running = {} }
   local ok, results = pcall(run, state)
   if ok then return results end
   for _, one in ipairs(state.running) do

@@ -90,6 +90,12 @@ function check.boolean(value, where)
   return value
 end
 
+--- A function.
+function check.fn(value, where)
+  if type(value) ~= "function" then expected(where, "function", value) end
+  return value
+end
+
 --- A string without zeros.
 function check.text(value, where)
   if type(value) ~= "string" then expected(where, "string", value) end

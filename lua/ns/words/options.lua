@@ -284,7 +284,7 @@ rows = {
   { scope = "job", word = "argv0", check = program.argument },
   { scope = "job", word = "argv", check = program.check_argv, anew = true, steps = program.execute },
   { word = "args", check = program.check_args, anew = true, outside = program.OUTSIDE },
-  { word = "fn", check = program.check_fn, anew = true, outside = program.OUTSIDE, steps = program.call },
+  { word = "fn", check = check.fn, anew = true, outside = program.OUTSIDE, steps = program.call },
 }
 
 return rows

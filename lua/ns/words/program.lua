@@ -87,12 +87,6 @@ end
 --- Why a program of a living box cannot be one.
 program.OUTSIDE = "is for a start of its own: the init of a living box is no copy of this Lua state"
 
---- A function.
-function program.check_fn(value, where)
-  if type(value) ~= "function" then check.fail(where, "function expected, got %s", type(value)) end
-  return value
-end
-
 --- What the function gets: a list; `n` is how many, where some are nil.
 function program.check_args(value, where)
   if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
