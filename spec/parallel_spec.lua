@@ -46,7 +46,7 @@ describe("programs in parallel", function()
     local results = ns.parallel({
       { "sh", "-c", "head -c 3000000 /dev/zero" }, { "cat", stdin = ("x"):rep(300000) }, { "sleep", "60" },
       { "sh", "-c", "echo error >&2; kill -9 $$" }, { "sleep", "60", timeout = 0.2 },
-    }, {}, { jobs = 5, timeout = 0.6 })
+    }, {}, { jobs = 5, timeout = 2 })
     assert.equal("3000000 300000 0 0 0", ("%d %d %d %d %d"):format(#results[1].stdout, #results[2].stdout,
       #results[3].stdout, #results[4].stdout, #results[5].stdout))
     assert.equal("false false true false true", each(results, "timed_out"))

@@ -31,7 +31,7 @@ esac
 tags_for() { case $1 in lua5.4) ;; *) echo --exclude-tags=system ;; esac; }
 
 # All jobs, a line each, the longest first. Lua 5.4 has so many that the last ones end together: each a few files.
-FILES=8
+FILES=4
 jobs() {
   [ $# -gt 0 ] || echo "proof sh proof/run.sh short"
   for lua in $luas; do
