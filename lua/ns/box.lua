@@ -88,7 +88,9 @@ end
 -- @see environ(7)
 function Box:env(name, value)
   local add = name
-  if type(name) == "string" then
+  if type(name) == "table" then
+    check.no_more("env", 1, name, value)
+  elseif type(name) == "string" then
     if value == nil then check.raise("env.%s: value missing; false removes it", name) end
     add = { [name] = value }
   end
@@ -137,6 +139,7 @@ end
 -- @treturn Box itself
 function Box:argv(...)
   local first = ...
+  if type(first) == "table" then check.no_more("argv", 1, ...) end
   return set(self, "argv", type(first) == "table" and first or arguments("argv[%d]: missing", ...))
 end
 
@@ -179,7 +182,10 @@ local function given_to(name, ...)
   local first = ...
   if select("#", ...) == 0 then return {} end
   local where = ("bad argument #1 to '%s' "):format(name)
-  if type(first) == "table" and not getmetatable(first) then return checked(where .. "(%s)", plan.read, first) end
+  if type(first) == "table" and not getmetatable(first) then
+    check.no_more(name, 1, ...)
+    return checked(where .. "(%s)", plan.read, first)
+  end
   return { argv = arguments(where .. "(argv[%d]: missing)", ...) }
 end
 
@@ -297,6 +303,10 @@ for name, method in next, Box do
   end
 end
 
-check.methods(box.is, Box)
+-- Each word has one value.
+local most = { env = 2, clone = 0, spec = 0, pool = 1, pod = 1, bind = 3, ro_bind = 3, file = 3, symlink = 3, overlay = 3,
+  upper = 1, tmpfs = 2, dir = 2, remount = 2, proc = 2, dev = 2, sys = 2, mqueue = 2 }
+for word in next, plan.words do most[word] = most[word] or word ~= "argv" and 1 or nil end
+check.methods(box.is, Box, most)
 
 return box

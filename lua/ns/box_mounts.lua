@@ -27,6 +27,13 @@ local function add_mount(self, m, options)
   return self
 end
 
+--- A target, the argument with that number, and options; it may be left out before them.
+local function placed(name, number, target, options)
+  if type(target) ~= "table" then return target, options end
+  if options ~= nil then check.raise("bad argument #%d to '%s' (nothing expected after the options)", number + 1, name) end
+  return nil, target
+end
+
 --- Binds a part of the host's tree, writable: box:bind("/src"), box:bind("/src", "/work", {idmap = true}).
 -- @tparam string|integer source an absolute path on the host, or an open descriptor of it
 -- @tparam[opt] string target an absolute path inside; else the same path
@@ -34,7 +41,7 @@ end
 -- @treturn Box itself
 -- @see mount_setattr(2)
 function Box:bind(source, target, options)
-  if type(target) == "table" then target, options = nil, target end
+  target, options = placed("bind", 2, target, options)
   return add_mount(self, { type = "bind", source = source, target = target }, options)
 end
 
@@ -45,7 +52,7 @@ end
 -- @treturn Box itself
 -- @see mount_setattr(2)
 function Box:ro_bind(source, target, options)
-  if type(target) == "table" then target, options = nil, target end
+  target, options = placed("ro_bind", 2, target, options)
   return add_mount(self, { type = "bind", source = source, target = target, ro = true }, options)
 end
 
@@ -75,7 +82,7 @@ end
 -- @tparam[opt] table options upper, work, idmap, ro, dev, suid, exec
 -- @treturn Box itself
 function Box:overlay(lower, target, options)
-  if type(target) == "table" then target, options = nil, target end
+  target, options = placed("overlay", 2, target, options)
   return add_mount(self, { type = "overlay", lower = lower, target = target or type(lower) == "string" and lower or nil },
     options)
 end
@@ -173,7 +180,7 @@ end
 
 for _, kind in ipairs { "tmpfs", "dir", "remount", "proc", "dev", "sys", "mqueue" } do
   Box[kind] = function(self, target, options)
-    if type(target) == "table" then target, options = nil, target end
+    target, options = placed(kind, 1, target, options)
     return add_mount(self, { type = kind, target = target }, options)
   end
 end

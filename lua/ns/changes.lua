@@ -182,6 +182,6 @@ function Changes:discard()
   return nil, message, errno
 end
 
-check.methods(changes.is, Changes)
+check.methods(changes.is, Changes, { list = 0, diff = 0, commit = 1, discard = 0 })
 
 return { new = new }

@@ -42,14 +42,16 @@ function container.is(value)
   return getmetatable(value) == Container
 end
 
---- The words of one program: a list of strings, or one table with words and the program in its array part.
-function container.read(...)
+--- The words of one program for the method `name`: a list of strings, or one table with words and the program in its array
+-- part.
+function container.read(name, ...)
   local first = ...
   if stdio.class_of(first) == "ns.Box" then
     check.raise "a box stands for itself, and is not run in a container: give a program, or a table of words"
   end
-  if type(first) == "table" then return first end
-  return { ... }
+  if type(first) ~= "table" then return { ... } end
+  check.no_more(name, 1, ...)
+  return first
 end
 
 --- Its end in words; nil while it lives. A socket of its init is closed a moment before that has ended.
@@ -129,7 +131,7 @@ local OPTIONS = { name = named.check, stay = check.boolean }
 local function read_start(...)
   if select("#", ...) == 0 then return nil, {} end
   local words, options = {}, {}
-  for word, value in next, container.read(...) do
+  for word, value in next, container.read("start", ...) do
     if OPTIONS[word] then
       local ok, result = pcall(OPTIONS[word], value, word)
       if not ok then check.raise("bad argument #1 to 'start' (%s)", check.mistake(result)) end
@@ -173,7 +175,7 @@ end
 -- @treturn Process the running program; or nil, message, errno, detail
 -- @raise a mistake in the words, or one that is the box's
 function Container:spawn(...)
-  return container.spawn(self, "spawn", container.read(...))
+  return container.spawn(self, "spawn", container.read("spawn", ...))
 end
 
 --- Runs a program in the container to its end, and collects what it writes: as `ns.run`.
@@ -181,7 +183,7 @@ end
 -- @treturn Result what it has come to; or nil, message, errno, detail
 -- @raise a mistake in the words, or one that is the box's
 function Container:run(...)
-  return process.collect(container.spawn(self, "run", stdio.collected(container.read(...))))
+  return process.collect(container.spawn(self, "run", stdio.collected(container.read("run", ...))))
 end
 
 --- A shell at your terminal, until it ends: `p:interact()` on a program with a pty, and with your TERM, where the box says
@@ -412,7 +414,8 @@ function Container:__tostring()
   return ("ns.Container (%spid %d, %s)"):format(self.name and self.name .. ", " or "", self.pid, state)
 end
 
-check.methods(container.is, Container)
 Container.__close = Container.close
+check.methods(container.is, Container, { connect = 2, wait_for = 2, changes = 0, processes = 0, limits = 1, usage = 0,
+  wait = 1, kill = 1, stop = 1, close = 0, logs = 0, info = 0, persist = 2, getfd = 0, ids = 0 })
 
 return container

@@ -267,6 +267,7 @@ ns.oci = { spec = later("ns.oci").spec }
 
 box.spawn, box.run, box.check, box.explain = spawn_words, run, ns.check, ns.explain
 box.start, box.pool, box.call = container.start, pool.new, call_words
-functions("ns", ns)
+functions("ns", ns, { spawn = 1, run = 1, check = 1, explain = 1, parallel = 3, container = 1, containers = 0, wait = 2,
+  box = 1, sandbox = 1, confined = 1, changes = 2, image = 2, images = 0, namespaces = 1, features = 0 })
 
 return ns

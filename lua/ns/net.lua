@@ -294,7 +294,8 @@ function Net:__tostring()
 end
 
 Net.__close = Net.close
-check.methods(is, Net)
+check.methods(is, Net, { host = 2, router = 2, switch = 2, link = 3, start = 0, heal = 0, graph = 1, capture = 3,
+  close = 0 })
 Net.next_index = next_index
 
 local OPTIONS = { ipv4 = check.boolean, ipv6 = check.boolean }
@@ -321,6 +322,7 @@ end
 local function ready_made(name, count)
   return function(...)
     local self, words = net.new(), select(count + 1, ...)
+    check.no_more(name, count + 1, ...)
     checked(name, count + 1, check_link(false), words or {})
     net_shapes[name](self, words, ...)
     return self
@@ -352,4 +354,9 @@ net.line = ready_made("line", 1)
 -- @raise if these are no such numbers; a mistake in the words
 net.tree = ready_made("tree", 2)
 
-return setmetatable(net, { __call = function(_, options) return net.new(options) end })
+return setmetatable(net, {
+  __call = function(_, ...)
+    check.no_more("net", 1, ...)
+    return net.new((...))
+  end,
+})

@@ -104,7 +104,7 @@ end
 -- @treturn Process the running program; or nil, message, errno, detail
 -- @raise a mistake in the words, or one that is the box's
 function Pool:spawn(...)
-  return start(self, "spawn", container.read(...), true)
+  return start(self, "spawn", container.read("spawn", ...), true)
 end
 
 --- Runs a program in a box that is ready, which ends with it: as `Container:run`.
@@ -112,7 +112,7 @@ end
 -- @treturn Result what it has come to; or nil, message, errno, detail
 -- @raise a mistake in the words, or one that is the box's
 function Pool:run(...)
-  return process.collect(start(self, "run", stdio.collected(container.read(...))))
+  return process.collect(start(self, "run", stdio.collected(container.read("run", ...))))
 end
 
 --- Launches what is missing or has ended, and hears of those that are ready meanwhile, without waiting for any.
@@ -166,7 +166,7 @@ function Pool:__tostring()
   return ("ns.Pool (%s)"):format(self.closed and "closed" or ("%d of %d ready"):format(self:stats().ready, self.size))
 end
 
-check.methods(is, Pool)
 Pool.__close = Pool.close
+check.methods(is, Pool, { fill = 0, getfd = 0, stats = 0, close = 0 })
 
 return pool

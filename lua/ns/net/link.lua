@@ -266,7 +266,7 @@ function Link:__tostring()
   return ("ns.Link (%s%s)"):format(self.name, self.is_down and ", down" or self.is_cut and ", cut" or "")
 end
 
-check.methods(is, Link)
+check.methods(is, Link, { set = 1, down = 0, up = 0 })
 net_link.is = is
 
 return net_link

@@ -106,7 +106,7 @@ function Connection:__tostring()
   return ("ns.Connection (%s%s)"):format(self.text, io.type(self.output) == "file" and "" or ", closed")
 end
 
-check.methods(connection.is, Connection)
 Connection.__close = Connection.close
+check.methods(connection.is, Connection, { lines = 0, shutdown = 0, getfd = 0, dirty = 0, detach = 0, close = 0 })
 
 return connection

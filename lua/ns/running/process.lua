@@ -462,8 +462,10 @@ function Process:__tostring()
   return ("ns.Process (pid %d, %s)"):format(self.pid, state)
 end
 
-check.methods(process.is, Process)
 Process.__close = Process.close
+check.methods(process.is, Process, { wait = 1, kill = 1, stop = 1, terminate = 1, close = 0, interact = 0, resize = 2,
+  usage = 0, denied = 0, changes = 0, ids = 0, communicate = 1, stream = 1, connect = 2, wait_for = 2, persist = 2,
+  getfd = 0, dirty = 0, pollfd = 0, events = 0, timeout = 0 })
 
 process.methods = Process
 

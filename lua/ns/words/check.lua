@@ -26,30 +26,53 @@ function check.raise(text, ...)
   error(core.caller() .. message, 0)
 end
 
---- A method that says so where it is called without its object, as by p.wait().
-function check.method(is, class, name, method)
-  return function(self, ...)
-    if is(self) then return method(self, ...) end
-    check.raise("calling '%s' on bad self (%s expected, got %s): it is called with a colon", name, class, type(self))
-  end
-end
+-- What takes a table of words.
+local OF_WORDS = { spawn = true, run = true, check = true, explain = true, start = true, bundle = true, box = true,
+  sandbox = true, confined = true }
 
---- Makes all methods of a class such ones.
-function check.methods(is, class)
-  for name, method in next, class do
-    if type(method) == "function" and name:sub(1, 2) ~= "__" then
-      class[name] = check.method(is, class.__name, name, method)
+--- More arguments than the `most` that a function takes, as a second table of words, are a mistake: whoever has written them
+-- expects that they do something. One that is nil is none, as what a callback gets.
+function check.no_more(name, most, ...)
+  for i = most + 1, select("#", ...) do
+    local extra = select(i, ...)
+    if extra ~= nil then
+      local hint = OF_WORDS[name] and "; all words go into one table" or ""
+      check.raise("bad argument #%d to '%s' (nothing expected, got %s%s)", i, name, type(extra), hint)
     end
   end
 end
 
---- Makes all functions of a module such that say so where they are called with a colon, as by ns:run{...}.
-function check.functions(name, module)
+--- A method that says so where it is called without its object, as by p.wait(). `most`: arguments; nil for any number.
+function check.method(is, class, name, method, most)
+  most = most or math.huge
+  return function(self, ...)
+    if not is(self) then
+      check.raise("calling '%s' on bad self (%s expected, got %s): it is called with a colon", name, class, type(self))
+    end
+    if select("#", ...) > most then check.no_more(name, most, ...) end
+    return method(self, ...)
+  end
+end
+
+--- Makes all methods of a class such ones. `most`: how many arguments each takes; any number where it is not named.
+function check.methods(is, class, most)
+  for name, method in next, class do
+    if type(method) == "function" and name:sub(1, 2) ~= "__" then
+      class[name] = check.method(is, class.__name, name, method, most and most[name])
+    end
+  end
+end
+
+--- Makes all functions of a module such that say so where they are called with a colon, as by ns:run{...}. `most`: as of
+-- `methods`.
+function check.functions(name, module, most)
   for key, f in next, module do
     if type(f) == "function" then
-      module[key] = function(first, ...)
-        if rawequal(first, module) then check.raise("call it with a dot: %s.%s", name, key) end
-        return f(first, ...)
+      local count = most[key] or math.huge
+      module[key] = function(...)
+        if rawequal((...), module) then check.raise("call it with a dot: %s.%s", name, key) end
+        if select("#", ...) > count then check.no_more(key, count, ...) end
+        return f(...)
       end
     end
   end
