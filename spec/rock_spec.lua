@@ -168,7 +168,8 @@ describe("a packager's build #system", function()
 
   it("refuses the headers of another Lua", function()
     local other = VERSION == "5.4" and "5.3" or "5.4"
-    local said = sh(source, "! " .. make("LUA_INCDIR=/usr/include/lua" .. other .. " CFLAGS=-fsyntax-only -W src/core/core.c"))
+    local build = make("LUA_INCDIR=/usr/include/lua" .. other .. " CFLAGS=-fsyntax-only -W src/core/core.c")
+    local said = sh(source, "! " .. build)
     assert.matches("lua%.h of another Lua than LUA_VERSION says", said)
   end)
 end)
