@@ -1,4 +1,5 @@
 --- What has changed in a layer: the list, the difference, and the layer as a transaction.
+local changes = require "ns.running.changes"
 local core = require "ns.core"
 local lfs = require "lfs"
 local machine = require "support.machine"
@@ -297,6 +298,51 @@ describe("the changes in a layer #system", function()
       end
       return count(1, 3000) .. "\n" .. count(1900, 10000)
     end)()]])
+  end)
+
+  --- What changes.list_all says of a layer, and how many names have been read for it.
+  local function listed(...)
+    local read, names_of = 0, core.layer_names
+    core.layer_names = function(...)
+      local names, bytes, errno = names_of(...)
+      read = read + #(names or {})
+      return names, bytes, errno
+    end
+    local ok, list, message, errno = pcall(changes.list_all,
+      { { place = "/o", upper = directory .. "/up", lower = { directory .. "/low" } } }, ...)
+    core.layer_names = names_of
+    assert(ok, list)
+    return list and #list, message, errno, read
+  end
+
+  it("are not read where they are more than a list has room for, however few directories they are in", function()
+    local E2BIG, too_much = core.constants.errno.E2BIG, "more has changed than can be listed"
+    assert(os.execute("cd " .. directory .. "/up && mkdir d && cd d && touch $(seq 500)"))
+    assert.same({ 501, nil, nil, 501 }, { listed() })
+    assert.same({ 501, nil, nil, 501 }, { listed(501 * (256 + 8)) })
+    assert.same({ nil, too_much, E2BIG, 1 }, { listed(400 * 256) }) -- a directory that is new: each is an entry
+    assert(os.execute("mkdir " .. directory .. "/low/d"))
+    assert.same({ nil, too_much, E2BIG, 1 }, { listed(400 * 64) })  -- one that is not
+    assert(os.execute("cd " .. directory .. "/up && rm -r d && touch $(seq 500)"))
+    assert.same({ nil, too_much, E2BIG, 0 }, { listed(400 * 64) })
+  end)
+
+  it("are not looked at for longer than is given, nor is a directory read on", function()
+    local E2BIG, too_much = core.constants.errno.E2BIG, "more has changed than can be listed"
+    assert(os.execute("cd " .. directory .. "/up && touch $(seq 3000)"))
+    assert.same({ 3000, nil, nil, 3000 }, { listed(nil, core.clock() + 100) })
+    assert.same({ nil, too_much, E2BIG, 0 }, { listed(nil, core.clock() - 1) })
+    assert(os.execute("cd " .. directory .. "/up && rm * && touch a"))
+    assert.same({ nil, too_much, E2BIG, 1 }, { listed(nil, core.clock() - 1) })
+  end)
+
+  it("are in the order of their paths in several layers, whatever names there are", function()
+    assert(os.execute("cd " .. directory .. "/up && touch z a.b && mkdir a a/c m && touch a/b 'a b' m/q"))
+    local function layer(place) return { place = place, upper = directory .. "/up", lower = { directory .. "/low" } } end
+    local paths = {}
+    for i, one in ipairs(assert(changes.list_all { layer "/", layer "/a" })) do paths[i] = one.path end
+    assert.equal("/a /a/a /a/a/b /a/a/c /a/a b /a/a.b /a/b /a/c /a/m /a/m/q /a/z /a b /a.b /m /m/q /z",
+      table.concat(paths, " "))
   end)
 
   it("are refused by name where there is nothing to look at", function()

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -47,16 +46,10 @@ static int new_bus(lua_State *L) {
     return nsL_done(L, -error);
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* 1 it can be read or written, 0 the time is over, -1 and errno. A signal ends it: who asks sees to that. */
 static int await(int fd, short what, double deadline) {
     struct pollfd p = {fd, what, 0};
-    double left = deadline - now();
+    double left = deadline - ns_clock();
     int r = poll(&p, 1, left > 0 ? (int)(left * 1000) + 1 : 0);
     if (r == 0) errno = ETIMEDOUT;
     return r > 0 ? 1 : -1;
@@ -67,7 +60,7 @@ static int bus_send(lua_State *L) {
     size_t size, sent = 0;
     const struct bus *b = check_bus(L);
     const char *bytes = luaL_checklstring(L, 2, &size);
-    double deadline = now() + luaL_checknumber(L, 3);
+    double deadline = ns_clock() + luaL_checknumber(L, 3);
     while (sent < size) {
         ssize_t n = send(b->fd, bytes + sent, size - sent, MSG_NOSIGNAL);
         if (n >= 0) sent += (size_t)n;
@@ -81,7 +74,7 @@ static int bus_send(lua_State *L) {
 static int bus_receive(lua_State *L) {
     const struct bus *b = check_bus(L);
     lua_Integer size = luaL_checkinteger(L, 2);
-    double deadline = now() + luaL_checknumber(L, 3);
+    double deadline = ns_clock() + luaL_checknumber(L, 3);
     if (size < 0 || size > MESSAGE_MAX) return nsL_done(L, -EMSGSIZE);
     char *bytes = lua_newuserdata(L, (size_t)size + 1);
     for (lua_Integer got = 0; got < size;) {

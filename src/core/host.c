@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "../launcher/sys.h"
+#include "io.h"
 #include "open.h"
 #include "result.h"
 
@@ -69,9 +70,7 @@ static int host_strerror(lua_State *L) {
 
 /* clock() -> seconds that only grow */
 static int host_clock(lua_State *L) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
+    lua_pushnumber(L, (lua_Number)ns_clock());
     return 1;
 }
 

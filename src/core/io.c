@@ -57,6 +57,12 @@ ssize_t ns_write_nosignal(int fd, const char *s, size_t size) {
     return n;
 }
 
+double ns_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 struct timespec *ns_timeout(double seconds, struct timespec *t) {
     if (!(seconds >= 0) || seconds > 1e9) return NULL;
     t->tv_sec = (time_t)seconds;

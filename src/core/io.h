@@ -18,6 +18,9 @@ ssize_t ns_read(int fd, char *bytes, size_t size);
  * left. */
 ssize_t ns_write_nosignal(int fd, const char *bytes, size_t size);
 
+/* Seconds that only grow. */
+double ns_clock(void);
+
 /* A wait in seconds; NULL, which waits for ever, where they are negative. */
 struct timespec;
 struct timespec *ns_timeout(double seconds, struct timespec *);

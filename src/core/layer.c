@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,6 +17,7 @@
 #include "../launcher/sys.h"
 #include "../launcher/text.h"
 #include "bag.h"
+#include "io.h"
 #include "open.h"
 #include "result.h"
 
@@ -92,8 +95,30 @@ static int layer_entry(lua_State *L) {
     return r < 0 ? nsL_failed(L, -r) : 1;
 }
 
-/* names(top, path) -> {name, ...}, unsorted | nil, message, errno */
+static int by_bytes(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* Sorts the names of the table on top. Their order is a program's choice, and table.sort of some Luas can be made to
+ * take as long as one likes by that. */
+static void sort_names(lua_State *L, int count) {
+    const char **names = lua_newuserdata(L, sizeof *names * (size_t)(count + 1));
+    for (int i = 0; i < count; i++) {
+        lua_rawgeti(L, -2, i + 1);
+        names[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+    qsort(names, (size_t)count, sizeof *names, by_bytes);
+    lua_createtable(L, count, 0);
+    for (int i = 0; i < count; i++) {
+        lua_pushstring(L, names[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+/* names(top, path, [most, [cost, [over]]]) -> {name, ...}, sorted, and how many bytes that is, with `cost` for each |
+ * nil, message, errno: E2BIG, if it is more than `most`, or takes longer than until `over` */
 static int layer_names(lua_State *L) {
+    double bytes = 0, most = luaL_optnumber(L, 3, HUGE_VAL), cost = luaL_optnumber(L, 4, 0);
+    double over = luaL_optnumber(L, 5, HUGE_VAL);
     long place = open_below(L, 1, O_DIRECTORY);
     if (FAILED(place)) return nsL_failed(L, (int)-place);
     long fd = sys(__NR_openat, place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -102,13 +127,18 @@ static int layer_names(lua_State *L) {
     if (!dir) return nsL_failed(L, FAILED(fd) ? (int)-fd : errno);
     lua_newtable(L);
     int count = 0;
-    for (struct dirent *d; (d = readdir(dir));) {
+    for (struct dirent *d; bytes <= most && (d = readdir(dir));) {
         if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0) continue;
+        bytes += (double)strlen(d->d_name) + cost;
         lua_pushstring(L, d->d_name);
         lua_rawseti(L, -2, ++count);
+        if (count % 1024 == 0 && ns_clock() > over) bytes = HUGE_VAL, most = 0;
     }
     closedir(dir);
-    return 1;
+    if (bytes > most) return nsL_failed(L, E2BIG);
+    sort_names(L, count);
+    lua_pushnumber(L, bytes);
+    return 2;
 }
 
 /* file(bag, top, path) -> descriptor of a file, to be read | nil, message, errno */

@@ -6,8 +6,14 @@ local core = require "ns.core"
 
 local changes = {}
 
--- Bytes of a list, about: at the most; of one that is made though nobody may ask for it; of one entry beside its path.
-local MOST, MOST_GONE, ENTRY = 2 ^ 30, 2 ^ 25, 256
+-- Bytes of a list, and of the names that are read for it, about: at the most; of one that is made though nobody may ask for
+-- it; of one entry beside its path, and of one name.
+local MOST, MOST_GONE, ENTRY, NAME = 2 ^ 30, 2 ^ 25, 256, 64
+
+-- For a list after the time of a program is over: seconds.
+local LATEST = 0.25
+
+local E2BIG = core.constants.errno.E2BIG
 
 --- What has changed in a directory of layers, since that was first mounted. Made by `ns.changes`, and by the method
 -- `changes` of what runs; called in a loop it gives the path, the kind, the size and the type of each change, in the
@@ -47,14 +53,55 @@ local function below(lowers, path)
   return entry, from
 end
 
---- The names in a directory that a stack shows.
-local function names_below(stack, path)
+--- Two sorted lists as one.
+local function merge(a, b, is_before)
+  local all, i, j = {}, 1, 1
+  while a[i] or b[j] do
+    if not a[i] or b[j] and is_before(b[j], a[i]) then
+      all[#all + 1], j = b[j], j + 1
+    else
+      all[#all + 1], i = a[i], i + 1
+    end
+  end
+  return all
+end
+
+local function is_name_before(a, b) return a < b end
+
+local function is_path_before(a, b) return a.key < b.key end
+
+-- A program can have written very much: there is a budget for all that is read of it. `left`: bytes of names; `room`: bytes
+-- of the list; `over`: until when.
+
+local function too_much() error({ message = "more has changed than can be listed", errno = E2BIG }, 0) end
+
+local function check_time(budget)
+  if budget.over and core.clock() > budget.over then too_much() end
+end
+
+--- The names of a directory, sorted; or nil, message, errno. `added`: its path in the layer, where each of them is a change
+-- that has to have room in the list.
+local function names_in(budget, top, path, added)
+  local most, cost = budget.left, NAME
+  if added then most, cost = math.min(most, budget.room), ENTRY + #added + 1 end
+  local names, bytes, errno = core.layer_names(top, path, most, cost, budget.over)
+  if errno == E2BIG then too_much() end
+  if not names then return nil, bytes, errno end
+  budget.left = budget.left - bytes
+  return names
+end
+
+--- The names in a directory that a stack shows, and that are not `here`.
+local function names_below(budget, stack, path, here)
   local names, seen = {}, {}
   for _, layer in ipairs(stack) do
-    for _, name in ipairs(core.layer_names(layer, path) or {}) do
-      if not seen[name] and descend(stack, join(path, name)) then names[#names + 1] = name end
+    local more = {}
+    for _, name in ipairs(names_in(budget, layer, path) or {}) do
+      check_time(budget)
+      if not here[name] and not seen[name] and descend(stack, join(path, name)) then more[#more + 1] = name end
       seen[name] = true
     end
+    names = merge(names, more, is_name_before)
   end
   return names
 end
@@ -69,11 +116,9 @@ function Walk:add(path, kind, entry)
   local place = (self.place == "/" and "" or self.place) .. "/" .. path
   if self.made[place] then return end
   local size = entry.type == "file" and entry.size or 0
-  local list = self.list
-  list.bytes = list.bytes + #place + ENTRY
-  if list.bytes > list.most then
-    error({ message = "more has changed than can be listed", errno = core.constants.errno.E2BIG }, 0)
-  end
+  local list, budget = self.list, self.budget
+  budget.room = budget.room - #place - ENTRY
+  if budget.room < 0 then too_much() end
   list[#list + 1] = { path = place, kind = kind, type = entry.type, size = size, within = path, layer = self.number }
 end
 
@@ -99,12 +144,9 @@ end
 function Walk:enter(path, stack, opaque)
   local directory = { path = path, here = {}, stack = stack, opaque = opaque, number = 0 }
   self:open(directory, self.fd or self.upper, path:match("[^/]*$"))
-  local names, here = self:must(path, core.layer_names(self.fd, "")), directory.here
+  local names, here = self:must(path, names_in(self.budget, self.fd, "", not stack and path)), directory.here
   for _, name in ipairs(names) do here[name] = true end
-  for _, name in ipairs(opaque and names_below(stack, path) or {}) do
-    if not here[name] then names[#names + 1] = name end
-  end
-  table.sort(names)
+  if opaque then names = merge(names, names_below(self.budget, stack, path, here), is_name_before) end
   directory.names = names
   self[#self + 1] = directory
 end
@@ -141,6 +183,7 @@ end
 function Walk:go()
   self:enter("", self.lower)
   while #self > 0 do
+    check_time(self.budget)
     local directory = self[#self]
     directory.number = directory.number + 1
     local name = directory.names[directory.number]
@@ -148,30 +191,29 @@ function Walk:go()
   end
 end
 
---- All changes of one layer, added to a list: true; or nil, message, errno.
-local function walk(list, layer, number)
-  local w = setmetatable({ list = list, number = number, place = layer.place, upper = layer.upper, lower = layer.lower,
-    made = layer.made or {}, has_ids = type(layer.upper) == "string", bag = core.bag() }, Walk)
+--- All changes of one layer, as a list; or nil, message, errno.
+local function walk(budget, layer, number)
+  local w = setmetatable({ list = {}, budget = budget, number = number, place = layer.place, upper = layer.upper,
+    lower = layer.lower, made = layer.made or {}, has_ids = type(layer.upper) == "string", bag = core.bag() }, Walk)
   local ok, e = pcall(w.go, w)
   w.bag:close()
-  if ok then return true end
+  if ok then return w.list end
   if type(e) ~= "table" then error(e, 0) end
   return nil, e.message, e.errno
 end
 
 --- The changes of all layers: a list of { path, kind, type, size }, what is in a directory after it, and before all else;
--- or nil, message, errno. `most`: bytes that it may have, about.
-local function list_all(layers, most)
-  local list = { bytes = 0, most = most or MOST }
+-- or nil, message, errno. `most`: bytes that it may have, about; `over`: when it is to be there.
+local function list_all(layers, most, over)
+  most = most or MOST
+  local budget, all = { room = most, left = most, over = over }, nil
   for number, layer in ipairs(layers) do
-    local ok, message, errno = walk(list, layer, number)
-    if not ok then return nil, message, errno end
+    local list, message, errno = walk(budget, layer, number)
+    if not list then return nil, message, errno end
+    for _, one in ipairs(#layers > 1 and list or {}) do one.key = one.path:gsub("/", "\0") end
+    all = all and merge(all, list, is_path_before) or list
   end
-  if #layers > 1 then
-    for _, one in ipairs(list) do one.key = one.path:gsub("/", "\0") end
-    table.sort(list, function(a, b) return a.key < b.key end)
-  end
-  return list
+  return all
 end
 
 --- The changes of layers, { place=, upper= a directory or a descriptor, lower= a list }. `known`: what list_all has said of
@@ -206,12 +248,14 @@ function changes.of(mounts, handle)
 end
 
 --- Those of a program whose layers are about to go: what is kept can be looked at later, of all else there is the list. A
--- program that makes many files does not keep its host for long, nor fill its memory.
-function changes.keep(layers)
+-- program that makes many files does not keep its host for long, nor fill its memory: `over`, if there is such, is when its
+-- time is over, and that of the list a moment later.
+function changes.keep(layers, over)
   if not layers then return nil end
   local is_gone = false
   for _, layer in ipairs(layers) do is_gone = is_gone or type(layer.upper) == "number" end
-  return changes.new(layers, is_gone and { list_all(layers, MOST_GONE) } or nil)
+  local latest = over and math.max(over, core.clock()) + LATEST
+  return changes.new(layers, is_gone and { list_all(layers, MOST_GONE, latest) } or nil)
 end
 
 --- The changes, in the order of their paths: each is { path, kind, type, size }. `kind` is "added", "changed" or "removed";

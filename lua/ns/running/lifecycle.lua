@@ -94,6 +94,11 @@ local function own_deadline(self)
   return self.deadline
 end
 
+--- When all of its time is over, if it has a timeout.
+function lifecycle.over(self)
+  return self.deadline and self.deadline + (self.grace or GRACE)
+end
+
 --- When there is something to be done, if it has not ended by then: to it, or by who has started it (`due`, `when_due`).
 function lifecycle.next_deadline(self)
   return earliest(own_deadline(self), self.due)

@@ -287,7 +287,7 @@ local function outcome(self, x)
   local fields = { argv = self.argv,
     timed_out = self.timed_out, wall = self.wall, usage = self:usage(), left_out = self.left_out,
     oom = self.oom, denied = self:denied() }
-  fields.changed = changes.keep(changes.layers(self.mounts, self.handle))
+  fields.changed = changes.keep(changes.layers(self.mounts, self.handle), lifecycle.over(self))
   gather(self, x.capture, x.ahead, fields)
   return fields, ok, how, code
 end
