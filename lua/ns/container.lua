@@ -13,6 +13,7 @@ local core = require "ns.core"
 local errors = require "ns.start.errors"
 local group = require "ns.running.group"
 local groups = require "ns.start.groups"
+local host_steps = require "ns.start.host"
 local inside = require "ns.running.inside"
 local lifecycle = require "ns.running.lifecycle"
 local living = require "ns.start.living"
@@ -156,6 +157,7 @@ function container.start(spec, ...)
     return self
   end
   self:close()
+  host_steps.unmake(self.box.new)
   if not done then error(p, 0) end
   return nil, message, errno, detail
 end

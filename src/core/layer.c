@@ -58,12 +58,24 @@ static bool is_opaque(const char *path) {
     return false;
 }
 
+/* What the launcher has noted of a directory that it has made for a mount (`src/launcher/overlay.c`): [made=] its mode
+ * then, [foreign=] are its ids others than those of what lies below? */
+static void set_made(lua_State *L, const char *path) {
+    char note[6] = "";
+    if (getxattr(path, "user.overlay.ns", note, 5) != 5 && getxattr(path, "trusted.overlay.ns", note, 5) != 5) return;
+    lua_pushinteger(L, (lua_Integer)strtol(note, NULL, 8));
+    lua_setfield(L, -2, "made");
+    lua_pushboolean(L, note[4] == '~');
+    lua_setfield(L, -2, "foreign");
+}
+
 static void set_number(lua_State *L, const char *name, double value) {
     lua_pushinteger(L, (lua_Integer)value);
     lua_setfield(L, -2, name);
 }
 
-/* Pushes {type=, size=, mode=, uid=, gid=, mtime=, links=, [link=], [opaque=]} of what is open as a place. */
+/* Pushes {type=, size=, mode=, uid=, gid=, mtime=, links=, [link=], [opaque=], [made=, foreign=]} of what is open as a
+ * place. */
 static int push_entry(lua_State *L, long fd) {
     struct stat s;
     char path[32], link[4096];
@@ -79,6 +91,7 @@ static int push_entry(lua_State *L, long fd) {
         lua_pushlstring(L, link, (size_t)n);
         lua_setfield(L, -2, "link");
     }
+    if (S_ISDIR(s.st_mode)) set_made(L, path_of(fd, path));
     if (S_ISDIR(s.st_mode) && is_opaque(path_of(fd, path))) {
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "opaque");

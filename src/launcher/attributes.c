@@ -92,5 +92,6 @@ long copy_attributes(long from, long to, int nested) {
     long mode = s.stx_mode & 07777;
     if (foreign_group) mode = (mode & ~070) | (mode & 7) << 3;
     r = sys(__NR_fchmod, to, mode);
-    return FAILED(r) ? r : copy_extended(from, to, foreign_group);
+    if (!FAILED(r)) r = copy_extended(from, to, foreign_group);
+    return FAILED(r) ? r : foreign_owner || foreign_group;
 }

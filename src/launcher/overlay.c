@@ -170,13 +170,27 @@ static long find_upper(struct player *p, const struct step *s, struct layers *l)
     return add_both(l, sub(l->scratch, "u", FRESH), sub(l->scratch, "w", 0755));
 }
 
+/* Notes that a part of the upper was made by us, and as what: its mode, and whether its owner or group is another one
+ * than that of the lower. For whoever looks for changes later (src/core/layer.c); no program sees it, as it is called
+ * as the overlay's own are. Where there are no attributes, it counts as a change. */
+static void note_made(const struct step *s, int fd, int foreign) {
+    struct statx status;
+    char note[] = "0000=";
+    if (FAILED(look(fd, &status))) return;
+    for (int i = 0; i < 4; i++) note[i] = (char)('0' + (status.stx_mode >> (9 - 3 * i) & 7));
+    if (foreign) note[4] = '~';
+    sys(__NR_fsetxattr, fd, s->how & STEP_USERXATTR ? "user.overlay.ns" : "trusted.overlay.ns", note, 5, 0);
+}
+
 /* A new upper is as the uppermost lower. */
 static long dress(const struct step *s, struct layers *l) {
     struct statx status;
     if (!l->others || !l->lowers) return 0;
     long r = look(l->other[0].fd, &status);
     if (FAILED(r) || (status.stx_mode & 07777) != FRESH) return r;
-    return copy_attributes(l->lower[0].fd, l->other[0].fd, s->how & STEP_USERXATTR);
+    r = copy_attributes(l->lower[0].fd, l->other[0].fd, s->how & STEP_USERXATTR);
+    if (!FAILED(r) && s->how & STEP_PART_LAYER) note_made(s, l->other[0].fd, (int)r);
+    return r;
 }
 
 /* ---- all of it ---- */

@@ -111,8 +111,12 @@ end
 local Walk = {}
 Walk.__index = Walk
 
---- Adds a change of that kind, if none of this path is there yet.
+--- Adds a change of that kind, if none of this path is there yet; after that of a directory that counts only for what is in
+-- it, if it is in such a one.
 function Walk:add(path, kind, entry)
+  local around = self.around
+  self.around = nil
+  if around then self:add(around.path, "added", around.entry) end
   local place = (self.place == "/" and "" or self.place) .. "/" .. path
   if self.made[place] then return end
   local size = entry.type == "file" and entry.size or 0
@@ -122,14 +126,16 @@ function Walk:add(path, kind, entry)
   list[#list + 1] = { path = place, kind = kind, type = entry.type, size = size, within = path, layer = self.number }
 end
 
---- A directory, with the one below: have its attributes changed?
+--- A directory, with the one below: have its attributes changed? What was made for a mount may have got other ids.
 function Walk:is_changed(entry, old)
-  return entry.mode ~= old.mode or self.has_ids and (entry.uid ~= old.uid or entry.gid ~= old.gid)
+  local has_ids = self.has_ids and not entry.foreign
+  return entry.mode ~= (entry.made or old.mode) or has_ids and (entry.uid ~= old.uid or entry.gid ~= old.gid)
 end
 
 function Walk:must(path, value, message, errno)
   if value then return value end
-  error({ message = ("%s: %s"):format(join(self.place, path), message), errno = errno }, 0)
+  local name = path == "" and type(self.upper) == "string" and self.upper or join(self.place, path)
+  error({ message = ("%s: %s"):format(name:gsub("^//", "/"), message), errno = errno }, 0)
 end
 
 --- Opens a directory of the upper, beneath a descriptor or the upper itself, in the place of the one that was open.
@@ -170,7 +176,10 @@ function Walk:entry(directory, name)
     return
   end
   local merged = old and old.type == "directory" and entry.type == "directory"
-  if not old then
+  if #self == 1 then self.around = nil end
+  if not old and entry.made == entry.mode then
+    self.around = { path = path, entry = entry } -- the program has not made it: it is there for what may be in it
+  elseif not old then
     self:add(path, "added", entry)
   elseif not merged or self:is_changed(entry, old) then
     self:add(path, "changed", entry)

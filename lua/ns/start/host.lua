@@ -108,10 +108,24 @@ local function idmap(step, start)
   return ok, shown, why
 end
 
---- A directory of the host's, where it is missing; for the ids that are named.
-local function mkdir(step)
+--- A directory of the host's, where it is missing; for the ids that are named. start.new has those that were.
+local function mkdir(step, start)
   local ok, _, errno = core.mkdir(step.path, step.mode, step.uid, step.gid)
+  if ok then start.new[#start.new + 1] = step.path end
   return ok or errno == errno_of.EEXIST, step, errno
+end
+
+local function remove_empty(path)
+  for _, name in ipairs(core.layer_names(path, "") or {}) do
+    local entry = core.layer_entry(path, name)
+    if entry and entry.type == "directory" then remove_empty(path .. "/" .. name) end
+  end
+  os.remove(path)
+end
+
+--- Takes away again the directories that a start has made (`new`), and the empty ones that the launcher has made in them.
+function host.unmake(new)
+  for i = #new, 1, -1 do remove_empty(new[i]) end
 end
 
 -- ---- the process ----

@@ -9,7 +9,8 @@ local owners = require "ns.start.owners"
 
 local layered = {}
 
-local ENOTDIR, EROFS = core.constants.errno.ENOTDIR, core.constants.errno.EROFS
+local errno_of = core.constants.errno
+local ENOENT, ENOTDIR, EROFS = errno_of.ENOENT, errno_of.ENOTDIR, errno_of.EROFS
 local FILE_MODE, DIRECTORY_MODE = tonumber("644", 8), tonumber("755", 8)
 
 -- File systems that are the kernel's, and no files of anybody's.
@@ -116,7 +117,7 @@ function layered.find(spec, host, found)
   local base = layers.base(t)
   if base and idmap then
     local by, owner = owners.idmap(base, host, true)
-    if not by then return nil, { op = "idmap", path = base, word = "root" }, owner end
+    if not by then return nil, { op = owner == ENOENT and "mkdir" or "idmap", path = base, word = "root" }, owner end
     found.base_idmap, found.base_owner = by, owner
   end
   found.upper_owner = base and owner_of(found, host)

@@ -4,6 +4,7 @@ require("ns.core").nojit()
 local check = require "ns.words.check"
 local core = require "ns.core"
 local errors = require "ns.start.errors"
+local host_steps = require "ns.start.host"
 local living = require "ns.start.living"
 local named = require "ns.start.named"
 local plan = require "ns.start.plan"
@@ -67,7 +68,7 @@ local function begin(start, ours)
   start.host.keeps = fds
   local first, message, errno, detail = living.start(start.spec, start.host, start.words)
   if not first then return nil, message, errno, detail end
-  ours.first, ours.group = first.handle, first.group
+  ours.first, ours.group, ours.new = first.handle, first.group, first.new
   first.name, first.started, first.stay = start.name, os.time(), start.stay
   if main then first.argv, first.file = plan.read(main).argv, file_of(main) end
   into = into and ours.pipe:dup(into)
@@ -109,6 +110,7 @@ function outliving.start(start)
   if ours.later then ours.later:close() end
   if ours.group then ours.group:remove() end
   if ours.named then named.forget(start.name) end
+  if ours.new then host_steps.unmake(ours.new) end
   if not done then error(box, 0) end
   return nil, message, errno, detail
 end

@@ -38,6 +38,10 @@ function owners.idmap(directory, host, is_new)
   local uid, gid, errno = host.owner(directory)
   local is_missing = errno == errno_of.ENOENT and is_new
   if not uid and not is_missing then return nil, errno end
+  if is_missing then
+    local there, _, why = host.owner(directory:match("^(.*)/") .. "/.")
+    if not there then return nil, why end
+  end
   if not is_missing and uid ~= 0 and gid ~= 0 then return "owner", { uid = uid, gid = gid } end
   if not is_closed(is_missing and directory:match("^(.*)/") or directory, host, is_missing) then
     return nil, errno_of.EPERM

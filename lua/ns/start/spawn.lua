@@ -165,7 +165,7 @@ local function adopt(start, host, opened)
   if start.serves then
     known.handle, known.found, known.spec, known.pending = start.handle, start.found, spec, start.pending
     known.group = start.group
-    known.left = start.left
+    known.left, known.new = start.left, start.new
     return known
   end
   known.mounts = spec.mounts
@@ -260,7 +260,10 @@ function spawn.guarded(begin_, start, host)
     relay.close(start.relay)
     pasta.close(start.pasta)
   end
-  if not (ok and p) or host and host.trial then relay.forget(start.found) end
+  if not (ok and p) or host and host.trial then
+    relay.forget(start.found)
+    if start.new then host_steps.unmake(start.new) end
+  end
   if not (ok and p) and start.group then start.group:remove() end
   if not ok then return errors.caught(p) end
   return p, message, errno, detail
@@ -274,7 +277,7 @@ local function start_once(spec, host, kept, left, began)
   local copies = spec.fn and "go on" or not (spec.init or spec.root or spec.join) and "may" or nil
   local start = { spec = spec, began = began, run = run, start = start_beside,
     outlives = host.keeps ~= nil, cache = kept, serves = host.serves, unawaited = host.unawaited,
-    copies = copies, calls = host.calls, twin = host.twin,
+    copies = copies, calls = host.calls, twin = host.twin, new = {},
     deadline = spec.timeout and began + spec.timeout, left = left }
   return spawn.guarded(begin, start, host)
 end
