@@ -135,7 +135,7 @@ describe("a method of a process refuses", function()
     { "signal NaN", function() p:kill(NAN) end, ("to 'kill' (unknown signal '%s')"):format(tostring(NAN)) },
     { "SIGFOO", function() p:kill("SIGFOO") end, "to 'kill' (unknown signal 'SIGFOO')" },
     { "a signal that is nearly right", function() p:kill("SIGTRM") end,
-      "unknown signal 'SIGTRM' (did you mean 'term'?)" },
+      "unknown signal 'SIGTRM' (did you mean 'TERM'?)" },
     { "a signal that is a table", function() p:kill({}) end, "to 'kill' (unknown signal 'table')" },
     { "to wait for -1 seconds", function() p:wait(-1) end, "#1 to 'wait' (seconds expected, got -1)" },
     { "to be waited for, -1 seconds", function() ns.wait(p, -1) end, "#2 to 'wait' (seconds expected, got -1)" },

@@ -61,10 +61,10 @@ describe("the list of namespaces #system", function()
   end)
 
   it("raises what is no process", function()
-    for _, value in ipairs { "x", 0, 1.5, true } do
+    for _, value in ipairs { "x", "", 0, 1.5, true } do
       local ok, message = pcall(ns.namespaces, value)
       assert.same({ false, "bad argument #1 to 'namespaces' (number of a process, Process or Container expected, got "
-        .. (type(value) == "boolean" and "boolean" or tostring(value)) .. ")" }, { ok, (message:gsub("^[^ ]*:%d+: ", "")) })
+        .. (type(value) == "number" and tostring(value) or type(value)) .. ")" }, { ok, (message:gsub("^[^ ]*:%d+: ", "")) })
     end
   end)
 end)

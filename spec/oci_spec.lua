@@ -37,7 +37,7 @@ end
 
 --- One that is a user, and may write its root.
 local function open(c)
-  c.process.user = { uid = 33, gid = 34, additionalGids = { 35, 36 }, umask = 23 }
+  c.process.user = { uid = 33, gid = 34, additionalGids = { 35, 36 }, umask = 22 }
   c.process.noNewPrivileges, c.root.readonly = false, false
   c.process.capabilities.bounding = { "CAP_SETUID" }
 end
@@ -79,7 +79,7 @@ local SEEN = {
     "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero\n0" },
   { closed, "what a filter refuses", "(mkdir /a/x; chmod 777 /a) 2>&1 | sed 's/.*: //'",
     "No space left on device\nOperation not permitted" },
-  { open, "its user, groups and mask", "id -u; id -g; id -G; umask", "33\n34\n34 35 36\n0027" },
+  { open, "its user, groups and mask", "id -u; id -g; id -G; umask", "33\n34\n34 35 36\n0026" },
   { open, "no capabilities as a user", "grep -e CapPrm -e CapEff -e NoNewPrivs /proc/self/status",
     "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nNoNewPrivs:\t0" },
   { open, "a root that it may write, in its top, too", "echo one >/new; cat /new; stat -c %u:%a /new", "one\n33:640" },

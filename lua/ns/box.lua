@@ -55,6 +55,7 @@ end
 -- @treturn Box itself
 -- @see namespaces(7)
 function Box:unshare(...)
+  if select("#", ...) == 0 then check.raise "unshare: name missing" end
   local flags = self.words.flags and namespaces.names(namespaces.check(self.words.flags, "flags")) or {}
   checked("%s", namespaces.check, { ... }, "unshare")
   for i = 1, select("#", ...) do flags[#flags + 1] = (select(i, ...)) end
@@ -71,6 +72,7 @@ local OF_ITS_OWN = { uts = { "hostname", "domainname" }, time = { "time" }, pid 
 -- @treturn Box itself
 -- @see namespaces(7)
 function Box:share(...)
+  if select("#", ...) == 0 then check.raise "share: name missing" end
   local left = namespaces.check(self.words.flags or {}, "flags")
   for name in pairs(checked("%s", namespaces.check, { ... }, "share")) do
     left[name] = nil

@@ -53,6 +53,9 @@ end
 -- @see mount_setattr(2)
 function Box:ro_bind(source, target, options)
   target, options = placed("ro_bind", 2, target, options)
+  if type(options) == "table" and options.ro == false then
+    check.raise "ro_bind.ro: false contradicts it; what is to be writable is for bind"
+  end
   return add_mount(self, { type = "bind", source = source, target = target, ro = true }, options)
 end
 
@@ -107,6 +110,7 @@ end
 -- @tparam string ... absolute paths inside; one that is missing is passed over
 -- @treturn Box itself
 function Box:mask(...)
+  if select("#", ...) == 0 then check.raise "mask: place missing" end
   for _, target in ipairs(arguments("mask[%d]: missing", ...)) do add_mount(self, { type = "mask", target = target }) end
   return self
 end
@@ -126,6 +130,7 @@ end
 -- @tparam string ... absolute paths inside
 -- @treturn Box itself
 function Box:unmount(...)
+  if select("#", ...) == 0 then check.raise "unmount: place missing" end
   for _, target in ipairs(arguments("unmount[%d]: missing", ...)) do
     local place, before = checked("%s", mounts.check_place, target, "unmount"), #(self.words.mounts or {})
     box_words.keep_mounts(self, function(m) return mounts.place(m) ~= place end)

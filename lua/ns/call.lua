@@ -1,21 +1,21 @@
 --- A function is called in a copy of this Lua state, and its results come back.
 -- @module ns.call
 require("ns.core").nojit()
+local check = require "ns.words.check"
 local core = require "ns.core"
 local process = require "ns.running.process"
-local raise = require("ns.words.check").raise
 local signals = require "ns.words.signals"
 local values = require "ns.start.values"
 
 local call = {}
 
 local function mistake(position, ...)
-  raise("bad argument #%d to 'call' (%s)", position, (...):format(select(2, ...)))
+  check.raise("bad argument #%d to 'call' (%s)", position, (...):format(select(2, ...)))
 end
 
 --- The words of a call: those of the spec, the function and its arguments.
 function call.words(spec, fn, ...)
-  if type(spec) ~= "table" then mistake(1, "spec: table expected, got %s", type(spec)) end
+  if type(spec) ~= "table" then mistake(1, "spec: %s", check.no_words(spec)) end
   if type(fn) ~= "function" then mistake(2, "function expected, got %s", type(fn)) end
   local words = {}
   for key, value in next, spec do words[key] = value end

@@ -22,6 +22,7 @@ local image = later "ns.image"
 local lifecycle = require "ns.running.lifecycle"
 local namespaces = later "ns.running.namespaces"
 local net = later "ns.net"
+local no_words = require("ns.words.check").no_words
 local parallel = later "ns.parallel"
 local plan = require "ns.start.plan"
 local pool = later "ns.pool"
@@ -60,7 +61,7 @@ local function spawn_words(words, cache)
 end
 
 local function run(words, cache)
-  if type(words) ~= "table" then raise("bad argument #1 to 'run' (spec: table expected, got %s)", type(words)) end
+  if type(words) ~= "table" then raise("bad argument #1 to 'run' (spec: %s)", no_words(words)) end
   local checked, host = check(stdio.collected(words), "run", cache)
   local forwarded = checked and checked.forward_signals
   return process.collect(lifecycle.catching(forwarded, spawn.start, checked, host, cache))

@@ -131,7 +131,9 @@ end
 local function find_end(self, value, argument)
   local found = value
   if type(value) == "string" then found = self.names[value] end
-  if found == nil then check.raise("bad argument #%d to 'link' (there is no '%s')", argument, check.show(value)) end
+  if type(value) == "string" and found == nil then
+    check.raise("bad argument #%d to 'link' (there is no '%s')", argument, value)
+  end
   if not net_node.is(found) or found.net ~= self then
     check.raise("bad argument #%d to 'link' (host, router or switch of this network expected, got %s)", argument,
       type(value))

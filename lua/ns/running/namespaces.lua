@@ -74,7 +74,7 @@ local function number_of(value)
   local ok = pcall(check.integer(1, 4194304), value, "pid")
   if not ok then
     check.raise("bad argument #1 to 'namespaces' (number of a process, Process or Container expected, got %s)",
-      check.show(value))
+      type(value) == "number" and tostring(value) or type(value))
   end
   return value
 end

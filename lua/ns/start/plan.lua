@@ -43,7 +43,7 @@ end
 
 --- A plain copy of the words and of the array part, read without metamethods.
 function plan.read(spec)
-  if type(spec) ~= "table" then check.fail("spec", "table expected, got %s", type(spec)) end
+  if type(spec) ~= "table" then check.fail("spec", check.no_words(spec)) end
   local words, argv = {}, {}
   for key, value in next, spec do
     if type(key) == "number" then

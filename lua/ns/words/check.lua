@@ -26,6 +26,12 @@ function check.raise(text, ...)
   error(core.caller() .. message, 0)
 end
 
+--- What is said of a value that is no table of words.
+function check.no_words(value)
+  local hint = type(value) == "string" and "; the program and all words go into one table" or ""
+  return ("table expected, got %s%s"):format(type(value), hint)
+end
+
 -- What takes a table of words.
 local OF_WORDS = { spawn = true, run = true, check = true, explain = true, start = true, bundle = true, box = true,
   sandbox = true, confined = true }
@@ -161,7 +167,8 @@ function check.integer(least, most)
 end
 
 --- A file mode or mask from 0 to `most`, its octal digits: a number, or a string of them. Lua knows no octal numbers.
-function check.mode(most)
+-- `slips`: further numbers that are most often octal ones, by their digits.
+function check.mode(most, slips)
   local limit = tonumber(most, 8)
   return function(value, where)
     local mode = value
@@ -171,7 +178,8 @@ function check.mode(most)
       check.fail(where, "mode expected, as the string '0755' or the number 493, got %s",
         type(value) == "string" and "'" .. got .. "'" or got)
     end
-    if mode == value and mode > 511 and mode <= limit and mode < 1000 and ("%d"):format(mode):match("^[0-7]+$") then
+    local is_slip = mode == value and (mode > 511 and mode <= limit and mode < 1000 or slips and slips[mode])
+    if is_slip and ("%d"):format(mode):match("^[0-7]+$") then
       check.fail(where, "%d is '0%o' in octal: as a string '0%d', if that is meant", mode, mode, mode)
     end
     if mode < 0 or mode > limit then

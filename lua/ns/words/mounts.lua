@@ -248,7 +248,7 @@ mounts.kinds = {
     if m.layer == "root" then mounts.steps(found.parts, add, found) end
   end, fields = with(flags, { target = check_overlay_target, mkdir = mkdir, lower = overlay.check_lower,
     upper = check.absolute, work = check.absolute, idmap = idmap }) },
-  file = { requires = { "data" }, fields = with(place, { data = function(value, where)
+  file = { requires = { "target", "data" }, fields = with(place, { data = function(value, where)
     if type(value) ~= "string" then check.fail(where, "string expected, got %s", type(value)) end
     return value
   end, mode = mode, ro = check.boolean }), steps = function(m, add)
@@ -258,7 +258,7 @@ mounts.kinds = {
   dir = { fields = with(place, { mode = mode, try = check.boolean }), steps = function(m, add)
     add { op = "mkdir", path = m.target, mode = m.mode or DIRECTORY_MODE, ignore = not_made(m), word = "mounts" }
   end },
-  symlink = { requires = { "to" }, fields = with(place, { to = check.path }), steps = function(m, add)
+  symlink = { requires = { "target", "to" }, fields = with(place, { to = check.path }), steps = function(m, add)
     add { op = "symlink", path = m.target, data = m.to, word = "mounts" }
   end },
   remount = { fields = with(with(any_place, flags), { recursive = check.boolean }), steps = function(m, add, found)
@@ -279,7 +279,7 @@ mounts.kinds = {
     add { op = "tree", source = m.target, path = m.target, flags = RDONLY, how = HOW.BENEATH_ROOT, ignore = ENOENT,
       word = "mounts" }
   end },
-  propagation = { requires = { "mode" }, fields = with(any_place, { recursive = check.boolean,
+  propagation = { requires = { "target", "mode" }, fields = with(any_place, { recursive = check.boolean,
     mode = check.choice("private", "slave", "shared", "unbindable") }), steps = function(m, add, found)
     each_mount(m, found, function(path)
       add { op = "propagation", path = path, flags = MS[m.mode:upper()], how = m.recursive and HOW.RECURSIVE or nil,
@@ -331,10 +331,10 @@ end
 
 local function check_kind(m, kind, where)
   m.target = m.target or kind.target or type(m.source) == "string" and check_target(m.source, where .. ".target") or nil
-  if not m.target then check.fail(where .. ".target", "missing") end
   for _, field in ipairs(kind.requires or {}) do
     if m[field] == nil then check.fail(("%s.%s"):format(where, field), "missing") end
   end
+  if not m.target then check.fail(where .. ".target", "missing") end
   if kind.together then kind.together(m, where) end
 end
 
@@ -343,6 +343,7 @@ function mounts.check_one(value, where)
   if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
   local name = rawget(value, "type")
   local kind = type(name) == "string" and mounts.kinds[name]
+  if name == nil then check.fail(where .. ".type", "missing") end
   if not kind then
     check.fail(where .. ".type", "unknown kind %s%s", type(name) == "string" and "'" .. name .. "'" or type(name),
       type(name) == "string" and check.nearest(name, mounts.kinds) or "")

@@ -115,6 +115,9 @@ local function leave_propagation(_, spec, add)
   add { op = "mount", path = "/", flags = mount.REC + trees.propagation(spec), word = "flags", part = "mount" }
 end
 
+-- The usual masks, by their digits, as one may write them without thinking of octal.
+local UMASKS = { [22] = true, [26] = true, [27] = true, [37] = true, [66] = true, [67] = true, [77] = true }
+
 --- The launcher works with an empty mask.
 local function set_umask(_, spec, add)
   add { op = "umask", value = spec.umask, how = not spec.umask and HOW.HOSTS or nil, word = "umask" }
@@ -254,7 +257,7 @@ rows = {
   -- Before the ids: it needs CAP_SETPCAP, which a change of ids may take.
   { scope = "rights", word = "caps", check = privileges.check_caps, steps = privileges.bound },
   { scope = "rights", word = "securebits", check = privileges.check_securebits, steps = privileges.securebits },
-  { scope = "both", word = "umask", check = check.mode "777" },
+  { scope = "both", word = "umask", check = check.mode("777", UMASKS) },
   { scope = "both", steps = set_umask },
   { scope = "rights", word = "user", check = privileges.check_user, anew = true },
   { scope = "rights", word = "group", check = privileges.check_group, anew = true },

@@ -23,6 +23,7 @@ end
 --- Raises the mistake of a signal that there is not; `name` is the function that was to have it.
 function signals.unknown(value, name)
   local near = type(value) == "string" and check.nearest(value:upper():gsub("^SIG", ""), LOWER) or ""
+  near = near:gsub("'.-'", string.upper)
   check.raise("bad argument #1 to '%s' (unknown signal '%s'%s)", name, check.show(value), near)
 end
 

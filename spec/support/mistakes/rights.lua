@@ -9,7 +9,7 @@ return {
   mounts = {
     { "no list", with("mounts", "/", { flags = "mount" }), "mounts: list expected, got string" },
     { "an entry that is no table", mounts "/tmp", "mounts%[1%]: table expected, got string" },
-    { "an entry without a type", mounts { source = "/usr" }, "mounts%[1%]%.type: unknown kind nil" },
+    { "an entry without a type", mounts { source = "/usr" }, "mounts%[1%]%.type: missing" },
     { "an unknown type", mounts { type = "tmpsf", target = "/tmp" },
       "mounts%[1%]%.type: unknown kind 'tmpsf'.-'tmpfs'" },
     { "a type that is a number", mounts { type = 1 }, "mounts%[1%]%.type: unknown kind number" },

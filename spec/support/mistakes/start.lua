@@ -11,7 +11,7 @@ local proxy = setmetatable({}, { __index = { argv = { "true" } }, __newindex = e
 return {
   ["the spec"] = {
     { "nothing", function() return nil end, "spec: table expected, got nil" },
-    { "a string", "true", "spec: table expected, got string" },
+    { "a string", "true", "spec: table expected, got string; the program and all words go into one table" },
     { "an empty table", {}, "argv: missing" },
     { "an unknown word", { "true", nonsense = 1 }, "nonsense: unknown word%)" },
     { "a word that is nearly right", { "true", hostnmae = "x" },
@@ -23,7 +23,7 @@ return {
     { "itself as a list", itself "flags", "flags: list expected, got the key 'flags'" },
     { "itself as a table of names", itself "env", "env: {NAME=value} expected" },
     { "itself as its mounts", with("mounts", itself "mounts", { flags = "mount" }), "mounts: list expected" },
-    { "10,000 tables in each other", { "true", mounts = nested(10000) }, "mounts%[1%]%.type: unknown kind nil" },
+    { "10,000 tables in each other", { "true", mounts = nested(10000) }, "mounts%[1%]%.type: missing" },
     { "10,000 tables as an argument", { "true", nested(10000) }, "argv%[2%]: string expected, got table" },
     { "a read-only proxy, as it is read raw", function() return proxy end, "argv: missing" },
   },
