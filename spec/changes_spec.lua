@@ -287,6 +287,35 @@ describe("the changes in a layer #system", function()
     assert.is_nil(tostring(c):find("\n-", 1, true))
   end)
 
+  it("as a difference are not compared where a file is very large, whatever holes it has", function()
+    assert(os.execute("cd " .. directory .. " && cp low/f up/a && truncate -s 64M up/a && echo x >up/f && " ..
+      "truncate -s 17M low/f && echo small >up/z"))
+    local text = assert(ns.changes(directory .. "/up", directory .. "/low"):diff())
+    assert.equal("added file: /a (too large to be compared: 67108864 bytes)\n"
+      .. "changed file: /f (too large to be compared: 2 bytes)\n"
+      .. "--- /dev/null\n+++ b/z\n@@ -0,0 +1 @@\n+small\n", text)
+  end)
+
+  it("as a difference take no more memory of the host than is given for all files together", function()
+    assert(os.execute("cd " .. directory .. "/up && yes | head -c 100000 >1 && truncate -s 16M 1 && " ..
+      "for i in 2 3 4 5; do cp 1 $i; done && echo small >6"))
+    local text = assert(ns.changes(directory .. "/up", directory .. "/low"):diff())
+    assert.is_true(#text < 2 ^ 26 + 2 ^ 10, #text)
+    assert.is_true(#text > 2 ^ 25, #text)
+    assert.truthy(text:find("added file: /5 (too large to be compared: 16777216 bytes)\n", 1, true))
+    assert.truthy(text:find("+small\n", 1, true))
+  end)
+
+  it("are taken over with their holes", function()
+    assert(os.execute("cd " .. directory .. "/up && echo text >a && truncate -s 256M a && truncate -s 1M b && echo end >>b"))
+    assert.is_true(commit())
+    assert.is_true(ns.run({ "cmp", directory .. "/up/b", directory .. "/low/b" }).ok)
+    local made = assert(lfs.attributes(directory .. "/low/a"))
+    assert.equal(2 ^ 28, made.size)
+    assert.is_true(made.blocks * 512 < 2 ^ 20, made.blocks)
+    assert.equal("text\n", ns.run({ "head", "-c", "5", directory .. "/low/a" }).stdout)
+  end)
+
   machine.it("user", "overlay")("are told to an end, and not without one, of a program that makes very many", function()
     assert.equal("3001 nil\nnil more has changed than can be listed", machine.as_nobody [[(function()
       local b = ns.box { flags = "user,mount,pid", root = "empty", system = true }:overlay("/usr/share/misc", "/o")

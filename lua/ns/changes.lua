@@ -10,6 +10,9 @@ local workshop = require "ns.image.workshop"
 
 local Changes = changes.class
 
+-- A program has written what is compared: bytes of a file, and of all that is said of its lines; and what diff(1) may use.
+local LARGEST, LONGEST, DIFF = 2 ^ 24, 2 ^ 26, { as = 2 ^ 30, cpu = 10, core = 0 }
+
 local ENOENT, EINVAL = core.constants.errno.ENOENT, core.constants.errno.EINVAL
 
 local function is_directory(top, path)
@@ -51,41 +54,52 @@ local function side(bag, top, path, letter, fds, number)
   return ("/dev/fd/%d"):format(number), label(letter .. "/" .. path)
 end
 
---- The difference of one file, as `diff -u` says it.
-local function diff_file(layer, one)
+--- Has diff(1) come to no end with what it may use?
+local function has_failed(r)
+  return r.truncated or r.how == "signal" or r.code > 1 and r.stderr:find("memory", 1, true)
+end
+
+--- The difference of one file, as `diff -u` says it, in `room` bytes; false if it is too large for that.
+local function diff_file(layer, one, room)
+  local old, from = changes.below(layer.lower, one.within)
+  if one.size > LARGEST or old and old.size > LARGEST then return false end
   local fds, bag = {}, core.bag()
-  local _, from = changes.below(layer.lower, one.within)
   local a, a_name = side(bag, one.kind ~= "added" and from, one.within, "a", fds, 3)
   local b, b_name = side(bag, one.kind ~= "removed" and layer.upper, one.within, "b", fds, 4)
-  local r, message, errno = box.run { argv = { "diff", "-u", "--label", a_name, "--label", b_name, a, b }, fds = fds }
+  local r, message, errno = box.run { argv = { "diff", "-u", "--label", a_name, "--label", b_name, a, b }, fds = fds,
+    env = { LC_ALL = "C" }, rlimits = DIFF, max_output = room }
   bag:close()
   if not r then return nil, message, errno end
+  if has_failed(r) then return false end
   if r.how ~= "exit" or r.code > 1 then return nil, (r.stderr:gsub("%s+$", "")), EINVAL end
   return r.stdout
 end
 
---- What is said of a change that has no lines to compare.
-local function say(layer, one)
+--- What is said of a change that has no lines to compare, or too many.
+local function say(layer, one, is_large)
   local entry = one.type ~= "file" and one.kind ~= "removed" and core.layer_entry(layer.upper, one.within)
   local link = entry and entry.link and " -> " .. changes.show(entry.link) or ""
-  return ("%s %s: %s%s\n"):format(one.kind, one.type, changes.show(one.path), link)
+  local large = is_large and (" (too large to be compared: %.0f bytes)"):format(one.size) or ""
+  return ("%s %s: %s%s%s\n"):format(one.kind, one.type, changes.show(one.path), link, large)
 end
 
 --- The changes as a text: files as `diff -u` compares them, of all else one line. Names are quoted as git does it, so that
--- none is taken for a line of its own.
+-- none is taken for a line of its own. A file that is very large, or differs in very much, has one
+-- line, too.
 -- @treturn string the text; or nil, message, errno: there is no diff(1), or the layer cannot be read
 function Changes:diff()
   if self.known then return nil, "these layers are gone, and only the list of their changes is left", ENOENT end
   local list, message, errno = changes.list_all(self.layers)
   if not list then return nil, message, errno end
-  local parts = {}
+  local parts, room = {}, LONGEST
   for _, one in ipairs(list) do
     local layer, text = self.layers[one.layer], ""
     if one.type == "file" then
-      text, message, errno = diff_file(layer, one)
-      if not text then return nil, message, errno end
+      text, message, errno = diff_file(layer, one, room)
+      if text == nil then return nil, message, errno end
     end
-    parts[#parts + 1] = text ~= "" and text or say(layer, one)
+    parts[#parts + 1] = text and text ~= "" and text or say(layer, one, text == false)
+    room = room - #(text or "")
   end
   return table.concat(parts)
 end
@@ -101,10 +115,10 @@ local function kept(self, name)
   return layer
 end
 
--- All of the layer, beside the target's files; tar leaves out sockets. Whether the first has failed is not seen from the
--- second.
+-- All of the layer, beside the target's files, with their holes; tar leaves out sockets. Whether the first has failed is not
+-- seen from the second.
 local STAGE = [[mkdir -m 700 "/t/$1" && {
-  tar -C /u --xattrs --xattrs-exclude='*.overlay.*' --numeric-owner -cf - . ; echo $? >/tmp/status
+  tar -C /u -S --xattrs --xattrs-exclude='*.overlay.*' --numeric-owner -cf - . ; echo $? >/tmp/status
 } | tar -C "/t/$1" --xattrs --xattrs-include='*' --numeric-owner --warning=no-unknown-keyword -xpf - &&
   [ "$(cat /tmp/status)" = 0 ] && cd /u && find . -type s -exec cp -a --parents -t "/t/$1" {} +]]
 
