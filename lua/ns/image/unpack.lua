@@ -29,13 +29,15 @@ local function box_for(directory, lowers)
   return b
 end
 
-local NAMES = 2 ^ 24 -- bytes of names, at the most, that the box says
+-- Bytes, at the most: of names that the box says; of memory for each program that unpacks.
+local NAMES, MEMORY = 2 ^ 24, 2 ^ 30
 
 -- $1: what unpacks; $2: the most bytes, $3: entries, $4: bytes of names; the rest: tar's options. It says which directories,
 -- and which names of whiteouts, the archive has; which directories there are now; and how all has ended. Names are made
 -- short, and said once; of tar's complaints of one kind, the first.
 local LINE = [[
-  export LC_ALL=C; packed=$1 most=$2 entries=$3 names=$4; shift 4; cd /tmp && mkfifo sum.in count.in said.in || exit 1
+  export LC_ALL=C XZ_DEFAULTS=-T1
+  packed=$1 most=$2 entries=$3 names=$4; shift 4; cd /tmp && mkfifo sum.in count.in said.in || exit 1
   sha256sum <sum.in >sum & wc -c <count.in >count &
   awk '{ kind = $0; sub(/^.*: Cannot/, "", kind); gsub(/[0-9]+/, "", kind) } !seen[kind]++' <said.in >&2 &
   { if [ "$packed" = cat ]; then cat; else "$packed" -dc; fi; echo $? >unpacked; } | head -c "$most" | tee sum.in count.in |
@@ -124,6 +126,21 @@ local function watched(b, words, fd, progress)
   return r, why, code
 end
 
+-- What programs say that have no memory left.
+local NO_MEMORY = { "^tar: memory exhausted$", "^tar: .*: Cannot allocate memory$", "^%l+: [^:]*out of memory",
+  "^xz: .*[Mm]emory", "^zstd: .*memory", "^bzip2: .*memory" }
+
+--- The mistake of an archive for which there is not enough.
+local function check_memory(said, path)
+  for line in said:gmatch("[^\n]+") do
+    for _, pattern in ipairs(NO_MEMORY) do
+      if line:find(pattern) then
+        fail("%s needs more than %.0f MiB of memory to be unpacked: %s", path, MEMORY / 2 ^ 20, line:sub(1, 300))
+      end
+    end
+  end
+end
+
 --- Unpacks the archive that is the file `path` beneath `top` into a directory: what was said of names, the notes, and the
 -- digest of the tar. `most`: { size = bytes, entries = }; `foreign`: owners do not matter; `progress`, if it is there: told
 -- how many bytes of how many of the archive have been read.
@@ -136,7 +153,7 @@ local function extract(directory, top, path, most, foreign, progress)
     ("%.0f"):format(NAMES) }
   for _, option in ipairs(TAR) do argv[#argv + 1] = option end
   if foreign then argv[#argv + 1] = "--no-same-owner" end
-  argv.stdin, argv.rlimits, argv.max_output = fd, { fsize = most.size }, 3 * NAMES
+  argv.stdin, argv.rlimits, argv.max_output = fd, { fsize = most.size, as = MEMORY }, 3 * NAMES
   local entry = progress and core.layer_entry(top, path)
   local ok, r, message, errno = pcall(watched, box_for(directory), argv, fd, function(bytes)
     if entry then progress(bytes, entry.size) end
@@ -153,6 +170,7 @@ local function extract(directory, top, path, most, foreign, progress)
   if tonumber(count) > most.size then
     fail("%s is more than %.0f bytes when it is unpacked: max_size", path, most.size)
   end
+  if unpacked ~= "0" or tar ~= "0" then check_memory(said, path) end
   local packer = said:match("[^\n]*" .. packed .. ": [^\n]*\n")
   if unpacked ~= "0" then fail("%s", packer or "it cannot be unpacked") end
   if tar == "0" then forgive(said:gsub("tar: [^\n]*\n", "")) end

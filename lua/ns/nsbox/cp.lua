@@ -84,7 +84,7 @@ local function out(container, path, to)
     local p, message, _, detail = container:spawn { "tar", "-C", directory, "-cf", "-", "--", name, stdin = "null",
       stdout = "pipe", stderr = "pipe" }
     if not p then missing_tar(message, detail) end
-    local box = ns.sandbox():bind(scratch .. "/in", "/in")
+    local box = ns.sandbox():bind(scratch .. "/in", "/in"):rlimits { as = 2 ^ 30 } -- whatever the box's tar has said
     local r = fail.unless(box:run { "tar", "-C", "/in", "--no-same-owner", "-xpf", "-", stdin = p.stdout })
     finish(r, p)
     put(scratch, name, to)
