@@ -345,6 +345,63 @@ P]], directory)
     assert.matches("File .*", refused "{ max_size = 1000000 }")
   end)
 
+  --- An archive whose first header says of a name, or of attributes, that these have 3 GiB; what follows is cut off.
+  local function endless(kind)
+    local head = "n" .. ("\0"):rep(99) .. "0000644\0" .. ("0000000\0"):rep(2) .. ("%011o\0"):format(3 * 2 ^ 30)
+      .. "00000000000\0" .. (" "):rep(8) .. kind .. ("\0"):rep(100) .. "ustar\00000" .. ("\0"):rep(247)
+    local sum = 0
+    for i = 1, #head do sum = sum + head:byte(i) end
+    return head:sub(1, 148) .. ("%06o\0 "):format(sum) .. head:sub(157) .. ("\0"):rep(10240)
+  end
+
+  it_runs("that makes tar take very much memory is refused, with the reason", function()
+    for _, kind in ipairs { "L", "K", "x" } do
+      machine.file(directory .. "/x.tar", endless(kind))
+      assert.equal("x.tar needs more than 1024 MiB of memory to be unpacked: tar: memory exhausted", refused(), kind)
+    end
+  end)
+
+  --- What an image of a layout says, in a layer with these users and groups, where a box of it is asked for.
+  local function box_of(config, passwd, arguments)
+    images.root(directory .. "/root")
+    machine.file(directory .. "/root/etc/passwd", passwd or "root:x:0:0::/root:/bin/sh\n")
+    machine.file(directory .. "/root/etc/group", "big:x:4294967295:\nnul:x:5\0:\nbig:x:7:\n")
+    images.layout(directory .. "/oci", "u", { images.tar(directory .. "/1.tar", directory .. "/root") },
+      '"Env":["PATH=/bin"],' .. config)
+    local said = run(([[
+      local image = assert(ns.image("oci:" .. D .. "/oci:u"))
+      local ok, b = pcall(image.box, image%s)
+      local r = ok and b:run("sh", "-c", "echo $(id -u):$(id -g):$HOME:$(pwd)")
+      io.write(r and r.stdout or tostring(b))]]):format(arguments or ""))
+    sh([[rm -rf "$1/root" "$1/oci" "$1/data"]], directory)
+    return (said:gsub("^[^\n]-:%d+: ", ""):gsub(directory:gsub("%p", "%%%0"), "D"))
+  end
+
+  it_runs("with users that cannot be has none of them, and it is the image that is named", function()
+    local passwd = "eve:x:18446744073709551616:0::/:\nbob:x:0:4294967295::/:\nnul:x:5:5::/a\0b:\nlong:x:5:5::/"
+      .. ("h"):rep(4095) .. ":\nnul\0:x:0:0::/:\n"
+    for _, user in ipairs { "eve", "bob", "nul", "long", "0:nul" } do
+      assert.equal(("image oci:D/oci:u: there is no user '%s' in it"):format(user),
+        box_of(('"User":"%s"'):format(user), passwd))
+    end
+    local group = machine.root and "7" or "0"
+    assert.equal("0:" .. group .. ":/root:/", box_of('"User":"root:big"', "root:x:4294967295:0::/no:\nroot:x:0:0::/root:\n"))
+  end)
+
+  it_runs("that says what cannot be is the one that is named; arguments are the caller's", function()
+    assert.equal("image oci:D/oci:u: argv[1]: empty string", box_of '"Entrypoint":[""]')
+    assert.equal("image oci:D/oci:u: argv[1]: empty string", box_of '"Cmd":[""]')
+    assert.matches("^image oci:D/oci:u: env%.A: 200002 bytes are too long",
+      box_of(('"Env":["A=%s"]'):format(("a"):rep(200000))))
+    assert.matches("^argv%[2%]: string expected", box_of('"Entrypoint":["echo"]', nil, ", {}"))
+  end)
+
+  it_runs("may have the top as its directory, and as a volume", function()
+    for _, path in ipairs { "/", "//", "/.", "/././" } do
+      assert.equal("0:0:/root:/", box_of(('"WorkingDir":"%s","Volumes":{"%s":{}}'):format(path, path)))
+    end
+  end)
+
   it_runs("of a full disk leaves the store whole", function()
     if not machine.root then return pending("only root makes a disk of a size") end
     images.root(directory .. "/root")

@@ -4,12 +4,11 @@ require("ns.core").nojit()
 local box = require "ns.box"
 local check = require "ns.words.check"
 local core = require "ns.core"
-local ids = require "ns.start.ids"
 local manifest = require "ns.image.manifest"
+local program = require "ns.image.program"
 local reference = require "ns.image.reference"
 local sandbox = require "ns.sandbox"
 local store = require "ns.image.store"
-local survey = require "ns.start.survey"
 local unpack = require "ns.image.unpack"
 local users = require "ns.image.users"
 
@@ -201,48 +200,24 @@ local KINDS = {
   end,
 }
 
--- ---- who the program is ----
-
---- How the ids of an ordinary user are mapped in his boxes: is there but one?
-local function has_one_id()
-  local host = survey.host()
-  if host.euid == 0 then return false end
-  local map = ids.maps({ flags = { user = true }, map = "auto" }, host)
-  return #map == 1 and map[1][3] == 1
-end
-
 -- ---- the methods ----
 
 --- A sandbox that has the image as its root, in layers, and runs what it says: its program, environment, user and directory.
 -- What is written is thrown away, unless box:upper says otherwise. The places of its volumes are there.
 -- @tparam[opt] string ... arguments in the place of the image's own: they come after its entrypoint
 -- @treturn Box
--- @raise if an argument is no string, or the image names a user that it does not have
+-- @raise if an argument is no string; with the name of the image, if that names a user that it does not have, or says
+-- something else that cannot be
 function Image:box(...)
   if self.broken then check.raise("image %s: %s", self.name, self.broken) end
-  local c, b = self.config, box.over(sandbox.spec(), nil, "sandbox")
+  local b = box.over(sandbox.spec(), nil, "sandbox")
   b:unmount("/tmp", "/var/tmp", "/run", "/home")
   local of_store, lower = self.kept or nil, {}
   for i, path in ipairs(self.layers) do lower[i] = path end
   if of_store then lower[#lower + 1] = guarded(function() return store.base(store.top()) end) end
-  local user = users.find(self.layers, c.user or "0")
-  if not user then check.raise("image %s: there is no user '%s' in it", self.name, c.user) end
-  b:root { lower = lower, userxattr = of_store }:caps(user.uid == 0 and users.ROOT_CAPS or {})
-  if has_one_id() then
-    b:map "root"
-  else
-    if core.ids().euid ~= 0 then b:map "auto" end
-    b:user(user.uid):group(user.gid)
-  end
-  b:env { HOME = user.home and user.home ~= "" and user.home or "/" }
-  if next(c.env) then b:env(c.env) end
-  if c.cwd then b:dir(c.cwd):cwd(c.cwd) end
-  for _, path in ipairs(c.volumes) do b:dir(path) end
-  local argv = {}
-  for _, one in ipairs(c.entrypoint or {}) do argv[#argv + 1] = one end
-  for _, one in ipairs(select("#", ...) > 0 and { ... } or c.cmd or {}) do argv[#argv + 1] = one end
-  if #argv > 0 then b:argv(argv) end
-  return b
+  local user = users.find(self.layers, self.config.user or "0")
+  if not user then check.raise("image %s: there is no user '%s' in it", self.name, self.config.user) end
+  return program.set(b:root { lower = lower, userxattr = of_store }, self, user, ...)
 end
 
 --- Takes the image out of the store, with the layers that no other has. One of a directory is not there, and stays.
@@ -284,7 +259,7 @@ end
 function image.new(text, options)
   local ref, job = checked(text, options)
   job.most = { size = job.max_size or MOST, entries = job.max_entries or ENTRIES }
-  job.one_id = has_one_id()
+  job.one_id = users.has_one_id()
   return guarded(function()
     if ref.kind == "dir" then
       local path, message, errno = core.realpath(ref.place)
