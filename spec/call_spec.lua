@@ -63,6 +63,18 @@ describe("what a function returns", function()
     assert.equal("result 2.a.b: a table that is in itself cannot be returned", why(circle))
     assert.equal("result 2[table]: a table as a key cannot be returned", (why { [{}] = 1 }:gsub("table: [%w]+", "table")))
     assert.equal('result 2["a b"]: a thread cannot be returned', why { ["a b"] = coroutine.create(function() end) })
+    local function nested(depth)
+      local t = {}
+      for _ = 2, depth do t = { a = t } end
+      return t
+    end
+    local deep = call(function() return nested(1000) end)
+    for _ = 2, 1000 do deep = deep.a end
+    assert.same({}, deep)
+    for _, depth in ipairs { 1001, 200000 } do
+      assert.equal("result 1" .. (".a"):rep(19) .. "...: what is deeper than 1000 tables cannot be returned",
+        (failure(ns.call({}, nested, depth))))
+    end
     local twice = {}
     assert.same({ {}, {} }, call(function() return { twice, twice } end))
   end)

@@ -74,6 +74,23 @@ for _, nobody in ipairs { false, machine.root or nil } do
   local needs = machine.it "sandbox"
 
   describe("a container with a name" .. (nobody and ", of an ordinary user," or ""), function()
+    needs("obeys no program that has the directory of names read-only, and waits for none that locks it", function()
+      local w = world(nobody)
+      local code = ([[
+        local c = assert(ns.sandbox():start { name = "spec-web", "sleep", "MARK" })
+        local inside = ns.sandbox():map "root":ro_bind("DIR"):ro_bind("PUBLIC"):clear_env(false):argv("LUA", "-e",
+          'local c, why = require "ns".container "spec-web" print(c and c:run("echo", "got it").stdout or why)')
+        local r = assert(inside:run())
+        show((r.stdout:gsub("got it", "GOT IT") .. r.stderr):match "GOT IT" or "nothing")
+        local lock = '$| = 1; open D, "<", "DIR/ns" or die; flock D, 2 or die; print "locked\n"; sleep 60'
+        local p = assert(inside:spawn { "perl", "-e", lock, stdout = "pipe" })
+        show(p.stdout:read())
+        show(table.concat(ns.containers(), ","))
+        p:close()
+        c:close() ]]):gsub("DIR", w.directory):gsub("PUBLIC", machine.public()):gsub("LUA\"", machine.lua .. '"')
+      assert.equal("nothing\nlocked\nspec-web", w.run(code))
+    end)
+
     needs("outlives its script, and is entered by another one", function()
       local w = world(nobody)
       assert.equal("spec-web true", w.run [[

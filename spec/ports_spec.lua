@@ -95,9 +95,11 @@ describe("what is published #system", function()
   end)
 
   needs("may be a port below 1024 of the box, where the program has no rights", function()
-    local h, p = host(), later(box():publish { [0] = 80 }:spawn("/server", "4:80"))
-    assert.is_true(p:wait_for(80, 20))
-    assert.equal("hello", ask(h, p.published[80], "hello"))
+    for inside, server in pairs { [80] = "4:80", ["127.0.0.1:80"] = "4:80", ["[::1]:80"] = "6:80" } do
+      local h, p = host(), later(box():publish { [0] = inside }:spawn("/server", server))
+      assert.is_true(p:wait_for(80, 20), inside)
+      assert.equal("hello", ask(h, p.published[inside], "hello"))
+    end
   end)
 
   needs("is that of a container, too, for each server that comes and goes in it", function()

@@ -181,6 +181,11 @@ describe("a terminal of its own", function()
       assert.equal(NAMED, said("", { nobody = true }))
     end)
 
+    machine.it "sandbox"("has no more than its part of the machine's terminals #system", function()
+      local r = machine.sh(ns.sandbox():spec(), "grep ' - devpts ' /proc/self/mountinfo")
+      assert.matches(",max=256$", r)
+    end)
+
     machine.it "sandbox"("has it without the newer calls for mounts, too #system", function()
       assert.equal(NAMED, said("", { under = machine.refuse("ENOSYS", "open_tree", "move_mount", "fsopen", "fsmount",
         "mount_setattr", "openat2") }))

@@ -32,7 +32,7 @@
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
-enum { STATE_MAX = 16 << 20 };
+enum { STATE_MAX = 16 << 20, LOCK_TRIES = 200 };
 
 /* FNV-1a, of 31 bits */
 static uint32_t mix(uint32_t hash, uint32_t value) { return ((hash ^ value) * 16777619u) & 0x7fffffffu; }
@@ -59,6 +59,17 @@ static bool is_removed(int fd) {
     return fstat(fd, &s) == 0 && s.st_nlink == 0;
 }
 
+/* Whoever can read the directory can lock it, also a program that shall do nothing here: nobody is waited for longer
+ * than honest ones take. */
+static long lock_directory(int fd) {
+    const struct timespec pause = {.tv_nsec = 10000000};
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) return 0;
+        if (errno != EWOULDBLOCK || nanosleep(&pause, NULL) < 0) return -errno;
+    }
+    return -EBUSY;
+}
+
 /* how: 'l' looks only, 's' sweeps: nobody else does, or makes a name, meanwhile; 'm' the same, and makes it if it is
  * missing. */
 static long open_directory(const char *path, char how) {
@@ -66,13 +77,13 @@ static long open_directory(const char *path, char how) {
     long fd = ns_above_stdio(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (fd < 0) return -errno;
     long r = check_directory((int)fd);
-    if (r == 0 && how != 'l' && flock((int)fd, LOCK_EX) < 0) r = -errno;
+    if (r == 0 && how != 'l') r = lock_directory((int)fd);
     if (r < 0) close((int)fd);
     return r < 0 ? r : fd;
 }
 
 /* named_directory(bag, path, "look" | "sweep" | "make") -> fd | nil, message, errno: EPERM if it is not ours alone,
- * ENOTDIR or ELOOP if it is none. As long as it is open, nobody else sweeps or makes. */
+ * EBUSY if it stays locked, ENOTDIR or ELOOP if it is none. As long as it is open, nobody else sweeps or makes. */
 static int named_directory(lua_State *L) {
     const char *path = luaL_checkstring(L, 2), how = *luaL_checkstring(L, 3);
     long fd = open_directory(path, how);

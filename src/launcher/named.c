@@ -1,12 +1,13 @@
 /* A box with a name: its init listens on a socket, for hosts that come later. Only processes outside are heard, and
- * only those who may read the directory that the socket lies in. That it is one user's alone is seen to by the hosts;
- * in a user namespace that does not have his id the init cannot tell him from others. What is told of the box was
- * written by the first host, and is handed on as it is.
+ * only those who have the directory that the socket lies in, and may write there. That it is one user's alone is seen
+ * to by the hosts; in a user namespace that does not have his id the init cannot tell him from others. What is told of
+ * the box was written by the first host, and is handed on as it is.
  *
  * The program's output goes into memory that whoever has connected can read by himself: it is there for him also when
  * the box has ended. */
 #include "named.h"
 
+#include <asm/statfs.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
@@ -18,6 +19,8 @@
 #include "numbers.h"
 #include "resolve.h"
 #include "sys.h"
+
+#define ST_RDONLY 1 /* statfs(2), whose header needs a C library */
 
 /* unix(7): struct ucred */
 struct peer {
@@ -45,11 +48,17 @@ long identify(int fd, struct identity *id) {
     return r;
 }
 
+/* A program that has got the directory read-only, as by a bind of all of /tmp, can connect and show it, too. */
+static bool is_writable(int fd) {
+    struct statfs s;
+    return !FAILED(sys(__NR_fstatfs, fd, &s)) && !(s.f_flags & ST_RDONLY);
+}
+
 bool named_is_directory(const struct named *n, int fd) {
     struct identity id;
     long flags = sys(__NR_fcntl, fd, F_GETFL);
-    return !FAILED(flags) && !(flags & O_PATH) && !FAILED(identify(fd, &id)) && id.inode == n->directory.inode &&
-           id.major == n->directory.major && id.minor == n->directory.minor;
+    return !FAILED(flags) && !(flags & O_PATH) && is_writable(fd) && !FAILED(identify(fd, &id)) &&
+           id.inode == n->directory.inode && id.major == n->directory.major && id.minor == n->directory.minor;
 }
 
 /* The bytes of a plan need not be aligned. */

@@ -32,7 +32,8 @@ function lifecycle.failure(self)
   if not e or not (e.refused or e.gave_up) then return end
   local errno = e.refused and constants.errno.EPERM or constants.errno.ETIMEDOUT
   local what = e.refused and "has changed its ids, and may not be killed" or "was killed, and has not ended"
-  return ("process %d %s: %s"):format(e.refused or self.pid, what, core.strerror(errno)), errno
+  local why = self.timed_out and ", whose timeout was over," or ""
+  return ("process %d%s %s: %s"):format(e.refused or self.pid, why, what, core.strerror(errno)), errno
 end
 
 local function kill_tree(self)

@@ -58,18 +58,25 @@ local function within(path, how, f)
   return result, why, code
 end
 
---- Takes away the socket of that name, or all, where nobody listens any more; the names of the sockets that are left.
+--- Takes away the socket of that name, or all, where nobody listens any more; the names of the sockets that are left. Where
+-- somebody keeps the directory locked, nothing is taken away.
 local function sweep(path, name)
-  return within(path, "sweep", function(fd)
+  local may_remove = true
+  local function look(fd)
     local left = {}
     for _, entry in ipairs(core.entries(path) or {}) do
       local lives, is_socket = true, true
       if not name or entry.name == name then lives, is_socket = core.named_lives(fd, entry.name) end
-      if not lives then core.named_unlink(fd, entry.name) elseif is_socket then left[#left + 1] = entry.name end
+      if lives and is_socket then left[#left + 1] = entry.name end
+      if not lives and may_remove then core.named_unlink(fd, entry.name) end
     end
-    if #left == 0 then core.named_rmdir(path) end -- not if there is something else
+    if #left == 0 and may_remove then core.named_rmdir(path) end -- not if there is something else
     return left
-  end)
+  end
+  local left, message, errno = within(path, "sweep", look)
+  if errno ~= errno_of.EBUSY then return left, message, errno end
+  may_remove = false
+  return within(path, "look", look)
 end
 
 --- The names of all that live, in order.

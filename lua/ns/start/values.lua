@@ -9,7 +9,7 @@ local values = {}
 local error, next, pcall, tonumber, tostring, type = error, next, pcall, tonumber, tostring, type
 local concat, find, format, gsub = table.concat, string.find, string.format, string.gsub
 local match, sub = string.match, string.sub
-local abs, floor, huge = math.abs, math.floor, math.huge
+local abs, floor, huge, min = math.abs, math.floor, math.huge, math.min
 
 --- A Lua that has one kind of numbers writes those without a fraction as another Lua writes its integers.
 local type_of = math.type or function(n) -- luacheck: ignore
@@ -29,10 +29,15 @@ local function step_to(key)
   return format("[%s]", type(key) == "string" and format("%q", key) or tostring(key))
 end
 
+-- Tables in each other: a Lua has no place for any number of calls in each other. LuaJIT has 5,000 of them.
+local DEEPEST = 1000
+local SHOWN = 20 -- keys of a path in a message
+
 --- `path`: the number of the result, and the keys from there on.
 local function refuse(path, what)
   local where = { "result " .. path[1] }
-  for i = 2, #path do where[i] = step_to(path[i]) end
+  for i = 2, min(#path, SHOWN) do where[i] = step_to(path[i]) end
+  if #path > SHOWN then where[#where + 1] = "..." end
   error({ problem = format("%s: %s cannot be returned", concat(where), what) }, 0)
 end
 
@@ -78,6 +83,7 @@ function add_table(out, value, path, open)
   open[value] = true
   out[#out + 1] = "{"
   local depth = #path + 1
+  if #path > DEEPEST then refuse(path, format("what is deeper than %d tables", DEEPEST)) end
   for key, v in next, value do
     path[depth] = key
     if type(key) == "table" then refuse(path, "a table as a key") end
@@ -132,24 +138,25 @@ local decoders = {
 
 values.decoders = decoders
 
-local function decode_table(text, at)
+local function decode_table(text, at, depth)
+  if depth > DEEPEST then error "too deep" end
   local t = {}
   while sub(text, at, at) ~= "}" do
     local key, after = decode(text, at)
-    t[key], at = decode(text, after)
+    t[key], at = decode(text, after, depth + 1)
   end
   return t, at + 1
 end
 
-function decode(text, at)
+function decode(text, at, depth)
   local letter = sub(text, at, at)
-  return (letter == "{" and decode_table or decoders[letter])(text, at + 1)
+  return (letter == "{" and decode_table or decoders[letter])(text, at + 1, depth)
 end
 
 local function decode_all(text)
   local kind, n, at = match(text, "^(%l+) (%d+);()")
   local list = { n = tonumber(n) }
-  for i = 1, list.n do list[i], at = decode(text, at) end
+  for i = 1, list.n do list[i], at = decode(text, at, 1) end
   if sub(text, at) ~= "." then error "cut off" end
   return kind, list
 end

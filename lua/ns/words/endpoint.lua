@@ -35,14 +35,14 @@ end
 -- sun_path, with a 0 at its end
 local PATH_MAX = 107
 
---- Where a server in a box is: {text = in words, addresses = those to be tried, or path = of its socket}. A port, an address
--- with a port, the path of a socket, or "@" and the name of an abstract one.
+--- Where a server in a box is: {text = in words, addresses = those to be tried, port; or path = of its socket}. A port, an
+-- address with a port, the path of a socket, or "@" and the name of an abstract one.
 function endpoint.server(value, where)
   if type(value) == "number" then
     local port = endpoint.port(value, where)
     local addresses = {}
     for i, host in ipairs(endpoint.LOOPBACK) do addresses[i] = core.address(host, port) end
-    return { text = ("port %d"):format(port), addresses = addresses }
+    return { text = ("port %d"):format(port), addresses = addresses, port = port }
   end
   local first = type(value) == "string" and value:sub(1, 1)
   if first == "/" or first == "@" and #value > 1 then
@@ -55,7 +55,7 @@ function endpoint.server(value, where)
   local host, port = endpoint.split(value, where)
   local address = core.address(host, port)
   if not address then check.fail(where, "'%s' is no address; names of the box are not looked up here", host) end
-  return { text = value, addresses = { address } }
+  return { text = value, addresses = { address }, port = port }
 end
 
 return endpoint

@@ -179,6 +179,8 @@ local function proc(m, add, found)
   hide(m, HIDDEN, add)
 end
 
+local TERMINALS = 256 -- of one box: the machine has 4096 for all, of which all boxes together may take 3072
+
 -- {name, the numbers that it has on each Linux}
 local DEVICES = { { "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 }, { "urandom", 1, 9 },
   { "tty", 5, 0 } }
@@ -198,7 +200,7 @@ local function dev(m, add, found)
     add { op = "symlink", path = at .. name, data = LINKS[name], word = "mounts" }
   end
   tmpfs({ target = at .. "shm", mode = STICKY_MODE, size = m.size, inodes = m.inodes }, add)
-  add(fs("devpts", { target = at .. "pts" }, { "mode=0620", "ptmxmode=0666" }, NOSUID + NOEXEC))
+  add(fs("devpts", { target = at .. "pts" }, { "mode=0620", "ptmxmode=0666", "max=" .. TERMINALS }, NOSUID + NOEXEC))
   if found.console then
     add { op = "tree", source = found.console:match("^/dev/(.+)") or found.console, path = at .. "console",
       flags = NOSUID + NOEXEC, word = "mounts" }

@@ -261,7 +261,7 @@ rows = {
   { scope = "both", steps = set_umask },
   { scope = "rights", word = "user", check = privileges.check_user, anew = true },
   { scope = "rights", word = "group", check = privileges.check_group, anew = true },
-  { scope = "rights", word = "groups", check = check.list(privileges.check_group), anew = true },
+  { scope = "rights", word = "groups", check = privileges.check_groups, anew = true },
   { scope = "rights", steps = privileges.set_ids },
   { scope = "rights", steps = privileges.set_caps },
   -- Once more: a change of ids has cleared it.

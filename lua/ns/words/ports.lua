@@ -117,8 +117,7 @@ local PRIVILEGED, SETTING = 1024, "net.ipv4.ip_unprivileged_port_start"
 --- May the program have the ports that are published? In a network of its own they harm nobody.
 local function allow_ports(spec)
   for _, row in ipairs(spec.publish) do
-    local low = type(row.inside) == "number" and row.inside < PRIVILEGED
-    if low and not (spec.sysctl and spec.sysctl[SETTING]) then
+    if row.to.port < PRIVILEGED and not (spec.sysctl and spec.sysctl[SETTING]) then
       local settings = { [SETTING] = "0" }
       for name, value in next, spec.sysctl or {} do settings[name] = value end
       spec.sysctl = settings

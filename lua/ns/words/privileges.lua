@@ -27,6 +27,16 @@ privileges.check_user = id_of(core.user)
 --- A group, by number or name.
 privileges.check_group = id_of(core.group)
 
+local GROUPS_MAX = 65536 -- of the kernel: kernel.ngroups_max
+local list_of_groups = check.list(privileges.check_group)
+
+--- The further groups: a list.
+function privileges.check_groups(value, where)
+  local list = list_of_groups(value, where)
+  if #list > GROUPS_MAX then check.fail(where, "%d are too many, %d are the most", #list, GROUPS_MAX) end
+  return list
+end
+
 local function pack(entries)
   local bytes = {}
   for i, entry in ipairs(entries) do

@@ -137,6 +137,11 @@ return {
     { "group 1e3, as a string", with("group", "1e3"), "group: '1e3' is not known on this machine" },
     { "a user with a zero", with("user", "root\0x"), "user: string contains zeros" },
     { "groups that are no list", with("groups", 0), "groups: list expected, got number" },
+    { "more groups than a process can have", function()
+      local many = {}
+      for i = 1, 65537 do many[i] = i end
+      return with("groups", many)
+    end, "groups: 65537 are too many, 65536 are the most" },
     { "an unknown group in groups", with("groups", { 0, "nosuchgroup" }), "groups%[2%]: 'nosuchgroup' is not known" },
   },
   privileges = {
