@@ -20,9 +20,12 @@ function group.usage(g, into)
   return usage
 end
 
+local starved = setmetatable({}, { __mode = "k" }) -- systemd takes an empty one away: what it has said before stands
+
 --- Has the kernel killed one in it, as there was no memory?
 function group.oom(g)
-  return (field(g:read "memory.events", "oom_kill") or 0) > 0
+  starved[g] = starved[g] or (field(g:read "memory.events", "oom_kill") or 0) > 0 or nil
+  return starved[g] or false
 end
 
 --- What it tells, { usage, oom }; nil when it is gone.
