@@ -122,7 +122,7 @@ end
 local function process(want, spec, set, host)
   want.hostname = spec.hostname or host.base.hostname
   want.domainname = spec.domainname or host.base.domainname
-  want.umask = ("%o"):format(spec.umask or tonumber(host.base.umask, 8))
+  want.umask = ("%o"):format(tonumber(spec.umask or host.base.umask, 8))
   want.cwd = spec.cwd or spec.root and "/" or host.base.cwd
   want.pid1 = set.pid and not spec.init and "1" or "0"
   want.leader = (spec.pty or spec.session and not spec.init) and "1" or "0" -- an init leads the session that has no terminal

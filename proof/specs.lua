@@ -30,7 +30,7 @@ end
 local WORDS = {
   { "hostname", 0.5, "uts", function() return one_of("box", "a", ("h"):rep(64)) end },
   { "domainname", 0.3, "uts", function() return one_of("example", "d.example.org") end },
-  { "umask", 0.4, nil, function() return random(0, 511) end },
+  { "umask", 0.4, nil, function() return ("0%o"):format(random(0, 511)) end },
   { "argv0", 0.3, nil, function() return one_of("", "-sh", "other name") end },
   { "session", 0.3, nil, function() return true end },
   { "keyring", 0.3, nil, function() return one_of("own", "inherit") end },

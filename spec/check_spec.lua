@@ -53,7 +53,9 @@ end
 
 describe("ns.check", function()
   setup(function()
-    directory, remove = machine.directory()
+    directory = machine.public() .. "/check" -- where a script may be executed
+    remove = function() os.execute("rm -r " .. directory) end
+    assert(os.execute("mkdir " .. directory))
     machine.file(directory .. "/script", "#!/bin/sh\ntouch " .. directory .. "/ran\n", "755")
     machine.file(directory .. "/lost", "#!/no/interpreter\n", "755")
     machine.file(directory .. "/text", "text\n", "755")

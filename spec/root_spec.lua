@@ -81,7 +81,7 @@ for _, way in ipairs(ways.list) do
       finally(remove)
       for flags, suid in pairs { ["ro,nosuid,nodev"] = false, ["ro,nodev"] = true } do
         local spec = rooted(directory, { root = { bind = directory, suid = suid } })
-        assert.equal(flags, (ways.flags(way, spec, "/")))
+        assert.equal(flags, (ways.flags(way, spec, "/"):gsub(",noexec", ""))) -- as /tmp may be
       end
     end)
 

@@ -258,6 +258,11 @@ end
 -- @raise a mistake in the arguments
 function image.new(text, options)
   local ref, job = checked(text, options)
+  local function told(found, message, errno)
+    if found or message:find(text, 1, true) then return found, message, errno end
+    local hint = ref.kind == "tar" and core.access(ref.place .. "/.", 0) and "; a directory is dir:PATH, or oci:PATH" or ""
+    return nil, ("image %s: %s%s"):format(text, message, hint), errno
+  end
   job.most = { size = job.max_size or MOST, entries = job.max_entries or ENTRIES }
   job.one_id = users.has_one_id()
   return guarded(function()

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -265,6 +266,13 @@ static int host_isfile(lua_State *L) {
     return 1;
 }
 
+/* isnoexec(path) -> does it lie on a mount of which nothing is executed? */
+static int host_isnoexec(lua_State *L) {
+    struct statvfs s;
+    lua_pushboolean(L, statvfs(luaL_checkstring(L, 1), &s) == 0 && s.f_flag & ST_NOEXEC);
+    return 1;
+}
+
 /* head(path) -> the first 4096 bytes of a regular file | nothing. A FIFO or a device is not opened: that could block,
  * or have an effect. */
 static int host_head(lua_State *L) {
@@ -341,31 +349,19 @@ static int host_arg_max(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"environ", host_environ},
-    {"ids", host_ids},
-    {"strerror", host_strerror},
-    {"clock", host_clock},
-    {"owner", host_owner},
-    {"entries", host_entries},
-    {"idmap", host_idmap},
-    {"readlink", host_readlink},
-    {"realpath", host_realpath},
-    {"user", host_user},
-    {"group", host_group},
-    {"write", host_write},
-    {"isfile", host_isfile},
-    {"head", host_head},
-    {"isopen", host_isopen},
-    {"access", host_access},
-    {"blocks", host_blocks},
-    {"block", host_block},
-    {"processors", host_processors},
-    {"arg_max", host_arg_max},
-    {"nofile", host_nofile},
-    {"stamp", host_stamp},
-    {"environ_stamp", host_environ_stamp}, /* for ns.start.cache */
-    {"random", host_random},
-    {NULL, NULL},
+    {"environ", host_environ},   {"ids", host_ids},
+    {"strerror", host_strerror}, {"clock", host_clock},
+    {"owner", host_owner},       {"entries", host_entries},
+    {"idmap", host_idmap},       {"readlink", host_readlink},
+    {"realpath", host_realpath}, {"user", host_user},
+    {"group", host_group},       {"write", host_write},
+    {"isfile", host_isfile},     {"isnoexec", host_isnoexec},
+    {"head", host_head},         {"isopen", host_isopen},
+    {"access", host_access},     {"blocks", host_blocks},
+    {"block", host_block},       {"processors", host_processors},
+    {"arg_max", host_arg_max},   {"nofile", host_nofile},
+    {"stamp", host_stamp},       {"environ_stamp", host_environ_stamp}, /* for ns.start.cache */
+    {"random", host_random},     {NULL, NULL},
 };
 
 void nsL_open_host(lua_State *L) {

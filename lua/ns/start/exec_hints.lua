@@ -121,6 +121,7 @@ local function not_executable(step, steps)
     if host_path.access(place, 0) then
       if host_path.access(place .. "/.", 0) then return path .. " is a directory" end
       if not core.isfile(place) then return path .. " is no regular file" end
+      if core.isnoexec(place) then return path .. " is on a mount with the option noexec" end
       if not host_path.access(place, 1) then return path .. " is not executable: chmod +x" end
       local _, name = look(steps, path)
       local program = name and host_path.find(steps, name)
