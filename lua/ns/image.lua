@@ -258,14 +258,14 @@ end
 -- @raise a mistake in the arguments
 function image.new(text, options)
   local ref, job = checked(text, options)
-  local function told(found, message, errno)
+  local function named(found, message, errno)
     if found or message:find(text, 1, true) then return found, message, errno end
     local hint = ref.kind == "tar" and core.access(ref.place .. "/.", 0) and "; a directory is dir:PATH, or oci:PATH" or ""
     return nil, ("image %s: %s%s"):format(text, message, hint), errno
   end
   job.most = { size = job.max_size or MOST, entries = job.max_entries or ENTRIES }
   job.one_id = users.has_one_id()
-  return guarded(function()
+  return named(guarded(function()
     if ref.kind == "dir" then
       local path, message, errno = core.realpath(ref.place)
       if not path then error({ message = ("%s: %s"):format(ref.place, message), errno = errno }, 0) end
@@ -274,7 +274,7 @@ function image.new(text, options)
     local top = store.top()
     local kept = ref.kind == "docker" and not job.pull and guarded(open, top, ref.name)
     return kept or KINDS[ref.kind](top, ref, job)
-  end)
+  end))
 end
 
 --- All images of the store, in the order of their names. One that cannot be used has `broken`: why.
