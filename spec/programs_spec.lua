@@ -64,7 +64,7 @@ X
   { "curl", "a file", "curl -s file:///etc/hostname" },
   { "bash", "jobs and coprocesses", [[bash -c 'coproc cat; echo x >&"${COPROC[1]}"; read -r l <&"${COPROC[0]}"
     echo $l; sleep 0.1 & wait %2; cat <(echo y)']] },
-  { "ps", "processes", "ps -e -o comm= | sort | uniq | grep -v sort" },
+  { "ps", "processes", "ps -o comm= -p 1,$$ | sort" },
   { "ip", "interfaces", "ip -o link show lo" },
   { "vim", "a file", "cd /tmp && vim -es -u NONE -c 'normal ix' -c 'wq! f' </dev/null; cat f" },
   { "chromium", "a page, without its own sandbox", [[HOME=/tmp chromium --headless --no-sandbox --disable-gpu \

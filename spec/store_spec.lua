@@ -115,7 +115,8 @@ describe("the store of images #system", function()
   it_runs("takes no image that could not be run, and lists one that is not whole, which can be removed", function()
     small_tar "one"
     images.saved(directory .. "/bad.tar", "bad:1", { directory .. "/one.tar" }, '"Entrypoint":"sh"')
-    assert.equal("'Entrypoint' of the image is no table\n1\n2\nno table\nsmall\n0", run [[
+    local name = ("docker-archive:%s/bad.tar"):format(directory)
+    assert.equal("image " .. name .. ": 'Entrypoint' of the image is no table\n1\n2\nno table\nsmall\n0", run [[
       local small = assert(ns.image(D .. "/one.tar"))
       print((select(2, ns.image("docker-archive:" .. D .. "/bad.tar"))))
       print(#ns.images())
