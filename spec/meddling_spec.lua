@@ -74,7 +74,7 @@ describe("a program in a living box that meddles with its init #system", functio
         ns.run { "sleep", "0.3" }
         local before = used(pid)
         ns.run { "sleep", "1" }
-        print(used(pid) - before < 5, seconds_of(one.close, one) < 4)
+        print(used(pid) - before < 5, seconds_of(one.close, one) < 1)
       end
       c = assert(box():start())
       meddle("limit", "0")
@@ -103,7 +103,7 @@ describe("a program in a living box that meddles with its init #system", functio
     local said = host [[
       c = assert(box():rlimits { nproc = 200 }:start())
       meddle("tree", "60")
-      print(seconds_of(c.stop, c, 0.3) < 4) ]]
+      print(seconds_of(c.stop, c, 0.3) < 1.5) ]]
     assert.equal("true\n", said)
   end)
 
@@ -113,8 +113,8 @@ describe("a program in a living box that meddles with its init #system", functio
       meddle "hold"
       local p = c:spawn("sleep", "71302")
       ns.run { "sleep", "0.3" }
-      print(seconds_of(p.close, p) < 4)
-      print(seconds_of(c.run, c, { "sleep", "71302", timeout = 0.5, grace = 0 }) < 4)
+      print(seconds_of(p.close, p) < 1)
+      print(seconds_of(c.run, c, { "sleep", "71302", timeout = 0.5, grace = 0 }) < 1.5)
       c:close() ]]
     assert.equal("true\ntrue\n", said)
   end)
