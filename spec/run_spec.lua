@@ -86,7 +86,7 @@ describe("run", function()
 
   it("goes on reading what a program says that was told to end", function()
     local line = "trap 'head -c 3000000 /dev/zero; exit 7' TERM; while :; do :; done"
-    local r = ns.run { "sh", "-c", line, timeout = 0.5, grace = 20 }
+    local r = ns.run { "sh", "-c", line, timeout = 1.5, grace = 20 }
     assert.same({ true, 7, 3000000 }, { r.timed_out, r.code, #r.stdout })
   end)
 
