@@ -41,8 +41,9 @@ local SINK = [[
 --- Mbit/s from the one to the other, by iperf3; or from a socket of the one, which is written from here.
 local function iperf(client, server)
   if has_iperf then
-    local p = assert(server:spawn { "iperf3", "-s", stdout = "null", stderr = "null" })
-    assert(server:wait_for(5201, 10))
+    -- It has one client at a time, and would take who only tries its port for that one: it says itself when it listens.
+    local p = assert(server:spawn { "iperf3", "-s", "--forceflush", stdout = "pipe", stderr = "null" })
+    repeat until assert(p.stdout:read()):match "listening"
     local r = assert(client:run("iperf3", "-c", server.name, "-t", "2", "-f", "k"))
     p:close()
     return tonumber(r.stdout:match "([%d.]+) Kbits/sec +receiver") / 1000

@@ -162,6 +162,8 @@ static void expect(int truth, const char *what) {
     abort();
 }
 
+enum { STEPS_TOLD = 9 }; /* in the plan that is played */
+
 /* true, or nil and one of these words, and numbers after it */
 static void check_result(int from) {
     static const char *const words = " exit signal lost timeout again step exec retry died kill plan init job clone ";
@@ -172,8 +174,9 @@ static void check_result(int from) {
     snprintf(word, sizeof word, " %s ", lua_tostring(L, from + 2));
     expect(strstr(words, word) != NULL, "the word");
     expect(count < 3 || lua_isnumber(L, from + 3), "the number");
-    if (strcmp(word, " step ") == 0)
-        expect(lua_tointeger(L, from + 3) != 0 && lua_tointeger(L, from + 4) != 0, "a step without error");
+    if (strcmp(word, " step ") != 0) return;
+    expect(lua_tointeger(L, from + 3) != 0 && lua_tointeger(L, from + 4) != 0, "a step without error");
+    expect(lua_tointeger(L, from + 4) <= STEPS_TOLD, "a step that is not in the plan");
 }
 
 static void call(const char *method, int process, bool plan, lua_Integer number) {
@@ -202,6 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         lua_newtable(L);
         lua_call(L, 1, 1);
         lua_replace(L, 1);
+        ((struct plan *)lua_touserdata(L, 1))->count = STEPS_TOLD;
     }
     told.bytes = data;
     told.left = size;

@@ -18,18 +18,19 @@ struct process {
     unsigned age;       /* the image's when it was started: in a copy of us it is not that copy's process */
     struct record last; /* what the launcher has said last, once it was heard at all */
     bool heard;
-    uint32_t init; /* the number of the step that leaves an init behind; 0 without one */
-    bool joins;    /* its launcher enters namespaces of others, and makes the process that the program will be */
-    bool copy;     /* of us, which goes on in place of a program */
-    bool job;      /* of a living box: a child of its init, which tells of it */
-    int pty;       /* the host's end of a terminal that its launcher has opened in the box; -1 if it has not */
-    int told;      /* where the init does that; -1 when the box has ended */
-    int place;     /* where its plan lies (plan.h) */
-    bool box;      /* it is the init of a box with a name, as found by that: told is a conversation with it */
-    int log;       /* of such a box: what its program has written; -1: that is not kept */
-    int end;       /* of such a box, once it has told its end: as of wait4(2); else -1 */
-    int refused;   /* why the init could not make it: an errno */
-    int stop;      /* the signal that has stopped it, as the init has told */
+    uint32_t count; /* the steps of its plan */
+    uint32_t init;  /* the number of the step that leaves an init behind; 0 without one */
+    bool joins;     /* its launcher enters namespaces of others, and makes the process that the program will be */
+    bool copy;      /* of us, which goes on in place of a program */
+    bool job;       /* of a living box: a child of its init, which tells of it */
+    int pty;        /* the host's end of a terminal that its launcher has opened in the box; -1 if it has not */
+    int told;       /* where the init does that; -1 when the box has ended */
+    int place;      /* where its plan lies (plan.h) */
+    bool box;       /* it is the init of a box with a name, as found by that: told is a conversation with it */
+    int log;        /* of such a box: what its program has written; -1: that is not kept */
+    int end;        /* of such a box, once it has told its end: as of wait4(2); else -1 */
+    int refused;    /* why the init could not make it: an errno */
+    int stop;       /* the signal that has stopped it, as the init has told */
     int handed[HANDED_MAX]; /* sockets that its launcher has made for us */
     int handed_count;
     int uppers[HANDED_MAX]; /* of the overlays that are thrown away, in the order of the plan */

@@ -107,6 +107,12 @@ static int launch(lua_State *L) {
     return 2;
 }
 
+/* Is it of a start? What an init tells later may be forged by a program that has taken the init's socket before the
+ * init itself has told that the program runs: it counts for nothing. */
+static bool is_of_start(const struct process *p, const struct record *r, bool joins) {
+    return r->step <= p->count || r->step == INIT_STATUS || (r->step == LAUNCHER_CLONED && joins);
+}
+
 /* 1 the launcher has nothing more to say, 0 not yet. A record is so short that it comes whole. No launcher sends
  * this many: a program has taken its socket. */
 static int read_records(struct process *p) {
@@ -116,7 +122,7 @@ static int read_records(struct process *p) {
         ssize_t n = ns_hear_launcher(p, &r);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
         if (n != (ssize_t)sizeof r) return 1;
-        if (r.step == LAUNCHER_PTY || r.step == LAUNCHER_SOCKET || r.step == LAUNCHER_UPPER) continue;
+        if (!is_of_start(p, &r, joins)) continue;
         p->last = r;
         p->heard = true;
         if (joins != p->joins || r.error != 0 || (p->init && r.step == p->init)) return 1;
@@ -226,6 +232,7 @@ int nsL_play(lua_State *L) {
     struct plan *plan = nsL_checkplan(L, 2);
     struct timespec t, *timeout = ns_timeout(luaL_optnumber(L, 3, -1), &t);
     p->init = p->job ? 0 : (uint32_t)luaL_optinteger(L, 4, 0);
+    p->count = plan->count;
     int sent = ns_send_plan(&p->s, plan);
     if (sent < 0 && errno != EPIPE && errno != ECONNRESET) return nsL_refused(L, "plan", errno);
     if (sent < 0 && !p->job) return read_records(p), push_answer(L, p);
