@@ -1,22 +1,15 @@
 --- Errors in the middle of everything leave no process and no descriptor. What is left, after_each would find, too
 -- (spec/support/helper.lua).
-local lfs = require "lfs"
 local machine = require "support.machine"
 local ns = require "ns"
 
 describe("an error at the n-th instruction, as a Ctrl-C makes it,", function()
-  local function descriptors()
-    local n = 0
-    for _ in lfs.dir("/proc/self/fd") do n = n + 1 end
-    return n
-  end
-
   --- Calls f again and again, with an error after 1, 1 + step, ... instructions, until it gets through.
   local function interrupted(f, step)
     if jit then jit.off() end -- luacheck: ignore
     collectgarbage()
     collectgarbage()
-    local before, n, failed = descriptors(), 1, 0
+    local before, n, failed = machine.descriptors(), 1, 0
     repeat
       local function interrupt()
         debug.sethook()
@@ -38,7 +31,7 @@ describe("an error at the n-th instruction, as a Ctrl-C makes it,", function()
     collectgarbage()
     collectgarbage()
     assert.truthy(failed > 20)
-    assert.equal(before, descriptors())
+    assert.equal(before, machine.descriptors())
   end
 
   it("leaves nothing of a spawn", function()

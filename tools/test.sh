@@ -31,7 +31,7 @@ esac
 tags_for() { case $1 in lua5.4) ;; *) echo --exclude-tags=system ;; esac; }
 
 # All jobs, a line each, the longest first. Lua 5.4 has so many that the last ones end together: each a few files.
-FILES=4
+FILES=2
 jobs() {
   [ $# -gt 0 ] || echo "proof sh proof/run.sh short"
   for lua in $luas; do
@@ -46,9 +46,8 @@ jobs() {
 
 # Each is in a layer of its own, with a shell as process 1, which reaps: a spec that looks for a process finds none of
 # another job's. Where there are no layers, one job runs after the other; and so do specs that were asked for by name, on
-# the machine as it is. Three at a time keep two processors busy, as each waits for a part of its time; more only get into
-# each other's way.
-at_once=$(($(nproc) + 1))
+# the machine as it is. A job waits for most of its time, for the kernel or for a clock: three of them keep one processor busy.
+at_once=$((3 * $(nproc)))
 layer="unshare --mount --pid --propagation private --fork --kill-child --mount-proc"
 { [ $# -eq 0 ] && $layer true 2>/dev/null; } || layer='' at_once=1
 jobs "$@" >"$logs/jobs"

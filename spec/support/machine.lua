@@ -278,6 +278,13 @@ function machine.eventually(condition, seconds)
   end
 end
 
+--- How many descriptors we have.
+function machine.descriptors()
+  local n = 0
+  for _ in require("lfs").dir("/proc/self/fd") do n = n + 1 end
+  return n
+end
+
 --- Waits for a process and closes it, which the collector would do later: its status.
 function machine.status(p)
   local ok, how, code = assert(p):wait()
