@@ -50,7 +50,7 @@ local CALLS = "^ok 1 %- a file of the system is replaced %(inside%)\nok 2 %- the
 
 local WORKSPACE = "^%$ echo [^\n]+\nanswer%.sh\n%$ sh answer%.sh\n42\n%$ for [^\n]+\nstep 1\nstep 2\nstep 3\n"
   .. "%$ echo begin[^\n]+\nbegin\ncancelled\nsignal 15\n%$ cat nothing\ncat: [^\n]+\nexit 1\n%$ sleep [^\n]+\nstarted\n"
-  .. "%$ cat /tmp/note\nkept\nleft behind: sleep 1001\n%$ ps [^\n]+\n0\nexit 1\nin the directory: answer%.sh\n$"
+  .. "%$ cat /tmp/note\nkept\nleft behind: [^\n]*sleep 1001[^\n]*\n%$ ps [^\n]+\n0\nexit 1\nin the directory: answer%.sh\n$"
 
 local PINGALL = "h1 %-> h2 h3\nh2 %-> h1 h3\nh3 %-> h1 h2\n%*%*%* Results: 0%% dropped %(6/6 received%)\n"
 local MININET = "mininet> nodes\nns%.Host %(h1 10%.0%.0%.1%)\n.-mininet> net\nns%.Link %(h1%-s1%)\n.-"

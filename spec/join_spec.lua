@@ -285,7 +285,7 @@ describe("the system's refusal #system", function()
       { join = { from = p }, "/nowhere" }, { join = { from = p }, cwd = "/nowhere" },
       { join = { from = p }, timeout = 1e-6 }, { join = { from = p }, timeout = 1e-4 },
       { join = { from = p }, timeout = 5e-4 }, { join = { from = p }, timeout = 1e-3 } } do
-      spec[1] = spec[1] or "sleep"
+      spec[1], spec[2] = spec[1] or "sleep", "1000"
       local q = ns.spawn(spec)
       if q then q:close() end
     end

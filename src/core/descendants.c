@@ -83,6 +83,7 @@ static struct numbers read_numbers(struct descendants *all, const char *path) {
         known = strncmp(line, "NSpid:", 6) == 0;
         if (known) n.count = sscanf(line + 6, "%d %d", &first, &second);
     }
+    if (!known && ferror(f)) n.error = errno;
     fclose(f);
     return n;
 }
