@@ -87,8 +87,9 @@ static long open_directory(const char *path, char how) {
 static int named_directory(lua_State *L) {
     const char *path = luaL_checkstring(L, 2), how = *luaL_checkstring(L, 3);
     long fd = open_directory(path, how);
-    /* who has swept it before we had it has removed it */
-    for (int i = 0; i < 100 && how == 'm' && (fd == -ENOENT || (fd >= 0 && is_removed((int)fd))); i++) {
+    /* who has swept it before we had it has removed it, and there may be a new one: what we did to that would not be
+     * locked */
+    for (int i = 0; i < 100 && (fd >= 0 ? is_removed((int)fd) : fd == -ENOENT && how == 'm'); i++) {
         if (fd >= 0) close((int)fd);
         fd = open_directory(path, how);
     }
