@@ -117,8 +117,9 @@ local function run(name, nobody, ...)
   local words = ""
   for i = 1, select("#", ...) do words = words .. (", %q"):format((select(i, ...))) end
   local env, data, remove = machine.paths(machine.public()), machine.directory() -- for images
-  env.XDG_DATA_HOME = data
-  os.execute("chmod 1777 " .. data)
+  env.XDG_DATA_HOME, env.XDG_RUNTIME_DIR = data, data .. "/run" -- its names are no other spec's
+  os.execute(("chmod 1777 %s && mkdir -m 700 %s/run"):format(data, data))
+  if nobody and machine.root then os.execute(("chown 65534:65534 %s/run"):format(data)) end
   local r = machine.host(("arg = {[0] = '%s'%s} dofile('%s/examples/%s')"):format(name, words, machine.public(), name),
     { nobody = nobody, timeout = 300, spec = { env = env } })
   remove()

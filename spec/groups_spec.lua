@@ -492,7 +492,7 @@ local function hosts()
     return r.stdout
   end
   finally(function()
-    run 'for _, name in ipairs(ns.containers()) do ns.container(name):close() end'
+    run 'local c = ns.container "spec-limits" if c then c:close() end'
     remove()
   end)
   return run

@@ -15,7 +15,7 @@ local p = assert(require("ns").spawn { "sh", "-c", "echo one; sleep 0.1; echo tw
 local function run_lua(block, nobody)
   local directory, remove = manual.project(nobody)
   local env = machine.paths(machine.public())
-  env.PWD = directory
+  env.PWD, env.XDG_RUNTIME_DIR = directory, directory -- its names are no other spec's
   local function run(text)
     return machine.host(text, { nobody = nobody, spec = { cwd = directory, env = env } })
   end
