@@ -64,8 +64,9 @@ end
 -- ---- lines ----
 
 --- How many lines of the readers in Lua have code, and how many of them the corpus runs.
-local READERS = { "words/check", "words/synonyms", "start/ids", "words/mounts", "words/namespaces", "words/options",
-  "words/overlay", "words/join", "start/plan", "words/privileges", "words/root", "words/stdio", "start/subids" }
+local READERS = { "words/check", "words/synonyms", "start/ids", "words/mount_fields", "words/mount_kinds",
+  "words/mounts", "words/namespaces", "words/options", "words/overlay",
+  "words/join", "start/plan", "words/privileges", "words/root", "words/stdio", "start/subids" }
 
 local function lua_lines()
   local ran = {}

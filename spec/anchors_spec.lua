@@ -2,7 +2,7 @@
 -- next start nor for the host.
 local anchors = require "ns.words.anchors"
 local machine = require "support.machine"
-local kinds = require("ns.words.mounts").kinds
+local kinds = require("ns.words.mount_kinds").all
 local ns = require "ns"
 local plans = require "support.plans"
 local ways = require "support.ways"

@@ -46,7 +46,8 @@ end
 row(HANGS, "cannot_be_interrupted", { setup = DEAF }, 5,
   "timeout: the block has run for 3 s, and could not be interrupted in setup of 'x'")
 row(HANGS, "loops_in_the_file", BUSY, nil, "timeout: the file has run for 3 s", "in the body of the file")
-row(ENDS, "dies_in_the_file", EXIT, 0, "ended by exit(3) in the body of the file; what comes after it in this file did not run")
+row(ENDS, "dies_in_the_file", EXIT, 0,
+  "ended by exit(3) in the body of the file; what comes after it in this file did not run")
 row(HANGS, "sleeps_in_the_files_setup", "setup(function() os.execute 'exec sleep 1008' end) it('one', print)", 1,
   "could not be interrupted in setup of the file; what comes after it in this file did not run")
 

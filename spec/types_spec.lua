@@ -2,7 +2,7 @@
 local box = require "ns.box"
 local constants = require("ns.core").constants
 local machine = require "support.machine"
-local mounts = require "ns.words.mounts"
+local kinds = require("ns.words.mount_kinds").all
 local ns = require "ns"
 local plan = require "ns.start.plan"
 local process = require "ns.running.process"
@@ -115,7 +115,7 @@ describe("the types for editors", function()
     p:close()
   end)
 
-  for kind, entry in pairs(mounts.kinds) do
+  for kind, entry in pairs(kinds) do
     it("name the fields of the mount " .. kind, function()
       compare("ns.Mount." .. kind, keys(entry.fields, { type = kind }))
     end)
@@ -124,8 +124,8 @@ describe("the types for editors", function()
   it("name the kinds of mounts", function()
     local named = {}
     for kind in machine.read(LIBRARY):gmatch("\n%-%-%-| ns%.Mount%.(%w+)") do named[kind] = true end
-    assert.equal("", missing(named, mounts.kinds))
-    assert.equal("", missing(mounts.kinds, named))
+    assert.equal("", missing(named, kinds))
+    assert.equal("", missing(kinds, named))
   end)
 
   it("name the resource limits", function()
@@ -173,7 +173,7 @@ describe("the types for editors", function()
 
   it("stand in doc/files.md, as far as they are fields of mounts", function()
     local listed = cells(2, machine.read "doc/files.md")
-    for kind, entry in pairs(mounts.kinds) do
+    for kind, entry in pairs(kinds) do
       assert.equal("", missing(listed[kind] or {}, entry.fields), "not in the table of mounts: " .. kind)
     end
   end)

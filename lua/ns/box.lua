@@ -10,7 +10,7 @@ local call = require "ns.call"
 local check = require "ns.words.check"
 local confined = require "ns.confined"
 local merge = require "ns.words.merge"
-local mounts = require "ns.words.mounts"
+local kinds = require("ns.words.mount_kinds").all
 local namespaces = require "ns.words.namespaces"
 local plan = require "ns.start.plan"
 local stdio = require "ns.words.stdio"
@@ -77,7 +77,7 @@ function Box:share(...)
   for name in pairs(checked("%s", namespaces.check, { ... }, "share")) do
     left[name] = nil
     for _, word in ipairs(OF_ITS_OWN[name] or {}) do self.words[word] = nil end
-    box_words.keep_mounts(self, function(m) return mounts.kinds[m.type].of ~= name end)
+    box_words.keep_mounts(self, function(m) return kinds[m.type].of ~= name end)
     if name == "net" and self.confined then confined.share_net(self.words.landlock or {}) end
   end
   return set(self, "flags", namespaces.names(left))

@@ -5,6 +5,7 @@ require("ns.core").nojit()
 local box_words = require "ns.box_words"
 local check = require "ns.words.check"
 local confined = require "ns.confined"
+local field = require "ns.words.mount_fields"
 local mounts = require "ns.words.mounts"
 
 local Box = box_words.class
@@ -132,7 +133,7 @@ end
 function Box:unmount(...)
   if select("#", ...) == 0 then check.raise "unmount: place missing" end
   for _, target in ipairs(arguments("unmount[%d]: missing", ...)) do
-    local place, before = checked("%s", mounts.check_place, target, "unmount"), #(self.words.mounts or {})
+    local place, before = checked("%s", field.place, target, "unmount"), #(self.words.mounts or {})
     box_words.keep_mounts(self, function(m) return mounts.place(m) ~= place end)
     if #(self.words.mounts or {}) == before then check.raise("unmount: this box mounts nothing at '%s'", target) end
   end

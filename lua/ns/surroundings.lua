@@ -3,7 +3,7 @@
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local core = require "ns.core"
-local mounts = require "ns.words.mounts"
+local field = require "ns.words.mount_fields"
 local plan = require "ns.start.plan"
 
 local surroundings = {}
@@ -14,7 +14,7 @@ local outcome = check.choice("error", "warn", "ignore")
 --- "own", "host", or the size of one's own.
 local function place(value, where)
   if value == "own" or value == "host" then return value end
-  return mounts.check_size(value, where)
+  return field.size(value, where)
 end
 
 local function limits(value, where)

@@ -1,6 +1,6 @@
 --- Bytes -> a spec that is nearly right: it knows the words, the kinds of mounts and their fields.
 local core = require "ns.core"
-local mounts = require "ns.words.mounts"
+local kinds = require("ns.words.mount_kinds").all
 local namespaces = require "ns.words.namespaces"
 local plan = require "ns.start.plan"
 local reader = require "fuzz.reader"
@@ -34,16 +34,16 @@ local FIELDS = { source = function() return chance(6) and number() or path() end
   idmap = function() return chance(2) and ranges() or pick { true, false, "owner", "other" } end, inodes = number,
   hidepid = one_of("off", "noaccess", "invisible", "ptraceable"), subset = one_of("pid"), data = text }
 
-local KINDS = sorted(mounts.kinds)
+local KINDS = sorted(kinds)
 local PROPAGATIONS = one_of("private", "slave", "shared", "unbindable")
 
 local NAMES_OF = { [false] = sorted(FIELDS) }
-for name, kind in pairs(mounts.kinds) do NAMES_OF[name] = sorted(kind.fields) end
+for name, kind in pairs(kinds) do NAMES_OF[name] = sorted(kind.fields) end
 
 local function mount()
   local m = { type = chance(32) and text() or pick(KINDS) }
   for _, field in ipairs(NAMES_OF[m.type] or NAMES_OF[false]) do
-    local wanted = mounts.kinds[m.type] and (mounts.kinds[m.type].requires or {})[1] == field
+    local wanted = kinds[m.type] and (kinds[m.type].requires or {})[1] == field
     if (wanted or boolean()) and not chance(24) then
       local make = FIELDS[field] or boolean
       if field == "mode" then make = m.type == "propagation" and PROPAGATIONS or number end

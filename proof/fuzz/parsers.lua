@@ -8,6 +8,7 @@ local check = require "ns.words.check"
 local core = require "ns.core"
 local ids = require "ns.start.ids"
 local maps = require "ns.words.maps"
+local field = require "ns.words.mount_fields"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
 local plan = require "ns.start.plan"
@@ -128,12 +129,12 @@ end
 -- ---- texts ----
 
 local function size()
-  local got = try(mounts.check_size, byte() % 4 == 0 and number() or reader.rest())
+  local got = try(field.size, byte() % 4 == 0 and number() or reader.rest())
   if not got then return end
   local digits, unit = got:match("^([1-9]%d*)([kKmMgG%%]?)$") -- the kernel takes 010 for eight
   local most = unit == "%" and 100 or 2 ^ 53 / 1024 ^ (("kmg"):find(unit:lower(), 1, true) or 0)
   assert(tonumber(digits) <= (unit == "" and 2 ^ 53 or most), got)
-  assert(mounts.check_size(got, "field") == got)
+  assert(field.size(got, "field") == got)
 end
 
 local function flags()
@@ -203,7 +204,7 @@ local function signal()
 end
 
 local function place()
-  local got = try(mounts.check_place, reader.rest())
+  local got = try(field.place, reader.rest())
   if not got then return end
   assert(got:sub(1, 1) == "/" and #got < 4096 and not got:find("\0", 1, true))
   assert(not (got .. "/"):find("/%.%.?/") and not got:find("//", 1, true) and (got == "/" or got:sub(-1) ~= "/"), got)

@@ -4,7 +4,7 @@
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local constants = require("ns.core").constants
-local mounts = require "ns.words.mounts"
+local check_place = require("ns.words.mount_fields").place
 local privileges = require "ns.words.privileges"
 
 local landlock = {}
@@ -71,8 +71,8 @@ end
 -- ---- the word ----
 
 local function check_path(value, where)
-  if type(value) ~= "table" then return { path = mounts.check_place(value, where) } end
-  local item = check.record({ path = mounts.check_place, try = check.boolean })(value, where)
+  if type(value) ~= "table" then return { path = check_place(value, where) } end
+  local item = check.record({ path = check_place, try = check.boolean })(value, where)
   if not item.path then check.fail(where .. ".path", "missing") end
   return item
 end

@@ -25,6 +25,7 @@ local join = require "ns.words.join"
 local landlock = later "ns.words.landlock"
 local limits = later "ns.words.limits"
 local maps = require "ns.words.maps"
+local field = require "ns.words.mount_fields"
 local mounts = require "ns.words.mounts"
 local namespaces = require "ns.words.namespaces"
 local network = later "ns.words.network"
@@ -125,7 +126,7 @@ end
 
 local function proc_path(value, where)
   if type(value) == "boolean" then return value and "/proc" end
-  return mounts.check_place(value, where)
+  return field.place(value, where)
 end
 
 --- The init of one program, or that of a living box, which gets its programs later; one with a name has descriptors, too.
@@ -196,7 +197,7 @@ rows = {
   { word = "root", check = root.check, needs = { "mount" }, steps = root.build },
   { word = "system", check = check.boolean, needs = { "mount" } },
   { word = "read_only", check = check.boolean, needs = { "mount" } },
-  { word = "mounts", check = mounts.check, check_part = mounts.check_place, has_part = mounts.has,
+  { word = "mounts", check = mounts.check, check_part = field.place, has_part = mounts.has,
     without_part = mounts.without, needs = { "mount" }, steps = function(list, _, add, found)
     mounts.steps(list, add, found)
   end },

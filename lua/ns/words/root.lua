@@ -7,6 +7,8 @@ local check = require "ns.words.check"
 local constants = require("ns.core").constants
 local layers = later "ns.words.layers"
 local lookups = require "ns.words.lookups"
+local field = require "ns.words.mount_fields"
+local kinds = require "ns.words.mount_kinds"
 local mounts = require "ns.words.mounts"
 
 local root, NONE = {}, {}
@@ -15,15 +17,15 @@ local ATTR = constants.mount_attr
 --- root: "/", "empty", a directory; or a table, for one in layers, a directory as it is, or a tmpfs with a size or mode.
 function root.check(value, where)
   if value == "empty" then return value end
-  if type(value) == "table" and rawget(value, "tmpfs") ~= nil then return mounts.check_tmpfs(value, where) end
-  if type(value) == "table" then return layers.check(value, where, mounts.check_idmap) end
+  if type(value) == "table" and rawget(value, "tmpfs") ~= nil then return kinds.check_tmpfs(value, where) end
+  if type(value) == "table" then return layers.check(value, where, field.idmap) end
   return check.absolute(value, where)
 end
 
 --- A root of our own, and all mounts in it. Without the word root they go onto the host's tree, as seen inside.
 function root.build(_, spec, add, found)
-  for _, m in ipairs(spec.mounts or NONE) do mounts.look_up(m, add, found) end
-  add { op = "newroot", options = mounts.tmpfs_options(spec.tmpfs or NONE), flags = ATTR.NOSUID + ATTR.NODEV, word = "root" }
+  for _, m in ipairs(spec.mounts or NONE) do kinds.look_up(m, add, found) end
+  add { op = "newroot", options = kinds.tmpfs_options(spec.tmpfs or NONE), flags = ATTR.NOSUID + ATTR.NODEV, word = "root" }
   if spec.layers then return layers.places(found, add) end
   mounts.steps(found.parts or NONE, add, found)
 end
