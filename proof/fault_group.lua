@@ -14,6 +14,7 @@ local plan = require "ns.start.plan"
 local relay = require "ns.start.relay"
 local rules = require "fault_rules"
 local snapshot = require "support.snapshot"
+local sorted = require "ns.words.sorted"
 
 local FAIL, HANG, DIE = rules.FAIL, rules.HANG, rules.DIE
 local OTHERS = form == "short" and 12 or math.huge -- so many cases that are not due
@@ -231,19 +232,11 @@ local function run(case)
   return met
 end
 
---- In an order that is the same each time, as the numbers of chance are.
-local function sorted_keys(set)
-  local keys = {}
-  for key in pairs(set) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
-end
-
 local function run_mode(mode)
   local events, plans = survey(mode)
   local points = points_of(events)
   local due, more = cases_of(mode, points)
-  for _, process in ipairs(sorted_keys(plans)) do
+  for _, process in ipairs(sorted.keys(plans)) do
     for number, step in ipairs(plans[process]) do
       chosen[step.op] = (chosen[step.op] or 0) + 1
       if chosen[step.op] <= STEPS then steps[key_of(mode, { process = process, step = number })] = true end
@@ -251,7 +244,7 @@ local function run_mode(mode)
     end
   end
   for _, point in ipairs(points) do speaking[key_of(mode, point)] = true end
-  for _, key in ipairs(sorted_keys(due)) do
+  for _, key in ipairs(sorted.keys(due)) do
     local cases = due[key]
     local point = cases[1].point
     local met = form == "short" and point.process > 0 and point.step > 0 and not steps[key]

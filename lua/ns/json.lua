@@ -1,6 +1,7 @@
 --- JSON: read by a library that is there, written in one form, with the keys in order.
 -- @module ns.json
 require("ns.core").nojit()
+local sorted = require "ns.words.sorted"
 
 local json = {}
 
@@ -65,10 +66,8 @@ local function write_list(list, indent)
 end
 
 local function write_object(object, indent)
-  local keys, parts = {}, {}
-  for key in pairs(object) do keys[#keys + 1] = key end
-  table.sort(keys)
-  for i, key in ipairs(keys) do
+  local parts = {}
+  for i, key in ipairs(sorted.keys(object)) do
     parts[i] = ("%s  %s: %s"):format(indent, quoted(key), write(object[key], indent .. "  "))
   end
   return #parts == 0 and "{}" or ("{\n%s\n%s}"):format(table.concat(parts, ",\n"), indent)

@@ -4,6 +4,7 @@ require("ns.core").nojit()
 local check = require "ns.words.check"
 local limits = require "ns.words.limits"
 local namespaces = require "ns.words.namespaces"
+local sorted = require "ns.words.sorted"
 
 local pod = {}
 
@@ -75,10 +76,8 @@ local function command(self, argv)
 end
 
 local function env(self, given)
-  local names, list = {}, {}
-  for name in next, given do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  local list = {}
+  for _, name in ipairs(sorted.keys(given)) do
     if given[name] then
       list[#list + 1] = { { "name", text(name, "env") }, { "value", text(given[name], "env." .. name) } }
     else
@@ -126,10 +125,8 @@ local function hostname(self, name)
 end
 
 local function sysctl(self, given)
-  local names, list = {}, {}
-  for name in next, given do names[#names + 1] = name end
-  table.sort(names)
-  for i, name in ipairs(names) do list[i] = { { "name", name }, { "value", tostring(given[name]) } } end
+  local list = {}
+  for i, name in ipairs(sorted.keys(given)) do list[i] = { { "name", name }, { "value", tostring(given[name]) } } end
   add(self.pod_security, "sysctls", { list = list })
 end
 

@@ -4,16 +4,10 @@ local kinds = require("ns.words.mount_kinds").all
 local namespaces = require "ns.words.namespaces"
 local plan = require "ns.start.plan"
 local reader = require "fuzz.reader"
+local sorted = require "ns.words.sorted"
 
 local byte, pick, chance, number, text, path, junk =
   reader.byte, reader.pick, reader.chance, reader.number, reader.text, reader.path, reader.junk
-
-local function sorted(t)
-  local keys = {}
-  for key in pairs(t) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
-end
 
 local function boolean() return byte() % 2 == 0 end
 
@@ -34,11 +28,11 @@ local FIELDS = { source = function() return chance(6) and number() or path() end
   idmap = function() return chance(2) and ranges() or pick { true, false, "owner", "other" } end, inodes = number,
   hidepid = one_of("off", "noaccess", "invisible", "ptraceable"), subset = one_of("pid"), data = text }
 
-local KINDS = sorted(kinds)
+local KINDS = sorted.keys(kinds)
 local PROPAGATIONS = one_of("private", "slave", "shared", "unbindable")
 
-local NAMES_OF = { [false] = sorted(FIELDS) }
-for name, kind in pairs(kinds) do NAMES_OF[name] = sorted(kind.fields) end
+local NAMES_OF = { [false] = sorted.keys(FIELDS) }
+for name, kind in pairs(kinds) do NAMES_OF[name] = sorted.keys(kind.fields) end
 
 local function mount()
   local m = { type = chance(32) and text() or pick(KINDS) }
@@ -56,7 +50,7 @@ end
 
 -- ---- words ----
 
-local CAPS, RLIMITS = sorted(core.constants.cap), sorted(core.constants.rlimit)
+local CAPS, RLIMITS = sorted.keys(core.constants.cap), sorted.keys(core.constants.rlimit)
 
 local function cap()
   local name = pick(CAPS)
@@ -206,7 +200,7 @@ WORDS.join = function()
   return t
 end
 
-local NAMES = sorted(plan.words)
+local NAMES = sorted.keys(plan.words)
 
 local function flags()
   local set, form = {}, byte()

@@ -15,6 +15,7 @@ local plan = require "ns.start.plan"
 local privileges = require "ns.words.privileges"
 local reader = require "fuzz.reader"
 local signals = require "ns.words.signals"
+local sorted = require "ns.words.sorted"
 local stdio = require "ns.words.stdio"
 
 local byte, number, text = reader.byte, reader.number, reader.text
@@ -232,9 +233,7 @@ local function streams()
 end
 
 --- Any word with any text or number.
-local NAMES = {}
-for word in pairs(plan.words) do NAMES[#NAMES + 1] = word end
-table.sort(NAMES)
+local NAMES = sorted.keys(plan.words)
 
 local function any_word()
   local word = reader.pick(NAMES)

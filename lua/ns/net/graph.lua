@@ -5,6 +5,7 @@ local box = require "ns.box"
 local core = require "ns.core"
 local errors = require "ns.start.errors"
 local shape = require "ns.words.shape"
+local sorted = require "ns.words.sorted"
 
 local net_graph = {}
 
@@ -16,10 +17,8 @@ local function quoted(text)
 end
 
 local function statement(name, attributes)
-  local keys, parts = {}, {}
-  for key in pairs(attributes) do keys[#keys + 1] = key end
-  table.sort(keys)
-  for i, key in ipairs(keys) do parts[i] = key .. "=" .. quoted(attributes[key]) end
+  local parts = {}
+  for i, key in ipairs(sorted.keys(attributes)) do parts[i] = key .. "=" .. quoted(attributes[key]) end
   return ("  %s [%s];"):format(name, table.concat(parts, ", "))
 end
 

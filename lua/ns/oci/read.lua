@@ -7,6 +7,7 @@ local constants = require("ns.core").constants
 local filters = require "ns.oci.filters"
 local mounts = require "ns.oci.mounts"
 local resources = require "ns.oci.resources"
+local sorted = require "ns.words.sorted"
 
 local read = {}
 
@@ -95,13 +96,6 @@ local function cap_set(value, where, job)
   return set
 end
 
-local function names_of(set)
-  local list = {}
-  for name in pairs(set) do list[#list + 1] = name end
-  table.sort(list)
-  return list
-end
-
 local SETS = { "ambient", "bounding", "effective", "inheritable", "permitted" }
 
 --- What the program has after exec: root what the bounding set leaves, everybody else the ambient ones.
@@ -110,8 +104,8 @@ local function capabilities(value, where, job)
   read.object(value, where)
   for _, name in ipairs(SETS) do sets[name] = cap_set(value[name] or {}, where .. "." .. name, job) end
   local is_root = job.words.user == nil or job.words.user == 0
-  job.words.caps = names_of(is_root and sets.bounding or sets.ambient)
-  local bounds = names_of(sets.bounding)
+  job.words.caps = sorted.keys(is_root and sets.bounding or sets.ambient)
+  local bounds = sorted.keys(sets.bounding)
   if not is_root and table.concat(bounds, " ") ~= table.concat(job.words.caps, " ") then
     leave(job, where .. ".bounding", "a program that is not root has those of 'ambient', and can get no others")
   end
@@ -322,7 +316,7 @@ function read.config(config, bundle)
   if job.sysctl then sysctl(job.sysctl[1], job.sysctl[2], job) end
   if words.pty then words.pty, words.session = job.size or true, nil end
   words.mounts = mounts.read(job, leave)
-  words.flags = names_of(job.flags)
+  words.flags = sorted.keys(job.flags)
   return words, job.left, job
 end
 

@@ -6,6 +6,7 @@ require("ns.core").nojit()
 local addresses = require "ns.words.addresses"
 local check = require "ns.words.check"
 local rtnetlink = require "ns.words.rtnetlink"
+local sorted = require "ns.words.sorted"
 
 local interfaces = {}
 
@@ -76,13 +77,6 @@ local function check_bridge(one, by_name, where)
   one.master = bridge
 end
 
-local function sorted(by_name)
-  local names = {}
-  for name in next, by_name do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 --- {eth0 = {type=, addresses=, ...}}: a list in the order of their names, each with its number.
 function interfaces.check(value, where)
   if type(value) ~= "table" then check.fail(where, "table expected, got %s", type(value)) end
@@ -93,13 +87,13 @@ function interfaces.check(value, where)
     one.name, by_name[name] = name, one
     check_fields(one, check.at(where, name))
   end
-  for _, name in ipairs(sorted(by_name)) do
+  for _, name in ipairs(sorted.keys(by_name)) do
     local one = by_name[name]
     if one.peer and not one.type then one.type = "veth" end
     if one.type == "veth" then check_peer(one, by_name, check.at(where, name)) end
     if one.peer and one.type ~= "veth" then check.fail(check.at(where, name) .. ".peer", "a %s has none", one.type) end
   end
-  for i, name in ipairs(sorted(by_name)) do
+  for i, name in ipairs(sorted.keys(by_name)) do
     local one = by_name[name]
     if one.bridge then check_bridge(one, by_name, check.at(where, name)) end
     one.type, one.index = one.type or "dummy", name == "lo" and LOOPBACK or FIRST_INDEX + i

@@ -3,6 +3,7 @@
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local core = require "ns.core"
+local sorted = require "ns.words.sorted"
 local constants = core.constants
 
 local privileges = {}
@@ -221,10 +222,7 @@ local function is_no_core(name, pair) return name == "core" and pair.soft == 1 a
 --- Limits, in the order of their names.
 -- @see setrlimit(2)
 function privileges.rlimits(value, _, add)
-  local names = {}
-  for name in pairs(value) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(sorted.keys(value)) do
     local pair = value[name]
     add { op = "rlimit", which = constants.rlimit[name:upper()], value = pair.soft, limit = pair.hard, data = name,
       ignore = is_no_core(name, pair) and constants.errno.EPERM or nil, word = "rlimits", part = name }

@@ -3,6 +3,7 @@
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local join = require "ns.words.join"
+local sorted = require "ns.words.sorted"
 
 local sysctl = {}
 
@@ -31,10 +32,7 @@ end
 
 --- In the order of their names. A file below /proc/sys/net is that of the namespace of whoever opens it.
 function sysctl.steps(settings, _, add, found)
-  local names = {}
-  for name in next, settings do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(sorted.keys(settings)) do
     local path = "/proc/sys/" .. (name:find("/", 1, true) and name or name:gsub("%.", "/"))
     add(join.in_proc({ op = "sysctl", path = path, data = settings[name], word = "sysctl", part = name }, found))
   end
