@@ -312,9 +312,15 @@ local function finish_group(self)
   self.told = self.box.group and group.finish(self.box.group) or self.told
 end
 
+--- What its group says while it is there: a service manager may take it away as soon as nobody is in it.
+local function ask_group(self)
+  if self.box.group and not self.told then group.told(self.box.group) end
+end
+
 --- Ends all that is inside: by the init, or, where somebody has stopped that, by a signal.
 local function finish(self)
   local handle = self.box.handle
+  ask_group(self)
   for _, way in ipairs { "order_end", "kill_all", "kill_inside" } do
     handle[way](handle)
     local _, how = wait_for_init(self, END)
@@ -333,8 +339,10 @@ end
 function Container:stop(grace)
   process.check_seconds(grace, "stop")
   local deadline = core.clock() + (grace or GRACE)
+  ask_group(self)
   if self:kill("TERM") then
     while core.clock() < deadline and not inside.is_empty(self.box.handle) and living.is_alive(self.box) do
+      ask_group(self)
       self.box.handle:wait(0.01)
     end
   end

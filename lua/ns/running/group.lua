@@ -6,21 +6,24 @@ local group = {}
 
 local function field(text, name) return tonumber(((text or "") .. "\n"):match("%f[%w_]" .. name .. " (%d+)\n")) end
 
+-- systemd takes an empty one away: what it has said before stands.
+local WEAK = { __mode = "k" }
+local said, starved = setmetatable({}, WEAK), setmetatable({}, WEAK)
+
 --- What all that is and was in it have used together; what this kernel does not count is missing. `into`: a table that it is
 -- added to.
 function group.usage(g, into)
-  local usage = into or {}
-  local cpu = g:read "cpu.stat"
+  local usage, known, cpu = into or {}, said[g] or {}, g:read "cpu.stat"
   local used, held = field(cpu, "usage_usec"), field(cpu, "throttled_usec")
-  usage.cpu = used and used / 1e6
-  usage.throttled = held and held / 1e6
-  usage.memory_peak = tonumber((g:read "memory.peak"))
-  usage.pids_peak = tonumber((g:read "pids.peak"))
-  usage.pids_refused = field(g:read "pids.events", "max")
+  known.cpu = used and used / 1e6 or known.cpu
+  known.throttled = held and held / 1e6 or known.throttled
+  known.memory_peak = tonumber((g:read "memory.peak")) or known.memory_peak
+  known.pids_peak = tonumber((g:read "pids.peak")) or known.pids_peak
+  known.pids_refused = field(g:read "pids.events", "max") or known.pids_refused
+  said[g] = known
+  for name, value in next, known do usage[name] = value end
   return usage
 end
-
-local starved = setmetatable({}, { __mode = "k" }) -- systemd takes an empty one away: what it has said before stands
 
 --- Has the kernel killed one in it, as there was no memory?
 function group.oom(g)
