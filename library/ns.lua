@@ -704,6 +704,13 @@ function Process:wait_for(server, seconds) end
 ---@class ns.Connection
 local Connection = {}
 
+---How long read and write may wait; then they return nil, "timeout", errno.
+---@param seconds? number without it: as long as it takes
+---@return ns.Connection? self
+---@return string? message
+---@return integer? errno
+function Connection:settimeout(seconds) end
+
 ---As file:write, without a buffer.
 ---@param ... string|number
 ---@return ns.Connection? self

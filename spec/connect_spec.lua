@@ -53,6 +53,29 @@ describe("a connection to a server in a box", function()
     c:close()
   end)
 
+  needs("waits no longer than it was told to for a server that says nothing, or takes nothing", function()
+    local p = serving "4:8080"
+    assert.is_true(p:wait_for(8080, 20))
+    local c = assert(p:connect(8080))
+    assert.equal(c, c:settimeout(0.05))
+    for _, format in ipairs { "*l", "*a", 3, "*n" } do
+      assert.same({ nil, "timeout", core.constants.errno.EAGAIN }, { c:read(format) })
+    end
+    assert.error_matches(c:lines(), "timeout$")
+    assert.equal("timeout", select(2, assert(c:settimeout(0)):read "*l"))
+    assert.equal(c, c:settimeout())
+    c:write "late\n"
+    assert.equal("late", c:read "*l")
+    assert.error_matches(function() c:settimeout(-1) end, "bad argument #1 to 'settimeout' %(seconds: ")
+    assert.error_matches(function() c:settimeout "x" end, "bad argument #1 to 'settimeout' %(seconds: ")
+    c:settimeout(0.05)
+    local took, message
+    repeat took, message = c:write(("x"):rep(2 ^ 20)) until not took
+    assert.equal("timeout", message)
+    c:close()
+    assert.error_matches(function() c:settimeout(1) end, "attempt to use a closed connection")
+  end)
+
   needs("is had by a port, whichever of the two loopback addresses the server has, and by an address #system", function()
     local p = serving("4:8080", "6:8081")
     assert.is_true(p:wait_for(8081, 20))

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -19,7 +21,19 @@ static bool leaving; /* the same from the end of the host on: exit(3) flushes al
 
 __attribute__((destructor)) static void leave(void) { leaving = true; }
 
-static bool await(int fd, short events) { return poll(&(struct pollfd){fd, events, 0}, 1, -1) > 0; }
+/* How long a descriptor is waited for, in milliseconds: a socket says so (settimeout), all else has no limit. */
+static int patience(int fd, short events) {
+    struct timeval t = {0, 0};
+    socklen_t size = sizeof t;
+    getsockopt(fd, SOL_SOCKET, events == POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO, &t, &size);
+    return t.tv_sec || t.tv_usec ? (int)(t.tv_sec * 1000 + (t.tv_usec + 999) / 1000) : -1;
+}
+
+static bool await(int fd, short events) {
+    int ready = poll(&(struct pollfd){fd, events, 0}, 1, patience(fd, events));
+    if (ready == 0) errno = EAGAIN;
+    return ready > 0;
+}
 
 /* fopencookie(3)'s writer. stdio takes a short write for an error, and drops the rest: so this goes on until all is
  * written, also after a signal. The descriptor does not block: where the pipe is full, a file's own write waits for
@@ -34,7 +48,7 @@ static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
         if (n >= 0 || errno == EINTR) continue;
         if (errno != EAGAIN) break;
         if (hurried || leaving) return (ssize_t)size;
-        await(fd, POLLOUT);
+        if (!await(fd, POLLOUT) && errno != EINTR) break;
     }
     return (ssize_t)done;
 }

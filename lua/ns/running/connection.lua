@@ -32,15 +32,34 @@ local function open_fd(self)
     or check.raise "attempt to use a closed connection"
 end
 
+local check_seconds, EAGAIN = check.seconds(0, 1e6), core.constants.errno.EAGAIN
+
 --- What a method of a Lua file returns, whose mistakes are those of whoever has called ours.
 local function relayed(done, ...)
+  local result, _, errno = ...
+  if done and not result and errno == EAGAIN then return nil, "timeout", EAGAIN end
   if done then return ... end
   check.raise("%s", (tostring((...)):gsub("^[^\n]-:%d+: ", "")))
 end
 
+--- How long `read` and `write` may wait for the server: then they return nil, "timeout", errno. What had come of a line by
+-- then is lost, and how much was written is not known.
+-- @number[opt] seconds without it, as at first: as long as it takes
+-- @return the connection; or nil, message, errno
+-- @see socket(7), SO_RCVTIMEO
+function Connection:settimeout(seconds)
+  if seconds ~= nil then
+    local ok, mistake = pcall(check_seconds, seconds, "seconds")
+    if not ok then check.raise("bad argument #1 to 'settimeout' (%s)", check.mistake(mistake) or mistake) end
+  end
+  local ok, message, errno = core.settimeout(open_fd(self), seconds)
+  if not ok then return nil, message, errno end
+  return self
+end
+
 --- Writes to the server. As file:write, without a buffer.
 -- @param ... strings and numbers
--- @return the connection; or nil, message, errno
+-- @return the connection; or nil, message, errno, "timeout" where the server takes nothing for so long
 function Connection:write(...)
   open_fd(self)
   local ok, message, errno = relayed(pcall(self.input.write, self.input, ...))
@@ -50,7 +69,7 @@ end
 
 --- Reads what the server says. As file:read; nil when it has closed its side.
 -- @param ... formats: "*l", "*a", a number of bytes
--- @return what file:read returns
+-- @return what file:read returns; nil, "timeout", errno
 function Connection:read(...)
   open_fd(self)
   return relayed(pcall(self.output.read, self.output, ...))
@@ -58,8 +77,13 @@ end
 
 --- Iterates over the lines that the server says. As file:lines.
 -- @treturn function an iterator
+-- @raise in a round in which one could not be read
 function Connection:lines()
-  return function() return self:read("*l") end
+  return function()
+    local line, message = self:read("*l")
+    if message then error(message, 2) end
+    return line
+  end
 end
 
 --- Tells the server that nothing more will be written; what it says can still be read.
@@ -107,6 +131,7 @@ function Connection:__tostring()
 end
 
 Connection.__close = Connection.close
-check.methods(connection.is, Connection, { lines = 0, shutdown = 0, getfd = 0, dirty = 0, detach = 0, close = 0 })
+check.methods(connection.is, Connection,
+  { settimeout = 1, lines = 0, shutdown = 0, getfd = 0, dirty = 0, detach = 0, close = 0 })
 
 return connection
