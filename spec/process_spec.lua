@@ -336,7 +336,7 @@ describe("a host", function()
     it(("reaps detached programs that it has %s while they ran, at its next spawn"):format(how), function()
       local r = machine.host(([[
         local ns = require "ns"
-        local p = assert(ns.spawn { "sleep", "0.05", detach = true })
+        local p = assert(ns.spawn { "sleep", "0.5", detach = true })
         local stat, rounds = ("/proc/%%d/stat"):format(p.pid), 0
         %s
         local f = io.open(stat)
