@@ -78,7 +78,7 @@ for _, nobody in ipairs { false, machine.root or nil } do
       local w = world(nobody)
       local code = ([[
         local c = assert(ns.sandbox():start { name = "spec-web", "sleep", "MARK" })
-        local inside = ns.sandbox():map "root":ro_bind("DIR"):ro_bind("PUBLIC"):clear_env(false):argv("LUA", "-e",
+        local inside = ns.sandbox():map "root":ro_bind("DIR"):ro_bind("PUBLIC"):ro_bind("BIN"):clear_env(false):argv("LUA", "-e",
           'local c, why = require "ns".container "spec-web" print(c and c:run("echo", "got it").stdout or why)')
         local r = assert(inside:run())
         show((r.stdout:gsub("got it", "GOT IT") .. r.stderr):match "GOT IT" or "nothing")
@@ -88,6 +88,7 @@ for _, nobody in ipairs { false, machine.root or nil } do
         show(table.concat(ns.containers(), ","))
         p:close()
         c:close() ]]):gsub("DIR", w.directory):gsub("PUBLIC", machine.public()):gsub("LUA\"", machine.lua .. '"')
+        :gsub("BIN", machine.sh({}, "dirname $(command -v " .. machine.lua .. ")"))
       assert.equal("nothing\nlocked\nspec-web", w.run(code))
     end)
 
