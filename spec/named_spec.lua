@@ -78,7 +78,8 @@ for _, nobody in ipairs { false, machine.root or nil } do
       local w = world(nobody)
       local code = ([[
         local c = assert(ns.sandbox():start { name = "spec-web", "sleep", "MARK" })
-        local inside = ns.sandbox():map "root":ro_bind("DIR"):ro_bind("PUBLIC"):ro_bind("BIN"):clear_env(false):argv("LUA", "-e",
+        local inside = ns.sandbox():map "root":ro_bind("DIR"):ro_bind("PUBLIC"):ro_bind("BIN"):clear_env(false)
+        inside = inside:argv("BIN/LUA", "-e",
           'local c, why = require "ns".container "spec-web" print(c and c:run("echo", "got it").stdout or why)')
         local r = assert(inside:run())
         show((r.stdout:gsub("got it", "GOT IT") .. r.stderr):match "GOT IT" or "nothing")
