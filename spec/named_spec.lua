@@ -93,6 +93,28 @@ for _, nobody in ipairs { false, machine.root or nil } do
       assert.equal("nothing\nlocked\nspec-web", w.run(code))
     end)
 
+    needs("has nothing of the host's opened by what it tells later hosts, nor words that are none", function()
+      local w = world(nobody)
+      local code = [[
+        local values = require "ns.start.values"
+        local encode = values.encode
+        function values.encode(kind, list)
+          for word, value in pairs { WORDS } do list[1].words[word] = value end
+          return encode(kind, list)
+        end
+        local c, _, errno = ns.sandbox():start { name = "spec-web", "sleep", "MARK" }
+        values.encode = encode
+        show(c and "started" or errno == core.constants.errno.EAGAIN)]]
+      assert.equal("started", w.run((code:gsub("WORDS", 'stdin = { path = "/etc/passwd" }, fds = { [9] = 1 }, tty = true'))))
+      assert.equal("0 no", w.run [[
+        local c = assert(ns.container "spec-web")
+        show((out(c, "sh", "-c", "wc -c; test -e /proc/self/fd/9 || echo no"):gsub("\n", " "))) ]])
+      w.run [[ns.container("spec-web"):close()]]
+      for _, words in ipairs { "rlimits = 7", "nosuch = true", "env = { 5 }" } do
+        assert.equal("true", w.run((code:gsub("WORDS", words))), words)
+      end
+    end)
+
     needs("outlives its script, and is entered by another one", function()
       local w = world(nobody)
       assert.equal("spec-web true", w.run [[

@@ -124,8 +124,9 @@ end
 
 -- ---- what a later host is told ----
 
--- What the streams of one program are is not the box's.
-local STREAMS = { stdin = true, stdout = true, stderr = true, fds = true, input = true, argv = true }
+-- What the streams of one program are is not the box's: neither told, nor believed. A program of this user that may trace
+-- the init can answer in its place, and these words open what is the host's.
+local STREAMS = { stdin = true, stdout = true, stderr = true, fds = true, input = true, argv = true, tty = true, pty = true }
 
 --- What of a value is plain all through: no object, no function. `without`: keys that are left out.
 local function plain(value, without)
@@ -153,10 +154,20 @@ local function encode(box, names)
     found = found, group_path = box.group and box.group:path() } }))
 end
 
+--- Are what all programs of the box have words of a program, with values that may be given?
+local function are_words(words)
+  for word, value in next, words do
+    local row = plan.words[word]
+    local is_of_programs = row and (row.scope == "job" or row.scope == "rights")
+    if not row or is_of_programs and row.check and not pcall(row.check, value, word) then return false end
+  end
+  return true
+end
+
 local function is_state(state)
   return type(state) == "table" and type(state.name) == "string" and type(state.words) == "table"
     and type(state.spec) == "table" and type(state.found) == "table" and type(state.known_ids) == "table"
-    and type(state.found.program) == "table" and type(state.spec.flags) == "table"
+    and type(state.found.program) == "table" and type(state.spec.flags) == "table" and are_words(state.words)
 end
 
 -- ---- a conversation ----
@@ -188,6 +199,7 @@ function named.find(name)
     local _, list = values.decode(bytes or "")
     local box = list and list[1]
     if handle and is_state(box) then
+      box.words, box.spec = plain(box.words, STREAMS), plain(box.spec, STREAMS)
       box.handle, box.pid = handle, handle:pid()
       return box
     end
