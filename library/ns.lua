@@ -537,7 +537,7 @@ function Changes:discard() end
 ---What a run has come to.
 ---@class ns.Result
 ---@field argv? string[] what was run
----@field ok? true nil unless the program ended with exit status 0
+---@field ok? true nil unless the program ended with exit status 0, and in time
 ---@field how "exit"|"signal"|"refused" refused: by ns.parallel, which could not start it
 ---@field message? string of what was refused
 ---@field errno? integer of what was refused

@@ -84,6 +84,11 @@ describe("run", function()
     assert.matches("^ns.Result %(timeout, killed by signal", tostring(r))
   end)
 
+  it("was not well done by a program that was too slow, and then ended well", function()
+    local r = ns.run { "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.02; done", timeout = 1, grace = 20 }
+    assert.same({ n = 4, nil, true, 0, "timeout" }, { n = 4, r.ok, r.timed_out, r.code, r.ended_by })
+  end)
+
   it("goes on reading what a program says that was told to end", function()
     local line = "trap 'head -c 3000000 /dev/zero; exit 7' TERM; while :; do :; done"
     local r = ns.run { "sh", "-c", line, timeout = 1.5, grace = 20 }

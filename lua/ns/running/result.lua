@@ -34,9 +34,9 @@ end
 local result = {}
 
 --- Makes a result of the wait triple and the `fields` that are known. `code` is the exit status, `signal` the signal:
--- one of them is nil.
+-- one of them is nil. What was told to end in time, and then ended well, was too slow.
 function result.new(ok, how, code, fields)
-  fields.ok, fields.how = ok, how
+  fields.ok, fields.how = not fields.timed_out and ok or nil, how
   if how == "signal" then
     fields.signal, fields.signame = code, signals.name(code)
   else
