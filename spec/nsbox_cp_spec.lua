@@ -75,6 +75,33 @@ for who, nobody in pairs(WHO) do
       inside("rm -rf /data/*")
     end)
 
+    -- what a program of the box has made a link of, the next copy would have written to
+    it("replaces links that a copy has brought out, and follows none of them", function()
+      sh("mkdir t/victim t/victim/dir t/out; echo mine >t/victim/key; echo mine >t/victim/dir/f")
+      for _, copy in ipairs { { "b:/data/d", "t/out" }, { "b:/data/d/.", "t/out/d" } } do
+        inside(([[rm -rf /data/d; mkdir -p /data/d/in; ln -s %s/t/victim/key /data/d/y; cd /data/d/in
+          ln -s %s/t/victim/dir z; ln -s z up]]):format(user.home, user.home))
+        user.out("cp", copy[1], copy[2])
+        assert.matches("/victim/dir$", sh "readlink t/out/d/in/z")
+        inside("cd /data/d; rm y in/z in/up; echo evil >y; mkdir in/z in/up; echo evil >in/z/f; echo evil >in/up/f")
+        user.out("cp", copy[1], copy[2])
+        assert.equal("mine\nmine\nevil\nevil\nevil", sh "cat t/victim/key t/victim/dir/f t/out/d/y t/out/d/in/*/f")
+        sh "rm -r t/out/*"
+      end
+      inside("rm -rf /data/*")
+    end)
+
+    it("replaces a link in the place of the copied name, and goes into a directory that is named by one", function()
+      sh("mkdir t/victim; ln -s victim t/x; ln -s ../victim t/d/x; ln -s victim t/data; ln -s f t/y")
+      inside("mkdir /data/x; echo one >/data/x/f; echo one >/data/y")
+      user.out("cp", "b:/data/x", "t/d")
+      user.out("cp", "b:/data/y", "t")
+      assert.equal("mine\none\none", sh "ls -A t/victim; cat t/f t/d/x/f t/y")
+      user.out("cp", "b:/data/x/f", "t/data")
+      assert.equal("one", sh "cat t/victim/f")
+      inside("rm -rf /data/*")
+    end)
+
     -- CVE-2019-14271: what was loaded into docker's own process came from the container
     it("lets a tar of the box's own do no more than the box may, and write nothing beside the copy", function()
       sh([[mkdir -p t/victim evil; cd evil; rm -rf *; ln -s ../../victim x; ln -s $1/t/victim y

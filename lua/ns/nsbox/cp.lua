@@ -64,30 +64,50 @@ end
 
 local function is_directory(path) return core.access(path .. "/.", 0) end
 
---- Puts what was unpacked in its place. What is a link there is replaced, and not followed.
-local function put(scratch, name, to)
-  if is_directory(to) and name ~= "." then to = to:gsub("/+$", "") .. "/" .. name end
-  local from = name == "." and scratch .. "/in" or ("%s/in/%s"):format(scratch, name)
-  if is_directory(to) then
-    host("cp", "-a", "-T", "--", from, to)
-  else
-    host("mv", "-f", "-T", "--", from, to)
-  end
+--- Where on this machine something of that name goes: a directory, and the name in it; "." for all that comes.
+local function destination(to, name)
+  local above, new = parts(to)
+  if is_directory(to) then above, new = to, name end
+  return values.absolute(above) or fail.now("there is no directory %s", above), new
+end
+
+--- What a directory has of that name; a link is a link. "." is the directory itself.
+local function entry(directory, name) return core.layer_entry(directory, name == "." and "" or name) end
+
+--- Adds what is in one directory to what is in another. GNU tar takes away what is in the place of a file, and the links in
+-- that of a directory, so that none of them leads elsewhere; cp would follow them.
+local function merge(from, directory, name)
+  local p = fail.unless(ns.spawn { "tar", "-C", from, "-S", "-cf", "-", "--", name, stdin = "null", stdout = "pipe",
+    stderr = "pipe" })
+  local r = fail.unless(ns.run { "tar", "-C", directory, "--no-same-owner", "--no-overwrite-dir", "-xpf", "-",
+    stdin = p.stdout })
+  finish(r, p)
+end
+
+--- Puts what was unpacked in its place. A link that is there is replaced, and not followed: what the box has sent before may
+-- be one.
+local function put(from, name, directory, new)
+  local comes, there = entry(from, name), entry(directory, new)
+  if not comes then fail.now("the box has not sent %s", name) end
+  local place = directory .. "/" .. new
+  if there and there.type == "directory" and comes.type == "directory" then return merge(from, directory, new) end
+  if there and there.type == "link" then os.remove(place) end
+  host("mv", "-f", "-T", "--", name == "." and from or from .. "/" .. name, place)
 end
 
 local function out(container, path, to)
-  local directory, name = parts(path)
-  local above = is_directory(to) and to or (parts(to))
-  local scratch = scratch_beside(values.absolute(above))
+  local from, name = parts(path)
+  local directory, new = destination(to, name)
+  local scratch = scratch_beside(directory)
   local done, why = pcall(function()
     fail.unless(core.mkdir(scratch .. "/in", tonumber("755", 8)))
-    local p, message, _, detail = container:spawn { "tar", "-C", directory, "-cf", "-", "--", name, stdin = "null",
+    local p, message, _, detail = container:spawn { "tar", "-C", from, "-cf", "-", "--", name, stdin = "null",
       stdout = "pipe", stderr = "pipe" }
     if not p then missing_tar(message, detail) end
     local box = ns.sandbox():bind(scratch .. "/in", "/in"):rlimits { as = 2 ^ 30 } -- whatever the box's tar has said
     local r = fail.unless(box:run { "tar", "-C", "/in", "--no-same-owner", "-xpf", "-", stdin = p.stdout })
     finish(r, p)
-    put(scratch, name, to)
+    put(scratch .. "/in", name, directory, new)
   end)
   host("rm", "-rf", "--", scratch)
   if not done then error(why, 0) end
