@@ -59,6 +59,18 @@ for who, nobody in pairs(WHO) do
       assert.equal("d\nf", sh "ls -A t")
     end)
 
+    it("gives what comes out the modes that the umask leaves, and none that runs as somebody else", function()
+      inside("cd /data; cp /bin/busybox f; mkdir -p d/e; cp f d/e; chmod 6757 f d/e/f d/e; chmod 1777 d")
+      for _, copy in ipairs { { "b:/data/f", "t/f" }, { "b:/data/d", "t/new" }, { "b:/data/d", "t" },
+        { "b:/data/d/.", "t/all" } } do
+        local p = user.spawn({ umask = "027" }, "cp", copy[1], copy[2])
+        assert.truthy(p:wait(), copy[1])
+        p:close()
+      end
+      assert.equal(("750\n"):rep(8), sh "stat -c %a t/f t/new t/new/e t/new/e/f t/d/e/f t/all t/all/e t/all/e/f" .. "\n")
+      inside("rm -rf /data/*")
+    end)
+
     -- CVE-2018-15664: docker looked the path up on the host
     it("follows links in the box, and not to this machine", function()
       sh("mkdir -p t/victim; echo secret >t/victim/key")

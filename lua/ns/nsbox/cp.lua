@@ -95,6 +95,8 @@ local function put(from, name, directory, new)
   host("mv", "-f", "-T", "--", name == "." and from or from .. "/" .. name, place)
 end
 
+local function our_umask() return values.read("/proc/self/status"):match "Umask:%s*(%d+)" or "022" end
+
 local function out(container, path, to)
   local from, name = parts(path)
   local directory, new = destination(to, name)
@@ -104,8 +106,10 @@ local function out(container, path, to)
     local p, message, _, detail = container:spawn { "tar", "-C", from, "-cf", "-", "--", name, stdin = "null",
       stdout = "pipe", stderr = "pipe" }
     if not p then missing_tar(message, detail) end
-    local box = ns.sandbox():bind(scratch .. "/in", "/in"):rlimits { as = 2 ^ 30 } -- whatever the box's tar has said
-    local r = fail.unless(box:run { "tar", "-C", "/in", "--no-same-owner", "-xpf", "-", stdin = p.stdout })
+    local box = ns.sandbox():bind(scratch .. "/in", "/in"):umask(our_umask())
+    box:rlimits { as = 2 ^ 30 } -- whatever the box's tar has said
+    local r = fail.unless(box:run { "tar", "-C", "/in", "--no-same-owner", "--no-same-permissions", "-xf", "-",
+      stdin = p.stdout })
     finish(r, p)
     put(scratch .. "/in", name, directory, new)
   end)
