@@ -37,6 +37,14 @@ for who, nobody in pairs(WHO) do
       inside("rm -rf /data/*")
     end)
 
+    it("gives what goes in to the user of the box", function()
+      user.out("run", "-d", "--name", "gnu", "--system", "sleep", "1000") -- its tar tries to keep owners, and says so
+      user.out("cp", "t/d", "gnu:/tmp/new")
+      assert.equal("deep\nours", user.out("exec", "gnu", "sh", "-c",
+        "cat /tmp/new/e/f; [ $(stat -c %u /tmp/new/e/f) = $(id -u) ] && echo ours"))
+      user.out("rm", "-f", "gnu")
+    end)
+
     it("copies files and directories out of a box, under their name or another", function()
       inside("mkdir -p /data/d/e; echo one >/data/d/e/f; ln -s f /data/d/e/l; chmod 640 /data/d/e/f")
       user.out("cp", "b:/data/d", "t/new")

@@ -117,6 +117,7 @@ local function out(container, path, to)
   if not done then error(why, 0) end
 end
 
+--- What goes in belongs to the user of the box, with `o`, as each tar knows it.
 local function into(container, from, path)
   local directory, name = parts(values.absolute(from, true))
   local target, new_name = path, name
@@ -125,7 +126,7 @@ local function into(container, from, path)
   local p = fail.unless(ns.spawn { "tar", "-C", directory, "-cf", "-", "--transform",
     ("flags=r;s\1^%s\1%s\1"):format(name:gsub("[%^%$%.%*%[%]\\]", "\\%0"), (new_name:gsub("[\\&]", "\\%0"))), "--", name,
     stdin = "null", stdout = "pipe", stderr = "pipe" })
-  local q, message, _, detail = container:spawn { "tar", "-C", target, "-xf", "-", stdin = p.stdout, stderr = "pipe" }
+  local q, message, _, detail = container:spawn { "tar", "-C", target, "-xof", "-", stdin = p.stdout, stderr = "pipe" }
   if not q then
     p:close()
     missing_tar(message, detail)
