@@ -42,6 +42,12 @@ for who, nobody in pairs(WHO) do
       user.out("cp", "t/d", "gnu:/tmp/new")
       assert.equal("deep\nours", user.out("exec", "gnu", "sh", "-c",
         "cat /tmp/new/e/f; [ $(stat -c %u /tmp/new/e/f) = $(id -u) ] && echo ours"))
+      sh "truncate -s 64M t/d/hole"
+      user.out("cp", "t/d", "gnu:/tmp") -- holes stay holes, in both directions, where the box has GNU tar
+      user.out("cp", "gnu:/tmp/d/hole", "t/hole")
+      local line = "set -- $(stat -c '%s %b' $1/hole); [ $1 = 67108864 ] && [ $2 -lt 2000 ] && echo holes"
+      assert.equal("holes", user.out("exec", "gnu", "sh", "-c", line, "sh", "/tmp/d"))
+      assert.equal("holes", images.sh(line, user.home .. "/t"))
       user.out("rm", "-f", "gnu")
     end)
 
@@ -54,6 +60,20 @@ for who, nobody in pairs(WHO) do
       assert.equal("one\none\none\nf\n640\none", sh("cat t/new/e/f t/d/d/e/f t/f; readlink t/new/e/l; stat -c %a t/new/e/f; "
         .. "cat t/all/e/f"))
       assert.equal("f\nnew", sh("ls -A t | grep -v -e '^d$' -e '^all$'"))
+      inside("rm -rf /data/*")
+    end)
+
+    it("copies files that have several names, and not what has the name of one of them", function()
+      sh("cd t; mkdir x; echo 1 >x/a; ln x/a x/b; ln x/a x/x")
+      inside("mkdir -p /data/x /data/y; echo other >/data/x/a; echo other >/data/x/b; echo other >/data/x/x")
+      user.out("cp", "t/x", "b:/data/new")
+      user.out("cp", "t/x/.", "b:/data/y")
+      assert.equal("1\n1\n1\n1\n1\n1\nother", inside "cd /data; cat new/a new/b new/x y/a y/b y/x x/a")
+      inside("cd /data; echo 2 >new/a; rm new/b new/x; ln new/a new/b; ln new/a new/c")
+      user.out("cp", "b:/data/new", "t/x")
+      user.out("cp", "b:/data/new", "t/x")
+      user.out("cp", "b:/data/new/.", "t/x")
+      assert.equal("2\n2\n2\n2\n2\n1", sh "cd t/x; cat new/a new/b a b new/c x")
       inside("rm -rf /data/*")
     end)
 

@@ -40,6 +40,13 @@ local function missing_tar(message, detail)
   fail.now("%s", message)
 end
 
+--- What makes the box's tar tell of holes, or ours for it: other tars than GNU's leave such files out, without a word.
+local function sparse(container)
+  local r, message, _, detail = container:run { "tar", "--version", stdin = "null", max_output = 2 ^ 12 }
+  if not r then missing_tar(message, detail) end
+  return r.stdout:find("GNU tar", 1, true) and "-Scf" or "-cf"
+end
+
 --- Waits for both ends of a copy: fails with what the first has said that has failed.
 local function finish(r, p)
   local _, how, code = p:wait()
@@ -103,8 +110,8 @@ local function out(container, path, to)
   local scratch = scratch_beside(directory)
   local done, why = pcall(function()
     fail.unless(core.mkdir(scratch .. "/in", tonumber("755", 8)))
-    local p, message, _, detail = container:spawn { "tar", "-C", from, "-cf", "-", "--", name, stdin = "null",
-      stdout = "pipe", stderr = "pipe" }
+    local p, message, _, detail = container:spawn { "tar", "-C", from, sparse(container), "-", "--", name,
+      stdin = "null", stdout = "pipe", stderr = "pipe" }
     if not p then missing_tar(message, detail) end
     local box = ns.sandbox():bind(scratch .. "/in", "/in"):umask(our_umask())
     box:rlimits { as = 2 ^ 30 } -- whatever the box's tar has said
@@ -117,13 +124,14 @@ local function out(container, path, to)
   if not done then error(why, 0) end
 end
 
---- What goes in belongs to the user of the box, with `o`, as each tar knows it.
+--- What goes in belongs to the user of the box, with `o`, as each tar knows it. A name is another there, and no file can be
+-- said to be a link to what it was: so all are files of their own.
 local function into(container, from, path)
   local directory, name = parts(values.absolute(from, true))
   local target, new_name = path, name
   if not holds(container, 'test -d "$1"', path) then target, new_name = parts(path) end
   if not holds(container, 'test -d "$1"', target) then fail.now("there is no directory %s in the box", target) end
-  local p = fail.unless(ns.spawn { "tar", "-C", directory, "-cf", "-", "--transform",
+  local p = fail.unless(ns.spawn { "tar", "-C", directory, sparse(container), "-", "--hard-dereference", "--transform",
     ("flags=r;s\1^%s\1%s\1"):format(name:gsub("[%^%$%.%*%[%]\\]", "\\%0"), (new_name:gsub("[\\&]", "\\%0"))), "--", name,
     stdin = "null", stdout = "pipe", stderr = "pipe" })
   local q, message, _, detail = container:spawn { "tar", "-C", target, "-xof", "-", stdin = p.stdout, stderr = "pipe" }
