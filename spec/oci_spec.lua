@@ -1,7 +1,10 @@
 --- Bundles: what a program sees of one, by ns as by crun and runc; and what of a configuration no word can carry.
 local bundles = require "support.bundles"
+local check = require "ns.words.check"
 local machine = require "support.machine"
 local ns = require "ns"
+local oci_read = require "ns.oci.read"
+local sorted = require "ns.words.sorted"
 local unpack = unpack or table.unpack -- luacheck: ignore
 
 --- A place for what is made there.
@@ -27,6 +30,8 @@ local function closed(c, directory)
   table.insert(c.mounts, { destination = "/a", type = "tmpfs", source = "tmpfs",
     options = { "nosuid", "nodev", "noexec", "mode=1700", "size=64k" } })
   table.insert(c.mounts, { destination = "/b", source = ".", options = { "rbind", "ro", "nosuid" } })
+  c.linux.devices = { { path = "/dev/nought", type = "c", major = 1, minor = 3, fileMode = 438, uid = 0, gid = 0 },
+    { path = "/dev/full", type = "c", major = 1, minor = 5, fileMode = 438, uid = 0, gid = 0 } }
   table.insert(c.mounts, { destination = "/etc/one", source = directory .. "/one", options = { "bind", "ro" } })
   c.linux.seccomp = { defaultAction = "SCMP_ACT_ALLOW", architectures = { "SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64" },
     syscalls = { { names = { "mkdir", "mkdirat", "no_such_call" }, action = "SCMP_ACT_ERRNO", errnoRet = 28 },
@@ -76,7 +81,9 @@ local SEEN = {
     "grep ' /proc/fs ' /proc/self/mountinfo | cut -d' ' -f6 | cut -c1-3", "ro," },
   { closed, "nothing of paths that are masked", "wc -c </etc/passwd; ls /srv; ls /bin/busybox", "0\n/bin/busybox" },
   { closed, "the devices that there are always", "echo $(ls /dev | grep -v core); echo x >/dev/null; wc -c </dev/null",
-    "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero\n0" },
+    "fd full nought null ptmx pts random shm stderr stdin stdout tty urandom zero\n0" },
+  { closed, "devices by their numbers, whatever they are called",
+    "head -c 3 /dev/full | wc -c; wc -c </dev/nought", "3\n0" },
   { closed, "what a filter refuses", "(mkdir /a/x; chmod 777 /a) 2>&1 | sed 's/.*: //'",
     "No space left on device\nOperation not permitted" },
   { open, "its user, groups and mask", "id -u; id -g; id -G; umask", "33\n34\n34 35 36\n0026" },
@@ -140,6 +147,37 @@ local function read(change)
   end)
 end
 
+--- A configuration that has each field which is read.
+local function every_field()
+  local c = bundles.config()
+  local disk = { { major = 8, minor = 0, rate = 5 } }
+  for _, kind in ipairs { "user", "time" } do table.insert(c.linux.namespaces, { type = kind }) end
+  table.insert(c.linux.namespaces, { type = "cgroup", path = "/proc/self/ns/cgroup" })
+  c.domainname, c.annotations, c.hooks = "d", { a = "b" }, { prestart = { { path = "/bin/x" } } }
+  local process = c.process
+  process.user = { uid = 0, gid = 0, umask = 18, additionalGids = { 1 } }
+  process.terminal, process.consoleSize, process.oomScoreAdj = true, { height = 1, width = 1 }, 1
+  process.scheduler = { policy = "SCHED_OTHER", nice = 1, priority = 0, flags = { "x" }, runtime = 0 }
+  process.ioPriority, process.apparmorProfile = { class = "IOPRIO_CLASS_BE", priority = 1 }, "x"
+  for _, name in ipairs { "ambient", "inheritable" } do process.capabilities[name] = { "CAP_CHOWN" } end
+  table.insert(c.mounts, { destination = "/t", type = "tmpfs", options = { "size=1m", "mode=700", "nr_inodes=5", "uid=5" } })
+  table.insert(c.mounts, { destination = "/o", type = "overlay", options = { "lowerdir=/a:/b" } })
+  local linux = c.linux
+  linux.uidMappings = { { containerID = 0, hostID = 0, size = 1000 } }
+  linux.gidMappings = { { containerID = 0, hostID = 0, size = 1000 } }
+  linux.timeOffsets, linux.sysctl = { boottime = { secs = 1, nanosecs = 1 } }, { ["net.ipv4.ip_forward"] = "1" }
+  linux.rootfsPropagation, linux.cgroupsPath, linux.personality = "private", "/x", { domain = "LINUX32" }
+  linux.devices = { { path = "/dev/x", type = "c", major = 1, minor = 3, fileMode = 438, uid = 0, gid = 0 } }
+  linux.resources = { memory = { limit = 2 ^ 20, swap = 2 ^ 21 }, pids = { limit = 5 }, unified = { ["memory.max"] = "1" },
+    cpu = { quota = 100000, period = 100000, shares = 5, cpus = "0", mems = "0" }, devices = { { allow = false } },
+    blockIO = { weight = 5, throttleReadBpsDevice = disk, throttleWriteBpsDevice = disk, throttleReadIOPSDevice = disk,
+      throttleWriteIOPSDevice = disk } }
+  linux.seccomp = { defaultAction = "SCMP_ACT_ALLOW", defaultErrnoRet = 1, architectures = { "SCMP_ARCH_X86" },
+    flags = { "SECCOMP_FILTER_FLAG_LOG" }, syscalls = { { names = { "read" }, action = "SCMP_ACT_ERRNO", errnoRet = 1,
+      args = { { index = 0, value = 1, valueTwo = 2, op = "SCMP_CMP_EQ" } } } } }
+  return c
+end
+
 -- {what changes the configuration, the line that names what is left out}
 local LEFT = {
   { function(c) c.hooks = { prestart = { { path = "/bin/true" } } } end, "hooks: hooks are not run (weakens)" },
@@ -158,8 +196,17 @@ local LEFT = {
   { function(c) c.mounts[2].options[1] = "idmap" end, "mounts[2].options[1]: 'idmap' is not known" },
   { function(c) c.linux.seccomp = { defaultAction = "SCMP_ACT_NOTIFY" } end,
     "linux.seccomp.defaultAction: 'SCMP_ACT_NOTIFY' is not known (weakens)" },
-  { function(c) c.linux.devices = { { path = "/dev/none", type = "c", major = 1, minor = 3 } } end,
-    "linux.devices[1]: there is no /dev/none on this machine (weakens)" },
+  { function(c) c.linux.devices = { { path = "/dev/null2", type = "c", major = 4000, minor = 3 } } end,
+    "linux.devices[1]: /dev/null2: there is no device c 4000:3 on this machine (weakens)" },
+  { function(c) c.linux.devices = { { path = "/dev/zero", type = "b", major = 1, minor = 5000 } } end,
+    "linux.devices[1]: /dev/zero: there is no device b 1:5000 on this machine (weakens)" },
+  { function(c) c.linux.devices = { { path = "/dev/pipe", type = "p" } } end,
+    "linux.devices[1]: /dev/pipe: there is no word for a fifo (weakens)" },
+  { function(c) c.linux.devices = { { path = "/dev/nought", type = "c", major = 1, minor = 3, fileMode = 384 } } end,
+    "linux.devices[1].fileMode: /dev/null is the host's, with 0666, not 0600 (weakens)" },
+  { function(c) c.linux.devices = { { path = "/dev/nought", type = "c", major = 1, minor = 3, uid = 5, gid = 6 } } end,
+    "linux.devices[1].uid: /dev/null is the host's, with 0, not 5\n"
+      .. "linux.devices[1].gid: /dev/null is the host's, with 0, not 6" },
   { function(c) c.linux.resources = { memory = { limit = 2 ^ 20, reservation = 5 } } end,
     "linux.resources.memory.reservation: there is no such limit" },
   { function(c) c.process.env[2] = "ODD" end, "process.env[2]: 'ODD' is no NAME=VALUE" },
@@ -177,6 +224,24 @@ local WRONG = {
   { function(c) c.root = nil end, "root.path: missing" },
   { function(c) c.ociVersion = "2.0" end, "ociVersion: version 1 expected, got '2.0'" },
   { function(c) c.mounts[1].destination = nil end, "mounts[1].destination: string expected, got nil" },
+  { function(c) c.linux.sysctl = { 1 } end, "linux.sysctl: object expected, got a list" },
+  { function(c) c.linux.seccomp = { defaultAction = "SCMP_ACT_ALLOW", syscalls = { 1 } } end,
+    "linux.seccomp.syscalls[1]: object expected, got number" },
+  { function(c) c.linux.timeOffsets = { boottime = 1 } end,
+    "linux.timeOffsets['boottime']: object expected, got number" },
+  { function(c) c.mounts[1].type = 0 end, "mounts[1].type: string expected, got number" },
+  { function(c) c.linux.resources = { blockIO = { throttleReadBpsDevice = { 1, 2 } } } end,
+    "linux.resources.blockIO.throttleReadBpsDevice[1]: object expected, got number" },
+  { function(c) c.linux.devices = { { path = "/dev/x", type = "c", major = "x", minor = 1 } } end,
+    "linux.devices[1].major: integer expected, got string" },
+  { function(c) c.linux.devices = { { path = "/dev/x", type = "c", major = 1 } } end,
+    "linux.devices[1].major: missing, or minor is" },
+  { function(c) c.linux.namespaces[4].type = "ipc" end,
+    "hostname: there is no namespace 'uts' of its own in linux.namespaces" },
+  { function(c) c.linux.uidMappings = { { containerID = 0, hostID = 0, size = 1 } } end,
+    "linux.uidMappings: there is no namespace 'user' of its own in linux.namespaces" },
+  { function(c) c.linux.resources = { cpu = { quota = 1, period = 1000000 } } end,
+    "linux.resources.cpu: 1e-06 is out of range, 0.01 to 8192 processors" },
 }
 
 describe("the words of a bundle", function()
@@ -196,6 +261,31 @@ describe("the words of a bundle", function()
       assert.equal(row[2], message:match("/config%.json: (.*)$"))
     end)
   end
+
+  it("are refused, or can be used, whatever value a field has", function()
+    local values = { 0, -1, 1.5, 1e300, "", "x", "/../x", ("a"):rep(5000), true, {}, { 1 }, { a = {} } }
+    local config = every_field()
+    local function try(place)
+      local ok, words = pcall(oci_read.config, config, "/b")
+      local mistake = not ok and check.mistake(words)
+      assert.truthy(ok or mistake and mistake:find "^[%a'][%w.%[%]'_]*: ", ("%s: %s"):format(place, mistake or words))
+      return ok and words or nil
+    end
+    local function each(t, place)
+      for _, key in ipairs(sorted.keys(t)) do
+        local value = t[key]
+        for number = 0, #values do -- 0: it is missing
+          local wrong = values[number]
+          t[key] = wrong
+          try(("%s.%s = %s"):format(place, key, type(wrong) == "table" and "a table" or tostring(wrong):sub(1, 20)))
+        end
+        t[key] = value
+        if type(value) == "table" then each(value, ("%s.%s"):format(place, key)) end
+      end
+    end
+    assert.truthy(try "as it is")
+    each(config, "config")
+  end)
 
   it("leave nothing out of an ordinary one", function()
     local words, left = read()

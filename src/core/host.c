@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,7 +76,8 @@ static int host_clock(lua_State *L) {
     return 1;
 }
 
-/* owner(path or fd) -> uid, gid, mode | nil, message, errno */
+/* owner(path or fd) -> uid, gid, mode, false | uid, gid, mode, "c" or "b", major, minor, of a device | nil, message,
+ * errno */
 static int host_owner(lua_State *L) {
     struct stat s;
     bool fd = lua_type(L, 1) == LUA_TNUMBER;
@@ -84,8 +86,12 @@ static int host_owner(lua_State *L) {
     lua_pushnumber(L, s.st_uid);
     lua_pushnumber(L, s.st_gid);
     lua_pushnumber(L, s.st_mode & 07777);
-    lua_pushboolean(L, S_ISCHR(s.st_mode) || S_ISBLK(s.st_mode));
-    return 4;
+    bool is_device = S_ISCHR(s.st_mode) || S_ISBLK(s.st_mode);
+    if (!is_device) return lua_pushboolean(L, 0), 4;
+    lua_pushstring(L, S_ISCHR(s.st_mode) ? "c" : "b");
+    lua_pushinteger(L, (lua_Integer)major(s.st_rdev));
+    lua_pushinteger(L, (lua_Integer)minor(s.st_rdev));
+    return 6;
 }
 
 /* stamp({path, ...}) -> a string that changes when one of the files does: its inode, size or times */

@@ -29,8 +29,8 @@ local OPS = { SCMP_CMP_EQ = "==", SCMP_CMP_NE = "!=", SCMP_CMP_LT = "<", SCMP_CM
 --- A number of 64 bits, as the word has it: in digits, where a Lua may have no such number.
 local function number(value)
   if type(value) ~= "number" or value < 2 ^ 53 then return value end
-  local low = value % 2 ^ 32
-  return ("0x%08x%08x"):format((value - low) / 2 ^ 32, low)
+  local low = value % 4294967296 -- of a Lua that has whole numbers, one of them
+  return ("0x%08x%08x"):format((value - low) / 4294967296, low)
 end
 
 local function test_of(one, where)
@@ -43,7 +43,7 @@ end
 local function rule_of(one, where)
   local rule = { action = action_of(one.action, one.errnoRet) }
   if not rule.action then check.fail(where .. ".action", "'%s' is not known", tostring(one.action)) end
-  for i, name in ipairs(check.list(check.text, 1)(one.names, where .. ".names")) do
+  for i, name in ipairs(one.names) do
     if pcall(rules.check_call, name, check.at(where, i)) then rule[#rule + 1] = name end
   end
   for i, arg in ipairs(one.args or {}) do
@@ -77,7 +77,6 @@ end
 
 --- Reads it into job.words.seccomp. What cannot be had is noted, as it weakens the container.
 function filters.read(value, where, job, leave)
-  if type(value) ~= "table" then check.fail(where, "object expected, got %s", type(value)) end
   local default = action_of(value.defaultAction, value.defaultErrnoRet)
   if not default then
     return leave(job, where .. ".defaultAction", ("'%s' is not known"):format(tostring(value.defaultAction)), true)

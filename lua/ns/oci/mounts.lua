@@ -3,8 +3,8 @@
 -- @module ns.oci.mounts
 require("ns.core").nojit()
 local check = require "ns.words.check"
-local core = require "ns.core"
 local json = require "ns.json"
+local words = require "ns.words.mounts"
 
 local mounts = {}
 
@@ -36,7 +36,7 @@ local VALUES = { size = "size", mode = "mode", nr_inodes = "inodes", hidepid = "
 --- The options of one mount: a table of fields; what is not known is noted.
 local function options_of(list, where, job, leave)
   local fields = { ro = false, suid = true, dev = true, exec = true }
-  for i, text in ipairs(check.list(check.text)(list or {}, where)) do
+  for i, text in ipairs(list or {}) do
     local name, value = text:match("^([^=]+)=(.*)$")
     if SAYS[text] then
       for field, v in pairs(SAYS[text]) do fields[field] = v end
@@ -115,25 +115,24 @@ local function kind_of(one, o)
   return one.type or "none"
 end
 
-local function place_of(one, at)
-  local place = check.path(one.destination, at .. ".destination")
+local function place_of(one)
+  local place = one.destination
   return place:sub(1, 1) == "/" and place or "/" .. place
 end
 
 --- The mounts of a configuration, and what else covers its places: a list. `job`: as of `ns.oci.read`.
 function mounts.read(job, leave)
-  local value, where = (job.mounts or {})[1] or {}, "mounts"
   local dev = { type = "dev", target = "/dev", mkdir = ANYWHERE }
   local list = { dev }
-  for i, one in ipairs(check.list(function(v) return v end)(value, where)) do
-    local at = check.at(where, i)
-    if type(one) ~= "table" then check.fail(at, "object expected, got %s", type(one)) end
-    local m = { destination = place_of(one, at), type = one.type, source = one.source }
+  for i, one in ipairs(job.mounts or {}) do
+    local at = check.at("mounts", i)
+    local m = { destination = place_of(one), type = one.type, source = one.source }
     local o = options_of(one.options, at .. ".options", job, leave)
     local kind = kind_of(m, o)
     if kind == "bind" and m.destination == "/dev" then table.remove(list, 1) end
     if KINDS[kind] and not is_of_dev(m, kind, o, dev) then
       list[#list + 1] = KINDS[kind](m, at, o, job)
+      words.check_one(list[#list], at)
     elseif not is_of_dev(m, kind, o, dev) then
       leave(job, at, ("'%s' on %s: there is no such mount"):format(kind, m.destination), not kind:find "^cgroup")
     end
@@ -142,25 +141,6 @@ function mounts.read(job, leave)
   for _, path in ipairs(job.readonly or {}) do list[#list + 1] = { type = "readonly", target = path } end
   for _, path in ipairs(job.masked or {}) do list[#list + 1] = { type = "mask", target = path } end
   return list
-end
-
-local OURS = {}
-for name in ("null zero full random urandom tty console ptmx"):gmatch("%S+") do OURS[name] = true end
-
---- Devices: those of the host, where they lie under the same name there.
-function mounts.devices(value, where, job, leave)
-  job.devices = {}
-  for i, one in ipairs(check.list(function(v) return v end)(value, where)) do
-    local at = check.at(where, i)
-    local path = check.absolute(type(one) == "table" and one.path or nil, at .. ".path")
-    if not OURS[path:match("^/dev/([^/]+)$") or ""] then
-      if core.access(path, 0) then
-        table.insert(job.devices, { type = "bind", source = path, target = path, dev = true, mkdir = ANYWHERE })
-      else
-        leave(job, at, ("there is no %s on this machine"):format(path), true)
-      end
-    end
-  end
 end
 
 return mounts

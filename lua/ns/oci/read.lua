@@ -4,9 +4,11 @@
 require("ns.core").nojit()
 local check = require "ns.words.check"
 local constants = require("ns.core").constants
+local devices = require "ns.oci.devices"
 local filters = require "ns.oci.filters"
 local mounts = require "ns.oci.mounts"
 local resources = require "ns.oci.resources"
+local shapes = require "ns.oci.shapes"
 local sorted = require "ns.words.sorted"
 
 local read = {}
@@ -35,23 +37,12 @@ end
 local function nothing() end
 
 --- One that is a word, after `change`, where it asks for something.
-local function word(name, test, change)
-  return function(value, where, job)
-    value = test(value, where)
-    if change then value = change(value, where, job) end
-    job.words[name] = value
+local function word(name, change)
+  return function(value, _, job)
+    if change then value = change(value) end
+    if value ~= "" then job.words[name] = value end
   end
 end
-
-local function list_of(test) return check.list(test) end
-
---- An object of the configuration.
-function read.object(value, where)
-  if type(value) ~= "table" then check.fail(where, "object expected, got %s", type(value)) end
-  return value
-end
-
-local objects = list_of(read.object)
 
 -- ---- the program ----
 
@@ -59,7 +50,7 @@ local BYTES_MOST = 2 ^ 53
 
 local function env(value, where, job)
   local set = {}
-  for i, text in ipairs(list_of(check.text)(value, where)) do
+  for i, text in ipairs(value) do
     local name, v = text:match("^([^=]+)=(.*)$")
     if name then set[name] = v else leave(job, check.at(where, i), ("'%s' is no NAME=VALUE"):format(text)) end
   end
@@ -67,18 +58,15 @@ local function env(value, where, job)
 end
 
 --- A number that may be the largest of 64 bits, which stands for no limit.
-local function limit(value, where)
-  if type(value) ~= "number" then check.fail(where, "number expected, got %s", type(value)) end
-  return value >= BYTES_MOST and "unlimited" or check.integer(0, BYTES_MOST)(value, where)
-end
+local function limit(value) return value >= BYTES_MOST and "unlimited" or value end
 
 local function rlimits(value, where, job)
-  for i, one in ipairs(objects(value, where)) do
+  for i, one in ipairs(value) do
     local at = check.at(where, i)
-    local name = check.text(one.type, at .. ".type"):match("^RLIMIT_(%u+)$")
+    local name = one.type:match("^RLIMIT_(%u+)$")
     if name and constants.rlimit[name] then
       job.words.rlimits = job.words.rlimits or {}
-      job.words.rlimits[name:lower()] = { soft = limit(one.soft, at .. ".soft"), hard = limit(one.hard, at .. ".hard") }
+      job.words.rlimits[name:lower()] = { soft = limit(one.soft), hard = limit(one.hard) }
     else
       leave(job, at, "there is no such limit")
     end
@@ -87,7 +75,7 @@ end
 
 local function cap_set(value, where, job)
   local set = {}
-  for i, name in ipairs(list_of(check.text)(value, where)) do
+  for i, name in ipairs(value) do
     local bare = name:upper():gsub("^CAP_", "")
     if constants.cap[bare] then set[bare:lower()] = true else
       leave(job, check.at(where, i), ("'%s' is not known"):format(name))
@@ -101,7 +89,6 @@ local SETS = { "ambient", "bounding", "effective", "inheritable", "permitted" }
 --- What the program has after exec: root what the bounding set leaves, everybody else the ambient ones.
 local function capabilities(value, where, job)
   local sets = {}
-  read.object(value, where)
   for _, name in ipairs(SETS) do sets[name] = cap_set(value[name] or {}, where .. "." .. name, job) end
   local is_root = job.words.user == nil or job.words.user == 0
   job.words.caps = sorted.keys(is_root and sets.bounding or sets.ambient)
@@ -114,7 +101,7 @@ end
 local POLICIES = { SCHED_OTHER = "other", SCHED_BATCH = "batch", SCHED_IDLE = "idle", SCHED_FIFO = "fifo", SCHED_RR = "rr" }
 
 local function scheduler(value, where, job)
-  local policy = POLICIES[read.object(value, where).policy]
+  local policy = POLICIES[value.policy]
   if not policy then return leave(job, where .. ".policy", ("'%s' is not known"):format(tostring(value.policy))) end
   local is_real_time = policy == "fifo" or policy == "rr"
   job.words.scheduler = { policy = policy, priority = is_real_time and value.priority or nil }
@@ -127,39 +114,33 @@ end
 local CLASSES = { IOPRIO_CLASS_RT = "realtime", IOPRIO_CLASS_BE = "best-effort", IOPRIO_CLASS_IDLE = "idle" }
 
 local function io_priority(value, where, job)
-  local class = CLASSES[read.object(value, where).class]
+  local class = CLASSES[value.class]
   if not class then return leave(job, where .. ".class", ("'%s' is not known"):format(tostring(value.class))) end
   job.words.ioprio = { class = class, level = value.priority }
 end
 
-local id = check.id
-
 local PROCESS = {
-  terminal = function(value, where, job)
-    if check.boolean(value, where) then job.words.pty = job.words.pty or true end
+  terminal = function(value, _, job)
+    if value then job.words.pty = job.words.pty or true end
   end,
-  consoleSize = function(value, where, job)
-    read.object(value, where)
-    job.size = { rows = value.height, cols = value.width }
-  end,
-  cwd = word("cwd", check.absolute),
+  consoleSize = function(value, _, job) job.size = { rows = value.height, cols = value.width } end,
+  cwd = word "cwd",
   env = env,
-  args = word("argv", check.list(check.text, 1)),
+  args = word "argv",
   commandLine = cannot "it is for Windows",
   user = {
-    uid = word("user", id),
-    gid = word("group", id),
-    umask = word("umask", check.integer(0, 511), function(mask) return ("%03o"):format(mask) end),
-    additionalGids = function(value, where, job)
-      local groups = list_of(id)(value, where)
-      if #groups > 0 then job.words.groups = groups end
+    uid = word "user",
+    gid = word "group",
+    umask = word("umask", function(mask) return ("%03o"):format(mask) end),
+    additionalGids = function(value, _, job)
+      if #value > 0 then job.words.groups = value end
     end,
     username = cannot "it is for Windows",
   },
   rlimits = rlimits,
   capabilities = function(value, where, job) job.caps = { value, where } end,
-  noNewPrivileges = word("no_new_privs", check.boolean),
-  oomScoreAdj = word("oom_score_adj", check.integer(-1000, 1000)),
+  noNewPrivileges = word "no_new_privs",
+  oomScoreAdj = word "oom_score_adj",
   apparmorProfile = cannot("no profile is entered", true),
   selinuxLabel = cannot("no label is set", true),
   ioPriority = io_priority,
@@ -173,11 +154,11 @@ local KINDS = { pid = "pid", network = "net", mount = "mount", ipc = "ipc", uts 
   time = "time" }
 
 local function namespaces(value, where, job)
-  for i, one in ipairs(objects(value, where)) do
+  for i, one in ipairs(value) do
     local name, at = KINDS[one.type], check.at(where, i)
     if not name then
       leave(job, at .. ".type", ("'%s' is not known"):format(tostring(one.type)), true)
-    elseif type(one.path) == "string" and one.path ~= "" then
+    elseif one.path and one.path ~= "" then
       job.words.join = job.words.join or {}
       job.words.join[name] = check.absolute(one.path, at .. ".path")
     else
@@ -187,19 +168,15 @@ local function namespaces(value, where, job)
 end
 
 local function map(name)
-  return function(value, where, job)
+  return function(value, _, job)
     local list = {}
-    for i, one in ipairs(objects(value, where)) do
-      local at = check.at(where, i)
-      list[i] = { id(one.containerID, at .. ".containerID"), id(one.hostID, at .. ".hostID"),
-        check.integer(1, 4294967296)(one.size, at .. ".size") }
-    end
+    for i, one in ipairs(value) do list[i] = { one.containerID, one.hostID, one.size } end
     if #list > 0 then job.words[name] = list end
   end
 end
 
 local function offsets(value, where, job)
-  for clock, one in pairs(read.object(value, where)) do
+  for clock, one in pairs(value) do
     if clock == "monotonic" or clock == "boottime" then
       job.words.time = job.words.time or {}
       job.words.time[clock] = (one.secs or 0) + (one.nanosecs or 0) / 1e9
@@ -211,7 +188,7 @@ end
 
 --- Settings of the network, where that is the container's own; of others there is no word.
 local function sysctl(value, where, job)
-  for name, v in pairs(read.object(value, where)) do
+  for name, v in pairs(value) do
     local at = ("%s['%s']"):format(where, name)
     if name:find "^net[./]" and job.flags.net then
       job.words.sysctl = job.words.sysctl or {}
@@ -240,9 +217,9 @@ local LINUX = {
   cgroupsPath = function(value, _, job) job.cgroup = value end,
   seccomp = function(value, where, job) filters.read(value, where, job, leave) end,
   rootfsPropagation = propagation,
-  maskedPaths = function(value, where, job) job.masked = list_of(check.absolute)(value, where) end,
-  readonlyPaths = function(value, where, job) job.readonly = list_of(check.absolute)(value, where) end,
-  devices = function(value, where, job) mounts.devices(value, where, job, leave) end,
+  maskedPaths = function(value, _, job) job.masked = value end,
+  readonlyPaths = function(value, _, job) job.readonly = value end,
+  devices = function(value, where, job) devices.read(value, where, job, leave) end,
   mountLabel = cannot("no label is set", true),
   intelRdt = cannot "there is no word for it",
   memoryPolicy = cannot "there is no word for it",
@@ -260,20 +237,18 @@ local LINUX = {
 -- ---- all of it ----
 
 local CONFIG = {
-  ociVersion = function(value, where)
-    if not check.text(value, where):find "^1%." then check.fail(where, "version 1 expected, got '%s'", value) end
-  end,
+  ociVersion = nothing,
   process = PROCESS,
   root = {
-    path = function(value, where, job)
-      local path = check.path(value, where):sub(1, 1) == "/" and value or ("%s/%s"):format(job.bundle, value)
+    path = function(value, _, job)
+      local path = value:sub(1, 1) == "/" and value or ("%s/%s"):format(job.bundle, value)
       job.words.root = { bind = path, suid = true }
     end,
-    readonly = word("read_only", check.boolean),
+    readonly = word "read_only",
   },
-  hostname = word("hostname", check.text),
-  domainname = word("domainname", check.text),
-  mounts = function(value, where, job) job.mounts = { value, where } end,
+  hostname = word "hostname",
+  domainname = word "domainname",
+  mounts = function(value, _, job) job.mounts = value end,
   hooks = cannot("hooks are not run", true),
   annotations = nothing,
   linux = LINUX,
@@ -283,11 +258,7 @@ local CONFIG = {
 
 --- Reads an object, field by field, as the rows say.
 local function walk(rows, object, where, job)
-  local keys = {}
-  read.object(object, where)
-  for key in pairs(object) do keys[#keys + 1] = tostring(key) end
-  table.sort(keys)
-  for _, key in ipairs(keys) do
+  for _, key in ipairs(sorted.keys(object)) do
     local row, at, value = rows[key], where and ("%s.%s"):format(where, key) or key, object[key]
     if type(row) == "table" then
       walk(row, value, at, job)
@@ -310,6 +281,7 @@ function read.config(config, bundle)
   need(config, "ociVersion", "ociVersion")
   need(config, "root", "root.path")
   need(config.root, "path", "root.path")
+  shapes.config(config)
   walk(CONFIG, config, nil, job)
   local words = job.words
   if job.caps then capabilities(job.caps[1], job.caps[2], job) end
@@ -317,6 +289,7 @@ function read.config(config, bundle)
   if words.pty then words.pty, words.session = job.size or true, nil end
   words.mounts = mounts.read(job, leave)
   words.flags = sorted.keys(job.flags)
+  shapes.words(words, job.flags)
   return words, job.left, job
 end
 
@@ -326,10 +299,12 @@ function read.mount_options() return mounts.option_names() end
 --- The words of a further program in a container whose configuration has `linux`: those of its own.
 function read.process(process, linux, left)
   local job = { left = left, flags = {}, words = { clear_env = true, umask = "022", caps = {} } }
+  shapes.process(process, "process")
   walk(PROCESS, process, "process", job)
   if linux and linux.seccomp then filters.read(linux.seccomp, "linux.seccomp", job, leave) end
   if job.caps then capabilities(job.caps[1], job.caps[2], job) end
   if job.words.pty then job.words.pty = job.size or true end
+  shapes.words(job.words, job.flags)
   return job.words
 end
 
