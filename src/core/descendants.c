@@ -7,17 +7,16 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../launcher/sys.h"
 #include "handle.h"
+#include "numbers.h"
 #include "open.h"
 #include "result.h"
 
@@ -62,28 +61,10 @@ static FILE *open_text(struct descendants *all, const char *path) {
     return f;
 }
 
-/* What /proc says of a process: its number there, 0 if it has none; and how many it has, from that namespace on
- * inwards. A kernel without pid namespaces says nothing of the latter. */
-struct numbers {
-    int pid, count, error;
-};
-
 static struct numbers read_numbers(struct descendants *all, const char *path) {
-    char line[256];
-    struct statfs fs;
-    struct numbers n = {0, 1, ESRCH};
-    int first, second;
     FILE *f = open_text(all, path);
-    if (!f) return n.error = errno, n;
-    bool known = fstatfs(fileno(f), &fs) < 0;
-    if (known) n.error = errno;
-    known = known || fs.f_type != PROC_SUPER_MAGIC;
-    while (!known && fgets(line, sizeof line, f)) {
-        if (sscanf(line, "Pid: %d", &n.pid) == 1) continue;
-        known = strncmp(line, "NSpid:", 6) == 0;
-        if (known) n.count = sscanf(line + 6, "%d %d", &first, &second);
-    }
-    if (!known && ferror(f)) n.error = errno;
+    if (!f) return (struct numbers){.count = 1, .error = errno};
+    struct numbers n = ns_read_numbers(f);
     fclose(f);
     return n;
 }
@@ -94,17 +75,8 @@ static bool is_proc_ours(struct descendants *all) {
     return n.pid == getpid() && n.count == 1;
 }
 
-static struct numbers numbers_of(int pidfd) {
-    struct descendants all = {.no_pidfds = true};
-    char path[64];
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-    return read_numbers(&all, path);
-}
-
-pid_t ns_proc_pid(int pidfd) { return numbers_of(pidfd).pid; }
-
 static int push_proc_pid(lua_State *L, int pidfd) {
-    struct numbers n = numbers_of(pidfd);
+    struct numbers n = ns_numbers_of(pidfd);
     if (n.pid <= 0) return nsL_done(L, -n.error);
     lua_pushinteger(L, n.pid);
     return 1;

@@ -9,9 +9,6 @@
  * that may not be killed; or 0. */
 pid_t ns_kill_descendants(pid_t pid, int pidfd);
 
-/* The number that a process has in /proc; 0, or below, if it has none there. */
-pid_t ns_proc_pid(int pidfd);
-
 /* h:proc_pid() -> the number that the process has in /proc, whose ever that is | nil, message, errno */
 int nsL_proc_pid(lua_State *L);
 

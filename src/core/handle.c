@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "../launcher/message.h"
 #include "../launcher/sys.h"
 #include "io.h"
+#include "numbers.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -27,15 +27,6 @@ long ns_signal(pid_t pid, int pidfd, int signal) {
     long r = pidfd < 0 ? -ENOSYS : sys(__NR_pidfd_send_signal, pidfd, signal, NULL, 0);
     return (r == -ENOSYS || r == -EPERM) && pid > 0 ? sys(__NR_kill, pid, signal) : r;
 }
-
-/* Where somebody else has reaped (or the host ignores SIGCHLD), newer kernels still know the status. */
-struct pidfd_info {
-    uint64_t mask, cgroupid;
-    uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
-    int32_t exit_code;
-};
-#define PIDFD_INFO_EXIT 8
-#define PIDFD_GET_INFO _IOWR(0xFF, 11, struct pidfd_info)
 
 static void note_status(struct process *p, int status) {
     p->state = WIFSIGNALED(status) ? KILLED : EXITED;
@@ -62,6 +53,7 @@ static void note_told_status(struct process *p) {
             p->left = r.error;
 }
 
+/* Where somebody else has reaped (or the host ignores SIGCHLD), newer kernels still know the status. */
 static void note_foreign_reap(struct process *p) {
     struct pidfd_info info = {.mask = PIDFD_INFO_EXIT};
     p->state = LOST;
@@ -92,7 +84,9 @@ static void read_usage(struct process *p) {
 
 static void take_told(struct process *p, const struct record *r, int fd) {
     bool is_first = p->s.pidfd < 0 && !p->refused;
-    if (r->step == INIT_JOB && is_first) {
+    if (r->step == INIT_JOB && is_first && fd >= 0 && !ns_may_be_inside(fd))
+        p->refused = EPROTO;
+    else if (r->step == INIT_JOB && is_first) {
         *(fd < 0 ? &p->refused : &p->place) = r->error;
         p->s.pidfd = ns_above_stdio(fd);
         return;

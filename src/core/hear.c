@@ -10,6 +10,7 @@
 #include "../launcher/sys.h"
 #include "handle.h"
 #include "io.h"
+#include "numbers.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -46,6 +47,12 @@ static void reap_launcher(const struct process *p) {
         poll(&poll_end, 1, 1);
         if (FAILED(sys(__NR_waitid, P_PIDFD, p->s.pidfd, &info, WEXITED | WNOHANG, NULL))) return;
     }
+}
+
+/* Programs in the box may meet the process before its exec, and speak by its socket: no number that means more than one
+ * process, and not ourselves. */
+static bool is_joined(int pidfd, pid_t pid) {
+    return pid > 1 && pid != getpid() && (pidfd < 0 || !ns_is_ourself(pidfd));
 }
 
 /* From now on it is the process that the launcher has made; without a pidfd nobody could hold it. */
@@ -87,7 +94,7 @@ ssize_t ns_hear_launcher(struct process *p, struct record *r) {
     ssize_t n = recvmsg(p->s.socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n > 0) take_beside(&message, &b);
     if (b.who.pid > 0) p->s.pid = b.who.pid;
-    if (p->joins && n == (ssize_t)sizeof *r && r->step == LAUNCHER_CLONED)
+    if (p->joins && n == (ssize_t)sizeof *r && r->step == LAUNCHER_CLONED && is_joined(b.fd, r->error))
         take_joined(p, b.fd, r->error);
     else if (n > 0)
         take_descriptor(p, r, b.fd);

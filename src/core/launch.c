@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "../launcher/sys.h"
-#include "descendants.h"
 #include "encode.h"
 #include "handle.h"
 #include "io.h"
 #include "job.h"
+#include "numbers.h"
 #include "open.h"
 #include "orphans.h"
 #include "result.h"

@@ -25,6 +25,7 @@
 #include "io.h"
 #include "job.h"
 #include "launch.h"
+#include "numbers.h"
 #include "open.h"
 #include "result.h"
 
@@ -302,6 +303,7 @@ static int named_connect(lua_State *L) {
     p->open = true;
     long r = open_conversation(p, directory, name, seconds, &a);
     p->s.pid = a.who.pid;
+    if (r == 0 && !ns_may_be_inside(a.fds[1])) r = -EPROTO;
     p->s.pidfd = ns_above_stdio(a.fds[1]);
     p->log = ns_above_stdio(a.fds[2]);
     int state = ns_above_stdio(a.fds[0]);
