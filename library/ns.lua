@@ -704,11 +704,9 @@ function Process:wait_for(server, seconds) end
 ---@class ns.Connection
 local Connection = {}
 
----How long read and write may wait; then they return nil, "timeout", errno.
+---How long a read or a write may take; then it returns nil, "timeout", errno.
 ---@param seconds? number without it: as long as it takes
----@return ns.Connection? self
----@return string? message
----@return integer? errno
+---@return ns.Connection self
 function Connection:settimeout(seconds) end
 
 ---As file:write, without a buffer.

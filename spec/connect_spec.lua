@@ -76,6 +76,19 @@ describe("a connection to a server in a box", function()
     assert.error_matches(function() c:settimeout(1) end, "attempt to use a closed connection")
   end)
 
+  needs("is not held by a server that says a little all the time, and gets what is there without waiting", function()
+    local DRIP = [[use IO::Socket; $s = IO::Socket::INET->new(LocalPort => 8080, Listen => 9);
+      while ($c = $s->accept) {
+        next if fork; syswrite $c, "now\n"; while (syswrite $c, "x") { select undef, undef, undef, 0.05 } exit }]]
+    local p = closed_later(ns.sandbox():spawn("perl", "-e", DRIP))
+    assert.is_true(p:wait_for(8080, 20))
+    local c = assert(p:connect(8080)):settimeout(20)
+    assert.equal("now", c:read "*l")
+    assert.equal("timeout", select(2, c:settimeout(0.5):read "*l"))
+    repeat local byte = c:settimeout(0):read(1) until byte == "x"
+    c:close()
+  end)
+
   needs("is had by a port, whichever of the two loopback addresses the server has, and by an address #system", function()
     local p = serving("4:8080", "6:8081")
     assert.is_true(p:wait_for(8081, 20))

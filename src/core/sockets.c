@@ -139,22 +139,6 @@ static int connect_socket(lua_State *L) {
     return nsL_done(L, r == -EINPROGRESS || r == -EALREADY ? await_connection(fd, seconds) : r);
 }
 
-/* settimeout(fd, seconds) -> true | nil, message, errno. Files (stream.c), read(2) and write(2) wait no longer, and say
- * EAGAIN then; without a number as long as it takes. */
-static int set_timeout(lua_State *L) {
-    int fd = (int)luaL_checkinteger(L, 1);
-    struct timeval t = {0, 0}; /* which means: for ever */
-    if (!lua_isnoneornil(L, 2)) {
-        double seconds = luaL_checknumber(L, 2);
-        t.tv_sec = (time_t)seconds;
-        t.tv_usec = (suseconds_t)((seconds - (double)t.tv_sec) * 1e6);
-        if (t.tv_sec == 0 && t.tv_usec == 0) t.tv_usec = 1;
-    }
-    int r = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
-    if (r == 0) r = setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
-    return nsL_done(L, r < 0 ? -errno : 0);
-}
-
 /* shutdown(fd): nothing more is written */
 static int shutdown_socket(lua_State *L) {
     return nsL_done(L, shutdown((int)luaL_checkinteger(L, 1), SHUT_WR) < 0 ? -errno : 0);
@@ -169,15 +153,9 @@ static int detach(lua_State *L) {
     return nsL_failed(L, error);
 }
 
-static const luaL_Reg functions[] = {{"address", address},
-                                     {"resolve", resolve},
-                                     {"listen", listen_at},
-                                     {"inside_socket", inside_socket},
-                                     {"handed", handed},
-                                     {"connect", connect_socket},
-                                     {"shutdown", shutdown_socket},
-                                     {"detach", detach},
-                                     {"settimeout", set_timeout},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"address", address}, {"resolve", resolve},        {"listen", listen_at},         {"inside_socket", inside_socket},
+    {"handed", handed},   {"connect", connect_socket}, {"shutdown", shutdown_socket}, {"detach", detach},
+    {NULL, NULL}};
 
 void nsL_open_sockets(lua_State *L) { nsL_setfuncs(L, functions); }

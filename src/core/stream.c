@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -21,16 +19,27 @@ static bool leaving; /* the same from the end of the host on: exit(3) flushes al
 
 __attribute__((destructor)) static void leave(void) { leaving = true; }
 
-/* How long a descriptor is waited for, in milliseconds: a socket says so (settimeout), all else has no limit. */
-static int patience(int fd, short events) {
-    struct timeval t = {0, 0};
-    socklen_t size = sizeof t;
-    getsockopt(fd, SOL_SOCKET, events == POLLIN ? SO_RCVTIMEO : SO_SNDTIMEO, &t, &size);
-    return t.tv_sec || t.tv_usec ? (int)(t.tv_sec * 1000 + (t.tv_usec + 999) / 1000) : -1;
+/* Until when what is read from that descriptor now, or written, may take; 0: as long as it takes. What is there at once
+ * is taken anyway. */
+static _Thread_local struct {
+    int fd;
+    double until;
+    bool begun;
+} limit;
+
+static bool has_limit(int fd) { return limit.until != 0 && limit.fd == fd; }
+
+static bool is_late(int fd) {
+    bool late = has_limit(fd) && limit.begun && ns_clock() >= limit.until;
+    limit.begun = true;
+    if (late) errno = EAGAIN;
+    return late;
 }
 
 static bool await(int fd, short events) {
-    int ready = poll(&(struct pollfd){fd, events, 0}, 1, patience(fd, events));
+    struct timespec t;
+    double left = has_limit(fd) ? limit.until - ns_clock() : -1;
+    int ready = ppoll(&(struct pollfd){fd, events, 0}, 1, ns_timeout(has_limit(fd) && left < 0 ? 0 : left, &t), NULL);
     if (ready == 0) errno = EAGAIN;
     return ready > 0;
 }
@@ -43,7 +52,7 @@ static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
     size_t done = diverted ? size : 0;
     if (diverted) diverted = mempcpy(diverted, s, size);
     while (done < size) {
-        ssize_t n = ns_write_nosignal(fd, s + done, size - done);
+        ssize_t n = is_late(fd) ? -1 : ns_write_nosignal(fd, s + done, size - done);
         if (n > 0) done += (size_t)n;
         if (n >= 0 || errno == EINTR) continue;
         if (errno != EAGAIN) break;
@@ -57,7 +66,7 @@ static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
 static ssize_t read_cookie(void *cookie, char *s, size_t size) {
     int fd = (int)(intptr_t)cookie;
     ssize_t n;
-    while ((n = ns_read(fd, s, size)) < 0 && errno == EAGAIN)
+    while ((n = is_late(fd) ? -1 : ns_read(fd, s, size)) < 0 && errno == EAGAIN)
         if (!await(fd, POLLIN)) break;
     return n;
 }
@@ -315,10 +324,19 @@ bool nsL_pushfile(lua_State *L, int fd, const char *mode, int companion) {
     return false;
 }
 
-static const luaL_Reg functions[] = {{"fileno", stream_fileno},       {"ahead", stream_ahead},
-                                     {"buffered", stream_buffered},   {"read_now", stream_read_now},
-                                     {"write_now", stream_write_now}, {"pending", stream_pending},
-                                     {"hurry", stream_hurry},         {NULL, NULL}};
+/* limit(fd, seconds): its file waits no longer, all in all, from now on, and says EAGAIN then; without a number as
+ * long as it takes */
+static int stream_limit(lua_State *L) {
+    limit.fd = (int)luaL_checkinteger(L, 1);
+    limit.until = lua_isnoneornil(L, 2) ? 0 : ns_clock() + luaL_checknumber(L, 2);
+    limit.begun = false;
+    return 0;
+}
+
+static const luaL_Reg functions[] = {
+    {"limit", stream_limit},       {"fileno", stream_fileno},     {"ahead", stream_ahead},
+    {"buffered", stream_buffered}, {"read_now", stream_read_now}, {"write_now", stream_write_now},
+    {"pending", stream_pending},   {"hurry", stream_hurry},       {NULL, NULL}};
 
 void nsL_open_stream(lua_State *L) {
     note_io_open(L);

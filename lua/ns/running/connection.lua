@@ -36,24 +36,24 @@ local check_seconds, EAGAIN = check.seconds(0, 1e6), core.constants.errno.EAGAIN
 
 --- What a method of a Lua file returns, whose mistakes are those of whoever has called ours.
 local function relayed(done, ...)
+  core.limit(-1)
   local result, _, errno = ...
   if done and not result and errno == EAGAIN then return nil, "timeout", EAGAIN end
   if done then return ... end
   check.raise("%s", (tostring((...)):gsub("^[^\n]-:%d+: ", "")))
 end
 
---- How long `read` and `write` may wait for the server: then they return nil, "timeout", errno. What had come of a line by
+--- How long a `read` or a `write` may take, all in all: then it returns nil, "timeout", errno. What had come of a line by
 -- then is lost, and how much was written is not known.
--- @number[opt] seconds without it, as at first: as long as it takes
--- @return the connection; or nil, message, errno
--- @see socket(7), SO_RCVTIMEO
+-- @number[opt] seconds without it, as at first: as long as it takes; 0: what is there now
+-- @return the connection
 function Connection:settimeout(seconds)
   if seconds ~= nil then
     local ok, mistake = pcall(check_seconds, seconds, "seconds")
     if not ok then check.raise("bad argument #1 to 'settimeout' (%s)", check.mistake(mistake) or mistake) end
   end
-  local ok, message, errno = core.settimeout(open_fd(self), seconds)
-  if not ok then return nil, message, errno end
+  open_fd(self)
+  self.seconds = seconds
   return self
 end
 
@@ -62,6 +62,7 @@ end
 -- @return the connection; or nil, message, errno, "timeout" where the server takes nothing for so long
 function Connection:write(...)
   open_fd(self)
+  core.limit(core.fileno(self.input), self.seconds)
   local ok, message, errno = relayed(pcall(self.input.write, self.input, ...))
   if not ok then return nil, message, errno end
   return self
@@ -71,7 +72,7 @@ end
 -- @param ... formats: "*l", "*a", a number of bytes
 -- @return what file:read returns; nil, "timeout", errno
 function Connection:read(...)
-  open_fd(self)
+  core.limit(open_fd(self), self.seconds)
   return relayed(pcall(self.output.read, self.output, ...))
 end
 
