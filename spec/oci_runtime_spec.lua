@@ -109,6 +109,7 @@ print(data.decode().replace("\r", ""), end="")]]
       local said = script("mkdir /tmp/x 2>&1 | sed 's/.*: //'; grep -e CapEff -e CapBnd -e Seccomp: /proc/self/status",
         "$R run -b $B c", function(c)
           c.process.noNewPrivileges, c.process.user.uid = false, uid
+          if uid ~= 0 then c.process.capabilities.ambient = nil end
           c.linux.seccomp = { defaultAction = "SCMP_ACT_ALLOW",
             syscalls = { { names = { "mkdir", "mkdirat" }, action = "SCMP_ACT_ERRNO", errnoRet = 28 } } }
         end)

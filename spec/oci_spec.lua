@@ -40,11 +40,17 @@ local function closed(c, directory)
         args = { { index = 0, value = 4294967295, op = "SCMP_CMP_NE" } } } } }
 end
 
+--- One of root's to whom less is permitted than the bounding set has.
+local function lesser(c)
+  c.process.capabilities = { bounding = { "CAP_CHOWN", "CAP_KILL" }, permitted = { "CAP_CHOWN" },
+    effective = { "CAP_CHOWN" } }
+end
+
 --- One that is a user, and may write its root.
 local function open(c)
   c.process.user = { uid = 33, gid = 34, additionalGids = { 35, 36 }, umask = 22 }
   c.process.noNewPrivileges, c.root.readonly = false, false
-  c.process.capabilities.bounding = { "CAP_SETUID" }
+  c.process.capabilities = { bounding = { "CAP_SETUID" }, effective = { "CAP_SETUID" }, permitted = { "CAP_SETUID" } }
 end
 
 --- One in a user namespace, with a capability that is ambient.
@@ -53,7 +59,7 @@ local function mapped(c, directory)
   c.linux.uidMappings = { { containerID = 0, hostID = 100000, size = 1000 } }
   c.linux.gidMappings = { { containerID = 0, hostID = 100000, size = 1000 } }
   c.process.user.uid = 5
-  c.process.capabilities.ambient, c.process.capabilities.inheritable = { "CAP_CHOWN" }, { "CAP_CHOWN" }
+  c.process.capabilities.ambient = { "CAP_CHOWN" }
   os.execute("chmod 755 " .. directory)
 end
 
@@ -86,6 +92,8 @@ local SEEN = {
     "head -c 3 /dev/full | wc -c; wc -c </dev/nought", "3\n0" },
   { closed, "what a filter refuses", "(mkdir /a/x; chmod 777 /a) 2>&1 | sed 's/.*: //'",
     "No space left on device\nOperation not permitted" },
+  { lesser, "that root has no more capabilities than are permitted", "grep -e CapPrm -e CapEff /proc/self/status",
+    "CapPrm:\t0000000000000001\nCapEff:\t0000000000000001" },
   { open, "its user, groups and mask", "id -u; id -g; id -G; umask", "33\n34\n34 35 36\n0026" },
   { open, "no capabilities as a user", "grep -e CapPrm -e CapEff -e NoNewPrivs /proc/self/status",
     "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nNoNewPrivs:\t0" },
@@ -98,7 +106,7 @@ local SEEN = {
 --- All that programs of the three configurations see by a runtime: {[row of SEEN] = text}.
 local function look(runtime)
   local seen = {}
-  for _, change in ipairs { closed, open, mapped } do
+  for _, change in ipairs { closed, lesser, open, mapped } do
     local line = {}
     for i, row in ipairs(SEEN) do
       if row[1] == change then line[#line + 1] = ("echo '<%d>'; %s"):format(i, row[3]) end
@@ -183,8 +191,20 @@ local LEFT = {
   { function(c) c.hooks = { prestart = { { path = "/bin/true" } } } end, "hooks: hooks are not run (weakens)" },
   { function(c) c.process.apparmorProfile = "docker-default" end,
     "process.apparmorProfile: no profile is entered (weakens)" },
-  { function(c) c.process.capabilities.bounding = { "CAP_CHOWN", "CAP_NEW" } end,
-    "process.capabilities.bounding[2]: 'CAP_NEW' is not known" },
+  { function(c)
+      c.process.capabilities.bounding = { "CAP_CHOWN", "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_NEW" }
+    end,
+    "process.capabilities.bounding[4]: 'CAP_NEW' is not known" },
+  { function(c) c.process.capabilities = { bounding = { "CAP_CHOWN", "CAP_KILL" }, permitted = { "CAP_CHOWN" },
+    effective = { "CAP_CHOWN" }, inheritable = { "CAP_CHOWN" } } end,
+    "process.capabilities.ambient: with chown: all sets of the program are the same\n"
+      .. "process.capabilities.bounding: without kill: all sets are what 'permitted', 'effective', 'bounding' have "
+      .. "in common" },
+  { function(c) c.process.user.uid, c.process.capabilities.ambient = 5, { "CAP_CHOWN", "CAP_KILL", "CAP_SYS_ADMIN" } end,
+    "process.capabilities.ambient: without sys_admin: all sets are what 'ambient', 'inheritable', 'permitted', 'bounding' "
+      .. "have in common\n" .. "process.capabilities.bounding: without net_bind_service: all sets are what 'ambient', "
+      .. "'inheritable', 'permitted', 'bounding' have in common\nprocess.capabilities.inheritable: without "
+      .. "net_bind_service: all sets are what 'ambient', 'inheritable', 'permitted', 'bounding' have in common" },
   { function(c) c.linux.intelRdt = { closID = "x" } end, "linux.intelRdt: there is no word for it" },
   { function(c) c.linux.sysctl = { ["kernel.msgmax"] = "1" } end,
     "linux.sysctl['kernel.msgmax']: only settings of a network of its own can be set" },

@@ -14,7 +14,8 @@ function bundles.config()
   return {
     ociVersion = "1.0.2",
     process = { user = { uid = 0, gid = 0 }, args = { "/bin/sh", "-c", "true" }, cwd = "/", noNewPrivileges = true,
-      env = { "PATH=/bin" }, capabilities = { bounding = CAPS, effective = CAPS, permitted = CAPS },
+      env = { "PATH=/bin" },
+      capabilities = { bounding = CAPS, effective = CAPS, permitted = CAPS, inheritable = CAPS, ambient = CAPS },
       rlimits = { { type = "RLIMIT_NOFILE", hard = 1024, soft = 512 } } },
     root = { path = "rootfs", readonly = true },
     hostname = "bundle",

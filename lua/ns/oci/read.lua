@@ -86,15 +86,44 @@ end
 
 local SETS = { "ambient", "bounding", "effective", "inheritable", "permitted" }
 
---- What the program has after exec: root what the bounding set leaves, everybody else the ambient ones.
+--- The names that all these sets have.
+local function common(sets, names)
+  local result = {}
+  for cap in pairs(sets[names[1]]) do
+    local is_in_all = true
+    for _, name in ipairs(names) do is_in_all = is_in_all and sets[name][cap] end
+    if is_in_all then result[cap] = true end
+  end
+  return result
+end
+
+--- What one set has, and another has not, as "chown, kill"; nil, if that is nothing.
+local function beyond(set, other)
+  local list = {}
+  for _, name in ipairs(sorted.keys(set)) do
+    if not other[name] then list[#list + 1] = name end
+  end
+  return #list > 0 and table.concat(list, ", ") or nil
+end
+
+-- What stays for root, and for a user, to whom exec leaves the ambient ones; and the sets of which more is told.
+local ROOT = { of = { "permitted", "effective", "bounding" }, told = SETS }
+local USER = { of = { "ambient", "inheritable", "permitted", "bounding" }, told = { "ambient", "bounding", "inheritable" } }
+
+--- What the program has after exec. With the word all five sets are the same: none has more than the bundle gives in the
+-- three that count, so what is told weakens nothing. Root's ambient ones end with its id, as its rights do.
 local function capabilities(value, where, job)
   local sets = {}
   for _, name in ipairs(SETS) do sets[name] = cap_set(value[name] or {}, where .. "." .. name, job) end
-  local is_root = job.words.user == nil or job.words.user == 0
-  job.words.caps = sorted.keys(is_root and sets.bounding or sets.ambient)
-  local bounds = sorted.keys(sets.bounding)
-  if not is_root and table.concat(bounds, " ") ~= table.concat(job.words.caps, " ") then
-    leave(job, where .. ".bounding", "a program that is not root has those of 'ambient', and can get no others")
+  local kind = (job.words.user == nil or job.words.user == 0) and ROOT or USER
+  local given = common(sets, kind.of)
+  job.words.caps = sorted.keys(given)
+  for _, name in ipairs(kind.told) do
+    local less, more = beyond(sets[name], given), beyond(given, sets[name])
+    local at = ("%s.%s"):format(where, name)
+    if less then leave(job, at, ("without %s: all sets are what '%s' have in common"):format(less,
+      table.concat(kind.of, "', '"))) end
+    if more then leave(job, at, ("with %s: all sets of the program are the same"):format(more)) end
   end
 end
 
