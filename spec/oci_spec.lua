@@ -44,6 +44,7 @@ end
 local function lesser(c)
   c.process.capabilities = { bounding = { "CAP_CHOWN", "CAP_KILL" }, permitted = { "CAP_CHOWN" },
     effective = { "CAP_CHOWN" } }
+  c.mounts[1].options = { "hidepid=2" }
 end
 
 --- One that is a user, and may write its root.
@@ -90,6 +91,9 @@ local SEEN = {
     "fd full nought null ptmx pts random shm stderr stdin stdout tty urandom zero\n0" },
   { closed, "devices by their numbers, whatever they are called",
     "head -c 3 /dev/full | wc -c; wc -c </dev/nought", "3\n0" },
+  { closed, "no programs in /dev/shm", "cp /bin/busybox /dev/shm/sh; /dev/shm/sh -c : 2>&1 | sed 's/.*: //'",
+    "Permission denied" },
+  { lesser, "a /proc that hides, by number", "grep -o 'hidepid=[^, ]*' /proc/self/mounts | sort -u", "hidepid=invisible" },
   { closed, "what a filter refuses", "(mkdir /a/x; chmod 777 /a) 2>&1 | sed 's/.*: //'",
     "No space left on device\nOperation not permitted" },
   { lesser, "that root has no more capabilities than are permitted", "grep -e CapPrm -e CapEff /proc/self/status",
@@ -214,6 +218,11 @@ local LEFT = {
   { function(c) table.insert(c.mounts, { destination = "/x", type = "ext4", source = "/dev/x" }) end,
     "mounts[6]: 'ext4' on /x: there is no such mount (weakens)" },
   { function(c) c.mounts[2].options[1] = "idmap" end, "mounts[2].options[1]: 'idmap' is not known" },
+  { function(c) c.mounts[2].options = { "size=64m", "mode=0700" } end,
+    "mounts[2].options[2]: /dev has the mode 0755\nmounts[2].options[1]: /dev has 1m" },
+  { function(c) c.mounts[4].options = { "mode=0700", "size=64m" } end, "mounts[4].options[1]: /dev/shm has the mode 1777" },
+  { function(c) table.insert(c.mounts, { destination = "/x", type = "tmpfs", options = { "uid=5", "gid=0" } }) end,
+    "mounts[6].options[1]: 'uid=5' on /x: its files are root's (weakens)" },
   { function(c) c.linux.seccomp = { defaultAction = "SCMP_ACT_NOTIFY" } end,
     "linux.seccomp.defaultAction: 'SCMP_ACT_NOTIFY' is not known (weakens)" },
   { function(c) c.linux.devices = { { path = "/dev/null2", type = "c", major = 4000, minor = 3 } } end,
@@ -249,6 +258,9 @@ local WRONG = {
     "linux.seccomp.syscalls[1]: object expected, got number" },
   { function(c) c.linux.timeOffsets = { boottime = 1 } end,
     "linux.timeOffsets['boottime']: object expected, got number" },
+  { function(c) c.mounts[1].options = { "ro", "hidepid=3" } end,
+    "mounts[1].options[2]: 'off' or 'noaccess' or 'invisible' or 'ptraceable' expected, got '3'" },
+  { function(c) c.mounts[2].options = { "mode=98" } end, "mounts[2].options[1]: mode expected, got '98'" },
   { function(c) c.mounts[1].type = 0 end, "mounts[1].type: string expected, got number" },
   { function(c) c.linux.resources = { blockIO = { throttleReadBpsDevice = { 1, 2 } } } end,
     "linux.resources.blockIO.throttleReadBpsDevice[1]: object expected, got number" },

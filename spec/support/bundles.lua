@@ -22,7 +22,7 @@ function bundles.config()
     mounts = {
       { destination = "/proc", type = "proc", source = "proc" },
       { destination = "/dev", type = "tmpfs", source = "tmpfs",
-        options = { "nosuid", "strictatime", "mode=755", "size=65536k" } },
+        options = { "nosuid", "strictatime", "mode=755", "size=1024k" } },
       { destination = "/dev/pts", type = "devpts", source = "devpts",
         options = { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620" } },
       { destination = "/dev/shm", type = "tmpfs", source = "shm",
