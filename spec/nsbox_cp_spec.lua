@@ -77,6 +77,35 @@ for who, nobody in pairs(WHO) do
       inside("rm -rf /data/*")
     end)
 
+    it("puts no directory in the place of a file, and no file in that of a directory", function()
+      inside("mkdir -p /data/f /data/e /data/w/f; echo theirs >/data/g; echo theirs >/data/d; ln -s none /data/l")
+      sh("mkdir -p t/w/g t/w/e; echo mine >t/w/d")
+      for _, row in ipairs { { "t/d", "b:/data/g", "non%-directory /data/g in the box with a directory" },
+        { "t/d", "b:/data", "non%-directory /data/d in the box with a directory" },
+        { "t/d", "b:/data/l", "non%-directory /data/l in the box with a directory" },
+        { "t/d/.", "b:/data/g", "non%-directory /data/g in the box with a directory" },
+        { "t/f", "b:/data", "directory /data/f in the box with what is none" },
+        { "b:/data/w", "t/f", "non%-directory .-/t/f with a directory" },
+        { "b:/data/e", "t/w/d", "non%-directory .-/t/w/d with a directory" },
+        { "b:/data/g", "t/w", "directory .-/t/w/g with what is none" } } do
+        local r = user.run("cp", row[1], row[2])
+        assert.equal(125, r.code, row[1])
+        assert.matches("^nsbox: cannot overwrite " .. row[3], r.stderr)
+      end
+      assert.equal("theirs\ntheirs", inside "cat /data/g /data/d")
+      assert.equal("mine\nmine", sh "cat t/f t/w/d")
+      inside("rm -rf /data/*")
+    end)
+
+    it("copies neither from nor to standard streams, and says so", function()
+      for _, words in ipairs { { "b:/etc", "-" }, { "-", "b:/data" } } do
+        local r = user.run("cp", words[1], words[2])
+        assert.equal(125, r.code)
+        assert.matches("^nsbox: %-: no archive is read or written", r.stderr)
+      end
+      assert.equal("", sh "ls -A | grep -x -e - || true")
+    end)
+
     it("says what is missing, and leaves nothing", function()
       for _, words in ipairs { { "b:/none", "t/x" }, { "t/none", "b:/data" }, { "t/f", "b:/none/x" }, { "t/f", "t/g" },
         { "none:/x", "t/x" }, { "b:/x", "b:/y" } } do

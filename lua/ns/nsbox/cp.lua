@@ -29,10 +29,21 @@ local function parts(path)
   return directory == "" and "/" or directory or ".", name or path
 end
 
---- Does a shell line hold in the box?
-local function holds(container, line, path)
-  local r = fail.unless(container:run { "sh", "-c", line, "sh", path, stdin = "null" })
-  return r.ok
+-- What is at a path in the box.
+local WHAT = 'if [ -d "$1" ]; then echo directory; elif [ -e "$1" ] || [ -L "$1" ]; then echo file; fi'
+
+--- The box says it: "directory", "file" for all else, or nothing. A link stands for the directory that it leads to.
+local function what_is(container, path)
+  local r = fail.unless(container:run { "sh", "-c", WHAT, "sh", path, stdin = "null", max_output = 2 ^ 12 })
+  return r.stdout:match "%l+"
+end
+
+--- No file takes the place of a directory, and no directory that of a file. `comes`, `there`: what they are; nil is nothing.
+local function check_kinds(comes, there, place)
+  if not there or (comes == "directory") == (there == "directory") then return end
+  local is_whole = comes == "directory"
+  fail.now("cannot overwrite %s %s with %s", is_whole and "non-directory" or "directory", place,
+    is_whole and "a directory" or "what is none")
 end
 
 local function missing_tar(message, detail)
@@ -40,7 +51,7 @@ local function missing_tar(message, detail)
   fail.now("%s", message)
 end
 
---- What makes the box's tar tell of holes, or ours for it: other tars than GNU's leave such files out, without a word.
+--- How a tar packs for the other: with holes, if that in the box is GNU tar. Others leave such files out, without a word.
 local function sparse(container)
   local r, message, _, detail = container:run { "tar", "--version", stdin = "null", max_output = 2 ^ 12 }
   if not r then missing_tar(message, detail) end
@@ -98,7 +109,7 @@ local function put(from, name, directory, new)
   if not comes then fail.now("the box has not sent %s", name) end
   local place = directory .. "/" .. new
   if there and there.type == "directory" and comes.type == "directory" then return merge(from, directory, new) end
-  if there and there.type == "link" then os.remove(place) end
+  if there and there.type == "link" then os.remove(place) else check_kinds(comes.type, there and there.type, place) end
   host("mv", "-f", "-T", "--", name == "." and from or from .. "/" .. name, place)
 end
 
@@ -128,9 +139,12 @@ end
 -- said to be a link to what it was: so all are files of their own.
 local function into(container, from, path)
   local directory, name = parts(values.absolute(from, true))
+  local comes = entry(directory, name) or fail.now("there is no %s", from)
   local target, new_name = path, name
-  if not holds(container, 'test -d "$1"', path) then target, new_name = parts(path) end
-  if not holds(container, 'test -d "$1"', target) then fail.now("there is no directory %s in the box", target) end
+  if what_is(container, path) ~= "directory" then target, new_name = parts(path) end
+  if what_is(container, target) ~= "directory" then fail.now("there is no directory %s in the box", target) end
+  local place = (target .. "/" .. new_name):gsub("^//", "/")
+  check_kinds(comes.type, what_is(container, place), place .. " in the box")
   local p = fail.unless(ns.spawn { "tar", "-C", directory, sparse(container), "-", "--hard-dereference", "--transform",
     ("flags=r;s\1^%s\1%s\1"):format(name:gsub("[%^%$%.%*%[%]\\]", "\\%0"), (new_name:gsub("[\\&]", "\\%0"))), "--", name,
     stdin = "null", stdout = "pipe", stderr = "pipe" })
@@ -146,6 +160,9 @@ end
 
 --- Does what was typed (`ns.nsbox.parse`): the exit status.
 function cp.run(given)
+  for _, path in ipairs { given.from, given.to } do
+    if path == "-" then fail.now "-: no archive is read or written, as docker does it; ./- is a file of that name" end
+  end
   local from, from_path = split(given.from)
   local to, to_path = split(given.to)
   if from and to then fail.now "one of the two is a path of this machine" end
