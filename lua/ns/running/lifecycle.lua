@@ -42,13 +42,15 @@ local function kill_tree(self)
   self.stopping.refused = tree and tree:kill() or self.handle:left() or self.stopping.refused
 end
 
---- What its control group has counted, and the end of that; of a program in a living box, whether memory has run out there.
+--- What its control group has counted, and the end of that; of a program in a living box, whether memory has run out there,
+-- and what all in the box have used, if that ends with it.
 local function ask_group(self, how, code)
   if self.group then
     local told = group.finish(self.group)
     self.group, self.grouped, self.oom = nil, told and told.usage, told ~= nil and told.oom
   elseif self.around and not self.around:isgone() then
     self.oom = how == "signal" and code == signals.number("KILL") and group.oom(self.around)
+    self.grouped = (self.oom or self.ends_box) and group.usage(self.around) or nil
   end
 end
 

@@ -239,8 +239,8 @@ local function begin(start)
   local ok, message, code, detail = spawn.play(start.handle, bytes, steps, start.deadline)
   if not ok then return nil, message, code, detail end
   return spawn.adopt(start, opened,
-    { pid = start.handle:pid(), alone = true, around = box.group, left_out = start.left, known_ids = known_ids,
-      box = box })
+    { pid = start.handle:pid(), alone = true, around = box.group, ends_box = start.ends_box, left_out = start.left,
+      known_ids = known_ids, box = box })
 end
 
 --- Starts a program for words from `living.check`, with what the box keeps: a process; or nil, message, errno, detail.
