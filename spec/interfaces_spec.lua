@@ -22,6 +22,13 @@ describe("interfaces of a box #system", function()
       brief({ interfaces = PAIR }, "ip -br addr | sed 's/ *\\(UNKNOWN\\|UP\\|DOWN\\) */ /; /^right/s/ fe80.*//'"))
   end)
 
+  it("have the names that they were given, or none", function()
+    for _, name in ipairs { "v%d", "v%", "a/b", "a:b", "a b", "..", ("x"):rep(16) } do
+      assert.error_matches(function() ns.sandbox():network { interfaces = { [name] = { type = "bridge" } } } end,
+        "is no name of an interface: 1 to 15 bytes, without spaces, /, : and %", 1, true)
+    end
+  end)
+
   needs("have the MTU and the hardware address that they shall have", function()
     assert.equal("1400\n1500\n02:00:00:00:00:07", inside({ interfaces = PAIR },
       "cat /sys/class/net/left/mtu /sys/class/net/right/mtu /sys/class/net/right/address 2>/dev/null || "

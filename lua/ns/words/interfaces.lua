@@ -20,8 +20,8 @@ local IFNAMSIZ = 16
 --- A name that the kernel has for an interface.
 local function check_name(name, where)
   if type(name) ~= "string" then check.fail(where, "name of an interface expected, got %s", check.show(name)) end
-  if name == "" or #name >= IFNAMSIZ or name:find "[%s/:%c]" or name == "." or name == ".." then
-    check.fail(where, "'%s' is no name of an interface: 1 to %d bytes, without spaces, '/' and ':'", name, IFNAMSIZ - 1)
+  if name == "" or #name >= IFNAMSIZ or name:find "[%s/:%%%c]" or name == "." or name == ".." then
+    check.fail(where, "'%s' is no name of an interface: 1 to %d bytes, without spaces, /, : and %%", name, IFNAMSIZ - 1)
   end
   return name
 end
