@@ -40,13 +40,13 @@ describe("nsbox-oci #system", function()
   end)
 
   it("runs further programs in the container, with no more rights", function()
-    local process = { args = { "/bin/sh", "-c", "echo $A; pwd; exit 4" }, cwd = "/etc", env = { "PATH=/bin", "A=b" },
+    local process = { args = { "/bin/sh", "-c", "echo $A $HOME; pwd; exit 4" }, cwd = "/etc", env = { "PATH=/bin", "A=b" },
       user = { uid = 33, gid = 34 }, terminal = false }
     local caps = "CapEff:\t0000000000000421\nCapBnd:\t0000000000000421\n"
-    assert.equal("bundle 1\n" .. caps .. "NoNewPrivs:\t1\nx\n5\nb\n/etc\n4\n255\n1", script(LOOP, [[
+    assert.equal("bundle 1\n" .. caps .. "NoNewPrivs:\t1\nx /root\n5\nb /srv\n/etc\n4\n255\n1", script(LOOP, [[
       $R create -b $B c >/dev/null 2>&1; $R exec c /bin/sh 2>/dev/null && echo early; $R start c
       $R exec -e X=x c /bin/sh -c 'echo $(hostname) $(cat /proc/1/stat | cut -d" " -f1)
-        grep -e CapEff -e CapBnd -e NoNewPrivs /proc/self/status; echo $X; exit 5'; echo $?
+        grep -e CapEff -e CapBnd -e NoNewPrivs /proc/self/status; echo $X $HOME; exit 5'; echo $?
       $R exec --process $B/process c; echo $?; $R exec c /bin/none 2>/dev/null; [ $? != 0 ] && echo 255
       $R ps c | head -1 | grep -c .; $R delete --force c]],
       function() machine.file(directory .. "/process", json.write(process)) end))

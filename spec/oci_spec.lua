@@ -45,6 +45,7 @@ local function lesser(c)
   c.process.capabilities = { bounding = { "CAP_CHOWN", "CAP_KILL" }, permitted = { "CAP_CHOWN" },
     effective = { "CAP_CHOWN" } }
   c.mounts[1].options = { "hidepid=2" }
+  c.process.cwd, c.root.readonly = "/new/place", true
 end
 
 --- One that is a user, and may write its root.
@@ -98,6 +99,10 @@ local SEEN = {
     "No space left on device\nOperation not permitted" },
   { lesser, "that root has no more capabilities than are permitted", "grep -e CapPrm -e CapEff /proc/self/status",
     "CapPrm:\t0000000000000001\nCapEff:\t0000000000000001" },
+  { lesser, "a directory that the root does not have", "pwd; stat -c %a:%u . ..", "/new/place\n755:0\n755:0" },
+  { lesser, "the home of its user, as the root's passwd has it", "echo $HOME", "/root" },
+  { open, "the home of another user", "echo $HOME", "/srv" },
+  { mapped, "a home, also if the root does not know its user", "echo ${HOME:-/}", "/" },
   { open, "its user, groups and mask", "id -u; id -g; id -G; umask", "33\n34\n34 35 36\n0026" },
   { open, "no capabilities as a user", "grep -e CapPrm -e CapEff -e NoNewPrivs /proc/self/status",
     "CapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nNoNewPrivs:\t0" },

@@ -5,11 +5,13 @@ require("ns.core").nojit()
 local check = require "ns.words.check"
 local constants = require("ns.core").constants
 local devices = require "ns.oci.devices"
+local field = require "ns.words.mount_fields"
 local filters = require "ns.oci.filters"
 local mounts = require "ns.oci.mounts"
 local resources = require "ns.oci.resources"
 local shapes = require "ns.oci.shapes"
 local sorted = require "ns.words.sorted"
+local users = require "ns.image.users"
 
 local read = {}
 
@@ -152,7 +154,9 @@ local PROCESS = {
   terminal = function(value, _, job)
     if value then job.words.pty = job.words.pty or true end
   end,
-  consoleSize = function(value, _, job) job.size = { rows = value.height, cols = value.width } end,
+  consoleSize = function(value, _, job)
+    if value.height > 0 and value.width > 0 then job.size = { rows = value.height, cols = value.width } end
+  end,
   cwd = word "cwd",
   env = env,
   args = word "argv",
@@ -299,8 +303,22 @@ local function walk(rows, object, where, job)
   end
 end
 
-local function need(object, field, where)
-  if type(object) ~= "table" or object[field] == nil then check.fail(where, "missing") end
+local function need(object, name, where)
+  if type(object) ~= "table" or object[name] == nil then check.fail(where, "missing") end
+end
+
+--- Where the environment says nothing of it, HOME is what the root's /etc/passwd has for the user.
+local function set_home(words, root)
+  words.env = words.env or {}
+  if words.env.HOME then return end
+  local user = users.find({ root }, ("%.0f"):format(words.user or 0))
+  words.env.HOME = user and user.home ~= "" and user.home or "/"
+end
+
+--- A directory that is missing in the root is made there, as other runtimes do.
+local function make_cwd(words)
+  local is_place, place = pcall(field.target, words.cwd, "process.cwd")
+  if is_place then table.insert(words.mounts, { type = "dir", target = place, mkdir = "anywhere" }) end
 end
 
 --- The words of a configuration, that is a table; and what they leave out. Raises a mistake in it.
@@ -317,6 +335,8 @@ function read.config(config, bundle)
   if job.sysctl then sysctl(job.sysctl[1], job.sysctl[2], job) end
   if words.pty then words.pty, words.session = job.size or true, nil end
   words.mounts = mounts.read(job, leave)
+  if words.cwd then make_cwd(words) end
+  if config.process then set_home(words, words.root.bind) end
   words.flags = sorted.keys(job.flags)
   shapes.words(words, job.flags)
   return words, job.left, job
@@ -325,14 +345,15 @@ end
 --- What options of mounts there are.
 function read.mount_options() return mounts.option_names() end
 
---- The words of a further program in a container whose configuration has `linux`: those of its own.
-function read.process(process, linux, left)
+--- The words of a further program in a container whose configuration has `linux`, in that root: those of its own.
+function read.process(process, linux, root, left)
   local job = { left = left, flags = {}, words = { clear_env = true, umask = "022", caps = {} } }
   shapes.process(process, "process")
   walk(PROCESS, process, "process", job)
   if linux and linux.seccomp then filters.read(linux.seccomp, "linux.seccomp", job, leave) end
   if job.caps then capabilities(job.caps[1], job.caps[2], job) end
   if job.words.pty then job.words.pty = job.size or true end
+  if root then set_home(job.words, root) end
   shapes.words(job.words, job.flags)
   return job.words
 end

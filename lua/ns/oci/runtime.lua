@@ -211,7 +211,7 @@ local function words_of_exec(given, known)
   local config = oci.load(known.directory .. "/config.json") or fail("container '%s' has lost its configuration", known.id)
   local words, left = oci.guarded("process", function()
     local left = {}
-    return read.process(process_of(given, config), config.linux, left), left
+    return read.process(process_of(given, config), config.linux, known.rootfs, left), left
   end)
   if not words then fail("%s", left) end
   judge(left, given)

@@ -67,7 +67,7 @@ end
 
 local process = object({
   terminal = boolean,
-  consoleSize = object({ height = number(1, 65535), width = number(1, 65535) }, "height width"),
+  consoleSize = object({ height = number(0, 65535), width = number(0, 65535) }, "height width"),
   cwd = check.absolute,
   env = texts,
   args = list(text, 1),
