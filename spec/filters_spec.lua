@@ -279,6 +279,17 @@ describe("a program under a filter #system", function()
     pool:close()
   end)
 
+  it("may do what the box's capabilities open, in a living box and in a pool, too", function()
+    local line = "mount -t tmpfs none /mnt 2>/dev/null && echo mounted || echo refused"
+    for caps, expected in pairs { sys_admin = "mounted\n", chown = "refused\n" } do
+      local box = ns.sandbox():dir("/mnt"):caps { caps }
+      local c, pool = assert(box:start()), assert(box:pool(1))
+      for _, one in ipairs { box, c, pool } do assert.equal(expected, one:run("sh", "-c", line).stdout) end
+      c:close()
+      pool:close()
+    end
+  end)
+
   it("has it as a function, too", function()
     local _, text = assert(ns.call(ns.sandbox(), function()
       local f = io.open "/proc/self/status"

@@ -169,6 +169,7 @@ local function check_job(words, box)
   checked.flags, checked.root, checked.maps, checked.map = box.spec.flags, box.spec.root, box.spec.maps, box.spec.map
   checked.landlock, checked.no_new_privs = box.spec.landlock, box.spec.no_new_privs
   checked.seccomp, checked.disable_userns = box.spec.seccomp, box.spec.disable_userns
+  checked.caps_of_box = box.spec.caps
   if box.cwd then checked.cwd = checked.cwd or box.cwd end
   plan.check_together(checked, box.host)
   return checked, kept

@@ -145,9 +145,9 @@ end
 
 --- What the other words of a spec open: {nested =, caps = {[name] = true}, met = `profile.conditions`}; a key.
 local function opened_by(spec)
-  local caps, list = {}, {}
+  local caps, list, sum = {}, {}, spec.caps or spec.caps_of_box
   for name, number in pairs(constants.cap) do
-    local has = spec.caps and (spec.caps < 0 or floor(spec.caps / 2 ^ number) % 2 == 1)
+    local has = sum and (sum < 0 or floor(sum / 2 ^ number) % 2 == 1)
     if has then
       caps[name:lower()] = true
       list[#list + 1] = name
