@@ -228,9 +228,10 @@ for who, nobody in pairs(WHO) do
       assert.equal("", user.out("ps", "-aq"))
     end)
 
-    it("are waited for until whoever sees to them has noted how they have ended", function()
+    --- One who sees to a box that has just ended, and takes its time to note how.
+    local function late()
       local spec = user.spec()
-      spec.argv[#spec.argv] = "-e" -- in the place of nsbox: one who sees to a box that has just ended
+      spec.argv[#spec.argv] = "-e" -- in the place of nsbox
       spec.argv[#spec.argv + 1] = [[
         local core, place = require "ns.core", ".local/state/nsbox/late"
         local function write(name, text)
@@ -249,9 +250,21 @@ for who, nobody in pairs(WHO) do
       spec.stdout = "pipe"
       local supervisor = assert(ns.spawn(spec))
       assert.equal("ready", supervisor.stdout:read "*l")
+      return supervisor
+    end
+
+    it("are waited for until whoever sees to them has noted how they have ended", function()
+      local supervisor = late()
       assert.equal("4", user.out("wait", "late"))
       machine.status(supervisor)
       user.out("rm", "late")
+    end)
+
+    it("are not removed until whoever sees to them has noted how they have ended", function()
+      local supervisor = late()
+      assert.equal("late", user.out("rm", "late"))
+      assert.truthy(machine.status(supervisor))
+      assert.equal("", user.out("ps", "-aq"))
     end)
 
     it("leave nothing with --rm, in the background and in the foreground", function()
@@ -292,6 +305,23 @@ for who, nobody in pairs(WHO) do
       assert.equal(1, r.code)
       assert.matches("web runs", r.stderr)
       user.out("rm", "-f", "web")
+      assert.equal("", user.out("ps", "-aq"))
+    end)
+
+    it("leave nothing to rm -f that they have yet to note, and nothing half done to rm", function()
+      for _, program in ipairs { "true", "sleep", "true", "sleep", "true", "sleep", "true", "sleep", "true", "sleep" } do
+        user.out("run", "-d", "--name", "web", "--system", program, "1000")
+        user.out("rm", "-f", "web")
+        assert.equal("", machine.sh({ cwd = user.home }, "ls -A .local/state/nsbox"))
+      end
+    end)
+
+    it("leave nothing half done that is in the way of a name", function()
+      user.out("run", "--rm", "--name", "half", "--system", "true")
+      machine.sh({ cwd = user.home .. "/.local/state/nsbox" }, "mkdir half && echo 3 >half/status && chmod -R a+rwX half")
+      assert.matches("half +%- +.- +exited %(3%)", user.out("ps", "-a"))
+      assert.matches("half is in use", user.run("run", "-d", "--name", "half", "--system", "true").stderr)
+      assert.equal("half", user.out("rm", "half"))
       assert.equal("", user.out("ps", "-aq"))
     end)
 

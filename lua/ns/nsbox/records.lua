@@ -87,13 +87,31 @@ local function is_deserted(name)
   return fd ~= nil
 end
 
---- Notes how it has ended: its exit status.
-function records.finish(name, status) write(name, "status", ("%d\n"):format(status)) end
+--- The directory of a record; nil if there is none.
+local function directory_of(name)
+  local entry = core.layer_entry(base() .. "/nsbox", name)
+  return entry and entry.type == "directory" and entry or nil
+end
+
+--- Notes how it has ended: its exit status. One whose record was taken away meanwhile has nobody who asks.
+function records.finish(name, status)
+  local done, why = pcall(write, name, "status", ("%d\n"):format(status))
+  if not done and directory_of(name) then error(why, 0) end
+end
+
+-- How often a record is emptied that others write to meanwhile.
+local TRIES = 100
 
 --- Takes a record away.
 function records.remove(name)
-  for _, entry in ipairs(core.entries(place(name)) or {}) do os.remove(place(name) .. "/" .. entry.name) end
-  return os.remove(place(name))
+  local why
+  for _ = 1, TRIES do
+    for _, entry in ipairs(core.entries(place(name)) or {}) do os.remove(place(name) .. "/" .. entry.name) end
+    local ok, message = os.remove(place(name))
+    if ok or not directory_of(name) then return true end
+    why = message
+  end
+  return nil, why
 end
 
 local function list_of(text)
@@ -104,14 +122,29 @@ local function list_of(text)
 end
 
 --- What is known of the name: { name, created, command, status (when it has ended), log, layers, caps, deserted: its
--- supervisor has ended }; nil if there is none.
+-- supervisor has ended }; nil if there is none. One that somebody was ended in the midst of is one, too.
 function records.find(name)
+  local directory = directory_of(name)
+  if not directory then return nil end
   local created, command = (read(name, "info") or ""):match("^(%d+)\n(.*)\n")
-  if not created then return nil end
   local deserted = is_deserted(name) -- asked first: the status is noted before the end
-  return { name = name, created = tonumber(created), command = command, status = tonumber((read(name, "status"))),
-    log = records.log(name), layers = list_of(read(name, "layers")), caps = list_of(read(name, "caps")),
-    deserted = deserted }
+  return { name = name, created = tonumber(created) or directory.mtime, command = command or "",
+    status = tonumber((read(name, "status"))), log = records.log(name), layers = list_of(read(name, "layers")),
+    caps = list_of(read(name, "caps")), deserted = deserted }
+end
+
+-- Seconds that the supervisor of a box is given to note its status, and between two looks.
+local NOTES, PAUSE = 5, 0.02
+
+--- The status that the supervisor notes when the box has ended; nil if there is none.
+function records.noted(name)
+  local deadline = core.clock() + NOTES
+  while true do
+    local record = records.find(name)
+    if record and record.status then return record.status end
+    if not record or record.deserted or core.clock() > deadline then return nil end
+    core.poll(PAUSE)
+  end
 end
 
 --- The names of all records, in order.

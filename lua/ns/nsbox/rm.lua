@@ -13,7 +13,9 @@ rm.run = each.of(function(name, given)
   local container, record = records.box(name)
   if container and not given.force then fail.now("%s runs: nsbox stop %s, or rm -f", name, name) end
   if container then container:close() end
-  if record then records.remove(name) end
+  if not record then return end
+  records.noted(name) -- else its supervisor would write to what is taken away, or to the next of that name
+  fail.unless(records.remove(name))
 end)
 
 return rm
