@@ -369,6 +369,9 @@ describe("a living box", function()
     assert.equal(own, ids(c, { user = "backup" }))
     assert.equal("33 1000 1000 ", ids(c, { user = 33 }))
     assert.equal("1000 7 7 ", ids(c, { group = 7 }))
+    for _, same in ipairs { {}, { user = 1000 }, { group = 1000 }, { user = 1000, group = 1000 } } do
+      assert.matches("^1000 1000 1000 4 %d+ $", ids(c, same))
+    end
     assert.equal("33 7 7 5 ", ids(c, { user = 33, group = 7, groups = { 5 } }))
     local group, other = own:match("%d+ (%d+)"), ns.sandbox():user("backup"):start()
     assert.equal(("33 %s %s "):format(group, group), ids(other, { user = 33 }))

@@ -22,7 +22,8 @@ end
 --- Another user or group has none of the further groups of the one before. One with a name has a group of its own; for a
 -- number the group stays what it is.
 local function change_ids(merged, words, given)
-  if given.user == nil and given.group == nil then return end
+  local is_same_user = given.user == nil or given.user == words.user
+  if is_same_user and (given.group == nil or given.group == words.group) then return end
   merged.groups = nil
   if given.group ~= nil then return end
   local is_named, was_named = type(given.user) == "string", type(words.user) == "string"
