@@ -54,4 +54,12 @@ describe("whoever has taken the place of an init #system", function()
         c:close() ]], what))
     end
   end)
+
+  needs("cannot make its host read a log beyond its end", function()
+    assert.equal("container spec-impostor: Protocol error (EPROTO)\n", host [[
+      local c = with("sim", "spec-impostor")
+      local d, message = ns.container "spec-impostor"
+      print(d and d:logs() or message)
+      c:close() ]])
+  end)
 end)

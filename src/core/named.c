@@ -278,6 +278,13 @@ static void push_state(lua_State *L, int fd) {
     free(bytes);
 }
 
+/* Whoever has taken the init's place sends any file: one that can become shorter is not to be mapped. */
+static bool is_log(int fd) {
+    struct stat s;
+    int seals = fcntl(fd, F_GET_SEALS);
+    return seals >= 0 && seals & F_SEAL_SHRINK && fstat(fd, &s) == 0 && s.st_size >= (off_t)sizeof(struct log);
+}
+
 static long open_conversation(struct process *p, int directory, const char *name, double seconds, struct answer *a) {
     p->told = new_socket();
     if (p->told < 0) return -errno;
@@ -303,7 +310,7 @@ static int named_connect(lua_State *L) {
     p->open = true;
     long r = open_conversation(p, directory, name, seconds, &a);
     p->s.pid = a.who.pid;
-    if (r == 0 && !ns_may_be_inside(a.fds[1])) r = -EPROTO;
+    if (r == 0 && (!ns_may_be_inside(a.fds[1]) || (a.count == 3 && !is_log(a.fds[2])))) r = -EPROTO;
     p->s.pidfd = ns_above_stdio(a.fds[1]);
     p->log = ns_above_stdio(a.fds[2]);
     int state = ns_above_stdio(a.fds[0]);
