@@ -46,6 +46,15 @@ describe("what a filter has refused", function()
     assert.equal(2, counts(p:denied())["unshare EPERM"])
   end)
 
+  it("is in memory that whoever gets its descriptor cannot make shorter", function()
+    local bag = core.bag()
+    local trace, fd = core.trace(bag)
+    local r = assert(ns.run { "perl", "-e", 'print truncate(STDIN, 0) ? "shorter" : "kept"', stdin = fd })
+    assert.equal("kept", r.stdout)
+    assert.same({}, (trace:read()))
+    bag:close()
+  end)
+
   it("is that of each program in a container, whose init goes on", function()
     local c = assert(ns.sandbox():seccomp { trace = true }:start())
     for n = 1, 3 do

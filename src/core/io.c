@@ -27,6 +27,15 @@ int ns_new_memory(void) {
     return ns_above_stdio(fd);
 }
 
+int ns_new_room(size_t size) {
+    int fd = ns_new_memory();
+    if (fd < 0) return -errno;
+    if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0) return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
 /* The kernel first carries what was written to the master's side, and then looks whether the other side is closed
  * (n_tty_read): what is written and closed in between is not carried yet when the master says EIO. Nothing can come
  * after that any more, so the next read has all, and its EIO is the end. */

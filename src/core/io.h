@@ -11,6 +11,10 @@ int ns_above_stdio(int fd);
 /* A file in memory, which can be sealed and not executed. */
 int ns_new_memory(void);
 
+/* The same of a size that it keeps: what is mapped of it is there, whoever else has a descriptor. -errno if there is
+ * none. */
+int ns_new_room(size_t size);
+
 /* read(2), where a terminal whose program has closed it is at its end, too. */
 ssize_t ns_read(int fd, char *bytes, size_t size);
 

@@ -164,13 +164,9 @@ static int named_rmdir(lua_State *L) {
 /* memory(bag, size) -> fd | nil, message, errno: a memfd of that size, which stays; 0: one that named_write fills */
 static int new_memfd(lua_State *L) {
     lua_Integer size = luaL_checkinteger(L, 2);
+    if (size > 0) return nsL_put(L, 1, ns_new_room((size_t)size));
     int fd = ns_new_memory();
-    if (fd < 0 || size == 0) return nsL_put(L, 1, fd < 0 ? -errno : fd);
-    if (ftruncate(fd, (off_t)size) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
-        return nsL_put(L, 1, fd);
-    int error = errno;
-    close(fd);
-    return nsL_failed(L, error);
+    return nsL_put(L, 1, fd < 0 ? -errno : fd);
 }
 
 /* named_write(fd, bytes) -> true | nil, message, errno. Then it is as it is for ever. */

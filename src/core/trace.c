@@ -16,7 +16,6 @@ struct shared {
 };
 
 static long map(struct shared *s, int fd) {
-    if (ftruncate(fd, sizeof *s->trace) < 0) return -errno;
     void *at = mmap(NULL, sizeof *s->trace, PROT_READ, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED) return -errno;
     s->trace = at;
@@ -28,8 +27,8 @@ static int new_trace(lua_State *L) {
     struct shared *s = lua_newuserdata(L, sizeof *s);
     s->trace = NULL;
     nsL_setclass(L, TRACE);
-    int fd = ns_new_memory();
-    if (fd < 0) return nsL_failed(L, errno);
+    int fd = ns_new_room(sizeof *s->trace);
+    if (fd < 0) return nsL_failed(L, -fd);
     long r = map(s, fd);
     if (r < 0) close(fd);
     return nsL_put(L, 1, r < 0 ? r : fd) == 1 ? 2 : 3;
