@@ -8,15 +8,18 @@ local PRELUDE = [[
   local ns, core = require "ns", require "ns.core"
   local box = ns.sandbox():caps { "sys_ptrace" }:seccomp(false):ro_bind("IMPOSTOR", "/impostor")
   local function held()
-    collectgarbage() collectgarbage()
     local n = 0
-    for fd = 0, 255 do if io.open("/proc/self/fdinfo/" .. fd) then n = n + 1 end end
-    collectgarbage() collectgarbage()
+    for _ = 1, 2 do collectgarbage() end
+    for fd = 0, 255 do
+      local f = io.open("/proc/self/fdinfo/" .. fd)
+      n = f and f:close() and n + 1 or n
+    end
     return n
   end
+  local p
   local function with(what, name) -- a living box in whose init's place somebody else is asked
     local c = assert(box:start(name and { name = name, "sleep", "60" }))
-    local p = assert(c:spawn { "/impostor", what, "" .. core.protocol, stdout = "pipe" })
+    p = assert(c:spawn { "/impostor", what, "" .. core.protocol, stdout = "pipe" })
     assert(p.stdout:read "*l" == "ready")
     return c
   end
@@ -62,4 +65,22 @@ describe("whoever has taken the place of an init #system", function()
       print(d and d:logs() or message)
       c:close() ]])
   end)
+
+  for asked, row in pairs {
+    ["for a job"] = { "ii", [[c:run { "true", timeout = 1, grace = 0 }]] },
+    ["for a box with a name, with too many"] = { "ssss", [[ns.container "spec-impostor"]] },
+    ["for a box with a name, with too few"] = { "s", [[ns.container "spec-impostor"]] },
+    ["for a socket"] = { "nn", [[c:connect(80, 1)]] },
+  } do
+    needs("leaves no descriptors in its host that it sends with an answer " .. asked, function()
+      assert.equal("kept\n", host([[
+        local c = with(%q, "spec-impostor")
+        local function ask() return %s end
+        assert(not ask())
+        local before = held()
+        for _ = 1, 10 do ask() end
+        print(held() - before < 3 and "kept" or held() - before)
+        c:close() ]], row[1], row[2]))
+    end)
+  end
 end)

@@ -110,6 +110,7 @@ static void hear_init(struct process *p) {
             take_told(p, &r, fd);
             continue;
         }
+        if (count > 0) close(fd);
         close(p->told);
         p->told = -1;
     }

@@ -23,18 +23,10 @@ struct beside {
 };
 
 static void take_beside(struct msghdr *message, struct beside *b) {
-    for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head; head = CMSG_NXTHDR(message, head)) {
-        if (head->cmsg_level != SOL_SOCKET) continue;
-        if (head->cmsg_type == SCM_CREDENTIALS) memcpy(&b->who, CMSG_DATA(head), sizeof b->who);
-        for (size_t at = 0; head->cmsg_type == SCM_RIGHTS && CMSG_LEN(at) < head->cmsg_len; at += sizeof b->fd) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(head) + at, sizeof fd);
-            if (b->fd < 0)
-                b->fd = fd;
-            else
-                close(fd);
-        }
-    }
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head; head = CMSG_NXTHDR(message, head))
+        if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_CREDENTIALS)
+            memcpy(&b->who, CMSG_DATA(head), sizeof b->who);
+    ns_take_descriptors(message, &b->fd, 1);
 }
 
 /* ---- a launcher that joins ---- */

@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +36,22 @@ int ns_new_room(size_t size) {
     int error = errno;
     close(fd);
     return -error;
+}
+
+int ns_take_descriptors(struct msghdr *message, int *fds, int most) {
+    int count = 0;
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head; head = CMSG_NXTHDR(message, head)) {
+        if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+        for (size_t at = 0; CMSG_LEN(at) < head->cmsg_len; at += sizeof *fds) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(head) + at, sizeof fd);
+            if (count < most)
+                fds[count++] = fd;
+            else
+                close(fd);
+        }
+    }
+    return count;
 }
 
 /* The kernel first carries what was written to the master's side, and then looks whether the other side is closed

@@ -191,13 +191,19 @@ static int named_protect(lua_State *L) {
 
 /* ---- a conversation ---- */
 
+enum { INIT_BOX_FDS = 3 };
+
 struct answer {
     struct record r;
     struct ucred who;
-    int fds[3], count; /* those of INIT_BOX */
+    int fds[INIT_BOX_FDS], count;
 };
 
-/* The answer with what comes along: 0, or -errno. */
+static bool is_answer(const struct answer *a, ssize_t size) {
+    return size == (ssize_t)sizeof a->r && a->r.step == INIT_BOX && a->count >= 2;
+}
+
+/* The answer with what comes along: 0, or -errno, and then nothing has. */
 static long read_answer(int socket, struct answer *a) {
     union {
         struct cmsghdr head;
@@ -208,16 +214,17 @@ static long read_answer(int socket, struct answer *a) {
         .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     ssize_t n = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0) return -errno;
-    for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
-        size_t size = head->cmsg_len - CMSG_LEN(0);
-        if (head->cmsg_type == SCM_CREDENTIALS && size == sizeof a->who) memcpy(&a->who, CMSG_DATA(head), size);
-        if (head->cmsg_type == SCM_RIGHTS && size <= sizeof a->fds) {
-            memcpy(a->fds, CMSG_DATA(head), size);
-            a->count = (int)(size / sizeof a->fds[0]);
-        }
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head))
+        if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_CREDENTIALS)
+            memcpy(&a->who, CMSG_DATA(head), sizeof a->who);
+    bool is_cut = message.msg_flags & MSG_CTRUNC;
+    a->count = ns_take_descriptors(&message, a->fds, INIT_BOX_FDS);
+    if (!is_cut && is_answer(a, n)) return 0;
+    while (a->count > 0) {
+        close(a->fds[--a->count]);
+        a->fds[a->count] = -1;
     }
-    if (message.msg_flags & MSG_CTRUNC) return -EMFILE;
-    return n == (ssize_t)sizeof a->r && a->r.step == INIT_BOX && a->count >= 2 ? 0 : n == 0 ? -ECONNREFUSED : -EPROTO;
+    return is_cut ? -EMFILE : n == 0 ? -ECONNREFUSED : -EPROTO;
 }
 
 /* Connects, until that time at the longest, as its queue may be full. */

@@ -55,5 +55,7 @@ long receive_message(int socket, void *bytes, size_t size, int *fds, int most, i
     if (message.control_size >= control_size(0) && control.type == SCM_RIGHTS)
         *count = (int)((control.size - control_size(0)) / sizeof(int));
     copy(fds, control.fds, *count);
-    return message.flags & MSG_CTRUNC ? -EMFILE : n;
+    if (!(message.flags & MSG_CTRUNC)) return n;
+    while (*count > 0) sys(__NR_close, fds[--*count]);
+    return -EMFILE;
 }
