@@ -536,6 +536,21 @@ sys.stdin.read() ]], w.names .. "/spec-web", stdin = "pipe", stdout = "pipe" })
     assert.equal("here", w.run [[print(out(ns.container "spec-web", "echo", "here"))]])
   end)
 
+  machine.root_it("is ended by a host of another pid namespace, which keeps its processor and priority #system", function()
+    local w = world(false)
+    w.run [[assert(ns.sandbox():start { name = "spec-web", "sleep", "MARK" })]]
+    assert.equal("0 true", w.run([[
+      local c = assert(ns.container "spec-web")
+      local function mine()
+        local priority = io.open "/proc/self/stat":read "*a":match("%) " .. ("%S+ "):rep(15) .. "(%S+)")
+        return priority .. io.open "/proc/self/status":read "*a":match "Cpus_allowed:%s*(%S+)"
+      end
+      local before = mine()
+      c.box.handle:kill_inside()
+      show(c.pid, mine() == before or mine())
+      c:close() ]], { under = { "unshare", "-pf", "--kill-child", "--mount-proc", "nice", "taskset", "-c", "0" } }))
+  end)
+
   needs("is small, and asleep when nothing is asked of it #system", function()
     local w = world(false)
     assert.equal("true true", w.run [[

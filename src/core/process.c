@@ -137,13 +137,15 @@ static int process_kill_all(lua_State *L) {
     return immune ? 1 : 0;
 }
 
-/* All that is in a pid namespace ends with its init; but a program of the same user may leave that no processor time to
+/* (Who is asked for by no number is ourselves: a host in another pid namespace knows none of the init.)
+ *
+ * All that is in a pid namespace ends with its init; but a program of the same user may leave that no processor time to
  * end in: so what is inside is killed one by one, and the init is again a process as others, as far as we may do
  * that. */
 static void kill_inside(const struct process *p) {
     struct sched_param none = {0};
     cpu_set_t all;
-    if (p->state != RUNNING || p->alone) return;
+    if (p->state != RUNNING || p->alone || p->s.pid <= 0) return;
     memset(&all, 0xff, sizeof all);
     ns_kill_descendants(p->s.pid, p->s.pidfd);
     sched_setaffinity(p->s.pid, sizeof all, &all);
