@@ -305,7 +305,8 @@ describe("the words of a bundle", function()
     local function try(place)
       local ok, words = pcall(oci_read.config, config, "/b")
       local mistake = not ok and check.mistake(words)
-      assert.truthy(ok or mistake and mistake:find "^[%a'][%w.%[%]'_]*: ", ("%s: %s"):format(place, mistake or words))
+      local is_named = mistake and mistake:find "^[%a'][%w.%[%]'_]*: "
+      assert.truthy(ok or is_named, ("%s: %s"):format(place, tostring(mistake or words)))
       return ok and words or nil
     end
     local function each(t, place)
