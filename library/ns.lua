@@ -503,6 +503,8 @@
 ---@field kind "added"|"changed"|"removed"
 ---@field type "file"|"directory"|"link"|"device"|"pipe"|"socket"
 ---@field size integer bytes of a file
+---@field mode? string as "0755"; nil for a link
+---@field old_mode? string of what is "changed": the mode before
 
 ---What has changed in a layer. In a loop: the path, the kind, the size and the type of each change.
 ---@class ns.Changes
@@ -515,7 +517,7 @@ local Changes = {}
 ---@return integer? errno
 function Changes:list() end
 
----Files as `diff -u` compares them, of all else one line.
+---Files as `diff -u` compares them; of all else, and of a changed mode, one line.
 ---@return string? text
 ---@return string? message
 ---@return integer? errno

@@ -287,6 +287,41 @@ describe("the changes in a layer #system", function()
     assert.is_nil(tostring(c):find("\n-", 1, true))
   end)
 
+  it("tell of modes, those before and those now", function()
+    assert(os.execute("cd " .. directory .. [[ && echo s >low/s && echo c >low/c && mkdir low/d low/g &&
+      chmod 0755 low/s low/d && chmod 0644 low/c && cp -a low/s low/c low/d up && chmod 4755 up/s && chmod 0750 up/d &&
+      echo two >>up/c && chmod 0600 up/c && echo p >up/p && chmod 0711 up/p && : >up/e && chmod 2644 up/e &&
+      echo o >up/o && chmod 0666 up/o && ln -s p up/l]]))
+    local c = ns.changes(directory .. "/up", directory .. "/low")
+    local said = {}
+    for i, one in ipairs(c:list()) do
+      said[i] = ("%s %s %s"):format(one.path, one.mode or "none", one.old_mode or "none")
+    end
+    assert.same({ "/c 0600 0644", "/d 0750 0755", "/e 2644 none", "/l none none", "/o 0666 none", "/p 0711 none",
+      "/s 4755 0755" }, said)
+    assert.equal([[
+changed file: /c (mode 0644, now 0600)
+--- a/c
++++ b/c
+@@ -1 +1,2 @@
+ c
++two
+changed directory: /d (mode 0755, now 0750)
+added file: /e (mode 2644)
+added link: /l -> p
+--- /dev/null
++++ b/o
+@@ -0,0 +1 @@
++o
+added file: /p (mode 0711)
+--- /dev/null
++++ b/p
+@@ -0,0 +1 @@
++p
+changed file: /s (mode 0755, now 4755)
+]], c:diff())
+  end)
+
   it("as a difference are not compared where a file is very large, whatever holes it has", function()
     assert(os.execute("cd " .. directory .. " && cp low/f up/a && truncate -s 64M up/a && echo x >up/f && " ..
       "truncate -s 17M low/f && echo small >up/z"))

@@ -75,17 +75,26 @@ local function diff_file(layer, one, room)
   return r.stdout
 end
 
---- What is said of a change that has no lines to compare, or too many.
+--- What is said of its mode: nil, if that is what it was, or is that of a new file which cannot be executed.
+local function mode_note(one)
+  if one.old_mode and one.mode and one.mode ~= one.old_mode then
+    return (" (mode %s, now %s)"):format(one.old_mode, one.mode)
+  end
+  if one.kind ~= "added" or one.type ~= "file" then return nil end
+  return (one.mode:find "^[2-7]" or one.mode:find "^%d%d-[1357]") and (" (mode %s)"):format(one.mode) or nil
+end
+
+--- What is said of a change that has no lines to compare, or too many; or beside them, of its mode.
 local function say(layer, one, is_large)
   local entry = one.type ~= "file" and one.kind ~= "removed" and core.layer_entry(layer.upper, one.within)
   local link = entry and entry.link and " -> " .. changes.show(entry.link) or ""
   local large = is_large and (" (too large to be compared: %.0f bytes)"):format(one.size) or ""
-  return ("%s %s: %s%s%s\n"):format(one.kind, one.type, changes.show(one.path), link, large)
+  return ("%s %s: %s%s%s%s\n"):format(one.kind, one.type, changes.show(one.path), link, mode_note(one) or "", large)
 end
 
 --- The changes as a text: files as `diff -u` compares them, of all else one line. Names are quoted as git does it, so that
--- none is taken for a line of its own. A file that is very large, or differs in very much, has one
--- line, too.
+-- none is taken for a line of its own. A file that is very large, or differs in very much, has one line, too; and so has,
+-- before what is compared, one whose mode has changed, or which is new and can be executed.
 -- @treturn string the text; or nil, message, errno: there is no diff(1), or the layer cannot be read
 function Changes:diff()
   if self.known then return nil, "these layers are gone, and only the list of their changes is left", ENOENT end
@@ -98,7 +107,9 @@ function Changes:diff()
       text, message, errno = diff_file(layer, one, room)
       if text == nil then return nil, message, errno end
     end
-    parts[#parts + 1] = text and text ~= "" and text or say(layer, one, text == false)
+    local has_lines = text and text ~= ""
+    if not has_lines or mode_note(one) then parts[#parts + 1] = say(layer, one, text == false) end
+    if has_lines then parts[#parts + 1] = text end
     room = room - #(text or "")
   end
   return table.concat(parts)

@@ -111,9 +111,12 @@ end
 local Walk = {}
 Walk.__index = Walk
 
+--- A mode as it is written; nil for a link, which has none of its own.
+local function mode_of(entry) return entry and entry.type ~= "link" and ("%04o"):format(entry.mode) or nil end
+
 --- Adds a change of that kind, if none of this path is there yet; after that of a directory that counts only for what is in
--- it, if it is in such a one.
-function Walk:add(path, kind, entry)
+-- it, if it is in such a one. `old`: what was there, if that is "changed".
+function Walk:add(path, kind, entry, old)
   local around = self.around
   self.around = nil
   if around then self:add(around.path, "added", around.entry) end
@@ -123,7 +126,8 @@ function Walk:add(path, kind, entry)
   local list, budget = self.list, self.budget
   budget.room = budget.room - #place - ENTRY
   if budget.room < 0 then too_much() end
-  list[#list + 1] = { path = place, kind = kind, type = entry.type, size = size, within = path, layer = self.number }
+  list[#list + 1] = { path = place, kind = kind, type = entry.type, size = size, mode = mode_of(entry),
+    old_mode = mode_of(old), within = path, layer = self.number }
 end
 
 --- A directory, with the one below: have its attributes changed? What was made for a mount may have got other ids.
@@ -182,7 +186,7 @@ function Walk:entry(directory, name)
   elseif not old then
     self:add(path, "added", entry)
   elseif not merged or self:is_changed(entry, old) then
-    self:add(path, "changed", entry)
+    self:add(path, "changed", entry, old)
   end
   if entry.type ~= "directory" then return end
   self:enter(path, merged and stack or nil, merged and (entry.opaque or directory.opaque))
@@ -211,8 +215,8 @@ local function walk(budget, layer, number)
   return nil, e.message, e.errno
 end
 
---- The changes of all layers: a list of { path, kind, type, size }, what is in a directory after it, and before all else;
--- or nil, message, errno. `most`: bytes that it may have, about; `over`: when it is to be there.
+--- The changes of all layers: a list of { path, kind, type, size, mode, old_mode, ... }, what is in a directory after it,
+-- and before all else; or nil, message, errno. `most`: bytes that it may have, about; `over`: when it is to be there.
 local function list_all(layers, most, over)
   most = most or MOST
   local budget, all = { room = most, left = most, over = over }, nil
@@ -267,15 +271,19 @@ function changes.keep(layers, over)
   return changes.new(layers, is_gone and { list_all(layers, MOST_GONE, latest) } or nil)
 end
 
---- The changes, in the order of their paths: each is { path, kind, type, size }. `kind` is "added", "changed" or "removed";
--- `type` is "file", "directory", "link", "device", "pipe" or "socket"; `size` is that of a file, in bytes.
+--- The changes, in the order of their paths: each is { path, kind, type, size, mode, old_mode }. `kind` is "added",
+-- "changed" or "removed"; `type` is "file", "directory", "link", "device", "pipe" or "socket"; `size` is that of a file, in
+-- bytes; `mode` is a text, as "0755", and `old_mode` what it was of something that has changed; links have none.
 -- @treturn table a list; or nil, message, errno
 function Changes:list()
   local known = self.known or { list_all(self.layers) }
   local list = known[1]
   if not list then return nil, known[2], known[3] end
   local result = {}
-  for i, one in ipairs(list) do result[i] = { path = one.path, kind = one.kind, type = one.type, size = one.size } end
+  for i, one in ipairs(list) do
+    result[i] = { path = one.path, kind = one.kind, type = one.type, size = one.size, mode = one.mode,
+      old_mode = one.old_mode }
+  end
   return result
 end
 
