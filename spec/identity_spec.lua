@@ -74,6 +74,12 @@ describe("user, group and groups", function()
     assert.equal("0:0:3", sh(spec, "echo $(ulimit -c):$(cat /proc/self/oom_score_adj):$(basename $(ls -d /proc/self/fd/3))"))
   end)
 
+  it("that an ordinary user does not have are told with where more come from", function()
+    local r = machine.host([[print(pcall(require("ns").spawn, { "true", flags = "user", user = 5 }))]], { nobody = true })
+    assert.matches("user: 5 is not mapped into the user namespace, which has 0; those that /etc/subuid gives to "
+      .. "you are had by map = 'auto'", r.stdout, 1, true)
+  end)
+
   it("that are not mapped, or known, or ids at all, are mistakes", function()
     for text, spec in pairs {
       ["user: 5 is not mapped into the user namespace"] = { flags = "user", map = "root", user = 5 },

@@ -88,6 +88,8 @@ function ids.may_set_groups(spec, host)
   return writer == "host" or writer == "newuidmap" and not maps.is_only(spec.maps.gid, host.egid)
 end
 
+local MORE = "; those that /etc/subuid gives to you are had by map = 'auto'"
+
 --- Are the ids of the words user, group and groups in the maps?
 function ids.check_mapped(spec, host)
   if not spec.flags.user then return end
@@ -98,8 +100,9 @@ function ids.check_mapped(spec, host)
       if entry.id >= r[1] and entry.id < r[1] + r[3] then return end
       ranges[i] = r[3] == 1 and ("%.0f"):format(r[1]) or ("%.0f to %.0f"):format(r[1], r[1] + r[3] - 1)
     end
-    check.fail(where, "%.0f is not mapped into the user namespace, which has %s", entry.id,
-      table.concat(ranges, ", ", 1, math.min(4, #ranges)))
+    local may_have_more = not spec.uid_map and spec.map ~= "auto" and not ids.is_root(host)
+    check.fail(where, "%.0f is not mapped into the user namespace, which has %s%s", entry.id,
+      table.concat(ranges, ", ", 1, math.min(4, #ranges)), may_have_more and MORE or "")
   end
   if spec.user then mapped(uid, spec.user, "user") end
   if spec.group then mapped(gid, spec.group, "group") end
