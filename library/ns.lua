@@ -577,7 +577,7 @@ function Result:changes() end
 ---@field timed_out boolean the timeout of the spec has stopped it
 ---@field oom boolean once it has ended: the kernel has killed for want of memory; told with limits
 ---@field left_out ns.LeftOut[]
----@field published? table<integer|string, integer> by the box's port or address, the host's port
+---@field published? table<integer|string, integer> by the box's port or address, or a key that ends in ":0": the host's port
 local Process = {}
 
 ---Waits for the end, `seconds` at the most. May be called again.
@@ -1110,7 +1110,7 @@ function Box:pod(options) end
 ---@class ns.Container
 ---@field main? ns.Process
 ---@field left_out ns.LeftOut[]
----@field published? table<integer|string, integer> by the box's port or address, the host's port
+---@field published? table<integer|string, integer> by the box's port or address, or a key that ends in ":0": the host's port
 local Container = {}
 
 ---Starts a program in the container.

@@ -92,6 +92,15 @@ describe("what is published #system", function()
     assert.equal("b", ask(h, ("[::1]:%d"):format(p.published["[::1]:8081"]), "b"))
     assert.equal("c", ask(h, ("127.0.0.1:%d"):format(p.published[8081]), "c"))
     assert.is_true(is_refused(h, ("127.0.0.3:%d"):format(p.published[8081])))
+    assert.equal(p.published[8080], p.published["0.0.0.0:0"])
+  end)
+
+  needs("is told by its key, where two lead to one port", function()
+    local h, p = host(), later(box():publish { ["127.0.0.2:0"] = 8080, ["127.0.0.3:0"] = 8080 }:spawn("/server", "4:8080"))
+    assert.is_true(p:wait_for(8080, 20))
+    for _, address in ipairs { "127.0.0.2", "127.0.0.3" } do
+      assert.equal("a", ask(h, ("%s:%d"):format(address, p.published[address .. ":0"]), "a"))
+    end
   end)
 
   needs("may be a port below 1024 of the box, where the program has no rights", function()

@@ -31,6 +31,7 @@ function relay.publish(step, start)
   local fd, port, errno = core.listen(found.kept, step.row.on)
   if not fd then return nil, step, errno end
   found.listeners[step.number], found.published[step.row.inside] = fd, port
+  if step.row.part:find ":0$" then found.published[step.row.part] = port end -- several may lead to one port of the box
   return true
 end
 
