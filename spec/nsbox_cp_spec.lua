@@ -106,6 +106,18 @@ for who, nobody in pairs(WHO) do
       assert.equal("", sh "ls -A | grep -x -e - || true")
     end)
 
+    it("comes to an end, however much there is to say of it", function()
+      sh([[rm root/bin/tar; cat >root/bin/tar <<-'.'
+	#!/bin/sh
+	while [ $((n += 1)) -lt 9999 ]; do echo that is not so; done >&2; exit 1
+	.
+        chmod 755 root/bin/tar]])
+      for _, words in ipairs { { "b:/etc", "t/x" }, { "t/d", "b:/data" } } do
+        assert.equal("nsbox: that is not so\n", user.run("cp", words[1], words[2]).stderr)
+      end
+      sh "rm root/bin/tar; ln -s busybox root/bin/tar; rm -rf root/data/*"
+    end)
+
     it("says what is missing, and leaves nothing", function()
       for _, words in ipairs { { "b:/none", "t/x" }, { "t/none", "b:/data" }, { "t/f", "b:/none/x" }, { "t/f", "t/g" },
         { "none:/x", "t/x" }, { "b:/x", "b:/y" } } do

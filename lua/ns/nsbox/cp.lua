@@ -58,11 +58,22 @@ local function sparse(container)
   return r.stdout:find("GNU tar", 1, true) and "-Scf" or "-cf"
 end
 
+-- Of what an end of a copy says, the beginning is kept, and all is taken: else it would wait for ever to say the rest.
+local LISTEN = "head -c 4096; exec cat >/dev/null"
+
+--- Listens to what was started with stderr = "pipe": for `finish`.
+local function heard(p)
+  local ear = fail.unless(ns.spawn { "sh", "-c", LISTEN, stdin = p.stderr, stdout = "pipe", stderr = "null" })
+  p.stderr:close()
+  return { process = p, ear = ear }
+end
+
 --- Waits for both ends of a copy: fails with what the first has said that has failed.
-local function finish(r, p)
-  local _, how, code = p:wait()
-  local said = p.stderr and p.stderr:read "*a" or ""
-  p:close()
+local function finish(r, one)
+  local _, how, code = one.process:wait()
+  local said = one.ear.stdout:read "*a"
+  one.process:close()
+  one.ear:close()
   if not (how == "exit" and code == 0) then fail.now("%s", said:match "[^\n]+" or ("tar: %s %s"):format(how, code)) end
   if r and not r.ok then fail.now("%s", r.stderr:match "[^\n]+" or tostring(r)) end
 end
@@ -97,9 +108,10 @@ local function entry(directory, name) return core.layer_entry(directory, name ==
 local function merge(from, directory, name)
   local p = fail.unless(ns.spawn { "tar", "-C", from, "-S", "-cf", "-", "--", name, stdin = "null", stdout = "pipe",
     stderr = "pipe" })
+  local packs = heard(p)
   local r = fail.unless(ns.run { "tar", "-C", directory, "--no-same-owner", "--no-overwrite-dir", "-xpf", "-",
     stdin = p.stdout })
-  finish(r, p)
+  finish(r, packs)
 end
 
 --- Puts what was unpacked in its place. A link that is there is replaced, and not followed: what the box has sent before may
@@ -124,11 +136,12 @@ local function out(container, path, to)
     local p, message, _, detail = container:spawn { "tar", "-C", from, sparse(container), "-", "--", name,
       stdin = "null", stdout = "pipe", stderr = "pipe" }
     if not p then missing_tar(message, detail) end
+    local packs = heard(p)
     local box = ns.sandbox():bind(scratch .. "/in", "/in"):umask(our_umask())
     box:rlimits { as = 2 ^ 30 } -- whatever the box's tar has said
     local r = fail.unless(box:run { "tar", "-C", "/in", "--no-same-owner", "--no-same-permissions", "-xf", "-",
       stdin = p.stdout })
-    finish(r, p)
+    finish(r, packs)
     put(scratch .. "/in", name, directory, new)
   end)
   host("rm", "-rf", "--", scratch)
@@ -153,9 +166,10 @@ local function into(container, from, path)
     p:close()
     missing_tar(message, detail)
   end
+  local packs, unpacks = heard(p), heard(q)
   p.stdout:close()
-  finish(nil, q)
-  finish(nil, p)
+  finish(nil, unpacks)
+  finish(nil, packs)
 end
 
 --- Does what was typed (`ns.nsbox.parse`): the exit status.
