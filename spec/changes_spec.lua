@@ -364,6 +364,24 @@ changed file: /s (mode 0755, now 4755)
     end)()]])
   end)
 
+  it("are not told where a program has gone on downwards for ever, and that is soon known", function()
+    local down = 'for (1 .. $ARGV[0]) { mkdir "directory" and chdir "directory" or die $! }'
+    local too_long = "^/directory/directory/.*%.%.%.: the path is longer than 4095 bytes$"
+    local function deep(levels)
+      assert(ns.run { "perl", "-e", down, tostring(levels), cwd = directory .. "/up" }.ok)
+      local c = ns.changes(directory .. "/up", directory .. "/low")
+      local list, message, errno = c:list()
+      if list then return #list end
+      assert.matches(too_long, message)
+      assert.is_true(#message < 200, message)
+      assert.same({ nil, message, errno }, { c:diff() })
+      return errno
+    end
+    assert.equal(400, deep(400))
+    assert(os.execute("rm -r " .. directory .. "/up/*"))
+    assert.equal(core.constants.errno.ENAMETOOLONG, deep(5000))
+  end)
+
   --- What changes.list_all says of a layer, and how many names have been read for it.
   local function listed(...)
     local read, names_of = 0, core.layer_names

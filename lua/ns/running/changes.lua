@@ -13,7 +13,10 @@ local MOST, MOST_GONE, ENTRY, NAME = 2 ^ 30, 2 ^ 25, 256, 64
 -- For a list after the time of a program is over: seconds.
 local LATEST = 0.25
 
-local E2BIG = core.constants.errno.E2BIG
+-- Bytes of a path that is looked at, as many as the kernel takes (PATH_MAX): a program can go on downwards for ever.
+local LONGEST = 4096
+
+local E2BIG, ENAMETOOLONG = core.constants.errno.E2BIG, core.constants.errno.ENAMETOOLONG
 
 --- What has changed in a directory of layers, since that was first mounted. Made by `ns.changes`, and by the method
 -- `changes` of what runs; called in a loop it gives the path, the kind, the size and the type of each change, in the
@@ -167,9 +170,17 @@ function Walk:look(directory, name)
   return core.layer_entry(self.fd, name)
 end
 
+--- Ends the walk where a path is longer than any that can be used.
+function Walk:check_length(path)
+  if #path < LONGEST then return end
+  local message = ("%s...: the path is longer than %d bytes"):format(join(self.place, path):sub(1, 64), LONGEST - 1)
+  error({ message = (message:gsub("^//", "/")), errno = ENAMETOOLONG }, 0)
+end
+
 --- Compares one entry of the upper with what lies below it.
 function Walk:entry(directory, name)
   local path, stack, old = join(directory.path, name), nil, nil
+  self:check_length(path)
   local entry = directory.here[name] and self:look(directory, name) or nil
   if directory.stack then
     local _
