@@ -83,4 +83,30 @@ describe("whoever has taken the place of an init #system", function()
         c:close() ]], row[1], row[2]))
     end)
   end
+
+  local SERVER = [[use IO::Socket; $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 8080, Listen => 9)
+    or die $@; $| = 1; print "ready\n"; sleep 60]]
+
+  needs("cannot keep its host waiting with a socket that it has a copy of: read, written and closed", function()
+    for what, expected in pairs { b = "timeout\ttimeout", T = "timeout\ttimeout" } do
+      assert.equal(expected .. "\tsoon\n", host([[
+        local c = assert(box:start())
+        local server = assert(c:spawn { "perl", "-e", %q, stdout = "pipe" })
+        assert(server.stdout:read "*l" == "ready")
+        p = assert(c:spawn { "/impostor", %q, stdout = "pipe" })
+        assert(p.stdout:read "*l" == "ready")
+        local s = assert(c:connect(8080, 10))
+        s:settimeout(0.2)
+        ns.run { "sleep", "0.1" }
+        local _, unread = s:read(1)
+        local ok, unwritten
+        repeat ok, unwritten = s:write(("x"):rep(2 ^ 20)) until not ok
+        local begun = core.clock()
+        s:close()
+        print(unread, unwritten, core.clock() - begun < 20 and "soon" or "late")
+        p:close()
+        server:close()
+        c:close() ]], SERVER, what))
+    end
+  end)
 end)

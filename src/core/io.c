@@ -63,6 +63,11 @@ ssize_t ns_read(int fd, char *s, size_t size) {
     return n < 0 && errno == EIO ? 0 : n;
 }
 
+ssize_t ns_read_now(int fd, char *s, size_t size) {
+    ssize_t n = recv(fd, s, size, MSG_DONTWAIT);
+    return n < 0 && errno == ENOTSOCK ? ns_read(fd, s, size) : n;
+}
+
 /* The two signals are blocked during the write. One that is pending afterwards, and was not before, has come of this
  * write. */
 ssize_t ns_write_nosignal(int fd, const char *s, size_t size) {
@@ -82,6 +87,11 @@ ssize_t ns_write_nosignal(int fd, const char *s, size_t size) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = error;
     return n;
+}
+
+ssize_t ns_write_now(int fd, const char *s, size_t size) {
+    ssize_t n = send(fd, s, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return n < 0 && errno == ENOTSOCK ? ns_write_nosignal(fd, s, size) : n;
 }
 
 double ns_clock(void) {

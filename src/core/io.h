@@ -18,6 +18,9 @@ int ns_new_room(size_t size);
 /* read(2), where a terminal whose program has closed it is at its end, too. */
 ssize_t ns_read(int fd, char *bytes, size_t size);
 
+/* The same without waiting, where a socket has nothing to read: who has a copy of it can make it block. */
+ssize_t ns_read_now(int fd, char *bytes, size_t size);
+
 /* The descriptors that have come with a message: how many there are in `fds`. Those that have no room there are closed,
  * and all if `most` is 0. */
 struct msghdr;
@@ -26,6 +29,9 @@ int ns_take_descriptors(struct msghdr *message, int *fds, int most);
 /* write(2) that does not kill the host: SIGPIPE and SIGXFSZ, which it may send, are taken away, and only the errno is
  * left. */
 ssize_t ns_write_nosignal(int fd, const char *bytes, size_t size);
+
+/* The same without waiting, where a socket has no room. */
+ssize_t ns_write_now(int fd, const char *bytes, size_t size);
 
 /* Seconds that only grow. */
 double ns_clock(void);

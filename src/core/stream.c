@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -52,7 +53,7 @@ static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
     size_t done = diverted ? size : 0;
     if (diverted) diverted = mempcpy(diverted, s, size);
     while (done < size) {
-        ssize_t n = is_late(fd) ? -1 : ns_write_nosignal(fd, s + done, size - done);
+        ssize_t n = is_late(fd) ? -1 : ns_write_now(fd, s + done, size - done);
         if (n > 0) done += (size_t)n;
         if (n >= 0 || errno == EINTR) continue;
         if (errno != EAGAIN) break;
@@ -66,12 +67,18 @@ static ssize_t write_cookie(void *cookie, const char *s, size_t size) {
 static ssize_t read_cookie(void *cookie, char *s, size_t size) {
     int fd = (int)(intptr_t)cookie;
     ssize_t n;
-    while ((n = is_late(fd) ? -1 : ns_read(fd, s, size)) < 0 && errno == EAGAIN)
+    while ((n = is_late(fd) ? -1 : ns_read_now(fd, s, size)) < 0 && errno == EAGAIN)
         if (!await(fd, POLLIN)) break;
     return n;
 }
 
-static int close_cookie(void *cookie) { return close((int)(intptr_t)cookie); }
+/* A program in a box may have set that the end of its socket is waited for: whoever wants to wait reads to the end. */
+static int close_cookie(void *cookie) {
+    int fd = (int)(intptr_t)cookie;
+    struct linger none = {0, 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    return close(fd);
+}
 
 #if defined(__GNUC__) && !defined(__clang__) /* gcc's analyzer does not follow what a userdata owns */
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
@@ -243,7 +250,7 @@ static int stream_read_now(lua_State *L) {
     stream_fileno(L);
     int fd = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
     if (poll(&(struct pollfd){fd, POLLIN, 0}, 1, 0) == 0) return lua_pushliteral(L, ""), 1;
-    ssize_t n = ns_read(fd, bytes, sizeof bytes);
+    ssize_t n = ns_read_now(fd, bytes, sizeof bytes);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return lua_pushliteral(L, ""), 1;
     if (n < 0) return nsL_failed(L, errno);
     if (n > 0)
@@ -257,7 +264,7 @@ static int stream_read_now(lua_State *L) {
 static int stream_write_now(lua_State *L) {
     size_t size;
     const char *bytes = luaL_checklstring(L, 2, &size);
-    ssize_t n = ns_write_nosignal((int)luaL_checkinteger(L, 1), bytes, size);
+    ssize_t n = ns_write_now((int)luaL_checkinteger(L, 1), bytes, size);
     if (n < 0 && errno != EAGAIN && errno != EINTR) return nsL_failed(L, errno);
     lua_pushinteger(L, n < 0 ? 0 : n);
     return 1;

@@ -200,12 +200,14 @@ static bool move_both(struct connection *c, bool *broken) {
 /* A connection that has broken down, or could not be made, is reset for its other end, too. */
 static void drop(struct relay *r, struct connection **at, bool broken) {
     struct connection *c = *at;
-    int at_once[2] = {1, 0}; /* as struct linger */
+    int at_once[2] = {1, 0}, never[2] = {0, 0}; /* as struct linger; who has a copy may have set anything */
     *at = c->next;
     r->count--;
-    if (broken && c->state == OPEN) sys(__NR_setsockopt, c->ends[1], SOL_SOCKET, SO_LINGER, at_once, sizeof at_once);
-    if (broken) sys(__NR_setsockopt, c->ends[0], SOL_SOCKET, SO_LINGER, at_once, sizeof at_once);
-    for (int i = 0; i < 2; i++) hang_up(c, i);
+    for (int i = 0; i < 2; i++) {
+        const int *linger = broken && (i == 0 || c->state == OPEN) ? at_once : never;
+        sys(__NR_setsockopt, c->ends[i], SOL_SOCKET, SO_LINGER, linger, sizeof never);
+        hang_up(c, i);
+    }
     sys(__NR_munmap, c, sizeof *c);
 }
 
