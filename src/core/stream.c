@@ -40,7 +40,8 @@ static bool is_late(int fd) {
 static bool await(int fd, short events) {
     struct timespec t;
     double left = has_limit(fd) ? limit.until - ns_clock() : -1;
-    int ready = ppoll(&(struct pollfd){fd, events, 0}, 1, ns_timeout(has_limit(fd) && left < 0 ? 0 : left, &t), NULL);
+    bool late = has_limit(fd) && left <= 0; /* then it may be ready, and is not waited for all the same */
+    int ready = late ? 0 : ppoll(&(struct pollfd){fd, events, 0}, 1, ns_timeout(left, &t), NULL);
     if (ready == 0) errno = EAGAIN;
     return ready > 0;
 }
