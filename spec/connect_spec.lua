@@ -85,7 +85,8 @@ describe("a connection to a server in a box", function()
     local c = assert(p:connect(8080)):settimeout(20)
     assert.equal("now", c:read "*l")
     assert.equal("timeout", select(2, c:settimeout(0.5):read "*l"))
-    local byte, deadline = nil, core.clock() + 20
+    local byte
+    local deadline = core.clock() + 20
     repeat byte = c:settimeout(0):read(1) until byte == "x" or core.clock() > deadline
     assert.equal("x", byte)
     c:close()

@@ -1,6 +1,7 @@
 --- A program in a box, from its start to its end.
 -- @module ns.nsbox.play
 require("ns.core").nojit()
+local core = require "ns.core"
 local fail = require "ns.nsbox.fail"
 
 local play = {}
@@ -20,6 +21,8 @@ end
 function play.whole(box, words)
   words.forward_signals = FORWARDED
   if words.pty then
+    local rows, cols = core.window(0)
+    words.pty = rows and { rows = rows, cols = cols } or true -- so that it is right when the program looks first
     local p, message, errno, detail = box:spawn(words)
     if not p then return nil, message, errno, detail end
     return fail.status(p:interact())
