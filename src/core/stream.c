@@ -76,8 +76,10 @@ static ssize_t read_cookie(void *cookie, char *s, size_t size) {
 /* A program in a box may have set that the end of its socket is waited for: whoever wants to wait reads to the end. */
 static int close_cookie(void *cookie) {
     int fd = (int)(intptr_t)cookie;
+    int error = errno; /* of what could not be written, which fclose(3) is about to tell */
     struct linger none = {0, 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    errno = error;
     return close(fd);
 }
 
