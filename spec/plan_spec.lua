@@ -19,7 +19,7 @@ local function everything()
     landlock = { read = { "/" } }, sysctl = { ["net.ipv4.ip_forward"] = 1 },
     network = { interfaces = { br0 = { type = "bridge", addresses = { "10.0.0.1/24", "fd00::1/64" } } },
       routes = { { via = "10.0.0.9" } }, sysctl = { ["net.ipv4.conf.br0.rp_filter"] = 1 } },
-    seccomp = "default",
+    seccomp = "default", reach = { ["[2001:db8::7]:80"] = "127.0.0.1:80" },
   }
 end
 
@@ -49,6 +49,9 @@ describe("the order inside:", function()
     { "the last address", { from = "address fe80::65/64 on br0" }, "routes", { from = "route to all via 10.0.0.9" } },
     { "all messages", { op = "netlink" }, "the wait for their effect", { op = "await_local" } },
     { "the wait for addresses", { op = "await_local" }, "the capabilities", { op = "bound" } },
+    { "an address to be reached", { from = "address 2001:db8::7/128 on lo" }, "the wait for it",
+      { op = "await_local", from = "2001:db8::7" } },
+    { "the wait for it", { op = "await_local", from = "2001:db8::7" }, "what listens there", { op = "listen" } },
     { "the system", { op = "tree", path = "/usr" }, "the user's mounts", { op = "fs", type = "proc" } },
     { "proc", { op = "fs", type = "proc", path = "/proc" }, "its masks", { op = "mask", path = "/proc/kcore" } },
     { "the last proc", { op = "fs", type = "proc", path = "/other" }, "pivot_root", { op = "pivot" } },

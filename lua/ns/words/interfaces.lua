@@ -200,14 +200,11 @@ function interfaces.addresses(list, routes, add)
   end
 end
 
---- Waits until the addresses of IPv6 are taken, which the kernel sees to a moment after it has said that they are there.
+--- Waits until the addresses of IPv6 are taken.
 function interfaces.await(list, add)
   for _, one in ipairs(list) do
     for _, address in ipairs(one.up ~= false and one.addresses or {}) do
-      if address.family == addresses.INET6 then
-        local question = rtnetlink.get_route(address.bytes)
-        add { op = "await_local", data = question.bytes, from = addresses.text(address.bytes), word = "network" }
-      end
+      if address.family == addresses.INET6 then add(rtnetlink.await_local(address.bytes, "network")) end
     end
   end
 end

@@ -161,6 +161,13 @@ local function is_loopback(family, bytes)
   return addresses.text(bytes) == "::1"
 end
 
+--- An address becomes one of the box's own.
+local function take(family, bytes, part, add)
+  local message = rtnetlink.address(LOOPBACK, bytes, 8 * #bytes)
+  add { op = "netlink", data = message.bytes, value = 0, from = message.what, word = "reach", part = part }
+  if family == addresses.INET6 then add(rtnetlink.await_local(bytes, "reach", part)) end
+end
+
 --- In the box: for each that may be reached a socket that listens there. Other addresses become its own before.
 function ports.listen(list, _, add)
   local known, own = inside_addresses(list), {}
@@ -168,8 +175,7 @@ function ports.listen(list, _, add)
     local address = known[row.host]
     local family, bytes = addresses.read(address)
     if not is_loopback(family, bytes) and not own[address] then
-      local message = rtnetlink.address(LOOPBACK, bytes, 8 * #bytes)
-      add { op = "netlink", data = message.bytes, value = 0, from = message.what, word = "reach", part = row.part }
+      take(family, bytes, row.part, add)
       own[address] = true
     end
     add { op = "listen", data = core.address(address, row.port), value = WAITING, path = ("%s:%d"):format(address, row.port),

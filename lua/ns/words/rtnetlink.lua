@@ -211,6 +211,13 @@ function rtnetlink.get_route(bytes)
     u8(v4 and addresses.INET or addresses.INET6, 8 * #bytes, 0, 0, 0, 0, 0, 0) .. u32(0) .. attribute(RTA_DST, bytes))
 end
 
+--- The step, inside, that waits until an address of IPv6 is taken, which the kernel sees to a moment after it has said that
+-- it is there: before that, what is sent to it goes nowhere.
+function rtnetlink.await_local(bytes, word, part)
+  local question = rtnetlink.get_route(bytes)
+  return { op = "await_local", data = question.bytes, from = addresses.text(bytes), word = word, part = part }
+end
+
 --- Does the answer to `get_route` say that the address is the namespace's own?
 function rtnetlink.is_local(answer)
   return answer:byte(16 + 8) == LOCAL
