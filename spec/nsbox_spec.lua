@@ -98,7 +98,7 @@ for who, nobody in pairs(WHO) do
       local directory, remove = machine.directory()
       machine.file(directory .. "/pasta", "#!/bin/sh\necho no interface with a route >&2\nexit 1\n", "755")
       os.execute("chmod 755 " .. directory)
-      local spec = user.spec("run", "--network", "pasta", "-p", "18081:80", "--system", "true")
+      local spec = user.spec("run", "--network", "pasta", "-p", "0:80", "--system", "true")
       spec.env.PATH = directory .. ":" .. os.getenv "PATH"
       local r = assert(ns.run(spec))
       remove()

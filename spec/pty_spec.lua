@@ -68,7 +68,7 @@ describe("a terminal of its own", function()
   -- a job in the foreground that does not hear it leaves the program to be told as the leader of its session
   machine.it("user", "pid", "mount")("tells the program when it hangs up, with an init as without one #system", function()
     for _, words in ipairs { {}, { init = true }, { flags = "user,pid,mount", mount_proc = true, init = true } } do
-      local b = ns.box(words):argv("bash", "-i"):pty():env { PS1 = "$ ", HISTFILE = false, HOME = "/" }
+      local b = ns.box(words):argv("bash", "-i"):pty():env { PS1 = "$ ", HISTFILE = "", HOME = "/" }
       local p = assert(b:spawn())
       p.pty:write("nohup sleep 20 >/dev/null 2>&1\n")
       assert.same({ nil, "timeout" }, { p:wait(1) })
