@@ -270,7 +270,10 @@ describe("a root in layers #system", function()
     if not machine.root then return pending("only root's layer over the host's system is writable all through") end
     local box = ns.sandbox():root("/"):upper():caps { "chown", "dac_override", "fowner", "fsetid", "setgid", "setuid" }
     local r = assert(box:run("sh", "-c", line))
-    assert.equal("hello\nremoved\nmade\nm\n", r.stdout .. (r.ok and "" or r.stderr))
+    for _, row in ipairs(r.left_out or {}) do -- of a docker's or podman's host: what is mounted below /var/lib
+      if row.path == "/var" or row.path == "/usr" then return pending(("writes in %s: %s"):format(row.path, row.why)) end
+    end
+    assert.equal("hello\nremoved\nmade\nm\n", r.stdout, r.stderr)
     assert.is_nil(lfs.attributes "/usr/src/g")
   end)
 end)

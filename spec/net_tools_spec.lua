@@ -1,5 +1,6 @@
 --- The programs that people use in a network, in the hosts of one: ping, tcpdump, socat.
 local at = require "support.net"
+local lfs = require "lfs"
 local machine = require "support.machine"
 local ns = require "ns"
 
@@ -62,6 +63,7 @@ describe("tcpdump #system", function()
     local p = assert(net:capture(net.links[2], file, "icmp"))
     lost(net.nodes[1], net.nodes[2])
     lost(net.nodes[1], net.nodes[3])
+    machine.eventually(function() return lfs.attributes(file, "size") >= 24 + 2 * (16 + 98) end) -- a header, two packets
     assert(p:stop())
     p:close()
     at.close(net)

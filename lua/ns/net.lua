@@ -263,7 +263,8 @@ function Net:graph(format)
   return net_graph.draw(self, format)
 end
 
---- Writes what goes over a link to a file, for tcpdump and wireshark, until the process that is returned is stopped.
+--- Writes what goes over a link to a file, for tcpdump and wireshark, until the process that is returned is stopped. What
+-- went over it just before may be missing then: tcpdump stops where it is told to.
 -- @tparam Link link
 -- @tparam string file
 -- @tparam[opt] string filter which packets, as "tcp port 80"
