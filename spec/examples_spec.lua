@@ -138,7 +138,7 @@ end
 --- Types into a shell line on a terminal: {keys, what must be shown before the next is typed}, one turn after the other.
 local function typed(line, turns)
   local env = machine.paths(machine.public())
-  env.HOME = "/" -- what a user's .bashrc does takes its time
+  env.HOME, env.HISTFILE = "/", "" -- what a user's .bashrc does takes its time, and the history is the user's
   local p = assert(ns.spawn { "timeout", "--foreground", "60", "sh", "-c", line, pty = true, env = env })
   local shown, from = "", 1
   for _, turn in ipairs(turns) do

@@ -119,6 +119,7 @@ describe("a terminal of its own", function()
   it("has a shell with job control inside #system", function()
     for _, spec in ipairs { {}, { flags = NEW_PID, init = true } } do
       spec[1], spec[2], spec[3], spec.pty, spec.timeout = "bash", "--norc", "-i", true, 20
+      spec.env = { HISTFILE = "" }
       local p = assert(ns.spawn(spec))
       local text = ""
       local function expect(pattern)

@@ -10,7 +10,6 @@ log=$logs/$1 name=$1 start=$(date +%s)
 shift
 before=$(mktemp) after=$(mktemp)
 trap 'rm -f "$before" "$after"' EXIT
-export HISTFILE= # a shell at a terminal of a spec would write its history into that of whoever runs the tests
 
 sh tools/state.sh >"$before"
 "$@" >"$log" 2>&1 </dev/null

@@ -9,7 +9,9 @@ local terminal = {}
 function terminal.open(words)
   local argv = { "timeout", "--foreground", "-s", "KILL", "120" } -- or a read could wait for ever
   for _, word in ipairs(words or { "bash", "--norc", "--noprofile", "-i" }) do argv[#argv + 1] = word end
-  local p = assert(ns.spawn { argv = argv, pty = true, env = machine.paths(machine.public()), cwd = "/" })
+  local env = machine.paths(machine.public())
+  env.HISTFILE = "" -- the history is the user's
+  local p = assert(ns.spawn { argv = argv, pty = true, env = env, cwd = "/" })
   local t = { p = p, shown = "" }
 
   --- Reads until the pattern is shown; forgets what was shown up to there.

@@ -105,6 +105,7 @@ static void note(volatile struct trace *t, uint32_t audit, uint32_t number, uint
     __atomic_store_n(&t->count, i + 1, __ATOMIC_RELEASE);
 }
 
+/* Where a process waits for an answer that cannot be given, the supervisor ends: without one the kernel answers, ENOSYS. */
 static void answer(const struct player *p, int listener) {
     union {
         struct seccomp_notif asked;
@@ -115,7 +116,8 @@ static void answer(const struct player *p, int listener) {
     uint32_t error = decide(p, n.words + offsetof(struct seccomp_notif, data) / 4) & SECCOMP_RET_DATA;
     note(p->trace, n.asked.data.arch, (uint32_t)n.asked.data.nr, error);
     struct seccomp_notif_resp said = {.id = n.asked.id, .error = -(int32_t)error};
-    sys(__NR_ioctl, listener, SECCOMP_IOCTL_NOTIF_SEND, &said);
+    bool is_said = !FAILED(sys(__NR_ioctl, listener, SECCOMP_IOCTL_NOTIF_SEND, &said));
+    if (!is_said && !FAILED(sys(__NR_ioctl, listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n.asked.id))) end_process(0);
 }
 
 /* Waits until the filter is installed, by who has made us and shares his descriptors with us. -1: it was not. */
