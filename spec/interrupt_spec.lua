@@ -6,7 +6,6 @@ local ns = require "ns"
 describe("an error at the n-th instruction, as a Ctrl-C makes it,", function()
   --- Calls f again and again, with an error after 1, 1 + step, ... instructions, until it gets through.
   local function interrupted(f, step)
-    if jit then jit.off() end -- luacheck: ignore
     collectgarbage()
     collectgarbage()
     local before, n, failed = machine.descriptors(), 1, 0
@@ -27,7 +26,6 @@ describe("an error at the n-th instruction, as a Ctrl-C makes it,", function()
       n = n + step
       if failed % 100 == 0 then collectgarbage() end
     until ok
-    if jit then jit.on() end -- luacheck: ignore
     collectgarbage()
     collectgarbage()
     assert.truthy(failed > 20)

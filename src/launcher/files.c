@@ -39,7 +39,7 @@ long op_symlink(struct player *p, const struct step *s) {
     return r;
 }
 
-/* A new file with these bytes, open. */
+/* A new file with these bytes, open; none where they cannot be written. */
 static long write_file(long directory, const char *name, const char *data, uint32_t size, long mode) {
     long fd = sys(__NR_openat, directory, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode);
     if (FAILED(fd)) return fd;
@@ -47,6 +47,7 @@ static long write_file(long directory, const char *name, const char *data, uint3
     while (size > 0 && !FAILED(r = sys(__NR_write, fd, data, size))) data += r, size -= (uint32_t)r;
     if (!FAILED(r)) return fd;
     sys(__NR_close, fd);
+    sys(__NR_unlinkat, directory, name, 0);
     return r;
 }
 

@@ -105,7 +105,7 @@ static void note(volatile struct trace *t, uint32_t audit, uint32_t number, uint
     __atomic_store_n(&t->count, i + 1, __ATOMIC_RELEASE);
 }
 
-/* Where a process waits for an answer that cannot be given, the supervisor ends: without one the kernel answers, ENOSYS. */
+/* Where a process waits for an answer that cannot be given, the supervisor ends: then the kernel answers, ENOSYS. */
 static void answer(const struct player *p, int listener) {
     union {
         struct seccomp_notif asked;
