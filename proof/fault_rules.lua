@@ -52,6 +52,7 @@ local MEANT = {
   { "keyring", "ENOSYS", "a kernel without keyrings has none to hide" },
   { "host faccessat", true, "what cannot be reached of / is left out, and told", "root" },
   { "host fchown", true, "a terminal or a pipe that cannot be given to the program's user stays the host's" },
+  { "host stat", "ENOENT", "who has no file of ranges for groups has his own group alone", "newuidmap" },
   { "tree", "ENOSYS", "mount(2) binds read-only without what is mounted below", "root" },
 }
 
@@ -142,7 +143,10 @@ local function refusal(point, o, error)
   if type(detail) ~= "table" or not detail.step or not detail.code then return "no detail" end
   -- root = "/" is what can be reached of it: without that the program may be missing
   local is_left_out = rules.call(point) == "faccessat" and o.errno == errno.ENOENT
-  if point.process == 0 then return o.errno ~= error and not is_left_out and "another errno" or nil, "named" end
+  local is_joined = error == errno.ENOENT and o.errno == errno.ESRCH and o.message:find "^open the %l+ namespace " -- ended
+  if point.process == 0 then
+    return o.errno ~= error and not is_left_out and not is_joined and "another errno" or nil, "named"
+  end
   local has_ended = detail.code == "DIED" or detail.code == "ESRCH" -- the program, or the container with it
   if point.step <= 0 or is_mute(point) and has_ended then return nil, "named" end
   local step = step_of(point, o)
@@ -169,11 +173,13 @@ local function failed(point, o, mode, error)
 end
 
 --- A child that its init has made hangs, or while it is made: all that the host can see is that the init has come as far as
--- the step after its own; of the init of a function, which has no plan any more, not even that.
+-- the step after its own; of the init of a function, which has no plan any more, not even that, nor a user of one in his own
+-- user namespace, who may not look into it.
 local function is_after_init(point, o, mode)
   local steps = o.lists[point.process] or {}
+  local may_look = not mode.spec.fn and (mode.group ~= "nobody" or mode.spec.flags)
   for i = 1, math.min(point.step, #steps - 1) do
-    local is_blind = mode.spec.fn and starts_with(o.message, "timeout before the program ran")
+    local is_blind = not may_look and starts_with(o.message, "timeout before the program ran")
     if steps[i].op == "init" then return is_blind or is_told(o, steps[i + 1], "timeout in: ") end
   end
   return false
