@@ -53,7 +53,7 @@ static int host_ids(lua_State *L) {
         lua_Integer value;
     } rows[] = {{"uid", getuid()},   {"gid", getgid()}, {"euid", geteuid()},
                 {"egid", getegid()}, {"pid", getpid()}, {"ppid", getppid()}};
-    lua_createtable(L, 0, 16); /* with room for the fields that survey.host adds */
+    lua_createtable(L, 0, 32); /* with room for the fields that survey.host adds */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         lua_pushinteger(L, rows[i].value);
         lua_setfield(L, -2, rows[i].name);

@@ -54,15 +54,21 @@ local function inputs(spec, found)
     below = found.below_text, nested = not found.maps and has_overlay(spec) and found.nested() }
 end
 
+-- What `inputs` has: values, and tables of them.
+local VALUES = { "maps", "environ", "soft", "hard", "nested", "below", "abi", "landlock", "by" }
+local TABLES = { "ends", "trees", "argv", "ids", "group" }
+
+local function same_values(a, b, names)
+  for i = 1, #names do
+    if a[names[i]] ~= b[names[i]] then return false end
+  end
+  return true
+end
+
 local function is_same(a, b)
-  for _, name in ipairs(PLAIN) do
-    if a.found[name] ~= b.found[name] then return false end
-  end
-  for _, name in ipairs { "maps", "environ", "soft", "hard", "nested", "below", "abi", "landlock", "by" } do
-    if a[name] ~= b[name] then return false end
-  end
-  for _, name in ipairs { "ends", "trees", "argv", "ids", "group" } do
-    if not same_table(a[name], b[name]) then return false end
+  if not (same_values(a.found, b.found, PLAIN) and same_values(a, b, VALUES)) then return false end
+  for i = 1, #TABLES do
+    if not same_table(a[TABLES[i]], b[TABLES[i]]) then return false end
   end
   return true
 end

@@ -21,15 +21,21 @@ local seccomp = later "ns.words.seccomp"
 local plan = {}
 
 plan.words = {}
-local rows_with_steps = { host = {}, launcher = {} } -- the rows that have steps, for each side
 local with_needs = {} -- the rows that need namespaces
+
+-- The rows that have steps, for each side, and beside them their words, false for none: most are not of a start's words.
+local sides = { host = { rows = {}, words = {} }, launcher = { rows = {}, words = {} } }
+
+local function add_row(side, row, steps)
+  local number = #side.rows + 1
+  side.rows[number], side.words[number] = { flag = row.flag, steps = steps, scope = row.scope }, row.word or row.with or false
+end
+
 for _, row in ipairs(options) do
   if row.word then plan.words[row.word] = row end
   if row.needs then with_needs[#with_needs + 1] = row end
-  for side, steps in pairs { host = row.host or false, launcher = row.steps or false } do
-    local one = steps and { word = row.word or row.with, flag = row.flag, steps = steps, scope = row.scope }
-    if one then table.insert(rows_with_steps[side], one) end
-  end
+  if row.host then add_row(sides.host, row, row.host) end
+  if row.steps then add_row(sides.launcher, row, row.steps) end
 end
 
 local NONE = {}
@@ -61,14 +67,25 @@ function plan.read(spec)
   return words
 end
 
---- In the order of the rows, so that of several the same is named each time.
+--- The namespace that a row's word needs, and the spec has not; nil if there is none.
+local function lacking(row, spec)
+  for j = 1, spec[row.word] and #row.needs or 0 do
+    local joined = row.needs[j] == "pid" and join.may_have(spec.join, "pid")
+    if not (spec.flags[row.needs[j]] or joined) then return row.needs[j] end
+  end
+end
+
+--- Raises in the order of the rows, so that of several the same is named each time.
 local function check_needs(spec)
-  for i = 1, #with_needs do
+  local is_lacking = false
+  for word in next, spec do
+    local row = plan.words[word]
+    if row.needs and lacking(row, spec) then is_lacking = true end
+  end
+  for i = 1, is_lacking and #with_needs or 0 do
     local row = with_needs[i]
-    for j = 1, spec[row.word] and #row.needs or 0 do
-      local joined = row.needs[j] == "pid" and join.may_have(spec.join, "pid")
-      if not (spec.flags[row.needs[j]] or joined) then check.fail(row.word, "needs '%s' in flags", row.needs[j]) end
-    end
+    local name = lacking(row, spec)
+    if name then check.fail(row.word, "needs '%s' in flags", name) end
   end
   mounts.check_needs(spec)
   if spec.seccomp then seccomp.check_needs(spec) end
@@ -167,31 +184,34 @@ local function is_of(row, found)
   return of_job == (found.scope == "job")
 end
 
-local function steps_of(rows, spec, found, by)
+local function steps_of(side, spec, found, by)
   local steps, flags, count, scope = {}, spec.flags, 0, found.scope
   local function add(step)
     step.by = by
     count = count + 1
     steps[count] = step
   end
+  local rows, words = side.rows, side.words
   for i = 1, #rows do
-    local row = rows[i]
-    local word, flag = row.word, row.flag
-    if (not scope or is_of(row, found)) and (not word or spec[word] ~= nil) and (not flag or flags[flag]) then
-      row.steps(spec[word], spec, add, found)
+    local word = words[i]
+    local value = word and spec[word]
+    if not word or value ~= nil then
+      local row = rows[i]
+      local flag = row.flag
+      if (not scope or is_of(row, found)) and (not flag or flags[flag]) then row.steps(value, spec, add, found) end
     end
   end
   return steps
 end
 
 --- The steps of the host for a checked spec, before the launcher's: `found` as by `ns.start.survey`.
-function plan.host_steps(spec, found) return steps_of(rows_with_steps.host, spec, found, "host") end
+function plan.host_steps(spec, found) return steps_of(sides.host, spec, found, "host") end
 
 --- The steps of the launcher; `found.trees` has what the host's steps have opened.
 function plan.lower(spec, found)
   found.numbers, found.anchors = lookups.numbers(spec, found), anchors.new(spec.mounts)
   found.has_optional = spec.optional ~= nil
-  return steps_of(rows_with_steps.launcher, spec, found)
+  return steps_of(sides.launcher, spec, found)
 end
 
 return plan

@@ -105,7 +105,8 @@ local function launch(start, steps)
   local plan_steps, bytes = cache.encoded(start.cache, spec, start.found)
   plan_steps.flags = spec.flags -- for hints
   plan_steps.elsewhere = start.found.join and start.found.join.kinds.mount ~= nil
-  local init = number_of(plan_steps, start.found.waits and "wait" or start.serves and "serve" or "init")
+  local stays = start.found.waits and "wait" or start.serves and "serve" or spec.init and "init"
+  local init = stays and number_of(plan_steps, stays) or nil
   if start.unawaited then
     -- The launcher may be quicker than we are: what it has said already counts. What it has not read yet is in its socket.
     local said, why, code, more = spawn.play(start.handle, bytes, plan_steps, core.clock(), init)

@@ -36,7 +36,6 @@ end
 --- What the ids decide.
 local function find_ids(spec, host, found)
   local joined = found.join and found.join.ids
-  found.root, found.euid_is_root, found.program = ids.is_root(host), host.euid == 0, {}
   found.program.uid, found.program.gid = ids.program(spec, host, joined)
   if spec.user or spec.group or spec.groups or spec.flags.user then
     found.may_set_groups = not joined and ids.may_set_groups(spec, host) -- those of the host are dropped already
@@ -68,7 +67,8 @@ end
 function survey.find(spec, host, opened, box)
   local found = { environ = host.environ, nofile = host.nofile, nested = host.nested, trial = host.trial,
     ends = opened.ends, slave = opened.slave, console = opened.console, ptmx = opened.ptmx,
-    made = opened.made, waits = host.waits, trace = opened.trace, has_root = spec.root ~= nil, left_out = {}, trees = {} }
+    made = opened.made, waits = host.waits, trace = opened.trace, has_root = spec.root ~= nil, left_out = {}, trees = {},
+    root = ids.is_root(host), euid_is_root = host.euid == 0, program = {} }
   if spec.join then
     local kinds, refused, why = join.find(spec, host)
     if not kinds then return nil, refused, why end
