@@ -160,7 +160,7 @@ end)
 
 machine.root_it("A root whose / is no mount point is told what helps #system", function()
   local directory, remove = machine.directory()
-  local enter = ([[cd %s && mkdir usr tmp proc &&
+  local enter = ([[cd %s && mkdir usr tmp proc etc && mount --rbind /etc etc &&
     mount --rbind /usr usr && mount --rbind /tmp tmp && mount -t proc proc proc &&
     cp -P /bin /lib* . && exec chroot . "$@"]]):format(directory)
   local r = machine.host([[print(select(2, require("ns").spawn { "true", flags = "mount" }))]],

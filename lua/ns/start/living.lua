@@ -46,6 +46,7 @@ end
 local function without_launch(host)
   local copy = {}
   for name, value in next, host do copy[name] = value end
+  setmetatable(copy, getmetatable(host))
   copy.serves, copy.unawaited, copy.left_out, copy.keeps = nil, nil, nil, nil
   return copy
 end

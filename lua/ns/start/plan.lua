@@ -28,7 +28,8 @@ local sides = { host = { rows = {}, words = {} }, launcher = { rows = {}, words 
 
 local function add_row(side, row, steps)
   local number = #side.rows + 1
-  side.rows[number], side.words[number] = { flag = row.flag, steps = steps, scope = row.scope }, row.word or row.with or false
+  side.rows[number] = { flag = row.flag, steps = steps, scope = row.scope }
+  side.words[number] = row.word or row.with or false
 end
 
 for _, row in ipairs(options) do
@@ -80,7 +81,7 @@ local function check_needs(spec)
   local is_lacking = false
   for word in next, spec do
     local row = plan.words[word]
-    if row.needs and lacking(row, spec) then is_lacking = true end
+    if row and row.needs and lacking(row, spec) then is_lacking = true end
   end
   for i = 1, is_lacking and #with_needs or 0 do
     local row = with_needs[i]
@@ -103,7 +104,7 @@ end
 
 --- What only some users may ask for, or only together.
 function plan.check_together(spec, host)
-  join.check_together(spec, ids.is_root(host))
+  if spec.join then join.check_together(spec, ids.is_root(host)) end
   ids.check_mapped(spec, host)
   privileges.check_bits(spec)
   program.check_together(spec)

@@ -21,17 +21,18 @@ local survey = {}
 
 local ELOOP = core.constants.errno.ELOOP
 
-local QUESTIONS = { "environ", "arg_max", "entries", "realpath", "nofile", "access", "stamp", "owner", "readlink",
-  "landlock" }
+-- What of the host is seldom needed: functions that ask for it.
+local ASKED = { nested = namespaces.is_nested, number_of = join.number_of, maps_of = subids.maps_of,
+  control_group = groups.find }
+
+for name in ("environ arg_max entries realpath nofile access stamp owner readlink landlock"):gmatch "%S+" do
+  ASKED[name] = function(...) return core[name](...) end
+end
+
+local HOST = { __index = ASKED }
 
 --- The host: its ids and capabilities, and functions for what is seldom needed.
-function survey.host()
-  local host = core.ids()
-  for _, name in ipairs(QUESTIONS) do host[name] = core[name] end
-  host.nested, host.number_of, host.maps_of = namespaces.is_nested, join.number_of, subids.maps_of
-  host.control_group = groups.find
-  return host
-end
+function survey.host() return setmetatable(core.ids(), HOST) end
 
 --- What the ids decide.
 local function find_ids(spec, host, found)
@@ -62,13 +63,16 @@ local function find_owner(spec, host, found)
   return found
 end
 
+--- Does it matter for its steps whether the caller is root? To ask the kernel takes as long as a tenth of the rest.
+local function needs_root(spec) return spec.root or spec.mounts or spec.network end
+
 --- What the machine says of a checked spec; or nil, step, errno. `opened`: its streams, from `streams.open` or
 -- `streams.names`; `box`: what a box has kept of an earlier start.
 function survey.find(spec, host, opened, box)
   local found = { environ = host.environ, nofile = host.nofile, nested = host.nested, trial = host.trial,
     ends = opened.ends, slave = opened.slave, console = opened.console, ptmx = opened.ptmx,
     made = opened.made, waits = host.waits, trace = opened.trace, has_root = spec.root ~= nil, left_out = {}, trees = {},
-    root = ids.is_root(host), euid_is_root = host.euid == 0, program = {} }
+    root = needs_root(spec) and ids.is_root(host), euid_is_root = host.euid == 0, program = {} }
   if spec.join then
     local kinds, refused, why = join.find(spec, host)
     if not kinds then return nil, refused, why end

@@ -89,7 +89,6 @@ end
 --- No kind can be joined and new.
 function join.check_together(spec, is_root)
   local word = spec.join
-  if not word then return end
   for _, row in ipairs(namespaces.list) do
     if join.has(word, row.name) and spec.flags[row.name] then
       check.fail("join", "'%s' is in flags, too: it is either joined or new", row.name)
