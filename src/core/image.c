@@ -102,6 +102,7 @@ bool ns_have_image(struct image *image, bool copy) {
     struct stat s;
     if (image->way == BY_COPY && copy) return errno = EACCES, false;
     if (still_ours(image)) return true;
+    ns_drop_image(image);
     image->fd = image->way == BY_MEMFD ? make_memfd() : make_file();
     if (image->fd < 0 || fstat(image->fd, &s) < 0) {
         int error = errno;
@@ -114,8 +115,12 @@ bool ns_have_image(struct image *image, bool copy) {
     return true;
 }
 
+/* One that cannot be looked at was ours when it could. */
 void ns_drop_image(struct image *image) {
-    if (still_ours(image)) close(image->fd);
+    struct stat s;
+    bool is_anothers =
+        image->fd >= 0 && fstat(image->fd, &s) == 0 && (s.st_dev != image->device || s.st_ino != image->inode);
+    if (image->fd >= 0 && !is_anothers) close(image->fd);
     image->fd = -1;
 }
 
