@@ -52,7 +52,7 @@ local MEANT = {
   { "keyring", "ENOSYS", "a kernel without keyrings has none to hide" },
   { "host faccessat", true, "what cannot be reached of / is left out, and told", "root" },
   { "host fchown", true, "a terminal or a pipe that cannot be given to the program's user stays the host's" },
-  { "host stat", "ENOENT", "who has no file of ranges for groups has his own group alone", "newuidmap" },
+  { "host stat", "ENOENT", "who has no file of ranges has his own user and group alone", "newuidmap" },
   { "tree", "ENOSYS", "mount(2) binds read-only without what is mounted below", "root" },
 }
 

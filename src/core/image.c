@@ -80,11 +80,15 @@ static int make_file(void) {
     return errno = error, -1;
 }
 
+static bool is_it(const struct image *image, const struct stat *s) {
+    return s->st_dev == image->device && s->st_ino == image->inode;
+}
+
 /* A host may close descriptors that it does not know, and open others under the same number: never execute or close
  * those. */
 static bool still_ours(const struct image *image) {
     struct stat s;
-    return image->fd >= 0 && fstat(image->fd, &s) == 0 && s.st_dev == image->device && s.st_ino == image->inode;
+    return image->fd >= 0 && fstat(image->fd, &s) == 0 && is_it(image, &s);
 }
 
 /* The next way, if the error will come again; false if it will not, or there is none. */
@@ -118,9 +122,7 @@ bool ns_have_image(struct image *image, bool copy) {
 /* One that cannot be looked at was ours when it could. */
 void ns_drop_image(struct image *image) {
     struct stat s;
-    bool is_anothers =
-        image->fd >= 0 && fstat(image->fd, &s) == 0 && (s.st_dev != image->device || s.st_ino != image->inode);
-    if (image->fd >= 0 && !is_anothers) close(image->fd);
+    if (image->fd >= 0 && (fstat(image->fd, &s) < 0 || is_it(image, &s))) close(image->fd);
     image->fd = -1;
 }
 
